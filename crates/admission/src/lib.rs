@@ -1,0 +1,1 @@
+//! Who may come in: passes to listen, to speak and to host. Pure.

@@ -1,0 +1,1 @@
+//! Where logs, live chunks, counts and files live.

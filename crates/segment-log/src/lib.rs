@@ -1,0 +1,1 @@
+//! Records in order, read by position.

@@ -1,0 +1,2 @@
+//! The house and its children.
+fn main() {}

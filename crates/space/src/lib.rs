@@ -1,0 +1,1 @@
+//! One conversation: who may do what, when. Pure.
