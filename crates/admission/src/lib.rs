@@ -1,1 +1,13 @@
-//! Who may come in: passes to listen, to speak and to host. Pure.
+//! Who may come in: passes to listen, to speak, to host and to create. Pure.
+//!
+//! A decision is made once, by whoever holds the key, and then carried as a signed token: a pass. This crate makes
+//! and checks the tokens; it keeps no state, asks nobody, and is told the time. What is refused, and why, is one
+//! variant of [`Refusal`]. The bytes are described in `docs/formats/pass.md`.
+//!
+//! It does not know what a space is allowed to do (`hiwar-space`), nor how a token travels (a header or a link).
+
+mod pass;
+
+pub use pass::listen::{Listen, ListenKey};
+pub use pass::stage::{Grant, Person, StageKey, StagePass, StageVerifier};
+pub use pass::{PassId, Refusal, Scope, TOKEN_BYTES_MAX};
