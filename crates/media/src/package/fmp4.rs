@@ -1,1 +1,317 @@
-//! (being written)
+//! CMAF/fMP4: the init segment, one fragment per chunk, and reading stored fragments back.
+//!
+//! [`fragment`] runs on the beat: no allocation while `out` has room, no lock, no log.
+//! A live init segment has no edit list: listeners join in mid-stream, where a decoder has nothing to drop, and the offset of
+//! [`PRE_SKIP`](super::PRE_SKIP) samples (6.5 ms) is the same for everybody. A replay begins at its beginning, and has one.
+
+use super::boxes::{Cursor, boxed, full, u16, u32, u64};
+use super::emsg::{self, Event};
+use super::{PRE_SKIP, Track};
+use crate::chunk::{FRAME_BYTES_MAX, Frames};
+use crate::{CHUNK_FRAMES, FRAME_SAMPLES, SAMPLE_RATE, Time};
+
+/// MIME type of the live rendition and of the replay.
+pub const MIME: &str = "audio/mp4; codecs=\"opus\"";
+/// Bytes of the largest chunk's fragment, events not counted.
+pub const FRAGMENT_BYTES_MAX: usize = overhead_bytes(CHUNK_FRAMES) + CHUNK_FRAMES * FRAME_BYTES_MAX;
+
+const TRACK_ID: u32 = 1;
+/// Depends on nothing, and is a sync sample (§8.8.3.1): any Opus frame may be the first.
+const SAMPLE_FLAGS: u32 = 0x0200_0000;
+
+/// Bytes of `moof` and of `mdat`'s head for so many frames of 20 ms.
+pub(crate) const fn overhead_bytes(frames: usize) -> usize {
+    8 + 16 + 8 + 16 + 20 + 20 + 4 * frames + 8
+}
+
+/// Appends one chunk as `moof` and `mdat`. `sequence` is the chunk's index + 1.
+pub fn fragment(out: &mut Vec<u8>, sequence: u32, time: Time, frames: &Frames) {
+    write_fragment(out, sequence, time, None, frames.iter());
+}
+
+/// Appends frames as `moof` and `mdat`. `last_duration`: samples that the last frame counts for, when fewer than it has.
+pub(crate) fn write_fragment<'a>(
+    out: &mut Vec<u8>,
+    sequence: u32,
+    time: Time,
+    last_duration: Option<u32>,
+    frames: impl Iterator<Item = &'a [u8]> + Clone,
+) {
+    let start = out.len();
+    let mut offset_at = 0;
+    boxed(out, b"moof", |out| {
+        full(out, b"mfhd", 0, 0, |out| u32(out, sequence));
+        boxed(out, b"traf", |out| {
+            full(out, b"tfhd", 0, 0x02_0000, |out| u32(out, TRACK_ID)); // default-base-is-moof; the rest is in trex
+            full(out, b"tfdt", 1, 0, |out| u64(out, time.0));
+            // 0x1 data offset, 0x200 sizes, 0x100 durations.
+            full(out, b"trun", 0, if last_duration.is_some() { 0x301 } else { 0x201 }, |out| {
+                let count = frames.clone().count();
+                u32(out, count as u32);
+                offset_at = out.len();
+                u32(out, 0);
+                for (n, frame) in frames.clone().enumerate() {
+                    if let Some(last) = last_duration {
+                        u32(out, if n + 1 == count { last } else { FRAME_SAMPLES as u32 });
+                    }
+                    u32(out, frame.len() as u32);
+                }
+            });
+        });
+    });
+    let offset = (out.len() - start + 8) as u32;
+    out[offset_at..offset_at + 4].copy_from_slice(&offset.to_be_bytes());
+    boxed(out, b"mdat", |out| frames.for_each(|frame| out.extend_from_slice(frame)));
+}
+
+/// The init segment of a live programme: `ftyp` and `moov`, to be sent before the first fragment a listener gets.
+pub fn init(track: &Track) -> Vec<u8> {
+    let mut out = Vec::with_capacity(700);
+    write_init(&mut out, track, None);
+    out
+}
+
+/// What only a finished recording can say in its `moov`.
+pub(crate) struct Finished<'a> {
+    /// Length in samples, as heard.
+    pub(crate) duration: u64,
+    /// Appends boxes to the track's `udta`.
+    pub(crate) track_notes: &'a dyn Fn(&mut Vec<u8>),
+    /// Appends boxes to the movie's `udta`.
+    pub(crate) movie_notes: &'a dyn Fn(&mut Vec<u8>),
+}
+
+pub(crate) fn write_init(out: &mut Vec<u8>, track: &Track, finished: Option<&Finished<'_>>) {
+    boxed(out, b"ftyp", |out| {
+        out.extend_from_slice(b"iso6\0\0\0\0iso6cmfcmp41");
+    });
+    boxed(out, b"moov", |out| {
+        full(out, b"mvhd", 0, 0, |out| {
+            u64(out, 0); // creation and modification time: not said
+            u32(out, SAMPLE_RATE);
+            u32(out, 0); // duration: in mehd, or endless
+            u32(out, 0x0001_0000); // rate 1.0
+            u16(out, 0x0100); // volume 1.0
+            out.extend_from_slice(&[0; 10]);
+            matrix(out);
+            out.extend_from_slice(&[0; 24]);
+            u32(out, TRACK_ID + 1);
+        });
+        boxed(out, b"trak", |out| write_track(out, track, finished));
+        boxed(out, b"mvex", |out| {
+            if let Some(finished) = finished {
+                full(out, b"mehd", 1, 0, |out| u64(out, finished.duration));
+            }
+            full(out, b"trex", 0, 0, |out| {
+                for value in [TRACK_ID, 1, FRAME_SAMPLES as u32, 0, SAMPLE_FLAGS] {
+                    u32(out, value);
+                }
+            });
+        });
+        if let Some(finished) = finished {
+            boxed(out, b"udta", |out| (finished.movie_notes)(out));
+        }
+    });
+}
+
+fn write_track(out: &mut Vec<u8>, track: &Track, finished: Option<&Finished<'_>>) {
+    full(out, b"tkhd", 0, 0x7, |out| {
+        u64(out, 0);
+        u32(out, TRACK_ID);
+        u64(out, 0); // reserved, duration
+        u64(out, 0); // reserved
+        u32(out, 0); // layer, alternate group
+        u32(out, 0x0100_0000); // volume 1.0
+        matrix(out);
+        u64(out, 0); // width, height
+    });
+    if let Some(finished) = finished {
+        boxed(out, b"edts", |out| {
+            full(out, b"elst", 1, 0, |out| {
+                u32(out, 1);
+                u64(out, finished.duration);
+                u64(out, u64::from(PRE_SKIP));
+                u32(out, 0x0001_0000);
+            });
+        });
+    }
+    boxed(out, b"mdia", |out| {
+        full(out, b"mdhd", 0, 0, |out| {
+            u64(out, 0);
+            u32(out, SAMPLE_RATE);
+            u32(out, 0);
+            u16(out, packed_language(track.language));
+            u16(out, 0);
+        });
+        full(out, b"hdlr", 0, 0, |out| {
+            u32(out, 0);
+            out.extend_from_slice(b"soun");
+            out.extend_from_slice(&[0; 12]);
+            out.extend_from_slice(b"Hiwar\0");
+        });
+        boxed(out, b"minf", |out| {
+            full(out, b"smhd", 0, 0, |out| u32(out, 0));
+            boxed(out, b"dinf", |out| {
+                full(out, b"dref", 0, 0, |out| {
+                    u32(out, 1);
+                    full(out, b"url ", 0, 1, |_| {}); // in this file
+                });
+            });
+            boxed(out, b"stbl", |out| write_sample_table(out, track));
+        });
+    });
+    if let Some(finished) = finished {
+        boxed(out, b"udta", |out| (finished.track_notes)(out));
+    }
+}
+
+/// No samples, because they are in fragments, and how to decode them ("Encapsulation of Opus in ISO Base Media File Format").
+fn write_sample_table(out: &mut Vec<u8>, track: &Track) {
+    full(out, b"stsd", 0, 0, |out| {
+        u32(out, 1);
+        boxed(out, b"Opus", |out| {
+            out.extend_from_slice(&[0; 6]);
+            u16(out, 1); // data reference
+            u64(out, 0);
+            u16(out, track.channels as u16);
+            u16(out, 16); // sample size, as the specification asks
+            u32(out, 0);
+            u32(out, SAMPLE_RATE << 16);
+            boxed(out, b"dOps", |out| {
+                out.push(0); // version
+                out.push(track.channels as u8);
+                u16(out, PRE_SKIP);
+                u32(out, SAMPLE_RATE);
+                u16(out, 0); // output gain
+                out.push(0); // mapping family
+            });
+        });
+    });
+    for (kind, zeros) in [(b"stts", 4), (b"stsc", 4), (b"stsz", 8), (b"stco", 4)] {
+        full(out, kind, 0, 0, |out| out.extend_from_slice(&[0; 8][..zeros]));
+    }
+    // Every sample needs 80 ms before it to sound right (RFC 7845 §4.6): four frames. Version 2, so that it also holds for
+    // the samples in fragments without a word in each of them (§8.9.3.2, default_group_description_index).
+    full(out, b"sgpd", 2, 0, |out| {
+        out.extend_from_slice(b"roll");
+        u32(out, 1); // default_group_description_index
+        u32(out, 1); // one entry
+        u16(out, (-4_i16) as u16);
+    });
+}
+
+fn matrix(out: &mut Vec<u8>) {
+    for value in [0x0001_0000, 0, 0, 0, 0x0001_0000, 0, 0, 0, 0x4000_0000] {
+        u32(out, value);
+    }
+}
+
+/// Three letters of five bits (§8.4.2.3).
+fn packed_language(code: [u8; 3]) -> u16 {
+    let code = if code.iter().all(u8::is_ascii_lowercase) { code } else { *b"und" };
+    code.iter().fold(0, |packed, letter| packed << 5 | u16::from(letter - 0x60))
+}
+
+/// A stored fragment, read without copying.
+#[derive(Debug, Clone, Copy)]
+pub struct Fragment<'a> {
+    /// `mfhd` sequence number.
+    pub sequence: u32,
+    /// When its first sample is heard.
+    pub time: Time,
+    /// Length in samples at 48 kHz.
+    pub duration: u32,
+    events: &'a [u8],
+    table: &'a [u8],
+    row: usize,
+    data: &'a [u8],
+}
+
+/// The bytes are not events and one fragment as this module writes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Malformed;
+
+/// Reads what a chunk's MP4 part holds: events, then one `moof` and one `mdat`, then nothing. Strict: it takes what this module
+/// writes, because anything else in a log is damage.
+///
+/// # Errors
+/// [`Malformed`] for all other bytes; it never panics.
+pub fn frames(bytes: &[u8]) -> Result<Fragment<'_>, Malformed> {
+    read(bytes).ok_or(Malformed)
+}
+
+fn read(bytes: &[u8]) -> Option<Fragment<'_>> {
+    let mut rest = Cursor(bytes);
+    while let Some(body) = rest.expect(b"emsg") {
+        emsg::read(body.0)?;
+    }
+    let events = bytes.get(..bytes.len() - rest.0.len())?;
+    let before_moof = rest.0.len();
+    let mut moof = rest.expect(b"moof")?;
+    let offset_expected = before_moof - rest.0.len() + 8;
+    let data = rest.expect(b"mdat")?.0;
+    let mut mfhd = moof.expect(b"mfhd")?;
+    let mut traf = moof.expect(b"traf")?;
+    let mut tfhd = traf.expect(b"tfhd")?;
+    let mut tfdt = traf.expect(b"tfdt")?;
+    let mut trun = traf.expect(b"trun")?;
+    if tfhd.u32()? != 0x02_0000 || tfhd.u32()? != TRACK_ID || mfhd.u32()? != 0 || tfdt.u32()? != 1 << 24 {
+        return None;
+    }
+    let (sequence, time) = (mfhd.u32()?, Time(tfdt.u64()?));
+    if ![rest, moof, traf, mfhd, tfhd, tfdt].iter().all(Cursor::is_empty) {
+        return None;
+    }
+    let row = match trun.u32()? {
+        0x201 => 4,
+        0x301 => 8,
+        _ => return None,
+    };
+    let count = usize::try_from(trun.u32()?).ok()?;
+    if usize::try_from(trun.u32()?).ok()? != offset_expected || trun.0.len() != count.checked_mul(row)? {
+        return None;
+    }
+    let mut fragment = Fragment { sequence, time, duration: 0, events, table: trun.0, row, data };
+    let mut byte_len = 0_usize;
+    for (duration, length) in fragment.rows() {
+        if length == 0 || length > FRAME_BYTES_MAX || duration > FRAME_SAMPLES as u32 {
+            return None;
+        }
+        byte_len = byte_len.checked_add(length)?;
+        fragment.duration = fragment.duration.checked_add(duration)?;
+    }
+    (byte_len == data.len() && time.0.checked_add(u64::from(fragment.duration)).is_some()).then_some(fragment)
+}
+
+impl<'a> Fragment<'a> {
+    /// How many frames it has.
+    pub fn len(&self) -> usize {
+        self.table.len() / self.row
+    }
+
+    /// Whether it has no frame.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Its Opus frames, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        let mut rest = Cursor(self.data);
+        self.rows().map_while(move |(_, length)| rest.take(length))
+    }
+
+    /// Its events, in the order they were written.
+    pub fn events(&self) -> impl Iterator<Item = Event<'a>> + use<'a> {
+        let mut rest = Cursor(self.events);
+        std::iter::from_fn(move || emsg::read(rest.expect(b"emsg")?.0))
+    }
+
+    /// Duration in samples and length in bytes of each frame.
+    fn rows(&self) -> impl Iterator<Item = (u32, usize)> + Clone + use<'a> {
+        self.table.chunks_exact(self.row).map_while(|row| {
+            let mut row = Cursor(row);
+            let duration = if row.0.len() == 8 { row.u32()? } else { FRAME_SAMPLES as u32 };
+            Some((duration, row.u32()? as usize))
+        })
+    }
+}
