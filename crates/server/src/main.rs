@@ -1,2 +1,24 @@
-//! The house and its children.
-fn main() {}
+//! The house and its children: the binary `hiwar`.
+
+mod api;
+mod assets;
+mod cli;
+mod config;
+mod inherit;
+mod registry;
+mod role;
+mod studio;
+mod supervise;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().command {
+        cli::Command::Serve(args) => supervise::run(&args),
+        cli::Command::Log(cli::Log::Verify { dir }) => role::log::verify(&dir),
+        cli::Command::Child => role::run_child(),
+    }
+}

@@ -1,0 +1,67 @@
+//! The command line: what a person can ask of `hiwar`, and nothing of how it is done.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Hiwar: live audio conversations that start on time.
+#[derive(Debug, Parser)]
+#[command(name = "hiwar", version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The things `hiwar` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run everything on this machine: the house, the crowd workers and the stage port.
+    Serve(Serve),
+    /// Look at the log of a space.
+    #[command(subcommand)]
+    Log(Log),
+    /// Started by `serve`; not for people.
+    #[command(hide = true)]
+    Child,
+}
+
+/// Options of `hiwar serve`. What is given here wins over the configuration file.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Directory that holds everything: keys, spaces, recordings [default: data]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Address for the public: pages and listeners [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub public: Option<SocketAddr>,
+    /// Address for hosts and speakers [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDR")]
+    pub stage: Option<SocketAddr>,
+    /// First UDP and TCP port for WebRTC; 0 picks any [default: 8082]
+    #[arg(long, value_name = "PORT")]
+    pub media_port: Option<u16>,
+    /// Crowd workers [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// Keep a conversation in Arabic and English always live (the default on a fresh data directory).
+    #[arg(long, conflicts_with = "no_demo")]
+    pub demo: bool,
+    /// No demo conversation, also on a fresh data directory.
+    #[arg(long)]
+    pub no_demo: bool,
+}
+
+/// Options of `hiwar log`.
+#[derive(Debug, Subcommand)]
+pub enum Log {
+    /// Read every record of a log and name what is damaged, by position.
+    Verify {
+        /// The log's directory, for example data/spaces/demo/log
+        dir: PathBuf,
+    },
+}

@@ -1,0 +1,120 @@
+//! Configuration: the file, the command line and the embedded defaults, resolved once into values that cannot be wrong.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cli;
+
+/// Crowd workers at the most: more than any machine's cores that we know; past it a typing error is likelier.
+const WORKERS_MAX: usize = 512;
+
+/// Everything that `hiwar serve` can be told, resolved.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Config {
+    /// Directory that holds everything.
+    pub data: PathBuf,
+    /// Public address: pages and listeners.
+    pub public: SocketAddr,
+    /// Stage address: hosts and speakers.
+    pub stage: SocketAddr,
+    /// WebRTC port of shard 0, UDP and TCP; 0 picks any.
+    pub media_port: u16,
+    /// Address that WebRTC candidates name; the stage's own unless told otherwise (NAT).
+    pub media_address: IpAddr,
+    /// Crowd workers.
+    pub workers: usize,
+    /// Keep the demo on the air; `None`: only on a fresh data directory.
+    pub demo: Option<bool>,
+    /// Origin of the public side as browsers see it, for example `https://talk.example`.
+    pub public_origin: Option<String>,
+    /// Origin of the stage port as browsers see it.
+    pub stage_origin: Option<String>,
+}
+
+/// The configuration file. Unknown keys are errors: a misspelt one would otherwise be ignored in silence.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    data: Option<PathBuf>,
+    public: Option<SocketAddr>,
+    stage: Option<SocketAddr>,
+    media_port: Option<u16>,
+    workers: Option<usize>,
+    demo: Option<bool>,
+    public_origin: Option<String>,
+    stage_origin: Option<String>,
+    rtc: Rtc,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Rtc {
+    public_address: Option<IpAddr>,
+}
+
+/// Why the configuration cannot be used; says what to change.
+#[derive(Debug)]
+pub enum Error {
+    /// The file cannot be read.
+    Unreadable(PathBuf, std::io::Error),
+    /// The file is not valid TOML or has an unknown key.
+    Invalid(PathBuf, Box<toml::de::Error>),
+    /// A number is out of its range.
+    Workers(usize),
+    /// Public and stage address are the same.
+    SameAddress(SocketAddr),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(path, why) => write!(f, "cannot read {}: {why}", path.display()),
+            Self::Invalid(path, why) => write!(f, "{}: {why}", path.display()),
+            Self::Workers(n) => write!(f, "workers = {n}: give 1 to {WORKERS_MAX}"),
+            Self::SameAddress(at) => {
+                write!(f, "public and stage are both {at}: the stage needs a port that the crowd cannot fill")
+            }
+        }
+    }
+}
+
+impl Config {
+    /// Resolves the command line over the file over the defaults.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub fn resolve(args: &cli::Serve) -> Result<Self, Error> {
+        let file = match &args.config {
+            None => File::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|why| Error::Unreadable(path.clone(), why))?;
+                toml::from_str(&text).map_err(|why| Error::Invalid(path.clone(), Box::new(why)))?
+            }
+        };
+        let public = args.public.or(file.public).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
+        let stage = args.stage.or(file.stage).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8081)));
+        if public == stage && public.port() != 0 {
+            return Err(Error::SameAddress(public));
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = args.workers.or(file.workers).unwrap_or(cores.min(WORKERS_MAX));
+        if !(1..=WORKERS_MAX).contains(&workers) {
+            return Err(Error::Workers(workers));
+        }
+        let demo = if args.demo { Some(true) } else if args.no_demo { Some(false) } else { file.demo };
+        Ok(Self {
+            data: args.data.clone().or(file.data).unwrap_or_else(|| PathBuf::from("data")),
+            public,
+            stage,
+            media_port: args.media_port.or(file.media_port).unwrap_or(8082),
+            media_address: file.rtc.public_address.unwrap_or(stage.ip()),
+            workers,
+            demo,
+            public_origin: file.public_origin,
+            stage_origin: file.stage_origin,
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! What the supervisor hands to its children: open sockets and the resolved configuration.
+//!
+//! Sockets are inherited as file descriptors and described in one environment variable. This is the only file of the
+//! crate with `unsafe`: taking ownership of an inherited descriptor cannot be expressed otherwise.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use rustix::io::FdFlags;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+
+/// The environment variable that carries an [`Inheritance`] as JSON.
+const VARIABLE: &str = "HIWAR_CHILD";
+
+/// What one child is, and what it may use.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Inheritance {
+    /// The child's part.
+    pub role: Role,
+    /// The configuration, with the addresses that were really bound.
+    pub config: Config,
+}
+
+/// The parts that children play. Descriptor numbers are valid in the child only.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Role {
+    /// API, registry and studio.
+    House {
+        /// Unix listener for forwarded HTTP.
+        api: RawFd,
+        /// Unix listener for the live bus.
+        bus: RawFd,
+        /// WebRTC sockets of each shard: UDP, TCP.
+        shards: Vec<(RawFd, RawFd)>,
+        /// The first start since the supervisor began: greet the operator.
+        greet: bool,
+        /// The data directory was made just now.
+        fresh: bool,
+    },
+    /// A crowd worker on the public port, or the reserved worker on the stage port.
+    Worker {
+        /// TCP listener.
+        listener: RawFd,
+        /// Number among the crowd workers; `None`: the reserved worker.
+        index: Option<usize>,
+    },
+}
+
+impl Inheritance {
+    /// The variable's name and value for the child's environment.
+    #[must_use]
+    pub fn variable(&self) -> (&'static str, String) {
+        (VARIABLE, serde_json::to_string(self).expect("plain data is always JSON"))
+    }
+
+    /// Reads what the supervisor left for this process.
+    ///
+    /// # Errors
+    /// `None` when this process was not started by a supervisor.
+    #[must_use]
+    pub fn take() -> Option<Self> {
+        serde_json::from_str(&std::env::var(VARIABLE).ok()?).ok()
+    }
+}
+
+/// Takes ownership of an inherited descriptor as `T` (a socket type) and marks it close-on-exec again.
+///
+/// # Errors
+/// The descriptor is not open: the supervisor and this process disagree.
+pub fn adopt<T: From<OwnedFd>>(number: RawFd) -> io::Result<T> {
+    // SAFETY: the number comes from our supervisor, which opened it for this child and told no one else in this
+    // process; each number is adopted once, at start. The fcntl below fails if it is not open.
+    let fd = unsafe { OwnedFd::from_raw_fd(number) };
+    rustix::io::fcntl_setfd(&fd, FdFlags::CLOEXEC)?;
+    Ok(T::from(fd))
+}
+
+/// Runs `spawn` while `fds` are inheritable. The supervisor is single-threaded, so that nothing else can fork meanwhile.
+///
+/// # Errors
+/// Those of `spawn` and of `fcntl`.
+pub fn while_inheritable<T>(fds: &[&dyn AsFdRef], spawn: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    for fd in fds {
+        rustix::io::fcntl_setfd(fd.fd(), FdFlags::empty())?;
+    }
+    let spawned = spawn();
+    for fd in fds {
+        rustix::io::fcntl_setfd(fd.fd(), FdFlags::CLOEXEC)?;
+    }
+    spawned
+}
+
+/// Anything with a descriptor, as a trait object: the sockets of a child are of several types.
+pub trait AsFdRef {
+    /// The descriptor.
+    fn fd(&self) -> std::os::fd::BorrowedFd<'_>;
+    /// Its number.
+    fn number(&self) -> RawFd {
+        self.fd().as_raw_fd()
+    }
+}
+
+impl<T: AsFd> AsFdRef for T {
+    fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.as_fd()
+    }
+}

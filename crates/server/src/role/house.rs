@@ -1,0 +1,107 @@
+//! The house: composition root of the studio, the registry of spaces and the API.
+//!
+//! Order of starting: keys, live bus, studio, registry (spaces that were live go on), API, demo. Each needs the ones
+//! before it; the API comes late so that nobody is answered by half a house.
+
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::os::unix::net::UnixListener;
+use std::time::Duration;
+
+use hiwar_engine::live_bus::Hub;
+
+use super::{demo, greet, keys};
+use crate::api;
+use crate::config::Config;
+use crate::inherit::adopt;
+use crate::registry::Registry;
+use crate::studio::{self, Studio};
+
+/// How often programmes that nobody needs are looked for.
+const TIDY_EVERY: Duration = Duration::from_secs(1);
+
+/// What the supervisor handed over.
+pub struct Inherited {
+    pub api: RawFd,
+    pub bus: RawFd,
+    pub shards: Vec<(RawFd, RawFd)>,
+    pub greet: bool,
+    pub fresh: bool,
+}
+
+/// Runs until the process is told to end.
+pub fn run(config: Config, inherited: Inherited) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|why| format!("cannot start: {why}"))?;
+    runtime.block_on(live(config, inherited))
+}
+
+async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
+    let say = |what: &'static str| move |why: std::io::Error| format!("{what}: {why}");
+    let listen_key = keys::load_or_make(&config.data, "listen.key").map_err(say("no listening key"))?;
+    let stage_key = keys::load_or_make(&config.data, "stage.key").map_err(say("no stage key"))?;
+    let keys = api::Keys::new(listen_key, stage_key);
+
+    let bus: UnixListener = adopt(inherited.bus).map_err(say("no live bus"))?;
+    let (hub, publisher, reports) = Hub::start(bus).map_err(say("no live bus"))?;
+    let shard = inherited.shards.first().ok_or("no WebRTC sockets")?;
+    let (studio, happened) = Studio::start(studio::Setup {
+        udp: adopt(shard.0).map_err(say("no WebRTC socket"))?,
+        tcp: adopt(shard.1).map_err(say("no WebRTC socket"))?,
+        candidate: SocketAddr::new(config.media_address, config.media_port),
+        spaces: config.data.join("spaces"),
+        publisher,
+    })
+    .map_err(say("no studio"))?;
+
+    let counting = studio.clone();
+    std::thread::Builder::new()
+        .name("reports".into())
+        .spawn(move || {
+            for report in reports {
+                counting.counted(report.worker, report.up);
+            }
+        })
+        .map_err(say("no thread"))?;
+
+    let public_origin = config.public_origin.clone().unwrap_or_else(|| format!("http://{}", config.public));
+    let stage_origin = config.stage_origin.clone().unwrap_or_else(|| format!("http://{}", config.stage));
+    let (template, policy) = crate::assets::page_template();
+    let settings = api::Settings { public_origin: public_origin.clone(), stage_origin, template, policy };
+    let registry = Registry::open(config.data.join("spaces"), studio.clone(), keys.clone(), settings.clone(), happened)
+        .await
+        .map_err(|why| format!("cannot read the spaces: {why}"))?;
+
+    let api: UnixListener = adopt(inherited.api).map_err(say("no API socket"))?;
+    api.set_nonblocking(true).map_err(say("no API socket"))?;
+    let api = tokio::net::UnixListener::from_std(api).map_err(say("no API socket"))?;
+    let router = api::router(registry.clone(), studio.clone(), keys.clone(), settings);
+    let serving = tokio::spawn(async move { axum::serve(api, router).await });
+
+    if config.demo.unwrap_or(inherited.fresh || demo::is_there(&config.data)) {
+        demo::start(&studio, &registry).await.map_err(|why| format!("no demo: {why}"))?;
+    }
+    if inherited.greet {
+        greet::print(&public_origin, &keys);
+    }
+
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(say("no signals"))?;
+    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
+        .map_err(say("no signals"))?;
+    let mut tidy = tokio::time::interval(TIDY_EVERY);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            // The terminal sends it to everyone; the supervisor decides.
+            _ = interrupt.recv() => {}
+            _ = tidy.tick() => studio.tidy(),
+        }
+    }
+    serving.abort();
+    drop(hub);
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! A crowd worker, or the reserved worker on the stage port: `delivery` fed from the live bus.
+//!
+//! When the house dies the worker keeps every listener's connection, serves what it has, and looks for the house again.
+
+use std::net::TcpListener;
+use std::os::fd::RawFd;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hiwar_admission::pass::ListenKey;
+use hiwar_delivery::http::{self, Handle, Update, Worker};
+use hiwar_engine::live_bus::{Access, Count, Document, Down, Reporter, Subscription, Up};
+
+use crate::config::Config;
+use crate::inherit::adopt;
+
+/// How often the house hears how many listen.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// Pause before looking for the house again; a Unix socket that nobody accepts on costs nothing to try.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Serves until the process is told to end.
+pub fn run(config: &Config, listener: RawFd, index: Option<usize>) -> Result<(), String> {
+    let listener: TcpListener = adopt(listener).map_err(|why| format!("no listening socket: {why}"))?;
+    let key = super::keys::load_or_make(&config.data, "listen.key").map_err(|why| format!("no listening key: {why}"))?;
+    let run = config.data.join("run");
+    let settings = http::Config {
+        listen_key: ListenKey::from_bytes(key),
+        replay_root: config.data.join("spaces"),
+        house: run.join("api.sock"),
+        ..http::Config::default()
+    };
+    let worker = Worker::new(listener, settings).map_err(|why| format!("cannot serve: {why}"))?;
+    let handle = worker.handle();
+    for (path, document) in crate::assets::documents() {
+        handle.push(Update::Document { path, document: served(document) });
+    }
+    let reporter: Arc<Mutex<Option<Reporter>>> = Arc::default();
+    start("bus", {
+        let (handle, reporter) = (handle.clone(), reporter.clone());
+        move || follow(&run.join("bus.sock"), &handle, &reporter)
+    })?;
+    start("report", move || report(&handle, &reporter))?;
+    tracing::debug!(?index, "serving");
+    worker.run().map_err(|why| format!("cannot go on serving: {why}"))
+}
+
+fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let thread = std::thread::Builder::new().name(name.into()).spawn(work);
+    thread.map(drop).map_err(|why| format!("cannot start a thread: {why}"))
+}
+
+/// Reads the live bus for ever, connecting again whenever it breaks.
+fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Reporter>>) {
+    let mut told = false;
+    loop {
+        match Subscription::connect(path) {
+            Ok((mut subscription, up)) => {
+                *reporter.lock().unwrap_or_else(PoisonError::into_inner) = Some(up);
+                told = false;
+                while let Ok(down) = subscription.next() {
+                    handle.push(update(down));
+                }
+                *reporter.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                tracing::warn!("lost the house; listeners stay connected");
+            }
+            Err(why) if !told => {
+                told = true;
+                tracing::debug!("the house is not there yet: {why}");
+            }
+            Err(_) => {}
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+fn report(handle: &Handle, reporter: &Mutex<Option<Reporter>>) {
+    loop {
+        std::thread::sleep(REPORT_EVERY);
+        let counts = handle.counts();
+        let counts = counts
+            .into_iter()
+            .map(|c| Count {
+                log: c.log,
+                listening: c.listening,
+                joined_total: c.joined_total,
+                bytes_total: c.bytes_total,
+            })
+            .collect();
+        if let Some(reporter) = &mut *reporter.lock().unwrap_or_else(PoisonError::into_inner) {
+            // A broken connection is noticed by the reading side.
+            let _ = reporter.up(&Up::Counts(counts));
+        }
+    }
+}
+
+fn update(down: Down) -> Update {
+    match down {
+        Down::Document { path, document } => Update::Document { path, document: served(document) },
+        Down::Forget { path } => Update::Forget { path },
+        Down::Open { log, access, header } => Update::Open { log, access: allowed(access), header },
+        Down::Chunk { log, record } => Update::Chunk { log, record },
+        Down::Ended { log } => Update::Ended { log },
+        Down::Closed { log } => Update::Closed { log },
+    }
+}
+
+fn allowed(access: Access) -> http::Access {
+    match access {
+        Access::Open => http::Access::Open,
+        Access::Pass => http::Access::Pass,
+    }
+}
+
+/// The engine's document and delivery's are the same bytes; neither crate knows the other.
+fn served(document: Document) -> http::Document {
+    let Document { mime, etag, cache, policy, body, brotli } = document;
+    http::Document { mime, etag, cache, policy, body, brotli }
+}
+

@@ -1,0 +1,144 @@
+//! Airing: takes finished chunks from the beat, gives them to the live bus and to the log, and drops what the beat may
+//! not drop itself.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::sync::Arc;
+use std::thread::Thread;
+use std::time::Duration;
+
+use hiwar_engine::live_bus::Down;
+use hiwar_media::chunk::Chunk;
+use hiwar_media::package::{self, Track};
+use hiwar_media::{CHUNK_FRAMES, FRAME_SAMPLES, SAMPLE_RATE, Time};
+use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
+use rtrb::{Consumer, Producer};
+
+use super::beat::Notice;
+use super::{Inner, StudioEvent, log};
+
+/// Body parts of a chunk record, as docs/formats/record.md names them.
+pub(super) const PART_MP4: u8 = 0;
+pub(super) const PART_OGG: u8 = 1;
+pub(super) const PART_FACTS: u8 = 2;
+/// The beat unparks this thread; the timeout only bounds the wait for a lost wake-up.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Starts the thread and returns it, for the beat to unpark.
+pub(super) fn start(
+    studio: Arc<Inner>,
+    notices: Consumer<Notice>,
+    recycle: Producer<(u16, Box<Chunk>)>,
+) -> io::Result<Thread> {
+    let airing = Airing { studio, notices, recycle, begun: HashMap::new(), behind: HashSet::new() };
+    let handle = std::thread::Builder::new().name("airing".into()).spawn(move || airing.run())?;
+    Ok(handle.thread().clone())
+}
+
+struct Airing {
+    studio: Arc<Inner>,
+    notices: Consumer<Notice>,
+    recycle: Producer<(u16, Box<Chunk>)>,
+    /// Logs whose header stands, by the epoch it was written in.
+    begun: HashMap<LogId, Epoch>,
+    /// Logs whose queue was full: told once, until it takes records again.
+    behind: HashSet<LogId>,
+}
+
+impl Airing {
+    fn run(mut self) {
+        loop {
+            while let Ok(notice) = self.notices.pop() {
+                self.take(notice);
+            }
+            std::thread::park_timeout(LOOK_EVERY);
+        }
+    }
+
+    fn take(&mut self, notice: Notice) {
+        match notice {
+            Notice::Chunk { slot, chunk } => {
+                self.air(slot, &chunk);
+                // No room or no such slot: dropped here, where dropping is allowed.
+                let _ = self.recycle.push((slot, chunk));
+            }
+            Notice::Speaking { slot, token } => {
+                let control = self.studio.lock();
+                let Some((space, ..)) = control.slot(slot) else { return };
+                let participant = token.and_then(|token| control.participant(token));
+                drop(control);
+                let _ = self.studio.events.try_send(StudioEvent::Speaking { space, participant });
+            }
+            Notice::Rested { slot, space } => self.studio.lock().rested(slot, space.programme()),
+            Notice::Line { .. } | Notice::Spent(_) => {}
+        }
+    }
+
+    fn air(&mut self, slot: u16, chunk: &Chunk) {
+        let Some((log, recorded, epoch)) = self.studio.lock().slot(slot) else { return };
+        let body = Parts::new()
+            .push(PART_MP4, &chunk.mp4)
+            .push(PART_OGG, &chunk.ogg)
+            .push(PART_FACTS, &chunk.facts.to_bytes())
+            .finish();
+        let record = Record {
+            position: Position(chunk.index + 1),
+            epoch,
+            kind: Kind::Chunk,
+            time: chunk.time.0,
+            duration: chunk.duration,
+            wall_us: super::wall_us(),
+            body,
+        };
+        self.studio.publisher.publish(Down::Chunk { log, record: record.clone() });
+        let Some(epoch) = recorded else {
+            self.begun.remove(&log);
+            return;
+        };
+        if self.begun.insert(log, epoch) != Some(epoch) {
+            // The header stands at the position before its first chunk, in every epoch anew.
+            let record = header(&log, Position(chunk.index), epoch, chunk.time, super::wall_us());
+            self.studio.log.send(log::Job::Append { log, record });
+        }
+        if self.studio.log.send(log::Job::Append { log, record }) {
+            if self.behind.remove(&log) {
+                let _ = self.studio.events.try_send(StudioEvent::RecordingResumed { space: log });
+            }
+        } else if self.behind.insert(log) {
+            tracing::error!(%log, "the disk does not keep up: recording is paused");
+            let _ = self.studio.events.try_send(StudioEvent::RecordingPaused { space: log });
+        }
+    }
+}
+
+/// The Ogg serial number of a space: any number will do, as long as it stays.
+pub(super) fn serial(space: &LogId) -> u32 {
+    space.as_str().bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// The header record: everything that a player must be told before the first chunk.
+pub(super) fn header(space: &LogId, position: Position, epoch: Epoch, time: Time, wall_us: u64) -> Record {
+    let track = Track::live(serial(space));
+    let header = Header {
+        timescale: SAMPLE_RATE,
+        chunk_duration: u32::try_from(CHUNK_FRAMES * FRAME_SAMPLES).expect("200 ms fit"),
+        begun_wall_us: wall_us,
+        renditions: vec![
+            Rendition {
+                part: PART_MP4,
+                name: "mp4".into(),
+                mime: "audio/mp4".into(),
+                codecs: "opus".into(),
+                init: package::fmp4::init(&track).into(),
+            },
+            Rendition {
+                part: PART_OGG,
+                name: "ogg".into(),
+                mime: "audio/ogg".into(),
+                codecs: "opus".into(),
+                init: package::ogg::head(&track, &[]).into(),
+            },
+        ],
+    };
+    Record { position, epoch, kind: Kind::Header, time: time.0, duration: 0, wall_us, body: header.to_body() }
+}

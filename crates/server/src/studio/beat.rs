@@ -1,0 +1,299 @@
+//! The beat: the one thread of a shard that turns packets into frames every 20 ms.
+//!
+//! Law: after [`Beat::new`] nothing here allocates, frees, locks or logs. Everything that is built or dropped is built
+//! and dropped by others: boxes come in through [`Command`] and leave through [`Notice`]. The schedule is absolute
+//! (beat *k* is due at start + *k* × 20 ms), so that lateness never adds up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use hiwar_media::chunk::Chunk;
+use hiwar_media::packet::Packet;
+use hiwar_media::programme::{Input, Muting, Output, Programme, Seat, Speaker};
+use hiwar_rtc::returns::Return;
+use rtrb::{Consumer, Producer};
+use rustix::thread::{ClockId, clock_nanosleep_absolute};
+use rustix::time::{Timespec, clock_gettime};
+
+/// One frame.
+pub const BEAT: Duration = Duration::from_millis(20);
+/// Spaces on the air in one shard; at 4 speakers each a core is full long before.
+pub const SLOTS: usize = 512;
+/// Seats in one space, as in `media::programme`.
+const SEATS: usize = hiwar_media::programme::SEATS;
+/// Commands taken in one beat: the rest waits 20 ms, so that a burst of people cannot delay sound.
+const COMMANDS_PER_BEAT: usize = 64;
+/// Behind by more than this the machine slept or was stopped: start a new schedule instead of racing through the past.
+const LAPSE: Duration = Duration::from_secs(1);
+
+/// A speaker's ends of the rings, and the speaker itself on its way in and out.
+pub struct Line {
+    /// Names the line across threads.
+    pub token: u64,
+    /// Present on the way to the programme and on the way back.
+    pub speaker: Option<Box<Speaker>>,
+    /// From the net thread.
+    pub packets: Consumer<Packet>,
+    /// To the net thread; `None` for a speaker that hears nothing (a performer of the demo).
+    pub returns: Option<Producer<Return>>,
+}
+
+/// A space whose programme runs.
+pub struct OnAir {
+    programme: Box<Programme>,
+    lines: [Option<Box<Line>>; SEATS],
+}
+
+impl OnAir {
+    /// A programme with nobody on stage yet.
+    pub fn new(programme: Box<Programme>) -> Self {
+        Self { programme, lines: [const { None }; SEATS] }
+    }
+
+    /// Where the next chunk begins, for the programme that follows this one.
+    pub fn programme(&self) -> &Programme {
+        &self.programme
+    }
+
+    fn seat_of(&self, token: u64) -> Option<usize> {
+        self.lines.iter().position(|line| line.as_ref().is_some_and(|l| l.token == token))
+    }
+}
+
+/// What others ask of the beat. Every box was made elsewhere.
+pub enum Command {
+    /// A programme begins in a free slot.
+    Air { slot: u16, space: Box<OnAir> },
+    /// The programme in `slot` ends; it comes back as [`Notice::Rested`].
+    Rest { slot: u16 },
+    /// A speaker sits down.
+    Seat { slot: u16, line: Box<Line> },
+    /// A speaker leaves; the line comes back as [`Notice::Line`].
+    Unseat { slot: u16, token: u64 },
+    /// A speaker is muted or unmuted.
+    Mute { slot: u16, token: u64, muting: Muting },
+    /// The standing event changes.
+    Stand { slot: u16, event: Box<[u8]> },
+    /// An event for the current chunk.
+    Tell { slot: u16, event: Box<[u8]> },
+}
+
+/// What the beat hands over. The receiver owns, and drops, what is inside.
+pub enum Notice {
+    /// 200 ms of sound.
+    Chunk { slot: u16, chunk: Box<Chunk> },
+    /// Another speaker is heard now.
+    Speaking { slot: u16, token: Option<u64> },
+    /// The programme of `slot` stopped.
+    Rested { slot: u16, space: Box<OnAir> },
+    /// A line that is no longer on stage, or found no seat.
+    Line { slot: u16, line: Box<Line> },
+    /// Bytes to drop.
+    Spent(#[expect(dead_code, reason = "carried to be dropped off the beat")] Box<[u8]>),
+}
+
+/// What the world may read of the beat at any time.
+#[derive(Default)]
+pub struct Figures {
+    /// Beats since the start.
+    pub beats: AtomicU64,
+    /// Beats whose frames were not ready as the next fell due.
+    pub missed: AtomicU64,
+    /// Microseconds of work in all beats.
+    pub busy_us: AtomicU64,
+    /// Chunks or notices that found a full ring.
+    pub overrun: AtomicU64,
+    /// Ask the thread to end.
+    pub stop: AtomicBool,
+}
+
+/// The thread's state.
+pub struct Beat {
+    slots: Box<[Option<Box<OnAir>>]>,
+    commands: Consumer<Command>,
+    notices: Producer<Notice>,
+    recycled: Consumer<(u16, Box<Chunk>)>,
+    figures: Arc<Figures>,
+    listener: Thread,
+}
+
+impl Beat {
+    /// `listener` is unparked when there is a notice to read.
+    pub fn new(
+        commands: Consumer<Command>,
+        notices: Producer<Notice>,
+        recycled: Consumer<(u16, Box<Chunk>)>,
+        figures: Arc<Figures>,
+        listener: Thread,
+    ) -> Self {
+        let slots = (0..SLOTS).map(|_| None).collect();
+        Self { slots, commands, notices, recycled, figures, listener }
+    }
+
+    /// Keeps the beat until it is told to stop.
+    pub fn run(mut self) {
+        let mut due = Instant::now();
+        let mut wake = clock_gettime(ClockId::Monotonic);
+        while !self.figures.stop.load(Relaxed) {
+            // A signal may wake us early; the schedule does not care, the frame would merely be computed too soon.
+            while clock_nanosleep_absolute(ClockId::Monotonic, &wake) == Err(rustix::io::Errno::INTR) {}
+            let begun = Instant::now();
+            if begun.saturating_duration_since(due) > LAPSE {
+                due = begun;
+                wake = clock_gettime(ClockId::Monotonic);
+            }
+            self.beat(due);
+            let done = Instant::now();
+            due += BEAT;
+            wake = later(wake, BEAT);
+            self.figures.beats.fetch_add(1, Relaxed);
+            self.figures.busy_us.fetch_add(u64::try_from((done - begun).as_micros()).unwrap_or(0), Relaxed);
+            if done > due {
+                self.figures.missed.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    /// One beat: commands, then packets, then frames. `now` is when it was due, so that late wake-ups do not look like
+    /// network jitter.
+    fn beat(&mut self, now: Instant) {
+        let mut told = false;
+        for _ in 0..COMMANDS_PER_BEAT {
+            let Ok(command) = self.commands.pop() else { break };
+            told |= self.obey(command);
+        }
+        while let Ok((slot, chunk)) = self.recycled.pop() {
+            match self.slots.get_mut(usize::from(slot)) {
+                Some(Some(space)) => space.programme.recycle(chunk),
+                // The programme is gone: the chunk goes back to be dropped where it came from.
+                _ => told |= give(&mut self.notices, &self.figures, Notice::Chunk { slot: u16::MAX, chunk }),
+            }
+        }
+        for (slot, space) in self.slots.iter_mut().enumerate() {
+            let Some(space) = space else { continue };
+            let slot = u16::try_from(slot).unwrap_or(u16::MAX);
+            told |= play(slot, space, now, &mut self.notices, &self.figures);
+        }
+        if told {
+            self.listener.unpark();
+        }
+    }
+
+    /// Carries out one command; true when it left a notice.
+    fn obey(&mut self, command: Command) -> bool {
+        let (notices, figures) = (&mut self.notices, &self.figures);
+        match command {
+            Command::Air { slot, space } => match self.slots.get_mut(usize::from(slot)) {
+                Some(free @ None) => {
+                    *free = Some(space);
+                    false
+                }
+                _ => give(notices, figures, Notice::Rested { slot, space }),
+            },
+            Command::Rest { slot } => match self.slots.get_mut(usize::from(slot)).and_then(Option::take) {
+                Some(space) => give(notices, figures, Notice::Rested { slot, space }),
+                None => false,
+            },
+            Command::Seat { slot, mut line } => {
+                let Some(Some(space)) = self.slots.get_mut(usize::from(slot)) else {
+                    return give(notices, figures, Notice::Line { slot, line });
+                };
+                let Some(speaker) = line.speaker.take() else {
+                    return give(notices, figures, Notice::Line { slot, line });
+                };
+                match space.programme.seat(speaker) {
+                    Ok(Seat(seat)) => {
+                        space.lines[usize::from(seat)] = Some(line);
+                        false
+                    }
+                    Err(speaker) => {
+                        line.speaker = Some(speaker);
+                        give(notices, figures, Notice::Line { slot, line })
+                    }
+                }
+            }
+            Command::Unseat { slot, token } => {
+                let Some(Some(space)) = self.slots.get_mut(usize::from(slot)) else { return false };
+                let Some(seat) = space.seat_of(token) else { return false };
+                let Some(mut line) = space.lines[seat].take() else { return false };
+                line.speaker = space.programme.unseat(Seat(u8::try_from(seat).unwrap_or(u8::MAX)));
+                give(notices, figures, Notice::Line { slot, line })
+            }
+            Command::Mute { slot, token, muting } => {
+                if let Some(Some(space)) = self.slots.get_mut(usize::from(slot))
+                    && let Some(seat) = space.seat_of(token)
+                {
+                    let seat = Seat(u8::try_from(seat).unwrap_or(u8::MAX));
+                    space.programme.handle(Instant::now(), Input::Mute { seat, muting });
+                }
+                false
+            }
+            Command::Stand { slot, event } => match self.slots.get_mut(usize::from(slot)) {
+                Some(Some(space)) => match space.programme.stand(event) {
+                    Some(old) => give(notices, figures, Notice::Spent(old)),
+                    None => false,
+                },
+                _ => give(notices, figures, Notice::Spent(event)),
+            },
+            Command::Tell { slot, event } => match self.slots.get_mut(usize::from(slot)) {
+                Some(Some(space)) => match space.programme.tell(event) {
+                    Ok(()) => false,
+                    Err(refused) => give(notices, figures, Notice::Spent(refused)),
+                },
+                _ => give(notices, figures, Notice::Spent(event)),
+            },
+        }
+    }
+}
+
+/// One beat of one space; true when it left a notice.
+fn play(slot: u16, space: &mut OnAir, now: Instant, notices: &mut Producer<Notice>, figures: &Figures) -> bool {
+    let mut told = false;
+    for (seat, line) in space.lines.iter_mut().enumerate() {
+        let Some(line) = line else { continue };
+        let seat = Seat(u8::try_from(seat).unwrap_or(u8::MAX));
+        while let Ok(packet) = line.packets.pop() {
+            space.programme.handle(now, Input::Packet { seat, packet: &packet });
+        }
+    }
+    space.programme.handle(now, Input::Beat);
+    while let Some(output) = space.programme.poll() {
+        match output {
+            Output::Chunk(chunk) => told |= give(notices, figures, Notice::Chunk { slot, chunk }),
+            Output::Return { seat, payload, time } => {
+                if let Some(Some(line)) = space.lines.get_mut(usize::from(seat.0))
+                    && let Some(returns) = &mut line.returns
+                {
+                    // A full ring means that the net thread is stuck; the speaker hears a gap, the others nothing of it.
+                    let _ = returns.push(Return { payload, time });
+                }
+            }
+            Output::Spent(event) => told |= give(notices, figures, Notice::Spent(event)),
+            Output::Speaking(seat) => {
+                let token = seat.and_then(|s| space.lines.get(usize::from(s.0))?.as_ref().map(|l| l.token));
+                told |= give(notices, figures, Notice::Speaking { slot, token });
+            }
+        }
+    }
+    told
+}
+
+/// Hands a notice over. A full ring means that its reader has been stuck for seconds: what is inside is leaked rather
+/// than freed here (freeing takes the allocator's lock), and counted.
+fn give(notices: &mut Producer<Notice>, figures: &Figures, notice: Notice) -> bool {
+    match notices.push(notice) {
+        Ok(()) => true,
+        Err(rtrb::PushError::Full(notice)) => {
+            std::mem::forget(notice);
+            figures.overrun.fetch_add(1, Relaxed);
+            false
+        }
+    }
+}
+
+fn later(at: Timespec, by: Duration) -> Timespec {
+    let nanos = at.tv_nsec + i64::from(by.subsec_nanos());
+    Timespec { tv_sec: at.tv_sec + by.as_secs().cast_signed() + nanos / 1_000_000_000, tv_nsec: nanos % 1_000_000_000 }
+}

@@ -1,0 +1,489 @@
+//! The studio: where speakers are mixed. Spaces go on the air here, speakers are seated, logs are written and sealed.
+//!
+//! Threads: *beat* (real time, [`beat`]), *net* (WebRTC, in `rtc::udp`), *airing* (chunks to the live bus and the log,
+//! [`airing`]), *log* ([`log`]), and one thread per replay being made ([`seal`]). This file is the only one that the
+//! API sees; its lock is never taken by the beat.
+//!
+//! A space on the air costs nothing while nobody is on its stage and nobody listens: its programme is built when
+//! somebody comes and dropped when the last has gone, and its media time stands still meanwhile.
+
+mod airing;
+pub mod beat;
+mod control;
+mod log;
+pub mod perform;
+mod realtime;
+mod seal;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use hiwar_engine::live_bus::{Access, Document, Down, Publisher, Up};
+use hiwar_engine::space_log::SpaceLog;
+use hiwar_rtc::offer::{self, Certificate};
+use hiwar_rtc::session::{Patched, Session};
+use hiwar_rtc::udp as net;
+use hiwar_segment_log::LogId;
+use hiwar_segment_log::disk::{self, Options, Retention};
+use tokio::sync::{mpsc, oneshot};
+
+use control::Control;
+
+/// Speakers' packets waiting for the next beat: 1.2 s of 20 ms frames; past it the oldest sound is stale anyway.
+const PACKETS_WAITING: usize = 64;
+/// Frames waiting to be sent to a speaker.
+const RETURNS_WAITING: usize = 16;
+/// Events that the registry has not read yet. It reads at once; a full channel drops the least important (counts).
+const EVENTS_WAITING: usize = 4096;
+/// Notices between beat and airing: two seconds of a full shard.
+const NOTICES_WAITING: usize = 8192;
+/// Log kept when a recording is off: what a late joiner or a rewinding listener may ask for.
+const LIVE_WINDOW: Duration = Duration::from_secs(10 * 60);
+
+/// What the studio needs from the house.
+pub struct Setup {
+    /// WebRTC sockets of shard 0.
+    pub udp: UdpSocket,
+    /// The TCP twin of `udp`.
+    pub tcp: TcpListener,
+    /// What candidates name.
+    pub candidate: SocketAddr,
+    /// `DATA/spaces`.
+    pub spaces: PathBuf,
+    /// To the crowd workers.
+    pub publisher: Publisher,
+}
+
+/// How long the log of a space is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// From the start to the end, then a replay is made.
+    All,
+    /// A moving window; no replay.
+    Window(Duration),
+}
+
+impl Keep {
+    /// Recording is off: the live window only.
+    pub const LIVE: Self = Self::Window(LIVE_WINDOW);
+}
+
+/// Somebody who is about to speak.
+#[derive(Debug, Clone)]
+pub struct Speaking {
+    /// Names the person inside the space; a second publisher with the same name takes the first one's place.
+    pub participant: String,
+    /// Put into the sound when this speaker is heard (opaque).
+    pub speaking_event: Vec<u8>,
+}
+
+/// A speaker's session, answered.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// Unguessable name of the session.
+    pub session: String,
+    /// SDP answer.
+    pub answer: String,
+    /// Entity tag of the session's ICE credentials, without quotes.
+    pub etag: String,
+}
+
+/// Why nobody was seated.
+#[derive(Debug)]
+pub enum PublishRefusal {
+    /// The offer breaks a rule.
+    Offer(offer::Refusal),
+    /// All seats are taken, or the shard is full.
+    Full,
+    /// The space is not on the air.
+    NotOnAir,
+    /// The studio is stopping.
+    Unavailable,
+}
+
+/// Why the studio could not do as asked.
+#[derive(Debug)]
+pub enum Failure {
+    /// No such space on the air.
+    NotOnAir,
+    /// The log said no.
+    Log(disk::Error),
+    /// A file said no.
+    File(io::Error),
+    /// The studio is stopping, or its queue is full.
+    Unavailable,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotOnAir => f.write_str("the space is not on the air"),
+            Self::Log(why) => write!(f, "the log: {why}"),
+            Self::File(why) => write!(f, "a file: {why}"),
+            Self::Unavailable => f.write_str("the studio is busy or stopping"),
+        }
+    }
+}
+
+/// What happens in the studio, for the registry.
+#[derive(Debug, Clone)]
+pub enum StudioEvent {
+    /// A speaker's media flows.
+    Connected { space: LogId, participant: String, session: String },
+    /// A speaker's session is over.
+    Left { space: LogId, participant: String, session: String },
+    /// Somebody else, or nobody, is heard now.
+    Speaking { space: LogId, participant: Option<String> },
+    /// The disk is full; live goes on.
+    RecordingPaused { space: LogId },
+    /// Recording again.
+    RecordingResumed { space: LogId },
+    /// The replay can be heard.
+    ReplayReady { space: LogId, duration: Duration, loudness_lufs: f32 },
+    /// No replay could be made.
+    ReplayFailed { space: LogId, why: String },
+    /// How many listen, from all workers.
+    Counts { space: LogId, listening: u32 },
+}
+
+/// A cheap handle on the studio.
+#[derive(Clone)]
+pub struct Studio {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    control: Mutex<Control>,
+    certificate: Certificate,
+    candidate: SocketAddr,
+    net: net::Handle,
+    publisher: Publisher,
+    log: log::Handle,
+    logs: SpaceLog,
+    spaces: PathBuf,
+    figures: Arc<beat::Figures>,
+    events: mpsc::Sender<StudioEvent>,
+}
+
+/// Microseconds since 1970.
+fn wall_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX))
+}
+
+impl Studio {
+    /// Starts the studio's threads. The receiver gets everything that happens.
+    ///
+    /// # Errors
+    /// No thread, no certificate, or no directory of logs.
+    pub fn start(setup: Setup) -> io::Result<(Self, mpsc::Receiver<StudioEvent>)> {
+        let (events, happened) = mpsc::channel(EVENTS_WAITING);
+        let logs = SpaceLog::open(&setup.spaces)?;
+        let changes = events.clone();
+        let log = log::start(logs.clone(), move |log, change| {
+            let _ = changes.try_send(match change {
+                log::Change::Paused => StudioEvent::RecordingPaused { space: log },
+                log::Change::Resumed => StudioEvent::RecordingResumed { space: log },
+            });
+        })?;
+        let (net, net_events, _) = net::Shard::spawn(net::Sockets { udp: setup.udp, tcp: Some(setup.tcp) })?;
+
+        let (commands, commands_in) = rtrb::RingBuffer::new(1024);
+        let (notices, notices_in) = rtrb::RingBuffer::new(NOTICES_WAITING);
+        let (recycle, recycle_in) = rtrb::RingBuffer::new(NOTICES_WAITING);
+        let figures = Arc::new(beat::Figures::default());
+        let inner = Arc::new(Inner {
+            control: Mutex::new(Control::new(commands)),
+            certificate: Certificate::new(),
+            candidate: setup.candidate,
+            net,
+            publisher: setup.publisher,
+            log,
+            logs,
+            spaces: setup.spaces,
+            figures: figures.clone(),
+            events,
+        });
+        let airing = airing::start(inner.clone(), notices_in, recycle)?;
+        let beat = beat::Beat::new(commands_in, notices, recycle_in, figures, airing);
+        std::thread::Builder::new().name("beat".into()).spawn(move || {
+            realtime::enter("the beat");
+            beat.run();
+        })?;
+        let studio = Self { inner };
+        let watching = studio.clone();
+        std::thread::Builder::new().name("net-events".into()).spawn(move || watching.watch_net(&net_events))?;
+        Ok((studio, happened))
+    }
+
+    /// Puts a space on the air: workers learn of it, and it wakes when somebody comes.
+    pub fn open(&self, space: &LogId, access: Access) {
+        let mut control = self.inner.lock();
+        if let Some(header) = control.open(*space, access) {
+            self.inner.publisher.publish(Down::Open { log: *space, access, header });
+        }
+    }
+
+    /// Begins the log of a space, or goes on with it after a restart.
+    ///
+    /// # Errors
+    /// The space is not on the air, or its log cannot be claimed.
+    pub async fn record(&self, space: &LogId, keep: Keep) -> Result<(), Failure> {
+        let retention = match keep {
+            Keep::All => Retention::all(),
+            Keep::Window(window) => Retention::window(window),
+        };
+        if !self.inner.lock().knows(space) {
+            return Err(Failure::NotOnAir);
+        }
+        let (reply, claimed) = oneshot::channel();
+        self.ask(log::Job::Claim { log: *space, options: Options { retention, ..Options::default() }, reply })?;
+        let recovered = claimed.await.map_err(|_| Failure::Unavailable)?.map_err(Failure::Log)?;
+        if self.inner.lock().begin_log(space, &recovered) { Ok(()) } else { Err(Failure::NotOnAir) }
+    }
+
+    /// Takes a space off the air, closes its log and, if asked, makes the replay in the background.
+    ///
+    /// # Errors
+    /// The space is not on the air, or its log could not be closed.
+    pub async fn end(&self, space: &LogId, replay: Replay) -> Result<(), Failure> {
+        let sessions = self.inner.lock().sessions(space).ok_or(Failure::NotOnAir)?;
+        for session in sessions {
+            self.inner.net.remove(session);
+        }
+        let stopped = self.inner.lock().stop(space);
+        if let Some(stopped) = stopped {
+            // The last chunk is on its way through airing to the log before the programme comes back.
+            let _ = tokio::time::timeout(Duration::from_secs(1), stopped).await;
+        }
+        self.inner.lock().forget(space);
+        self.inner.publisher.publish(Down::Ended { log: *space });
+        let (reply, sealed) = oneshot::channel();
+        self.ask(log::Job::Seal { log: *space, reply })?;
+        sealed.await.map_err(|_| Failure::Unavailable)?.map_err(Failure::Log)?;
+        if let Replay::Make { title } = replay {
+            self.make_replay(space, title);
+        }
+        Ok(())
+    }
+
+    /// Makes the replay of a space whose log is complete, in the background. Ends in `ReplayReady` or `ReplayFailed`.
+    pub fn make_replay(&self, space: &LogId, title: String) {
+        seal::start(self.inner.spaces.clone(), *space, title, self.inner.events.clone());
+    }
+
+    /// Removes the log and the replay of a space that is over.
+    ///
+    /// # Errors
+    /// Files that cannot be removed.
+    pub async fn delete_recording(&self, space: &LogId) -> Result<(), Failure> {
+        let (reply, deleted) = oneshot::channel();
+        self.ask(log::Job::Delete { log: *space, reply })?;
+        deleted.await.map_err(|_| Failure::Unavailable)?.map_err(Failure::File)?;
+        let replay = self.inner.spaces.join(space.as_str()).join("replay");
+        match tokio::task::spawn_blocking(move || std::fs::remove_dir_all(replay)).await {
+            Ok(Err(why)) if why.kind() != io::ErrorKind::NotFound => Err(Failure::File(why)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets the event that the sound repeats every two seconds, for those who join late.
+    pub fn stand(&self, space: &LogId, event: Vec<u8>) {
+        self.inner.lock().stand(space, event);
+    }
+
+    /// Puts one event into the sound.
+    pub fn tell(&self, space: &LogId, event: Vec<u8>) {
+        self.inner.lock().tell(space, event);
+    }
+
+    /// Gives the workers a page to serve, or takes it back.
+    pub fn document(&self, path: String, document: Option<Document>) {
+        self.inner.publisher.publish(match document {
+            Some(document) => Down::Document { path, document },
+            None => Down::Forget { path },
+        });
+    }
+
+    /// Answers a speaker's offer and seats them. The newest publisher of a participant wins.
+    ///
+    /// # Errors
+    /// As [`PublishRefusal`] says; nothing is seated then.
+    pub async fn publish(
+        &self,
+        space: &LogId,
+        who: Speaking,
+        offer: String,
+    ) -> Result<Published, PublishRefusal> {
+        let config = offer::Config {
+            certificate: self.inner.certificate.clone(),
+            candidates: vec![self.inner.candidate],
+            tcp: vec![self.inner.candidate],
+        };
+        // Milliseconds of work, and a panic in the parser must cost one request only.
+        let accepted = tokio::task::spawn_blocking(move || offer::accept(Instant::now(), &offer, &config)).await;
+        let (session, answer) =
+            accepted.map_err(|_| PublishRefusal::Unavailable)?.map_err(PublishRefusal::Offer)?;
+        let name = random_name();
+        self.seat(space, who, &name, &answer.etag, session)?;
+        Ok(Published { session: name, answer: answer.sdp, etag: answer.etag })
+    }
+
+    fn seat(
+        &self,
+        space: &LogId,
+        who: Speaking,
+        name: &str,
+        etag: &str,
+        session: Session,
+    ) -> Result<(), PublishRefusal> {
+        let (packets_out, packets) = rtrb::RingBuffer::new(PACKETS_WAITING);
+        let (returns, returns_in) = rtrb::RingBuffer::new(RETURNS_WAITING);
+        let mut control = self.inner.lock();
+        let replaced = control.replace(space, &who.participant);
+        let id = control.seat(space, who, Some(name.to_owned()), packets, Some(returns))?;
+        control.set_etag(id, etag.to_owned());
+        drop(control);
+        if let Some(old) = replaced {
+            self.inner.net.remove(old);
+        }
+        if !self.inner.net.add(net::SessionId(id), session, packets_out, returns_in) {
+            self.inner.lock().leave(id);
+            return Err(PublishRefusal::Full);
+        }
+        Ok(())
+    }
+
+    /// Trickles candidates into a session or restarts its ICE. `None`: no such session.
+    pub async fn patch(&self, session: &str, fragment: String) -> Option<Result<Patched, offer::Refusal>> {
+        let id = self.inner.lock().session(session)?;
+        let (reply, answer) = oneshot::channel();
+        self.inner.net.patch(net::SessionId(id), fragment, move |patched| {
+            let _ = reply.send(patched);
+        });
+        let patched = answer.await.ok()??;
+        if let Ok(Patched::Restarted { etag, .. }) = &patched {
+            self.inner.lock().set_etag(id, etag.clone());
+        }
+        Some(patched)
+    }
+
+    /// The entity tag of a session's ICE credentials, without quotes.
+    #[must_use]
+    pub fn etag(&self, session: &str) -> Option<String> {
+        self.inner.lock().etag(session)
+    }
+
+    /// Ends a session. False: there is none of that name.
+    pub fn hang_up(&self, session: &str) -> bool {
+        let Some(id) = self.inner.lock().session(session) else { return false };
+        self.inner.net.remove(net::SessionId(id));
+        self.left(id);
+        true
+    }
+
+    /// Mutes or unmutes everything that a participant sends.
+    pub fn mute(&self, space: &LogId, participant: &str, muting: hiwar_media::programme::Muting) {
+        self.inner.lock().mute(space, participant, muting);
+    }
+
+    /// How many spaces have a programme running, beats, missed beats and busy microseconds since the start.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let figures = &self.inner.figures;
+        Figures {
+            on_air: self.inner.lock().on_air(),
+            beats: figures.beats.load(Relaxed),
+            missed: figures.missed.load(Relaxed),
+            busy_us: figures.busy_us.load(Relaxed),
+            overrun: figures.overrun.load(Relaxed),
+        }
+    }
+
+    /// Takes in what a worker reported.
+    pub fn counted(&self, worker: u64, up: Up) {
+        let Up::Counts(counts) = up;
+        let mut control = self.inner.lock();
+        let changed = control.counted(worker, &counts, Instant::now());
+        drop(control);
+        for (space, listening) in changed {
+            let _ = self.inner.events.try_send(StudioEvent::Counts { space, listening });
+        }
+    }
+
+    /// Programmes that nobody needs any more stop. Called about once a second.
+    pub fn tidy(&self) {
+        self.inner.lock().tidy(Instant::now());
+    }
+
+    fn ask(&self, job: log::Job) -> Result<(), Failure> {
+        if self.inner.log.send(job) { Ok(()) } else { Err(Failure::Unavailable) }
+    }
+
+    fn left(&self, id: u64) {
+        if let Some((space, participant, session)) = self.inner.lock().leave(id) {
+            let _ = self.inner.events.try_send(StudioEvent::Left { space, participant, session });
+        }
+    }
+
+    fn watch_net(&self, events: &std::sync::mpsc::Receiver<net::Event>) {
+        for event in events {
+            match event {
+                net::Event::Connected(net::SessionId(id)) => {
+                    if let Some((space, participant, session)) = self.inner.lock().connected(id) {
+                        let _ = self.inner.events.try_send(StudioEvent::Connected { space, participant, session });
+                    }
+                }
+                net::Event::Closed(net::SessionId(id), reason) => {
+                    tracing::debug!(id, ?reason, "a speaker's session closed");
+                    self.left(id);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a replay is wanted at the end.
+#[derive(Debug, Clone)]
+pub enum Replay {
+    /// Yes, with this title in the file.
+    Make { title: String },
+    /// The recording was off.
+    None,
+}
+
+/// What [`Studio::figures`] tells.
+#[derive(Debug, Clone, Copy)]
+pub struct Figures {
+    /// Programmes running.
+    pub on_air: usize,
+    /// Beats since the start.
+    pub beats: u64,
+    /// Beats missed.
+    pub missed: u64,
+    /// Microseconds of work in all beats.
+    pub busy_us: u64,
+    /// Notices lost to a full ring.
+    pub overrun: u64,
+}
+
+impl Inner {
+    /// The studio's state. A panic elsewhere while it was held is no reason to fall silent.
+    fn lock(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// 128 random bits in hexadecimal.
+fn random_name() -> String {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).expect("the kernel has random numbers");
+    bytes.iter().fold(String::with_capacity(32), |mut text, byte| {
+        use std::fmt::Write;
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,84 @@
+//! Performers: speakers whose sound comes from files instead of the network, for the demo conversation.
+//!
+//! Their frames enter the same ring as packets from the net thread, so that the demo exercises the whole path.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hiwar_media::packet::{Packet, Payload};
+use hiwar_segment_log::LogId;
+use rtrb::Producer;
+
+use super::{PACKETS_WAITING, PublishRefusal, Speaking, Studio};
+
+/// Silence between two rounds of the conversation, so that a newcomer hears that it begins again.
+const PAUSE: Duration = Duration::from_secs(2);
+const FRAME: Duration = Duration::from_millis(20);
+
+/// One voice of the demo.
+pub struct Performer {
+    /// As for any speaker.
+    pub who: Speaking,
+    /// 20 ms Opus frames.
+    pub frames: Arc<[Box<[u8]>]>,
+}
+
+/// Seats the performers and lets them speak in unison, round after round, for as long as the studio lives.
+///
+/// # Errors
+/// No seat, or no thread.
+pub fn start(studio: &Studio, space: LogId, performers: Vec<Performer>) -> Result<(), PublishRefusal> {
+    let mut voices = Vec::with_capacity(performers.len());
+    for Performer { who, frames } in performers {
+        let (ring, packets) = rtrb::RingBuffer::new(PACKETS_WAITING);
+        studio.inner.lock().seat(&space, who, None, packets, None)?;
+        voices.push(Voice { ring, frames, sequence: 0 });
+    }
+    let thread = std::thread::Builder::new().name("performers".into()).spawn(move || run(voices));
+    thread.map(drop).map_err(|_: io::Error| PublishRefusal::Unavailable)
+}
+
+struct Voice {
+    ring: Producer<Packet>,
+    frames: Arc<[Box<[u8]>]>,
+    sequence: u64,
+}
+
+fn run(mut voices: Vec<Voice>) {
+    let rounds = voices.iter().map(|v| v.frames.len()).max().unwrap_or(0);
+    let mut due = Instant::now();
+    let mut timestamp = 0;
+    loop {
+        for index in 0..rounds {
+            due += FRAME;
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            timestamp += hiwar_media::FRAME_SAMPLES as u64;
+            for voice in &mut voices {
+                voice.say(index, timestamp);
+            }
+            if voices.iter().all(|v| v.ring.is_abandoned()) {
+                return;
+            }
+        }
+        due += PAUSE;
+        timestamp += u64::from(hiwar_media::SAMPLE_RATE) * PAUSE.as_secs();
+    }
+}
+
+impl Voice {
+    fn say(&mut self, index: usize, timestamp: u64) {
+        let Some(payload) = self.frames.get(index).and_then(|frame| Payload::new(frame)) else { return };
+        self.sequence += 1;
+        // A full ring means that the beat stopped; a real speaker's packets would be lost too.
+        let _ = self.ring.push(Packet {
+            source: 0,
+            sequence: self.sequence,
+            timestamp,
+            arrival: Instant::now(),
+            redundant: false,
+            level: None,
+            payload,
+        });
+    }
+}
