@@ -3,7 +3,7 @@
 //! Bytes only: nothing here encodes, decodes or knows what an event says. Writers append to a `Vec` that the caller owns and
 //! clears; a chunk's writers run on the beat (no allocation while the `Vec` has room, no lock, no log).
 
-mod boxes;
+pub(crate) mod boxes;
 pub mod emsg;
 pub mod fmp4;
 pub mod ogg;
