@@ -1,0 +1,201 @@
+# Hiwar in English. The same keys stand in ../ar/app.ftl; `npm run check` compares them.
+# Messages named page-… and player-… are also resolved into the light page of a space at build time
+# (scripts/page.mjs): there, only plain variables and one selector per message are allowed.
+
+## The name, and what both languages share
+
+brand = Hiwar
+tagline = A few people talk. Anyone listens.
+language-other = العربية
+language-switch = التبديل إلى العربية
+
+## What plays (page and app)
+
+player-listen = Listen
+player-pause = Pause
+player-connecting = Connecting …
+player-waiting = Connected. The sound starts with the conversation.
+player-reconnecting = The connection was lost. Trying again by itself …
+player-blocked = Your browser wants one more press before it plays sound.
+player-unsupported = This browser cannot play the live sound. You can open it in an audio player:
+player-refused = You need an invitation link to listen to this conversation.
+player-missing = There is no such conversation here.
+player-volume = Volume
+player-latency = You hear the stage about { $seconds } s after it is said.
+player-latency-hls = In this browser the sound comes several seconds after it is said.
+
+## The page of a space
+
+page-title = { $title } · Hiwar
+page-untitled = Conversation
+page-live = Live
+page-scheduled = Not started yet
+page-ended = Ended
+page-posted = Recording
+page-speakers = On the stage
+page-speaking = speaking
+page-muted = muted
+page-now = { $name } is speaking
+page-nobody = Nobody is speaking right now
+page-empty-stage = Nobody is on the stage yet
+page-stage-link = Go to the stage
+page-home = All conversations
+page-ended-title = The conversation has ended
+page-replay-preparing = The recording is being prepared. It will appear here by itself.
+page-replay-none = There is no recording of this conversation.
+page-replay-play = Play the recording
+page-replay-pause = Pause the recording
+page-replay-position = Position
+page-replay-position-text = { $position } of { $duration }
+page-replay-back = Back { $seconds } seconds
+page-replay-forward = Forward { $seconds } seconds
+page-stage-hint = You have a pass for the stage of this conversation.
+page-replay-speed = Speed
+page-replay-download = Download
+page-replay-error = The recording could not be played. Try again in a moment.
+page-open-elsewhere = Open in another player
+page-speaker-count = { $count ->
+    [zero] Nobody on the stage
+    [one] One person on the stage
+    [two] Two people on the stage
+    [few] { $count } people on the stage
+    [many] { $count } people on the stage
+   *[other] { $count } people on the stage
+}
+
+## Landing
+
+home-heading = Live now
+home-lead = Press a conversation and listen. No account, nothing to install.
+home-empty-heading = It is quiet here
+home-empty = No public conversation is live at this moment.
+home-scheduled = Soon
+home-recordings = Recordings
+home-listen = Listen
+home-replay = Listen to the recording
+home-listeners = { $count ->
+    [zero] no listeners yet
+    [one] one listener
+    [two] two listeners
+    [few] { $count } listeners
+    [many] { $count } listeners
+   *[other] { $count } listeners
+}
+home-with = With { $names }
+home-host = Start a conversation
+home-host-hint = You need a hosting link from whoever runs this server.
+home-loading = Looking for conversations …
+not-found-heading = Nothing is here
+not-found = This address leads nowhere. Perhaps a part of the link is missing.
+back-home = To all conversations
+
+## Creating a space
+
+host-heading = Start a conversation
+host-lead = Name it, then check your microphone. Nobody hears you before you press Start.
+host-title = Title
+host-title-hint = People see this before they listen.
+host-title-missing = Please give the conversation a title.
+host-name = Your name on the stage
+host-name-missing = Please give a name.
+host-language = Language of the conversation
+host-language-ar = Arabic
+host-language-en = English
+host-audience = Who can listen
+host-audience-public = Everyone
+host-audience-public-hint = Listed on the first page.
+host-audience-unlisted = Anyone with the link
+host-audience-unlisted-hint = Not listed anywhere.
+host-audience-invited = Invited people
+host-audience-invited-hint = Only with an invitation link.
+host-recording = Record the conversation
+host-recording-hint = Everyone on the stage is told. The replay appears a few seconds after the end.
+host-create = Create
+host-creating = Creating …
+host-no-pass-heading = You need a hosting link
+host-no-pass = Whoever runs this server has a link for hosts. Open it, and this page lets you start.
+
+## The microphone
+
+mic-heading = Check your microphone
+mic-ask = Your browser will ask for permission. Nobody hears you yet.
+mic-allow = Allow the microphone
+mic-device = Microphone
+mic-device-default = Default microphone
+mic-level = Level
+mic-say = Say something …
+mic-heard = We hear you well.
+mic-quiet = We hear you, but softly. Come a little closer.
+mic-loud = That is very loud. Move back a little.
+mic-nothing = We hear nothing. Is the microphone muted, or is it another one?
+mic-denied = The browser was not allowed to use the microphone. Allow it in the address bar, then try again.
+mic-missing = No microphone was found. Plug one in, then try again.
+mic-busy = Another program is using the microphone. Close it, then try again.
+mic-insecure = Browsers give the microphone only to secure addresses (https) and to this computer itself.
+mic-retry = Try again
+
+## The stage
+
+stage-name-heading = You are invited to speak
+stage-name-lead = Under which name should people see you?
+stage-name = Your name
+stage-continue = Continue
+stage-join = Go on the stage
+stage-start = Start now
+stage-start-hint = Listeners hear the stage from the moment you start.
+stage-waiting-host = You are on the stage. The host has not started yet; speakers already hear each other.
+stage-connecting = Connecting to the stage …
+stage-connected = You are on the stage
+stage-on-air = You are on air
+stage-off-air = Only the people on the stage hear you
+stage-muted = You are muted
+stage-reconnecting = The connection to the stage was lost. Coming back by itself …
+stage-reconnected = You are back on the stage.
+stage-mute = Mute
+stage-unmute = Unmute
+stage-mute-hint = Key M
+stage-leave = Leave the stage
+stage-end = End for everyone
+stage-end-confirm = End the conversation for everyone?
+stage-end-yes = Yes, end it
+stage-end-no = Keep talking
+stage-ended = The conversation has ended
+stage-to-page = To the replay
+stage-you = you
+stage-speakers = On the stage
+stage-hear-press = Press here to hear the others
+stage-recording = Recorded
+stage-recording-off = Not recorded
+stage-recording-paused = Recording is paused. The conversation goes on.
+stage-no-pass-heading = This link is not complete
+stage-no-pass = To speak you need the whole link that the host gave you. To listen, open the page of the conversation.
+stage-listen-instead = Just listen
+stage-now-live = The conversation has started. Listeners hear you now.
+stage-someone-joined = { $name } came on the stage.
+stage-someone-left = { $name } left the stage.
+stage-shortcut = Key M mutes and unmutes
+stage-left = You left the stage
+stage-rejoin = Go back on the stage
+stage-key-off = Turn the key M off
+stage-key-on = Turn the key M on
+
+## Links to share
+
+share-heading = Invite people
+share-listen = To listen
+share-listen-hint = For anyone you like.
+share-speak = To speak
+share-speak-hint = Whoever has this link can come on the stage. Give it to speakers only.
+share-copy = Copy
+share-copied = Copied
+share-open = Open the page
+
+## When something is refused or breaks (shown when the server sent no sentence of its own)
+
+problem-heading = That did not work
+problem-network = The server cannot be reached. Check the connection and try again.
+problem-busy = The server is busy. Try again in a moment.
+problem-expired = This link is no longer valid. Ask for a new one.
+problem-other = Something went wrong (number { $status }). Try again in a moment.
+problem-full = The stage is full at the moment.
+problem-retry = Try again

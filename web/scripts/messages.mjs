@@ -1,0 +1,42 @@
+// Resolves the Fluent messages of the light page into a table, at build time: the page then needs no library.
+// Allowed there: text, plain variables, and one selector per message; anything else stops the build.
+import { readFileSync } from "node:fs";
+import { parse } from "@fluent/syntax";
+
+/** Messages of one catalogue by key, as Fluent's syntax tree. Throws on a line that Fluent would skip as junk. */
+export function catalogue(language) {
+  const path = new URL(`../locales/${language}/app.ftl`, import.meta.url);
+  const entries = parse(readFileSync(path, "utf8"), {}).body;
+  const junk = entries.find((entry) => entry.type === "Junk");
+  if (junk) throw new Error(`${language}/app.ftl: ${junk.annotations[0]?.message} near ${junk.content.slice(0, 60)}`);
+  return new Map(entries.filter((entry) => entry.type === "Message").map((entry) => [entry.id.name, entry.value]));
+}
+
+/** The table for `keys`: `{ar: {key: "…{name}…" | ["count", {one: "…"}]}, en: …}`. */
+export function table(keys) {
+  const of = (language) => {
+    const all = catalogue(language);
+    return Object.fromEntries(keys.map((key) => [key, resolve(key, all.get(key))]));
+  };
+  return { ar: of("ar"), en: of("en") };
+}
+
+function resolve(key, pattern) {
+  if (!pattern) throw new Error(`no message ${key}`);
+  const [only] = pattern.elements;
+  if (pattern.elements.length === 1 && only.type === "Placeable" && only.expression.type === "SelectExpression") {
+    const { selector, variants } = only.expression;
+    return [selector.id.name, Object.fromEntries(variants.map((v) => [v.key.name, flat(key, v.value)]))];
+  }
+  return flat(key, pattern);
+}
+
+function flat(key, pattern) {
+  return pattern.elements
+    .map((element) => {
+      if (element.type === "TextElement") return element.value;
+      if (element.expression.type === "VariableReference") return `{${element.expression.id.name}}`;
+      throw new Error(`${key}: only plain variables in the light page`);
+    })
+    .join("");
+}

@@ -1,0 +1,59 @@
+/** Small pieces of the page: elements by id, icons, the people on the stage. */
+import type { Speaker } from "../player/event";
+import { say } from "./text";
+
+/** An element that page.html is known to have. */
+export function by<T extends HTMLElement = HTMLElement>(id: string): T {
+  return document.getElementById(id) as T;
+}
+
+const ICONS = {
+  play: "M17 11v26l21-13z",
+  pause: "M13 11h8v26h-8zM27 11h8v26h-8z",
+};
+
+export function icon(id: string, name: keyof typeof ICONS): void {
+  document.getElementById(id)?.setAttribute("d", ICONS[name]);
+}
+
+/** A steady colour for a person, from their id. */
+export function hue(id: string): number {
+  let sum = 7;
+  for (const letter of id) sum = (sum * 31 + letter.codePointAt(0)!) % 9973;
+  // Steps of the golden angle keep neighbours apart.
+  return Math.round((sum * 137.508) % 360);
+}
+
+/** The first letter that a reader would call one (an Arabic letter keeps its marks). */
+export function initial(name: string): string {
+  const trimmed = name.trim();
+  if (!("Segmenter" in Intl)) return [...trimmed][0] ?? "";
+  for (const { segment } of new Intl.Segmenter().segment(trimmed)) return segment.toLocaleUpperCase();
+  return "";
+}
+
+/** Draws the people on the stage. Not announced: who speaks changes many times a minute. */
+export function people(list: HTMLElement, speakers: Speaker[], speaking: string | null): void {
+  list.replaceChildren(
+    ...speakers.slice(0, 20).map((speaker) => {
+      const item = document.createElement("li");
+      const talks = speaker.id === speaking;
+      if (talks) item.className = "speaking";
+      const face = span("face", initial(speaker.name));
+      face.setAttribute("aria-hidden", "true");
+      face.style.setProperty("--hue", String(hue(speaker.id)));
+      const name = document.createElement("bdi");
+      name.className = "name";
+      name.textContent = speaker.name;
+      item.append(face, name, span("does", talks ? say("page-speaking") : speaker.muted ? say("page-muted") : ""));
+      return item;
+    }),
+  );
+}
+
+function span(name: string, text: string): HTMLSpanElement {
+  const element = document.createElement("span");
+  element.className = name;
+  element.textContent = text;
+  return element;
+}
