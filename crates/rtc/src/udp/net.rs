@@ -1,0 +1,535 @@
+//! The loop of the net thread.
+//!
+//! Law: nothing waits here but for epoll. Every input of a session is guarded, so that a bug met in one costs that one.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::time::{Duration, Instant};
+
+use hiwar_media::packet::Packet;
+use rtrb::{Consumer, Producer};
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+
+use super::tcp::{self, Connection, Connections, Sent, Token};
+use super::{Command, Counters, Event, SessionId, stun};
+use crate::candidate;
+use crate::returns::Return;
+use crate::session::{DATAGRAM_BYTES_MAX, Input, Output, Proto, Reason, Session};
+
+/// Datagrams read in one go, so that commands and deadlines get their turn under a flood.
+const DATAGRAMS_PER_TURN: usize = 256;
+/// TCP connections accepted in one go.
+const ACCEPTS_PER_TURN: usize = 32;
+/// Epoll events taken in one go.
+const EVENTS_PER_TURN: usize = 64;
+/// Client addresses remembered per session: a phone that changes networks has two or three, each browser interface may check from one more.
+const SOURCES_PER_SESSION_MAX: usize = 8;
+/// Returns taken from one ring in one go: 200 ms of them. More are stale; the rest waits for the next turn.
+const RETURNS_PER_TURN: usize = 10;
+/// How often returns are fetched while nobody wakes us for them.
+const RETURNS_WAIT: Duration = Duration::from_millis(5);
+/// How long after a wake that brought returns we trust that the next will come too.
+const BEAT_TRUST: Duration = Duration::from_millis(200);
+/// Least time until a session's next deadline: a library that asks to be called at once, for ever, must not take the thread.
+const DEADLINE_GRAIN: Duration = Duration::from_millis(1);
+/// How long accepting pauses when the system has no more file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+const WAKE: Token = 0;
+const UDP: Token = 1;
+const LISTENER: Token = 2;
+const FIRST_CONNECTION: Token = 3;
+
+struct Slot {
+    session: Session,
+    packets: Producer<Packet>,
+    /// `None` if the client did not ask for the return feed.
+    returns: Option<Consumer<Return>>,
+    /// Addresses that lead here, oldest first.
+    sources: Vec<(Proto, SocketAddr)>,
+    ufrag: Box<[u8]>,
+    /// The earliest entry of this session in the heap of deadlines; `None` if there is none that counts.
+    scheduled: Option<Instant>,
+}
+
+/// Everything by which bytes leave.
+struct Wire {
+    epoll: OwnedFd,
+    udp: UdpSocket,
+    udp_local: SocketAddr,
+    connections: Connections,
+    counters: Arc<Counters>,
+}
+
+pub(super) struct Net {
+    wire: Wire,
+    listener: Option<TcpListener>,
+    accept_again: Option<Instant>,
+    /// When to look for connections that have stayed strangers too long.
+    strangers_at: Option<Instant>,
+    next_token: Token,
+    wake: Arc<OwnedFd>,
+    commands: Receiver<Command>,
+    events: Sender<Event>,
+    sessions: HashMap<SessionId, Slot>,
+    by_ufrag: HashMap<Box<[u8]>, SessionId>,
+    by_source: HashMap<(Proto, SocketAddr), SessionId>,
+    deadlines: BinaryHeap<Reverse<(Instant, SessionId)>>,
+    /// Connected sessions that want returns.
+    hearing: Vec<SessionId>,
+    returns_at: Instant,
+    beat_trusted_until: Instant,
+    stopped: bool,
+}
+
+impl Net {
+    pub(super) fn new(
+        sockets: super::Sockets,
+        wake: Arc<OwnedFd>,
+        commands: Receiver<Command>,
+        events: Sender<Event>,
+        counters: Arc<Counters>,
+    ) -> io::Result<Self> {
+        let super::Sockets { udp, tcp: listener } = sockets;
+        udp.set_nonblocking(true)?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, &*wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
+        epoll::add(&epoll, &udp, epoll::EventData::new_u64(UDP), epoll::EventFlags::IN)?;
+        if let Some(listener) = &listener {
+            listener.set_nonblocking(true)?;
+            epoll::add(&epoll, listener, epoll::EventData::new_u64(LISTENER), epoll::EventFlags::IN)?;
+        }
+        let udp_local = udp.local_addr()?;
+        let now = Instant::now();
+        Ok(Self {
+            wire: Wire { epoll, udp, udp_local, connections: Connections::default(), counters },
+            listener,
+            accept_again: None,
+            strangers_at: None,
+            next_token: FIRST_CONNECTION,
+            wake,
+            commands,
+            events,
+            sessions: HashMap::new(),
+            by_ufrag: HashMap::new(),
+            by_source: HashMap::new(),
+            deadlines: BinaryHeap::new(),
+            hearing: Vec::new(),
+            returns_at: now,
+            beat_trusted_until: now,
+            stopped: false,
+        })
+    }
+
+    pub(super) fn run(mut self) {
+        let mut events = Vec::with_capacity(EVENTS_PER_TURN);
+        while !self.stopped {
+            let timeout = self.timeout(Instant::now());
+            match epoll::wait(&self.wire.epoll, spare_capacity(&mut events), timeout.as_ref()) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => {
+                    tracing::error!(%error, "net thread cannot wait for its sockets");
+                    break;
+                }
+            }
+            self.wire.counters.wakes.fetch_add(1, Relaxed);
+            let mut woken = false;
+            for event in events.drain(..) {
+                match event.data.u64() {
+                    WAKE => {
+                        let _ = rustix::io::read(&*self.wake, &mut [0_u8; 8]);
+                        woken = true;
+                    }
+                    UDP => self.read_udp(),
+                    LISTENER => self.accept(),
+                    token => self.read_tcp(token, event.flags),
+                }
+            }
+            if woken {
+                self.take_commands();
+            }
+            let now = Instant::now();
+            if woken || now >= self.returns_at {
+                self.take_returns(now, woken);
+            }
+            self.take_deadlines(Instant::now());
+        }
+        self.say_goodbye();
+    }
+
+    /// How long epoll may wait; `None` for ever, which is what an empty shard does.
+    fn timeout(&self, now: Instant) -> Option<Timespec> {
+        let returns = (!self.hearing.is_empty()).then_some(self.returns_at);
+        let session = self.deadlines.peek().map(|Reverse((at, _))| *at);
+        let earliest = [returns, self.strangers_at, session, self.accept_again].into_iter().flatten().min()?;
+        let wait = earliest.saturating_duration_since(now);
+        Some(Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) })
+    }
+
+    fn take_commands(&mut self) {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Add { id, session, packets, returns }) => self.add(id, *session, packets, returns),
+                Ok(Command::Remove(id)) => self.feed(Instant::now(), id, Input::Close, None),
+                Ok(Command::Patch { id, sdpfrag, reply }) => {
+                    let result = self.patch(Instant::now(), id, &sdpfrag);
+                    // The reply is the owner's code on our thread.
+                    if catch_unwind(AssertUnwindSafe(|| reply(result))).is_err() {
+                        tracing::error!("reply to a patch panicked");
+                    }
+                }
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return self.stopped = true,
+                Err(TryRecvError::Empty) => return,
+            }
+        }
+    }
+
+    fn add(&mut self, id: SessionId, session: Session, packets: Producer<Packet>, returns: Consumer<Return>) {
+        if self.sessions.contains_key(&id) {
+            // Ids are the owner's; two alike are a bug there. The first keeps the id, the second never ran.
+            tracing::error!(id = id.0, "session id in use");
+            self.wire.counters.sessions.fetch_sub(1, Relaxed);
+            return;
+        }
+        let ufrag: Box<[u8]> = session.ufrag().as_bytes().into();
+        let returns = session.wants_returns().then_some(returns);
+        self.by_ufrag.insert(ufrag.clone(), id);
+        let slot = Slot { session, packets, returns, sources: Vec::new(), ufrag, scheduled: None };
+        self.sessions.insert(id, slot);
+        self.feed(Instant::now(), id, Input::Timeout, None);
+    }
+
+    fn patch(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        sdpfrag: &str,
+    ) -> Result<crate::session::Patched, candidate::Refusal> {
+        let slot = self.sessions.get_mut(&id).ok_or(candidate::Refusal::Closed)?;
+        let result = catch_unwind(AssertUnwindSafe(|| slot.session.patch(now, sdpfrag)));
+        if slot.session.ufrag().as_bytes() != &*slot.ufrag {
+            self.by_ufrag.remove(&slot.ufrag);
+            slot.ufrag = slot.session.ufrag().as_bytes().into();
+            self.by_ufrag.insert(slot.ufrag.clone(), id);
+        }
+        match result {
+            Ok(result) => {
+                self.feed(now, id, Input::Timeout, None);
+                result
+            }
+            Err(_) => {
+                self.give_up(id);
+                Err(candidate::Refusal::Closed)
+            }
+        }
+    }
+
+    /// Gives one input to a session and does what it asks for. `from` is where the input came from, if it was a check: once answered, that
+    /// address leads to this session.
+    fn feed(&mut self, now: Instant, id: SessionId, input: Input<'_>, from: Option<(Proto, SocketAddr)>) {
+        let Some(slot) = self.sessions.get_mut(&id) else { return };
+        if catch_unwind(AssertUnwindSafe(|| slot.session.handle(now, input))).is_err() {
+            return self.give_up(id);
+        }
+        let mut answered = false;
+        while let Some(output) = slot.session.poll() {
+            match output {
+                Output::Transmit { proto, destination, bytes, .. } => {
+                    answered |= from == Some((proto, destination));
+                    self.wire.send(proto, destination, &bytes);
+                }
+                Output::Packet(packet) => {
+                    if slot.packets.push(packet).is_err() {
+                        self.wire.counters.packets_dropped.fetch_add(1, Relaxed);
+                    }
+                }
+                Output::Connected => {
+                    if let Some(returns) = &mut slot.returns {
+                        // What was put into the ring before the client could hear is stale by now.
+                        while returns.pop().is_ok() {}
+                        self.hearing.push(id);
+                    }
+                    let _ = self.events.send(Event::Connected(id));
+                }
+                Output::Closed(reason) => return self.forget(id, reason),
+            }
+        }
+        slot.schedule(now, id, &mut self.deadlines);
+        if answered && let Some(from) = from {
+            self.bind(from, id);
+        }
+    }
+
+    fn give_up(&mut self, id: SessionId) {
+        tracing::error!(id = id.0, "session panicked and was given up");
+        self.wire.counters.panics.fetch_add(1, Relaxed);
+        self.forget(id, Reason::Bug);
+    }
+
+    fn forget(&mut self, id: SessionId, reason: Reason) {
+        let Some(slot) = self.sessions.remove(&id) else { return };
+        self.by_ufrag.remove(&slot.ufrag);
+        for source in slot.sources {
+            self.by_source.remove(&source);
+            self.hang_up(source);
+        }
+        self.hearing.retain(|other| *other != id);
+        self.wire.counters.sessions.fetch_sub(1, Relaxed);
+        let _ = self.events.send(Event::Closed(id, reason));
+    }
+
+    /// Makes an address lead to a session that has just answered a check from there.
+    fn bind(&mut self, source: (Proto, SocketAddr), id: SessionId) {
+        match self.by_source.insert(source, id) {
+            Some(old) if old == id => return,
+            Some(old) => {
+                if let Some(slot) = self.sessions.get_mut(&old) {
+                    slot.sources.retain(|other| *other != source);
+                }
+            }
+            None => {}
+        }
+        if source.0 == Proto::Tcp
+            && let Some(token) = self.wire.connections.by_peer.get(&source.1)
+            && let Some(connection) = self.wire.connections.by_token.get_mut(token)
+        {
+            connection.known = true;
+        }
+        let Some(slot) = self.sessions.get_mut(&id) else { return };
+        slot.sources.push(source);
+        if slot.sources.len() > SOURCES_PER_SESSION_MAX {
+            let oldest = slot.sources.remove(0);
+            self.by_source.remove(&oldest);
+            self.hang_up(oldest);
+        }
+    }
+
+    fn hang_up(&mut self, (proto, address): (Proto, SocketAddr)) {
+        if proto == Proto::Tcp
+            && let Some(token) = self.wire.connections.by_peer.get(&address).copied()
+        {
+            self.wire.connections.remove(token);
+        }
+    }
+
+    /// Finds the session that something is for, and gives it to it.
+    fn deliver(&mut self, now: Instant, proto: Proto, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) {
+        let counters = &self.wire.counters;
+        counters.received.fetch_add(1, Relaxed);
+        let (id, from) = if stun::is_stun(bytes) {
+            let Some(id) = stun::addressee(bytes).and_then(|ufrag| self.by_ufrag.get(ufrag)) else {
+                counters.unknown_ufrag.fetch_add(1, Relaxed);
+                return;
+            };
+            (*id, Some((proto, source)))
+        } else {
+            let Some(id) = self.by_source.get(&(proto, source)) else {
+                counters.unknown_source.fetch_add(1, Relaxed);
+                return;
+            };
+            (*id, None)
+        };
+        self.feed(now, id, Input::Datagram { proto, source, destination, bytes }, from);
+    }
+
+    fn read_udp(&mut self) {
+        // One byte more than a session takes, so that what was cut short is known to be too long.
+        let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
+        for _ in 0..DATAGRAMS_PER_TURN {
+            // Errors other than "nothing there" are echoes of earlier sends; what matters comes again.
+            let Ok((length, source)) = self.wire.udp.recv_from(&mut buffer) else { return };
+            let source = SocketAddr::new(source.ip().to_canonical(), source.port());
+            let local = self.wire.udp_local;
+            self.deliver(Instant::now(), Proto::Udp, source, local, buffer.get(..length).unwrap_or_default());
+        }
+    }
+
+    fn accept(&mut self) {
+        let Some(listener) = &self.listener else { return };
+        for _ in 0..ACCEPTS_PER_TURN {
+            let (stream, peer) = match listener.accept() {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {
+                    continue;
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely: the backlog would wake us for ever.
+                    tracing::warn!(%error, "accepting TCP paused");
+                    let _ = epoll::delete(&self.wire.epoll, listener);
+                    self.accept_again = Some(Instant::now() + ACCEPT_PAUSE);
+                    return;
+                }
+            };
+            let connections = &mut self.wire.connections;
+            let room =
+                connections.by_token.len() < tcp::CONNECTIONS_MAX && connections.strangers() < tcp::STRANGERS_MAX;
+            let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+            let ready =
+                stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).and_then(|()| stream.local_addr());
+            let (true, Ok(local)) = (room, ready) else {
+                self.wire.counters.tcp_cut.fetch_add(1, Relaxed);
+                continue;
+            };
+            let local = SocketAddr::new(local.ip().to_canonical(), local.port());
+            let now = Instant::now();
+            let connection = Connection::new(stream, peer, local, now);
+            let token = self.next_token;
+            self.next_token += 1;
+            if connection.register(&self.wire.epoll, token).is_ok() {
+                connections.insert(token, connection);
+                self.strangers_at.get_or_insert(now + tcp::STRANGER_WAIT);
+            }
+        }
+    }
+
+    fn read_tcp(&mut self, token: Token, flags: epoll::EventFlags) {
+        let Some(connection) = self.wire.connections.by_token.get_mut(&token) else { return };
+        if flags.contains(epoll::EventFlags::OUT) && connection.writable(&self.wire.epoll, token).is_err() {
+            return self.cut(token);
+        }
+        if !flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR) {
+            return;
+        }
+        let (peer, local) = (connection.peer, connection.local);
+        let Ok(bytes) = connection.read() else { return self.cut(token) };
+        let mut rest = &bytes[..];
+        loop {
+            match tcp::next_frame(rest) {
+                Ok(Some((frame, more))) => {
+                    self.deliver(Instant::now(), Proto::Tcp, peer, local, frame);
+                    rest = more;
+                }
+                Ok(None) => break,
+                Err(tcp::TooLong) => {
+                    self.wire.counters.tcp_cut.fetch_add(1, Relaxed);
+                    return self.cut(token);
+                }
+            }
+        }
+        if let Some(connection) = self.wire.connections.by_token.get_mut(&token) {
+            connection.keep(rest);
+        }
+    }
+
+    /// Closes a connection. Its session lives on; the client may come back by another way.
+    fn cut(&mut self, token: Token) {
+        let Some(peer) = self.wire.connections.remove(token) else { return };
+        let source = (Proto::Tcp, peer);
+        if let Some(id) = self.by_source.remove(&source)
+            && let Some(slot) = self.sessions.get_mut(&id)
+        {
+            slot.sources.retain(|other| *other != source);
+        }
+    }
+
+    fn cut_strangers(&mut self, now: Instant) {
+        let strangers = self.wire.connections.by_token.iter().filter(|(_, connection)| !connection.known);
+        let (late, waiting): (Vec<_>, Vec<_>) = strangers
+            .map(|(token, connection)| (*token, connection.since + tcp::STRANGER_WAIT))
+            .partition(|(_, at)| now >= *at);
+        self.strangers_at = waiting.iter().map(|(_, at)| *at).min();
+        for (token, _) in late {
+            self.wire.counters.tcp_cut.fetch_add(1, Relaxed);
+            self.cut(token);
+        }
+    }
+
+    fn take_returns(&mut self, now: Instant, woken: bool) {
+        let mut came = false;
+        let mut index = 0;
+        while let Some(id) = self.hearing.get(index).copied() {
+            for _ in 0..RETURNS_PER_TURN {
+                let next = self.sessions.get_mut(&id).and_then(|slot| slot.returns.as_mut()?.pop().ok());
+                let Some(frame) = next else { break };
+                came = true;
+                self.feed(now, id, Input::Return(frame), None);
+            }
+            // A session that ended meanwhile has left the list, and the next one stands in its place.
+            if self.hearing.get(index) == Some(&id) {
+                index += 1;
+            }
+        }
+        if woken && came {
+            self.beat_trusted_until = now + BEAT_TRUST;
+        }
+        self.returns_at = if now < self.beat_trusted_until { self.beat_trusted_until } else { now + RETURNS_WAIT };
+    }
+
+    fn take_deadlines(&mut self, now: Instant) {
+        while let Some(Reverse((at, id))) = self.deadlines.peek().copied()
+            && at <= now
+        {
+            self.deadlines.pop();
+            let Some(slot) = self.sessions.get_mut(&id) else { continue };
+            // An entry that was overtaken by an earlier one says nothing.
+            if slot.scheduled != Some(at) {
+                continue;
+            }
+            slot.scheduled = None;
+            if slot.session.deadline().is_some_and(|deadline| deadline <= now) {
+                self.feed(now, id, Input::Timeout, None);
+            } else {
+                slot.schedule(now, id, &mut self.deadlines);
+            }
+        }
+        if self.strangers_at.is_some_and(|at| now >= at) {
+            self.cut_strangers(now);
+        }
+        if self.accept_again.is_some_and(|at| now >= at)
+            && let Some(listener) = &self.listener
+        {
+            self.accept_again = None;
+            let _ = epoll::add(&self.wire.epoll, listener, epoll::EventData::new_u64(LISTENER), epoll::EventFlags::IN);
+        }
+    }
+
+    fn say_goodbye(&mut self) {
+        let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
+        for id in ids {
+            self.feed(Instant::now(), id, Input::Close, None);
+        }
+    }
+}
+
+impl Slot {
+    /// Puts the session's deadline into the heap, unless an earlier entry will lead back here anyway.
+    fn schedule(&mut self, now: Instant, id: SessionId, deadlines: &mut BinaryHeap<Reverse<(Instant, SessionId)>>) {
+        let Some(deadline) = self.session.deadline() else { return };
+        let deadline = deadline.max(now + DEADLINE_GRAIN);
+        if self.scheduled.is_none_or(|at| deadline < at) {
+            self.scheduled = Some(deadline);
+            deadlines.push(Reverse((deadline, id)));
+        }
+    }
+}
+
+impl Wire {
+    fn send(&mut self, proto: Proto, destination: SocketAddr, bytes: &[u8]) {
+        let sent = match proto {
+            Proto::Udp => self.udp.send_to(bytes, self.reachable(destination)).is_ok(),
+            Proto::Tcp => match self.connections.send(&self.epoll, destination, bytes) {
+                Sent::Yes => true,
+                Sent::Full | Sent::Dead => false,
+            },
+        };
+        let counter = if sent { &self.counters.sent } else { &self.counters.send_dropped };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    /// The same address in the family of our socket: an IPv6 socket reaches IPv4 by mapped addresses (RFC 4291 §2.5.5.2).
+    fn reachable(&self, address: SocketAddr) -> SocketAddr {
+        match address.ip() {
+            IpAddr::V4(ip) if self.udp_local.is_ipv6() => SocketAddr::new(ip.to_ipv6_mapped().into(), address.port()),
+            _ => address,
+        }
+    }
+}
