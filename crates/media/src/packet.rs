@@ -62,6 +62,25 @@ impl Payload {
         (1..=5760).contains(&duration).then_some(duration)
     }
 
+    /// Whether the packet carries a second copy of the sound before it (in-band FEC: the LBRR flags of RFC 6716 §4.2.4).
+    pub fn has_fec(&self) -> bool {
+        let toc = self.bytes[0];
+        let config = toc >> 3;
+        // CELT has no such thing; SILK frames are 20 ms at most, each with a flag of its own.
+        let silk_frames = match config {
+            16.. => return false,
+            12..=15 => 1,
+            _ => [1, 1, 2, 3][usize::from(config & 3)],
+        };
+        let first = match (toc & 3, self.as_slice()) {
+            (0 | 1, [_, first, ..]) | (2, [_, 0..=251, first, ..]) | (2, [_, 252..=255, _, first, ..]) => *first,
+            // Frames in code 3 packets are harder to find, and nobody sends FEC in them.
+            _ => return false,
+        };
+        let stereo = toc & 4 != 0;
+        first >> (7 - silk_frames) & 1 == 1 || stereo && silk_frames < 3 && first >> (6 - 2 * silk_frames) & 1 == 1
+    }
+
     /// Whether the packet only says "nothing to hear" (discontinuous transmission: a TOC and at most one byte, RFC 6716 §2.1.9).
     pub fn is_silence(&self) -> bool {
         self.len <= 2
