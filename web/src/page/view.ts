@@ -1,5 +1,6 @@
 /** Small pieces of the page: elements by id, icons, the people on the stage. */
 import type { Speaker } from "../player/event";
+import { hue, initial } from "../text/person";
 import { say } from "./text";
 
 /** An element that page.html is known to have. */
@@ -14,22 +15,6 @@ const ICONS = {
 
 export function icon(id: string, name: keyof typeof ICONS): void {
   document.getElementById(id)?.setAttribute("d", ICONS[name]);
-}
-
-/** A steady colour for a person, from their id. */
-export function hue(id: string): number {
-  let sum = 7;
-  for (const letter of id) sum = (sum * 31 + letter.codePointAt(0)!) % 9973;
-  // Steps of the golden angle keep neighbours apart.
-  return Math.round((sum * 137.508) % 360);
-}
-
-/** The first letter that a reader would call one (an Arabic letter keeps its marks). */
-export function initial(name: string): string {
-  const trimmed = name.trim();
-  if (!("Segmenter" in Intl)) return [...trimmed][0] ?? "";
-  for (const { segment } of new Intl.Segmenter().segment(trimmed)) return segment.toLocaleUpperCase();
-  return "";
 }
 
 /** Draws the people on the stage. Not announced: who speaks changes many times a minute. */

@@ -1,0 +1,91 @@
+/**
+ * What a pass of the stage says about itself (docs/formats/pass.md), and where this tab keeps it.
+ *
+ * Nothing here checks a signature: that is the house's work. We only read who we are, to show the right page.
+ */
+
+export type Kind = "create" | "invite" | "speak" | "host";
+
+export interface Pass {
+  token: string;
+  kind: Kind;
+  /** Unix seconds. */
+  expires: number;
+  space: string | null;
+  participant: string | null;
+  name: string | null;
+}
+
+const KINDS: Record<string, Kind> = { C: "create", I: "invite", S: "speak", H: "host" };
+const TOKEN_CHARS_MAX = 300;
+
+/** The pass in `token`, or `null` if it is not one of the stage's. */
+export function read(token: string): Pass | null {
+  if (token.length > TOKEN_CHARS_MAX) return null;
+  let bytes: Uint8Array;
+  try {
+    bytes = Uint8Array.from(atob(token.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+  } catch {
+    return null;
+  }
+  // version, kind, id(8), expires(8, little endian), then texts with a length byte each; 64 bytes of signature at the end.
+  const kind = KINDS[String.fromCharCode(bytes[1] ?? 0)];
+  if (bytes[0] !== 1 || !kind || bytes.length < 18 + 64) return null;
+  const expires = Number(new DataView(bytes.buffer).getBigUint64(10, true));
+  let at = 18;
+  const text = () => {
+    const length = bytes[at] ?? 0;
+    const end = at + 1 + length;
+    const found = at < bytes.length - 64 && end <= bytes.length - 64 ? new TextDecoder().decode(bytes.subarray(at + 1, end)) : null;
+    at = end;
+    return found;
+  };
+  return { token, kind, expires, space: text(), participant: text(), name: text() };
+}
+
+/** One slot for creating, one per space: in this tab only, gone when it is closed. */
+const slot = (space: string | null) => (space ? `hiwar:stage:${space}` : "hiwar:host");
+
+/** A private window without storage still works, until the page is reloaded. */
+const memory = new Map<string, string>();
+
+export function keep(space: string | null, token: string): void {
+  memory.set(slot(space), token);
+  try {
+    sessionStorage.setItem(slot(space), token);
+  } catch {
+    // See `memory`.
+  }
+}
+
+export function kept(space: string | null): Pass | null {
+  let token = memory.get(slot(space)) ?? null;
+  try {
+    token ??= sessionStorage.getItem(slot(space));
+  } catch {
+    // See `memory`.
+  }
+  return token ? read(token) : null;
+}
+
+/** The links that the house answered with when a space was made, so that a reload does not lose them. */
+export interface Links {
+  listen: string;
+  speak: string;
+}
+
+export function keepLinks(space: string, links: Links): void {
+  try {
+    sessionStorage.setItem(`hiwar:links:${space}`, JSON.stringify(links));
+  } catch {
+    // Then they are shown until the reload.
+  }
+}
+
+export function keptLinks(space: string): Links | null {
+  try {
+    return JSON.parse(sessionStorage.getItem(`hiwar:links:${space}`) ?? "null") as Links | null;
+  } catch {
+    return null;
+  }
+}

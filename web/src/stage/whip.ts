@@ -1,0 +1,216 @@
+/**
+ * A voice on the stage: WHIP (RFC 9725) with a return feed on the same section, and back again by itself.
+ *
+ * The microphone's track belongs to the caller and outlives every connection: mute is a property of the track
+ * (`track.enabled`), so no reconnection can lose it. A new connection is made before the old one is let go.
+ */
+import { Backoff, pause, retryAfterMs } from "../player/backoff";
+import { codecs, sessionUrl, takesVoice } from "./sdp";
+
+export type State = "connecting" | "connected" | "reconnecting" | "refused" | "closed";
+
+export interface Config {
+  /** `https://stage.example`, without a slash at the end. */
+  origin: string;
+  space: string;
+  token: string;
+  track: MediaStreamTrack;
+  onState: (state: State, detail: string | null) => void;
+  /** The others, as one mixed stream. Called again after each reconnection. */
+  onOthers: (stream: MediaStream) => void;
+}
+
+interface Line {
+  peer: RTCPeerConnection;
+  session: string | null;
+  /** What the server chose, best first; for the curious and for tests. */
+  codecs: string[];
+}
+
+/** Candidates are wanted for peer-reflexive checks only (the server is ICE-lite): a second is plenty. */
+const GATHER_MS = 1_000;
+/** From the answer to sound; a path that needs longer than this is tried anew. */
+const CONNECT_MS = 8_000;
+/** "disconnected" often heals by itself within a second or two, "failed" never. */
+const HEAL_MS = 2_500;
+
+export class Voice {
+  #line: Line | null = null;
+  #stop = new AbortController();
+  #backoff = new Backoff();
+  #dialling = false;
+  #healing: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private config: Config) {
+    addEventListener("online", this.#network);
+    const connection = (navigator as { connection?: EventTarget }).connection;
+    connection?.addEventListener("change", this.#network);
+    addEventListener("pagehide", this.#leaving);
+    this.#stop.signal.addEventListener("abort", () => {
+      removeEventListener("online", this.#network);
+      connection?.removeEventListener("change", this.#network);
+      removeEventListener("pagehide", this.#leaving);
+      clearTimeout(this.#healing);
+    });
+  }
+
+  /** Codecs that the server answered with, best first. */
+  get codecs(): string[] {
+    return this.#line?.codecs ?? [];
+  }
+
+  /** Goes on the stage, and stays until `leave`. */
+  join(): void {
+    this.config.onState("connecting", null);
+    void this.#dial();
+  }
+
+  /** The stage's event stream broke, or said that the house restarted: do not wait for ICE to notice (RFC 7675 takes up to 30 s). */
+  again(): void {
+    if (!this.#dialling && !this.#stop.signal.aborted) void this.#dial();
+  }
+
+  /** Swaps the microphone without a new connection. */
+  async replace(track: MediaStreamTrack): Promise<void> {
+    this.config.track = track;
+    await this.#line?.peer.getSenders()[0]?.replaceTrack(track);
+  }
+
+  /** Leaves for good. */
+  leave(): void {
+    this.#stop.abort();
+    this.#drop(this.#line);
+    this.#line = null;
+    this.config.onState("closed", null);
+  }
+
+  #network = () => this.again();
+  #leaving = () => this.#drop(this.#line);
+
+  async #dial(): Promise<void> {
+    this.#dialling = true;
+    const { signal } = this.#stop;
+    try {
+      while (!signal.aborted) {
+        const result = await this.#connect(signal);
+        if (signal.aborted) return;
+        if (result === "connected") {
+          this.#backoff.reset();
+          this.config.onState("connected", null);
+          return;
+        }
+        if ("refused" in result) {
+          this.leave();
+          this.config.onState("refused", result.refused);
+          return;
+        }
+        this.config.onState("reconnecting", null);
+        await pause(this.#backoff.next(result.wait), signal, result.wait === null ? "online" : "never");
+      }
+    } finally {
+      this.#dialling = false;
+    }
+  }
+
+  async #connect(signal: AbortSignal): Promise<"connected" | { wait: number | null } | { refused: string }> {
+    const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
+    const line: Line = { peer, session: null, codecs: [] };
+    const stream = new MediaStream([this.config.track]);
+    peer.addTransceiver(this.config.track, { direction: "sendrecv", streams: [stream] });
+    peer.addEventListener("track", (event) => this.config.onOthers(new MediaStream([event.track])));
+    try {
+      await peer.setLocalDescription();
+      await gathered(peer);
+      const endpoint = `${this.config.origin}/whip/${this.config.space}`;
+      const response = await fetch(endpoint, {
+        method: "POST",
+        signal,
+        headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${this.config.token}` },
+        body: peer.localDescription!.sdp,
+      });
+      if (response.status !== 201) {
+        this.#drop(line);
+        const wait = retryAfterMs(response.headers.get("Retry-After"), Date.now());
+        // 4xx is a decision about us and will not change by asking again; the rest is the weather.
+        const decided = response.status >= 400 && response.status < 500 && ![408, 425, 429].includes(response.status);
+        return decided ? { refused: await detail(response) } : { wait };
+      }
+      line.session = sessionUrl(response.headers.get("Location"), response.url || endpoint);
+      const answer = await response.text();
+      if (!takesVoice(answer)) {
+        this.#drop(line);
+        return { refused: "" };
+      }
+      line.codecs = codecs(answer);
+      await peer.setRemoteDescription({ type: "answer", sdp: answer });
+      await connected(peer, signal);
+    } catch {
+      this.#drop(line);
+      return { wait: null };
+    }
+    const before = this.#line;
+    this.#line = line;
+    this.#drop(before);
+    peer.addEventListener("connectionstatechange", () => this.#watch(line));
+    return "connected";
+  }
+
+  #watch(line: Line): void {
+    if (line !== this.#line || this.#stop.signal.aborted) return;
+    clearTimeout(this.#healing);
+    const state = line.peer.connectionState;
+    if (state === "connected") return this.config.onState("connected", null);
+    if (state !== "disconnected" && state !== "failed" && state !== "closed") return;
+    this.config.onState("reconnecting", null);
+    this.#healing = setTimeout(() => this.again(), state === "disconnected" ? HEAL_MS : 0);
+  }
+
+  /** Lets a line go, and tells the server, also while the tab is being closed. */
+  #drop(line: Line | null): void {
+    if (!line) return;
+    line.peer.close();
+    if (!line.session) return;
+    const { session } = line;
+    line.session = null;
+    const headers = { Authorization: `Bearer ${this.config.token}` };
+    void fetch(session, { method: "DELETE", keepalive: true, headers }).catch(() => {});
+  }
+}
+
+function gathered(peer: RTCPeerConnection): Promise<void> {
+  if (peer.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, GATHER_MS);
+    peer.addEventListener("icegatheringstatechange", () => {
+      if (peer.iceGatheringState !== "complete") return;
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+function connected(peer: RTCPeerConnection, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("no path")), CONNECT_MS);
+    const look = () => {
+      const state = peer.connectionState;
+      if (state !== "connected" && state !== "failed" && state !== "closed" && !signal.aborted) return;
+      clearTimeout(timer);
+      if (state === "connected") resolve();
+      else reject(new Error(state));
+    };
+    peer.addEventListener("connectionstatechange", look);
+    signal.addEventListener("abort", look, { once: true });
+    look();
+  });
+}
+
+/** The server's own sentence (RFC 9457), or nothing. */
+async function detail(response: Response): Promise<string> {
+  try {
+    const problem = (await response.json()) as { detail?: string; title?: string };
+    return problem.detail ?? problem.title ?? "";
+  } catch {
+    return "";
+  }
+}
