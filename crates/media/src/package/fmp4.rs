@@ -13,50 +13,79 @@ use crate::{CHUNK_FRAMES, FRAME_SAMPLES, SAMPLE_RATE, Time};
 /// MIME type of the live rendition and of the replay.
 pub const MIME: &str = "audio/mp4; codecs=\"opus\"";
 /// Bytes of the largest chunk's fragment, events not counted.
-pub const FRAGMENT_BYTES_MAX: usize = overhead_bytes(CHUNK_FRAMES) + CHUNK_FRAMES * FRAME_BYTES_MAX;
+pub const FRAGMENT_BYTES_MAX: usize = overhead_bytes(Shape::Live, CHUNK_FRAMES) + CHUNK_FRAMES * FRAME_BYTES_MAX;
 
 const TRACK_ID: u32 = 1;
+/// `tfhd` flags: offsets count from the `moof` (§8.8.7). Durations and flags of samples are in `trex`, once.
+const BASE_IS_MOOF: u32 = 0x02_0000;
+/// `trun` flags: data offset, and a size for each sample (§8.8.8).
+const OFFSET_AND_SIZES: u32 = 0x201;
 /// Depends on nothing, and is a sync sample (§8.8.3.1): any Opus frame may be the first.
 const SAMPLE_FLAGS: u32 = 0x0200_0000;
 
 /// Bytes of `moof` and of `mdat`'s head for so many frames of 20 ms.
-pub(crate) const fn overhead_bytes(frames: usize) -> usize {
-    8 + 16 + 8 + 16 + 20 + 20 + 4 * frames + 8
+pub(crate) const fn overhead_bytes(shape: Shape, frames: usize) -> usize {
+    let live = 8 + 16 + 8 + 16 + 20 + 20 + 4 * frames + 8;
+    match shape {
+        Shape::Live => live,
+        Shape::Replay => live + SBGP_BYTES,
+        Shape::ReplayEnd => live + SBGP_BYTES + 4 * frames,
+    }
+}
+const SBGP_BYTES: usize = 28;
+
+/// What a fragment is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A live programme: as few bytes as possible, because every listener gets them five times a second.
+    Live,
+    /// A recording.
+    Replay,
+    /// The end of a recording: its last frame counts for [`PRE_SKIP`] samples only.
+    ReplayEnd,
 }
 
 /// Appends one chunk as `moof` and `mdat`. `sequence` is the chunk's index + 1.
 pub fn fragment(out: &mut Vec<u8>, sequence: u32, time: Time, frames: &Frames) {
-    write_fragment(out, sequence, time, None, frames.iter());
+    write_fragment(out, Shape::Live, sequence, time, frames.iter());
 }
 
-/// Appends frames as `moof` and `mdat`. `last_duration`: samples that the last frame counts for, when fewer than it has.
+/// Appends frames as `moof` and `mdat`.
 pub(crate) fn write_fragment<'a>(
     out: &mut Vec<u8>,
+    shape: Shape,
     sequence: u32,
     time: Time,
-    last_duration: Option<u32>,
     frames: impl Iterator<Item = &'a [u8]> + Clone,
 ) {
     let start = out.len();
+    let count = frames.clone().count();
     let mut offset_at = 0;
     boxed(out, b"moof", |out| {
         full(out, b"mfhd", 0, 0, |out| u32(out, sequence));
         boxed(out, b"traf", |out| {
-            full(out, b"tfhd", 0, 0x02_0000, |out| u32(out, TRACK_ID)); // default-base-is-moof; the rest is in trex
+            full(out, b"tfhd", 0, BASE_IS_MOOF, |out| u32(out, TRACK_ID));
             full(out, b"tfdt", 1, 0, |out| u64(out, time.0));
-            // 0x1 data offset, 0x200 sizes, 0x100 durations.
-            full(out, b"trun", 0, if last_duration.is_some() { 0x301 } else { 0x201 }, |out| {
-                let count = frames.clone().count();
+            let durations = if shape == Shape::ReplayEnd { 0x100 } else { 0 };
+            full(out, b"trun", 0, OFFSET_AND_SIZES | durations, |out| {
                 u32(out, count as u32);
                 offset_at = out.len();
                 u32(out, 0);
                 for (n, frame) in frames.clone().enumerate() {
-                    if let Some(last) = last_duration {
-                        u32(out, if n + 1 == count { last } else { FRAME_SAMPLES as u32 });
+                    if durations != 0 {
+                        u32(out, if n + 1 == count { u32::from(PRE_SKIP) } else { FRAME_SAMPLES as u32 });
                     }
                     u32(out, frame.len() as u32);
                 }
             });
+            if shape != Shape::Live {
+                full(out, b"sbgp", 0, 0, |out| {
+                    out.extend_from_slice(b"roll");
+                    for value in [1, count as u32, 1] {
+                        u32(out, value); // one run: all these frames are of the first group that sgpd describes
+                    }
+                });
+            }
         });
     });
     let offset = (out.len() - start + 8) as u32;
@@ -157,7 +186,7 @@ fn write_track(out: &mut Vec<u8>, track: &Track, finished: Option<&Finished<'_>>
                     full(out, b"url ", 0, 1, |_| {}); // in this file
                 });
             });
-            boxed(out, b"stbl", |out| write_sample_table(out, track));
+            boxed(out, b"stbl", |out| write_sample_table(out, track, finished.is_some()));
         });
     });
     if let Some(finished) = finished {
@@ -166,7 +195,7 @@ fn write_track(out: &mut Vec<u8>, track: &Track, finished: Option<&Finished<'_>>
 }
 
 /// No samples, because they are in fragments, and how to decode them ("Encapsulation of Opus in ISO Base Media File Format").
-fn write_sample_table(out: &mut Vec<u8>, track: &Track) {
+fn write_sample_table(out: &mut Vec<u8>, track: &Track, finished: bool) {
     full(out, b"stsd", 0, 0, |out| {
         u32(out, 1);
         boxed(out, b"Opus", |out| {
@@ -190,14 +219,16 @@ fn write_sample_table(out: &mut Vec<u8>, track: &Track) {
     for (kind, zeros) in [(b"stts", 4), (b"stsc", 4), (b"stsz", 8), (b"stco", 4)] {
         full(out, kind, 0, 0, |out| out.extend_from_slice(&[0; 8][..zeros]));
     }
-    // Every sample needs 80 ms before it to sound right (RFC 7845 §4.6): four frames. Version 2, so that it also holds for
-    // the samples in fragments without a word in each of them (§8.9.3.2, default_group_description_index).
-    full(out, b"sgpd", 2, 0, |out| {
-        out.extend_from_slice(b"roll");
-        u32(out, 1); // default_group_description_index
-        u32(out, 1); // one entry
-        u16(out, (-4_i16) as u16);
-    });
+    if finished {
+        // To sound right after a seek, a frame needs 80 ms before it (RFC 7845 §4.6): four frames. A live listener has
+        // nothing before its first frame, and is not told.
+        full(out, b"sgpd", 1, 0, |out| {
+            out.extend_from_slice(b"roll");
+            u32(out, 2); // bytes of each entry
+            u32(out, 1);
+            u16(out, (-4_i16) as u16);
+        });
+    }
 }
 
 fn matrix(out: &mut Vec<u8>) {
@@ -219,20 +250,18 @@ pub struct Fragment<'a> {
     pub sequence: u32,
     /// When its first sample is heard.
     pub time: Time,
-    /// Length in samples at 48 kHz.
-    pub duration: u32,
     events: &'a [u8],
-    table: &'a [u8],
-    row: usize,
+    /// Big-endian u32 lengths, one for each frame.
+    sizes: &'a [u8],
     data: &'a [u8],
 }
 
-/// The bytes are not events and one fragment as this module writes them.
+/// The bytes are not events and one fragment as [`fragment`] and [`emsg::write`] write them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
 /// Reads what a chunk's MP4 part holds: events, then one `moof` and one `mdat`, then nothing. Strict: it takes what this module
-/// writes, because anything else in a log is damage.
+/// writes for a live chunk, because anything else in a log is damage.
 ///
 /// # Errors
 /// [`Malformed`] for all other bytes; it never panics.
@@ -248,56 +277,51 @@ fn read(bytes: &[u8]) -> Option<Fragment<'_>> {
     let events = bytes.get(..bytes.len() - rest.0.len())?;
     let before_moof = rest.0.len();
     let mut moof = rest.expect(b"moof")?;
-    let offset_expected = before_moof - rest.0.len() + 8;
+    let offset = before_moof - rest.0.len() + 8;
     let data = rest.expect(b"mdat")?.0;
     let mut mfhd = moof.expect(b"mfhd")?;
     let mut traf = moof.expect(b"traf")?;
     let mut tfhd = traf.expect(b"tfhd")?;
     let mut tfdt = traf.expect(b"tfdt")?;
     let mut trun = traf.expect(b"trun")?;
-    if tfhd.u32()? != 0x02_0000 || tfhd.u32()? != TRACK_ID || mfhd.u32()? != 0 || tfdt.u32()? != 1 << 24 {
+    let versions_and_flags = [mfhd.u32()?, tfhd.u32()?, tfdt.u32()?, trun.u32()?];
+    if versions_and_flags != [0, BASE_IS_MOOF, 1 << 24, OFFSET_AND_SIZES] || tfhd.u32()? != TRACK_ID {
         return None;
     }
     let (sequence, time) = (mfhd.u32()?, Time(tfdt.u64()?));
+    let count = usize::try_from(trun.u32()?).ok()?;
+    if count > CHUNK_FRAMES || trun.0.len() != 4 + 4 * count || usize::try_from(trun.u32()?).ok()? != offset {
+        return None;
+    }
     if ![rest, moof, traf, mfhd, tfhd, tfdt].iter().all(Cursor::is_empty) {
         return None;
     }
-    let row = match trun.u32()? {
-        0x201 => 4,
-        0x301 => 8,
-        _ => return None,
-    };
-    let count = usize::try_from(trun.u32()?).ok()?;
-    if usize::try_from(trun.u32()?).ok()? != offset_expected || trun.0.len() != count.checked_mul(row)? {
-        return None;
-    }
-    let mut fragment = Fragment { sequence, time, duration: 0, events, table: trun.0, row, data };
-    let mut byte_len = 0_usize;
-    for (duration, length) in fragment.rows() {
-        if length == 0 || length > FRAME_BYTES_MAX || duration > FRAME_SAMPLES as u32 {
-            return None;
-        }
-        byte_len = byte_len.checked_add(length)?;
-        fragment.duration = fragment.duration.checked_add(duration)?;
-    }
-    (byte_len == data.len() && time.0.checked_add(u64::from(fragment.duration)).is_some()).then_some(fragment)
+    let fragment = Fragment { sequence, time, events, sizes: trun.0, data };
+    let fit = fragment.lengths().all(|length| (1..=FRAME_BYTES_MAX).contains(&length));
+    let whole = fit && fragment.lengths().sum::<usize>() == data.len();
+    (whole && time.0.checked_add(u64::from(fragment.duration())).is_some()).then_some(fragment)
 }
 
 impl<'a> Fragment<'a> {
-    /// How many frames it has.
+    /// How many frames it has, at most [`CHUNK_FRAMES`].
     pub fn len(&self) -> usize {
-        self.table.len() / self.row
+        self.sizes.len() / 4
     }
 
     /// Whether it has no frame.
     pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
+        self.sizes.is_empty()
+    }
+
+    /// Length in samples at 48 kHz.
+    pub fn duration(&self) -> u32 {
+        (self.len() * FRAME_SAMPLES) as u32
     }
 
     /// Its Opus frames, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let mut rest = Cursor(self.data);
-        self.rows().map_while(move |(_, length)| rest.take(length))
+        self.lengths().map_while(move |length| rest.take(length))
     }
 
     /// Its events, in the order they were written.
@@ -306,12 +330,8 @@ impl<'a> Fragment<'a> {
         std::iter::from_fn(move || emsg::read(rest.expect(b"emsg")?.0))
     }
 
-    /// Duration in samples and length in bytes of each frame.
-    fn rows(&self) -> impl Iterator<Item = (u32, usize)> + Clone + use<'a> {
-        self.table.chunks_exact(self.row).map_while(|row| {
-            let mut row = Cursor(row);
-            let duration = if row.0.len() == 8 { row.u32()? } else { FRAME_SAMPLES as u32 };
-            Some((duration, row.u32()? as usize))
-        })
+    fn lengths(&self) -> impl Iterator<Item = usize> + Clone + use<'a> {
+        let mut rest = Cursor(self.sizes);
+        std::iter::from_fn(move || rest.u32()).map(|length| length as usize)
     }
 }

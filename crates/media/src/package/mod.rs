@@ -7,6 +7,8 @@ pub(crate) mod boxes;
 pub mod emsg;
 pub mod fmp4;
 pub mod ogg;
+#[cfg(test)]
+mod tests;
 
 /// Samples an encoder of libopus adds before the sound at 48 kHz (`OPUS_GET_LOOKAHEAD` for AUDIO), and a player drops at the
 /// very beginning (RFC 7845 §4.2).

@@ -31,7 +31,8 @@ pub use self::{
     splice::Unusable,
 };
 use crate::chunk::Facts;
-use crate::package::{PRE_SKIP, Track, emsg, fmp4};
+use crate::package::fmp4::{self, Shape};
+use crate::package::{PRE_SKIP, Track, emsg};
 use crate::{FRAME_SAMPLES, SAMPLE_RATE, Time};
 
 /// 20 ms of digital silence: CELT only, fullband, mono, one frame (RFC 6716 §3.1, configuration 31), its silence flag set
@@ -146,7 +147,7 @@ impl Sealer {
         // The closing frame of silence, in the last fragment even if that is full; and its events, if none followed.
         let last_frames = if self.open.frames == 0 {
             self.fragments.pop().map_or(0, |bytes| {
-                let overhead = fmp4::overhead_bytes(FRAGMENT_FRAMES);
+                let overhead = fmp4::overhead_bytes(Shape::Replay, FRAGMENT_FRAMES);
                 self.open.bytes += bytes as usize - overhead;
                 FRAGMENT_FRAMES
             })
@@ -154,7 +155,7 @@ impl Sealer {
             self.open.frames
         } + 1;
         let bytes = self.open.bytes + SILENCE.len() + self.open.event_bytes;
-        self.fragments.push((fmp4::overhead_bytes(last_frames) + 4 * last_frames + bytes) as u32);
+        self.fragments.push((fmp4::overhead_bytes(Shape::ReplayEnd, last_frames) + bytes) as u32);
 
         let loudness = Loudness {
             integrated_lufs: self.gate.integrated_lufs(),
@@ -189,7 +190,7 @@ impl Sealer {
         self.open.frames += 1;
         self.open.bytes += bytes;
         if self.open.frames == FRAGMENT_FRAMES {
-            let whole = fmp4::overhead_bytes(FRAGMENT_FRAMES) + self.open.bytes + self.open.event_bytes;
+            let whole = fmp4::overhead_bytes(Shape::Replay, FRAGMENT_FRAMES) + self.open.bytes + self.open.event_bytes;
             self.fragments.push(whole as u32);
             self.open = Open::default();
         }

@@ -3,7 +3,8 @@
 use super::splice::Splice;
 use super::{FRAGMENT_FRAMES, Part, Replay, SILENCE, Step, Unusable, frame_time};
 use crate::package::boxes::{full, u16, u32, u64};
-use crate::package::{PRE_SKIP, emsg, fmp4};
+use crate::package::emsg;
+use crate::package::fmp4::{self, Shape};
 use crate::{SAMPLE_RATE, Time};
 
 /// Bytes of a `sidx` with so many references.
@@ -65,14 +66,15 @@ impl<'a> Mp4<'a> {
         let Step { hole, fragment } = self.splice.step(part)?;
         if let Some(hole) = hole {
             // Ids of live events are the programme's own; this one is told apart by its high bit.
-            self.event(self.now(), 0x8000_0000 | self.frames as u32, hole.event().as_bytes());
+            self.event(frame_time(self.frames), 0x8000_0000 | self.frames as u32, hole.event().as_bytes());
             for _ in 0..hole.filled_frames {
                 self.frame(&SILENCE, out);
             }
         }
-        let begin = self.now();
+        // The edit list takes away the encoder's delay, so what was said at n × 960 is heard at n × 960.
+        let begin = frame_time(self.frames);
         for event in fragment.events() {
-            let after = event.time.0.saturating_sub(fragment.time.0).min(u64::from(fragment.duration));
+            let after = event.time.0.saturating_sub(fragment.time.0).min(u64::from(fragment.duration()));
             self.event(Time(begin.0 + after), event.id, event.payload);
         }
         for frame in fragment.iter() {
@@ -88,13 +90,8 @@ impl<'a> Mp4<'a> {
     pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), Changed> {
         self.changed |= self.frames != self.replay.frames;
         self.hold(&SILENCE);
-        self.flush(Some(u32::from(PRE_SKIP)), out);
+        self.flush(Shape::ReplayEnd, out);
         if self.changed || self.fragments as usize != self.replay.fragments.len() { Err(Changed) } else { Ok(()) }
-    }
-
-    /// Where the next frame is heard.
-    fn now(&self) -> Time {
-        Time(frame_time(self.frames).0.saturating_sub(u64::from(PRE_SKIP)))
     }
 
     fn event(&mut self, time: Time, id: u32, payload: &[u8]) {
@@ -107,7 +104,7 @@ impl<'a> Mp4<'a> {
         self.frames += 1;
         // The very last fragment waits for the closing frame of silence, and may have one frame more.
         if self.lengths.len() >= FRAGMENT_FRAMES && self.frames < self.replay.frames {
-            self.flush(None, out);
+            self.flush(Shape::Replay, out);
         }
     }
 
@@ -116,7 +113,7 @@ impl<'a> Mp4<'a> {
         self.lengths.push(frame.len() as u16);
     }
 
-    fn flush(&mut self, last_duration: Option<u32>, out: &mut Vec<u8>) {
+    fn flush(&mut self, shape: Shape, out: &mut Vec<u8>) {
         let start = out.len();
         out.extend_from_slice(&self.events);
         let time = frame_time(u64::from(self.fragments) * FRAGMENT_FRAMES as u64);
@@ -126,7 +123,7 @@ impl<'a> Mp4<'a> {
             rest = after;
             frame
         });
-        fmp4::write_fragment(out, self.fragments + 1, time, last_duration, frames);
+        fmp4::write_fragment(out, shape, self.fragments + 1, time, frames);
         let planned = self.replay.fragments.get(self.fragments as usize).map(|&bytes| bytes as usize);
         self.changed |= planned != Some(out.len() - start);
         self.fragments += 1;

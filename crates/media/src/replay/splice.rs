@@ -73,7 +73,7 @@ impl Splice {
         }
         self.frames = frames;
         // A clock that stepped back must not let time be counted twice.
-        let end = time.saturating_add(u64::from(fragment.duration));
+        let end = time.saturating_add(u64::from(fragment.duration()));
         self.last = Some((part.index, end.max(self.last.map_or(0, |(_, end)| end))));
         Ok(Step { hole, fragment })
     }
