@@ -4,6 +4,7 @@
 //! recovery moved aside. The lock is on the folder itself, so that there is no lock file to delete.
 
 mod claim;
+mod delete;
 mod dir;
 mod error;
 mod follower;
@@ -12,6 +13,7 @@ mod verify;
 mod writer;
 
 pub use claim::Recovered;
+pub use delete::delete;
 pub use error::{AppendError, Error};
 pub use follower::Follower;
 pub use reader::{Reader, Records};

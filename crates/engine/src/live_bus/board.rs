@@ -1,0 +1,70 @@
+//! What stands: the frames that a worker which connects now must be told before it hears what comes.
+
+use bytes::Bytes;
+use hiwar_segment_log::LogId;
+use std::collections::{BTreeMap, VecDeque};
+
+use super::Down;
+
+/// Documents, open logs and their last chunks, as frames ready to send. Grows with the number of spaces, never with their length or
+/// their audience.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    documents: BTreeMap<String, Bytes>,
+    logs: BTreeMap<LogId, Standing>,
+}
+
+#[derive(Debug)]
+struct Standing {
+    open: Bytes,
+    chunks: VecDeque<Bytes>,
+    ended: Option<Bytes>,
+}
+
+impl Board {
+    /// Notes a message and its frame.
+    pub(crate) fn note(&mut self, down: Down, frame: &Bytes) {
+        match down {
+            Down::Document { path, .. } => {
+                self.documents.insert(path, frame.clone());
+            }
+            Down::Forget { path } => {
+                self.documents.remove(&path);
+            }
+            Down::Open { log, .. } => {
+                // Chunks stay: a header may be told again in the middle of a log.
+                let chunks = self.logs.remove(&log).map(|standing| standing.chunks);
+                let chunks = chunks.unwrap_or_else(|| VecDeque::with_capacity(CHUNKS_KEPT));
+                self.logs.insert(log, Standing { open: frame.clone(), chunks, ended: None });
+            }
+            Down::Chunk { log, .. } => {
+                // A chunk of a log that is not open means nothing to a newcomer.
+                let Some(standing) = self.logs.get_mut(&log) else { return };
+                if standing.chunks.len() == CHUNKS_KEPT {
+                    standing.chunks.pop_front();
+                }
+                standing.chunks.push_back(frame.clone());
+            }
+            Down::Ended { log } => {
+                if let Some(standing) = self.logs.get_mut(&log) {
+                    standing.ended = Some(frame.clone());
+                }
+            }
+            Down::Closed { log } => {
+                self.logs.remove(&log);
+            }
+        }
+    }
+
+    /// Everything that stands, in an order in which it makes sense.
+    pub(crate) fn snapshot(&self) -> impl Iterator<Item = Bytes> {
+        let logs = self
+            .logs
+            .values()
+            .flat_map(|standing| std::iter::once(&standing.open).chain(&standing.chunks).chain(&standing.ended));
+        self.documents.values().chain(logs).cloned()
+    }
+}
+
+/// Two seconds of sound: what an Ogg listener's burst needs.
+const CHUNKS_KEPT: usize = 10;

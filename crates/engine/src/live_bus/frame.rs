@@ -1,0 +1,279 @@
+//! Messages as bytes: a length, a type, fields. Strict in both directions: bytes that are left over, or texts that are no texts, end
+//! the connection. Layout in `docs/formats/bus.md`; integers are little-endian.
+
+use bytes::{Buf, BufMut, Bytes, TryGetError};
+use hiwar_segment_log::{Kind, LogId, Record};
+use std::fmt;
+
+use super::{Access, Count, Document, Down, Up};
+
+/// The frame of a message to the workers, its length field included.
+///
+/// # Errors
+/// [`TooLong`] if it would have more than [`FRAME_BYTES_MAX`] bytes, or a text more than 65,535.
+pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
+    let mut frame = Frame::new(down_capacity(down));
+    match down {
+        Down::Document { path, document } => {
+            frame.0.put_u8(DOCUMENT);
+            for text in [path, &document.mime, &document.etag, &document.cache] {
+                frame.text(text)?;
+            }
+            frame.bytes(&document.body)?;
+            frame.0.put_u8(document.brotli.is_some().into());
+            if let Some(brotli) = &document.brotli {
+                frame.bytes(brotli)?;
+            }
+        }
+        Down::Forget { path } => {
+            frame.0.put_u8(FORGET);
+            frame.text(path)?;
+        }
+        Down::Open { log, access, header } => {
+            frame.head(OPEN, log);
+            frame.0.put_u8(match access {
+                Access::Open => 0,
+                Access::Pass => 1,
+            });
+            header.encode(&mut frame.0);
+        }
+        Down::Chunk { log, record } => {
+            frame.head(CHUNK, log);
+            record.encode(&mut frame.0);
+        }
+        Down::Ended { log } => frame.head(ENDED, log),
+        Down::Closed { log } => frame.head(CLOSED, log),
+    }
+    frame.finish()
+}
+
+/// The frame of a message to the house, its length field included.
+///
+/// # Errors
+/// [`TooLong`] if there are more than [`COUNTS_MAX`] counts.
+pub fn encode_up(up: &Up) -> Result<Bytes, TooLong> {
+    let Up::Counts(counts) = up;
+    if counts.len() > COUNTS_MAX {
+        return Err(TooLong);
+    }
+    let mut frame = Frame::new(16 + counts.len() * 40);
+    frame.0.put_u8(COUNTS);
+    frame.0.put_u32_le(counts.len() as u32);
+    for count in counts {
+        frame.log(&count.log);
+        frame.0.put_u32_le(count.listening);
+        frame.0.put_u64_le(count.joined_total);
+        frame.0.put_u64_le(count.bytes_total);
+    }
+    frame.finish()
+}
+
+/// Reads a frame to the workers, without its length field. Bodies are slices of `frame`.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn decode_down(frame: Bytes) -> Result<Down, Malformed> {
+    let mut rest = frame;
+    let down = match rest.try_get_u8()? {
+        DOCUMENT => Down::Document { path: take_text(&mut rest)?, document: take_document(&mut rest)? },
+        FORGET => Down::Forget { path: take_text(&mut rest)? },
+        OPEN => {
+            let log = take_log(&mut rest)?;
+            let access = match rest.try_get_u8()? {
+                0 => Access::Open,
+                1 => Access::Pass,
+                _ => return Err(Malformed),
+            };
+            Down::Open { log, access, header: take_record(&mut rest, Kind::Header)? }
+        }
+        CHUNK => Down::Chunk { log: take_log(&mut rest)?, record: take_record(&mut rest, Kind::Chunk)? },
+        ENDED => Down::Ended { log: take_log(&mut rest)? },
+        CLOSED => Down::Closed { log: take_log(&mut rest)? },
+        _ => return Err(Malformed),
+    };
+    if rest.has_remaining() { Err(Malformed) } else { Ok(down) }
+}
+
+/// Reads a frame to the house, without its length field.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn decode_up(frame: Bytes) -> Result<Up, Malformed> {
+    let mut rest = frame;
+    if rest.try_get_u8()? != COUNTS {
+        return Err(Malformed);
+    }
+    let len = rest.try_get_u32_le()? as usize;
+    // The shortest count has 22 bytes, so a length that lies makes no room for itself.
+    if len > COUNTS_MAX || len > rest.len() / 22 {
+        return Err(Malformed);
+    }
+    let mut counts = Vec::with_capacity(len);
+    for _ in 0..len {
+        counts.push(Count {
+            log: take_log(&mut rest)?,
+            listening: rest.try_get_u32_le()?,
+            joined_total: rest.try_get_u64_le()?,
+            bytes_total: rest.try_get_u64_le()?,
+        });
+    }
+    if rest.has_remaining() { Err(Malformed) } else { Ok(Up::Counts(counts)) }
+}
+
+/// Cuts the first frame off `bytes`: how long it is with its length field, if its length has arrived.
+///
+/// # Errors
+/// [`Malformed`] if it says to be empty or longer than `max`.
+pub fn frame_len(bytes: &[u8], max: usize) -> Result<Option<usize>, Malformed> {
+    let Some((len, _)) = bytes.split_first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
+    match u32::from_le_bytes(*len) as usize {
+        0 => Err(Malformed),
+        len if len > max => Err(Malformed),
+        len => Ok(Some(LENGTH_BYTES + len)),
+    }
+}
+
+/// A frame being built: room for the length first.
+struct Frame(Vec<u8>);
+
+impl Frame {
+    fn new(capacity: usize) -> Self {
+        let mut bytes = Vec::with_capacity(capacity);
+        bytes.put_u32_le(0);
+        Self(bytes)
+    }
+
+    fn head(&mut self, kind: u8, log: &LogId) {
+        self.0.put_u8(kind);
+        self.log(log);
+    }
+
+    fn log(&mut self, log: &LogId) {
+        let text = log.as_str();
+        self.0.put_u8(text.len() as u8);
+        self.0.put_slice(text.as_bytes());
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), TooLong> {
+        self.0.put_u16_le(u16::try_from(text.len()).map_err(|_| TooLong)?);
+        self.0.put_slice(text.as_bytes());
+        Ok(())
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
+        if bytes.len() > FRAME_BYTES_MAX {
+            return Err(TooLong);
+        }
+        self.0.put_u32_le(bytes.len() as u32);
+        self.0.put_slice(bytes);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Bytes, TooLong> {
+        let len = self.0.len() - LENGTH_BYTES;
+        if len > FRAME_BYTES_MAX {
+            return Err(TooLong);
+        }
+        self.0[..LENGTH_BYTES].copy_from_slice(&(len as u32).to_le_bytes());
+        Ok(Bytes::from(self.0))
+    }
+}
+
+fn down_capacity(down: &Down) -> usize {
+    let content = match down {
+        Down::Document { path, document } => {
+            let texts = path.len() + document.mime.len() + document.etag.len() + document.cache.len();
+            texts + document.body.len() + document.brotli.as_ref().map_or(0, Bytes::len)
+        }
+        Down::Forget { path } => path.len(),
+        Down::Open { header: record, .. } | Down::Chunk { record, .. } => record.encoded_len(),
+        Down::Ended { .. } | Down::Closed { .. } => 0,
+    };
+    content + 64
+}
+
+fn take_document(rest: &mut Bytes) -> Result<Document, Malformed> {
+    let (mime, etag, cache) = (take_text(rest)?, take_text(rest)?, take_text(rest)?);
+    let body = take_bytes(rest)?;
+    let brotli = match rest.try_get_u8()? {
+        0 => None,
+        1 => Some(take_bytes(rest)?),
+        _ => return Err(Malformed),
+    };
+    Ok(Document { mime, etag, cache, body, brotli })
+}
+
+fn take_record(rest: &mut Bytes, kind: Kind) -> Result<Record, Malformed> {
+    let (record, len) = Record::decode(rest.clone()).map_err(|_| Malformed)?;
+    rest.advance(len);
+    if record.kind == kind { Ok(record) } else { Err(Malformed) }
+}
+
+fn take_log(rest: &mut Bytes) -> Result<LogId, Malformed> {
+    let len = usize::from(rest.try_get_u8()?);
+    LogId::parse_bytes(&take(rest, len)?).map_err(|_| Malformed)
+}
+
+fn take_text(rest: &mut Bytes) -> Result<String, Malformed> {
+    let len = usize::from(rest.try_get_u16_le()?);
+    String::from_utf8(take(rest, len)?.to_vec()).map_err(|_| Malformed)
+}
+
+fn take_bytes(rest: &mut Bytes) -> Result<Bytes, Malformed> {
+    let len = rest.try_get_u32_le()? as usize;
+    take(rest, len)
+}
+
+fn take(rest: &mut Bytes, len: usize) -> Result<Bytes, Malformed> {
+    if len > rest.len() { Err(Malformed) } else { Ok(rest.split_to(len)) }
+}
+
+/// A frame that this program would not have written.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub struct Malformed;
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a malformed frame on the live bus")
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+impl From<TryGetError> for Malformed {
+    fn from(_: TryGetError) -> Self {
+        Self
+    }
+}
+
+/// A message that does not fit a frame.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub struct TooLong;
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a message for the live bus of over {FRAME_BYTES_MAX} bytes")
+    }
+}
+
+impl std::error::Error for TooLong {}
+
+/// The longest frame to a worker: the whole web app in one document is under 1 MiB, a record's body at most 4 MiB.
+pub const FRAME_BYTES_MAX: usize = 8 << 20;
+
+/// The most counts in one message: far more logs than one house can mix.
+pub const COUNTS_MAX: usize = 16_384;
+
+/// The longest frame to the house: [`COUNTS_MAX`] of the longest counts.
+pub const UP_FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// Size of the length field before each frame.
+pub const LENGTH_BYTES: usize = 4;
+
+const DOCUMENT: u8 = 1;
+const FORGET: u8 = 2;
+const OPEN: u8 = 3;
+const CHUNK: u8 = 4;
+const ENDED: u8 = 5;
+const CLOSED: u8 = 6;
+const COUNTS: u8 = 64;

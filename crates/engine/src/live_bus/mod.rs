@@ -1,0 +1,103 @@
+//! From the house to its crowd workers: ready answers and live chunks; back: counts.
+//!
+//! At most once, and never waited for: [`Publisher::publish`] does not block, a worker that lags is cut and counted, and a worker that
+//! connects is told everything that stands (documents, headers, the last chunks) before what comes. Whoever needs every chunk reads the
+//! log. Pure here: the messages, their frames, and the board from which newcomers are told; sockets and threads are in `embedded/`.
+
+mod board;
+pub mod frame;
+
+use bytes::Bytes;
+use hiwar_segment_log::{LogId, Record};
+
+pub(crate) use board::Board;
+
+pub use crate::embedded::hub::{Hub, Left, Publisher, Report, Stats, WorkerId};
+pub use crate::embedded::subscription::{Broken, Subscription, Uplink};
+
+/// What the house tells every worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Down {
+    /// From now on `path` is answered with this.
+    Document {
+        /// The path of the request, beginning with `/`.
+        path: String,
+        /// The answer.
+        document: Document,
+    },
+    /// `path` has no answer of its own any more.
+    Forget {
+        /// As in `Document`.
+        path: String,
+    },
+    /// A log is live, or its header changed: chunks will follow.
+    Open {
+        /// Which log.
+        log: LogId,
+        /// Who may hear it.
+        access: Access,
+        /// Its header record.
+        header: Record,
+    },
+    /// The next chunk.
+    Chunk {
+        /// Of which log.
+        log: LogId,
+        /// The chunk.
+        record: Record,
+    },
+    /// No chunk follows; who listens hears the rest and is done.
+    Ended {
+        /// Which log.
+        log: LogId,
+    },
+    /// The log is gone from the live paths.
+    Closed {
+        /// Which log.
+        log: LogId,
+    },
+}
+
+/// A ready answer. What it means is unknown to the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// `Content-Type`.
+    pub mime: String,
+    /// `ETag`, with its quotes.
+    pub etag: String,
+    /// `Cache-Control`.
+    pub cache: String,
+    /// The body as it is.
+    pub body: Bytes,
+    /// The body in `br` coding, if it was worth making.
+    pub brotli: Option<Bytes>,
+}
+
+/// Who may hear a log.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone.
+    Open,
+    /// Who has a pass.
+    Pass,
+}
+
+/// What a worker tells the house.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Up {
+    /// Once a second: how many are listening. At most [`frame::COUNTS_MAX`].
+    Counts(Vec<Count>),
+}
+
+/// Listeners of one log at one worker.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// Which log.
+    pub log: LogId,
+    /// Connections that hear it now.
+    pub listening: u32,
+    /// Connections that ever began, since the worker did.
+    pub joined_total: u64,
+    /// Bytes written to them, since the worker began.
+    pub bytes_total: u64,
+}
