@@ -7,7 +7,6 @@
 brand = حوار
 tagline = قِلّة تتحدث، والجميع يستمع.
 language-other = English
-language-switch = Switch to English
 
 ## المشغّل (في الصفحة والتطبيق)
 
@@ -83,7 +82,6 @@ home-listeners = { $count ->
 }
 home-with = مع { $names }
 home-host = ابدأ حوارًا
-home-host-hint = يلزمك رابط استضافة ممن يدير هذا الخادم.
 home-loading = جارٍ البحث عن الحوارات…
 not-found-heading = لا شيء هنا
 not-found = هذا العنوان لا يؤدي إلى شيء. لعل جزءًا من الرابط ناقص.
@@ -145,7 +143,6 @@ stage-start = ابدأ الآن
 stage-start-hint = يسمع الجمهور المنصة منذ لحظة البدء.
 stage-waiting-host = أنت على المنصة. لم يبدأ المضيف بعد، لكن المتحدثين يسمع بعضهم بعضًا.
 stage-connecting = جارٍ الاتصال بالمنصة…
-stage-connected = أنت على المنصة
 stage-on-air = أنت على الهواء
 stage-off-air = لا يسمعك إلا من على المنصة
 stage-muted = صوتك مكتوم
@@ -153,7 +150,6 @@ stage-reconnecting = انقطع الاتصال بالمنصة، وستعود إ�
 stage-reconnected = عدت إلى المنصة.
 stage-mute = كتم صوتي
 stage-unmute = إلغاء الكتم
-stage-mute-hint = المفتاح M
 stage-leave = مغادرة المنصة
 stage-end = إنهاء الحوار للجميع
 stage-end-confirm = هل تنهي الحوار للجميع؟
@@ -197,5 +193,4 @@ problem-network = تعذّر الوصول إلى الخادم. تحقق من ا�
 problem-busy = الخادم مشغول. حاول مجددًا بعد قليل.
 problem-expired = لم يعد هذا الرابط صالحًا. اطلب رابطًا جديدًا.
 problem-other = حدث خطأ (رقم { $status }). حاول مجددًا بعد قليل.
-problem-full = المنصة ممتلئة حاليًا.
 problem-retry = حاول مجددًا

@@ -7,7 +7,6 @@
 brand = Hiwar
 tagline = A few people talk. Anyone listens.
 language-other = العربية
-language-switch = التبديل إلى العربية
 
 ## What plays (page and app)
 
@@ -83,7 +82,6 @@ home-listeners = { $count ->
 }
 home-with = With { $names }
 home-host = Start a conversation
-home-host-hint = You need a hosting link from whoever runs this server.
 home-loading = Looking for conversations …
 not-found-heading = Nothing is here
 not-found = This address leads nowhere. Perhaps a part of the link is missing.
@@ -145,7 +143,6 @@ stage-start = Start now
 stage-start-hint = Listeners hear the stage from the moment you start.
 stage-waiting-host = You are on the stage. The host has not started yet; speakers already hear each other.
 stage-connecting = Connecting to the stage …
-stage-connected = You are on the stage
 stage-on-air = You are on air
 stage-off-air = Only the people on the stage hear you
 stage-muted = You are muted
@@ -153,7 +150,6 @@ stage-reconnecting = The connection to the stage was lost. Coming back by itself
 stage-reconnected = You are back on the stage.
 stage-mute = Mute
 stage-unmute = Unmute
-stage-mute-hint = Key M
 stage-leave = Leave the stage
 stage-end = End for everyone
 stage-end-confirm = End the conversation for everyone?
@@ -197,5 +193,4 @@ problem-network = The server cannot be reached. Check the connection and try aga
 problem-busy = The server is busy. Try again in a moment.
 problem-expired = This link is no longer valid. Ask for a new one.
 problem-other = Something went wrong (number { $status }). Try again in a moment.
-problem-full = The stage is full at the moment.
 problem-retry = Try again
