@@ -280,6 +280,30 @@ fn the_files_say_title_date_and_loudness() {
 }
 
 #[test]
+fn a_silent_recording_claims_no_loudness() {
+    let mut chunks = dummy(5, 3);
+    chunks.iter_mut().for_each(|chunk| chunk.facts = Facts::default());
+    let sealed = seal(&chunks);
+    assert_eq!(sealed.replay.loudness, Loudness { integrated_lufs: None, true_peak_dbtp: None });
+    let has = |file: &[u8], bytes: &[u8]| file.windows(bytes.len()).any(|window| window == bytes);
+    assert!(!has(&sealed.ogg, b"R128") && !has(&sealed.mp4, b"R128") && !has(&sealed.mp4, b"ludt"));
+    open(&sealed);
+}
+
+#[test]
+fn a_long_title_is_cut_between_letters() {
+    let title = "ح".repeat(TITLE_BYTES_MAX);
+    let mut sealer = Sealer::new();
+    let chunk = dummy(1, 3).remove(0);
+    sealer.measure(&Part { index: 0, mp4: &chunk.mp4, facts: chunk.facts }).unwrap();
+    let replay = sealer.finish(&Labels { title: &title, date: None, track: Track::mono() }).unwrap();
+    let mut out = Vec::new();
+    replay.ogg(1, &mut out).finish(&mut out);
+    let tags = String::from_utf8_lossy(&out).matches('ح').count();
+    assert_eq!(tags, TITLE_BYTES_MAX / 2);
+}
+
+#[test]
 fn the_playlist_cuts_the_file_where_its_fragments_are() {
     let sealed = seal(&dummy(41, 80));
     let text = sealed.replay.playlist("../demo.mp4");
