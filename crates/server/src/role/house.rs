@@ -46,14 +46,14 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     let keys = api::Keys::new(listen_key, stage_key);
 
     let bus: UnixListener = adopt(inherited.bus).map_err(say("no live bus"))?;
-    let (hub, publisher, reports) = Hub::start(bus).map_err(say("no live bus"))?;
+    let (hub, reports) = Hub::spawn(bus).map_err(say("no live bus"))?;
     let shard = inherited.shards.first().ok_or("no WebRTC sockets")?;
     let (studio, happened) = Studio::start(studio::Setup {
         udp: adopt(shard.0).map_err(say("no WebRTC socket"))?,
         tcp: adopt(shard.1).map_err(say("no WebRTC socket"))?,
         candidate: SocketAddr::new(config.media_address, config.media_port),
         spaces: config.data.join("spaces"),
-        publisher,
+        publisher: hub.publisher(),
     })
     .map_err(say("no studio"))?;
 
@@ -62,7 +62,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
         .name("reports".into())
         .spawn(move || {
             for report in reports {
-                counting.counted(report.worker, report.up);
+                counting.reported(report);
             }
         })
         .map_err(say("no thread"))?;

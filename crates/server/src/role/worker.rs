@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hiwar_admission::pass::ListenKey;
+use hiwar_admission::ListenKey;
 use hiwar_delivery::http::{self, Handle, Update, Worker};
-use hiwar_engine::live_bus::{Access, Count, Document, Down, Reporter, Subscription, Up};
+use hiwar_engine::live_bus::{Access, Count, Document, Down, Subscription, Up, Uplink};
 
 use crate::config::Config;
 use crate::inherit::adopt;
@@ -29,14 +29,14 @@ pub fn run(config: &Config, listener: RawFd, index: Option<usize>) -> Result<(),
         listen_key: ListenKey::from_bytes(key),
         replay_root: config.data.join("spaces"),
         house: run.join("api.sock"),
-        ..http::Config::default()
+        limits: None,
     };
     let worker = Worker::new(listener, settings).map_err(|why| format!("cannot serve: {why}"))?;
     let handle = worker.handle();
     for (path, document) in crate::assets::documents() {
         handle.push(Update::Document { path, document: served(document) });
     }
-    let reporter: Arc<Mutex<Option<Reporter>>> = Arc::default();
+    let reporter: Arc<Mutex<Option<Uplink>>> = Arc::default();
     start("bus", {
         let (handle, reporter) = (handle.clone(), reporter.clone());
         move || follow(&run.join("bus.sock"), &handle, &reporter)
@@ -52,12 +52,12 @@ fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), String>
 }
 
 /// Reads the live bus for ever, connecting again whenever it breaks.
-fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Reporter>>) {
+fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>) {
     let mut told = false;
     loop {
         match Subscription::connect(path) {
-            Ok((mut subscription, up)) => {
-                *reporter.lock().unwrap_or_else(PoisonError::into_inner) = Some(up);
+            Ok(mut subscription) => {
+                *reporter.lock().unwrap_or_else(PoisonError::into_inner) = subscription.uplink().ok();
                 told = false;
                 while let Ok(down) = subscription.next() {
                     handle.push(update(down));
@@ -75,7 +75,7 @@ fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Reporter>>) {
     }
 }
 
-fn report(handle: &Handle, reporter: &Mutex<Option<Reporter>>) {
+fn report(handle: &Handle, reporter: &Mutex<Option<Uplink>>) {
     loop {
         std::thread::sleep(REPORT_EVERY);
         let counts = handle.counts();

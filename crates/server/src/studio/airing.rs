@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hiwar_engine::live_bus::Down;
 use hiwar_media::chunk::Chunk;
-use hiwar_media::package::{self, Track};
+use hiwar_media::package::{fmp4, ogg, Track};
 use hiwar_media::{CHUNK_FRAMES, FRAME_SAMPLES, SAMPLE_RATE, Time};
 use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
 use rtrb::{Consumer, Producer};
@@ -82,7 +82,7 @@ impl Airing {
             .push(PART_FACTS, &chunk.facts.to_bytes())
             .finish();
         let record = Record {
-            position: Position(chunk.index + 1),
+            position: Position(chunk.index),
             epoch,
             kind: Kind::Chunk,
             time: chunk.time.0,
@@ -96,7 +96,7 @@ impl Airing {
             return;
         };
         if self.begun.insert(log, epoch) != Some(epoch) {
-            // The header stands at the position before its first chunk, in every epoch anew.
+            // Every epoch begins with a header, for whoever reads from here.
             let record = header(&log, Position(chunk.index), epoch, chunk.time, super::wall_us());
             self.studio.log.send(log::Job::Append { log, record });
         }
@@ -118,7 +118,7 @@ pub(super) fn serial(space: &LogId) -> u32 {
 
 /// The header record: everything that a player must be told before the first chunk.
 pub(super) fn header(space: &LogId, position: Position, epoch: Epoch, time: Time, wall_us: u64) -> Record {
-    let track = Track::live(serial(space));
+    let track = Track::mono();
     let header = Header {
         timescale: SAMPLE_RATE,
         chunk_duration: u32::try_from(CHUNK_FRAMES * FRAME_SAMPLES).expect("200 ms fit"),
@@ -129,14 +129,14 @@ pub(super) fn header(space: &LogId, position: Position, epoch: Epoch, time: Time
                 name: "mp4".into(),
                 mime: "audio/mp4".into(),
                 codecs: "opus".into(),
-                init: package::fmp4::init(&track).into(),
+                init: fmp4::init(&track).into(),
             },
             Rendition {
                 part: PART_OGG,
                 name: "ogg".into(),
                 mime: "audio/ogg".into(),
                 codecs: "opus".into(),
-                init: package::ogg::head(&track, &[]).into(),
+                init: ogg::head(serial(space), &track, &[]).into(),
             },
         ],
     };

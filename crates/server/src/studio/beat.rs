@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use hiwar_media::chunk::Chunk;
 use hiwar_media::packet::Packet;
-use hiwar_media::programme::{Input, Muting, Output, Programme, Seat, Speaker};
+use hiwar_media::programme::{Input, Output, Programme, Seat, Speaker, Voicing};
 use hiwar_rtc::returns::Return;
 use rtrb::{Consumer, Producer};
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
@@ -73,7 +73,7 @@ pub enum Command {
     /// A speaker leaves; the line comes back as [`Notice::Line`].
     Unseat { slot: u16, token: u64 },
     /// A speaker is muted or unmuted.
-    Mute { slot: u16, token: u64, muting: Muting },
+    Voice { slot: u16, token: u64, voicing: Voicing },
     /// The standing event changes.
     Stand { slot: u16, event: Box<[u8]> },
     /// An event for the current chunk.
@@ -117,6 +117,7 @@ pub struct Beat {
     recycled: Consumer<(u16, Box<Chunk>)>,
     figures: Arc<Figures>,
     listener: Thread,
+    net: hiwar_rtc::udp::Handle,
 }
 
 impl Beat {
@@ -127,9 +128,10 @@ impl Beat {
         recycled: Consumer<(u16, Box<Chunk>)>,
         figures: Arc<Figures>,
         listener: Thread,
+        net: hiwar_rtc::udp::Handle,
     ) -> Self {
         let slots = (0..SLOTS).map(|_| None).collect();
-        Self { slots, commands, notices, recycled, figures, listener }
+        Self { slots, commands, notices, recycled, figures, listener, net }
     }
 
     /// Keeps the beat until it is told to stop.
@@ -159,7 +161,7 @@ impl Beat {
     /// One beat: commands, then packets, then frames. `now` is when it was due, so that late wake-ups do not look like
     /// network jitter.
     fn beat(&mut self, now: Instant) {
-        let mut told = false;
+        let (mut told, mut returned) = (false, false);
         for _ in 0..COMMANDS_PER_BEAT {
             let Ok(command) = self.commands.pop() else { break };
             told |= self.obey(command);
@@ -174,7 +176,12 @@ impl Beat {
         for (slot, space) in self.slots.iter_mut().enumerate() {
             let Some(space) = space else { continue };
             let slot = u16::try_from(slot).unwrap_or(u16::MAX);
-            told |= play(slot, space, now, &mut self.notices, &self.figures);
+            let played = play(slot, space, now, &mut self.notices, &self.figures);
+            told |= played.told;
+            returned |= played.returned;
+        }
+        if returned {
+            self.net.wake();
         }
         if told {
             self.listener.unpark();
@@ -221,12 +228,12 @@ impl Beat {
                 line.speaker = space.programme.unseat(Seat(u8::try_from(seat).unwrap_or(u8::MAX)));
                 give(notices, figures, Notice::Line { slot, line })
             }
-            Command::Mute { slot, token, muting } => {
+            Command::Voice { slot, token, voicing } => {
                 if let Some(Some(space)) = self.slots.get_mut(usize::from(slot))
                     && let Some(seat) = space.seat_of(token)
                 {
                     let seat = Seat(u8::try_from(seat).unwrap_or(u8::MAX));
-                    space.programme.handle(Instant::now(), Input::Mute { seat, muting });
+                    space.programme.handle(Instant::now(), Input::Voice { seat, voicing });
                 }
                 false
             }
@@ -248,9 +255,17 @@ impl Beat {
     }
 }
 
-/// One beat of one space; true when it left a notice.
-fn play(slot: u16, space: &mut OnAir, now: Instant, notices: &mut Producer<Notice>, figures: &Figures) -> bool {
-    let mut told = false;
+/// What one beat of one space left behind.
+struct Played {
+    /// A notice.
+    told: bool,
+    /// A frame for a speaker.
+    returned: bool,
+}
+
+/// One beat of one space.
+fn play(slot: u16, space: &mut OnAir, now: Instant, notices: &mut Producer<Notice>, figures: &Figures) -> Played {
+    let (mut told, mut returned) = (false, false);
     for (seat, line) in space.lines.iter_mut().enumerate() {
         let Some(line) = line else { continue };
         let seat = Seat(u8::try_from(seat).unwrap_or(u8::MAX));
@@ -267,7 +282,7 @@ fn play(slot: u16, space: &mut OnAir, now: Instant, notices: &mut Producer<Notic
                     && let Some(returns) = &mut line.returns
                 {
                     // A full ring means that the net thread is stuck; the speaker hears a gap, the others nothing of it.
-                    let _ = returns.push(Return { payload, time });
+                    returned |= returns.push(Return { payload, time }).is_ok();
                 }
             }
             Output::Spent(event) => told |= give(notices, figures, Notice::Spent(event)),
@@ -277,7 +292,7 @@ fn play(slot: u16, space: &mut OnAir, now: Instant, notices: &mut Producer<Notic
             }
         }
     }
-    told
+    Played { told, returned }
 }
 
 /// Hands a notice over. A full ring means that its reader has been stuck for seconds: what is inside is leaked rather

@@ -6,14 +6,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use hiwar_engine::live_bus::{Access, Count};
+use hiwar_engine::live_bus::{Access, Count, WorkerId};
 use hiwar_media::Time;
 use hiwar_media::packet::Packet;
-use hiwar_media::programme::{self, Muting, Programme, SpeakerConfig};
+use hiwar_media::programme::{self, Programme, Returning, SpeakerConfig, Voicing};
 use hiwar_rtc::returns::Return;
 use hiwar_rtc::udp::SessionId;
 use hiwar_segment_log::disk::Recovered;
-use hiwar_segment_log::{Epoch, Kind, LogId, Position, Record};
+use hiwar_segment_log::{Epoch, LogId, Position, Record};
 use rtrb::{Consumer, Producer};
 use tokio::sync::oneshot;
 
@@ -24,6 +24,8 @@ use super::{PublishRefusal, Speaking, airing};
 const QUIET: Duration = Duration::from_secs(5);
 /// A worker's counts are forgotten when it has not reported for this long (it reports every second).
 const REPORT_LIFE: Duration = Duration::from_secs(5);
+/// Bit rate of what a speaker hears: as the programme's, for they are part of it.
+const RETURN_BITRATE_BPS: i32 = 32_000;
 /// Said in the sound when nobody is heard.
 const NOBODY: &[u8] = br#"{"t":"speaking","id":null}"#;
 
@@ -33,7 +35,7 @@ pub(super) struct Control {
     spaces: HashMap<LogId, Air>,
     slots: Box<[Option<LogId>]>,
     lines: HashMap<u64, Person>,
-    reports: HashMap<u64, (Instant, HashMap<LogId, u32>)>,
+    reports: HashMap<WorkerId, (Instant, HashMap<LogId, u32>)>,
     next_token: u64,
 }
 
@@ -161,10 +163,15 @@ impl Control {
         self.wake(space).ok_or(PublishRefusal::Full)?;
         let config = SpeakerConfig {
             speaking_event: who.speaking_event.into_boxed_slice(),
-            returns: returns.is_some(),
-            ..SpeakerConfig::default()
+            returning: if returns.is_some() { Returning::Wanted } else { Returning::Unwanted },
+            voicing: Voicing::Open,
+            return_bitrate_bps: RETURN_BITRATE_BPS,
         };
-        let speaker = Box::new(programme::Speaker::new(config));
+        let speaker = programme::Speaker::new(config).map_err(|why| {
+            tracing::error!("no codec for a speaker: {why}");
+            PublishRefusal::Unavailable
+        })?;
+        let speaker = Box::new(speaker);
         let line = Box::new(Line { token, speaker: Some(speaker), packets, returns });
         self.command(space, |slot| Command::Seat { slot, line }).ok_or(PublishRefusal::Unavailable)?;
         let person = Person { space: *space, participant: who.participant, session, etag: String::new() };
@@ -212,7 +219,7 @@ impl Control {
         }
     }
 
-    pub(super) fn mute(&mut self, space: &LogId, participant: &str, muting: Muting) {
+    pub(super) fn mute(&mut self, space: &LogId, participant: &str, voicing: Voicing) {
         let tokens: Vec<u64> = self
             .lines
             .iter()
@@ -220,7 +227,7 @@ impl Control {
             .map(|(token, _)| *token)
             .collect();
         for token in tokens {
-            self.command(space, |slot| Command::Mute { slot, token, muting });
+            self.command(space, |slot| Command::Voice { slot, token, voicing });
         }
     }
 
@@ -239,7 +246,7 @@ impl Control {
     }
 
     /// Takes in a worker's report; the spaces whose sum changed.
-    pub(super) fn counted(&mut self, worker: u64, counts: &[Count], now: Instant) -> Vec<(LogId, u32)> {
+    pub(super) fn counted(&mut self, worker: WorkerId, counts: &[Count], now: Instant) -> Vec<(LogId, u32)> {
         self.reports.insert(worker, (now, counts.iter().map(|c| (c.log, c.listening)).collect()));
         self.reports.retain(|_, (at, _)| now.saturating_duration_since(*at) < REPORT_LIFE);
         let mut changed = Vec::new();

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
-use hiwar_engine::space_log::SpaceLog;
+use hiwar_engine::{Claim, SpaceLog};
 use hiwar_segment_log::disk::{self, AppendError, Options, Recovered, Writer};
 use hiwar_segment_log::{LogId, Record};
 use tokio::sync::oneshot;
@@ -28,9 +28,9 @@ pub enum Job {
     /// One more record; where it stands is already decided.
     Append { log: LogId, record: Record },
     /// The log is complete: close it for good.
-    Seal { log: LogId, reply: oneshot::Sender<Result<(), disk::Error>> },
+    Seal { log: LogId, reply: oneshot::Sender<Result<(), AppendError>> },
     /// Remove a log with everything in it.
-    Delete { log: LogId, reply: oneshot::Sender<std::io::Result<()>> },
+    Delete { log: LogId, reply: oneshot::Sender<Result<(), disk::Error>> },
 }
 
 /// What the log thread tells.
@@ -115,13 +115,13 @@ impl Log {
             }
             Job::Delete { log, reply } => {
                 self.open.remove(&log);
-                let _ = reply.send(self.logs.delete(&log));
+                let _ = reply.send(self.logs.delete(log));
             }
         }
     }
 
     fn claim(&mut self, log: LogId, options: Options) -> Result<Recovered, disk::Error> {
-        let (writer, recovered) = self.logs.claim(&log, options)?;
+        let Claim { writer, recovered } = self.logs.claim(log, options)?;
         if recovered.truncated_bytes > 0 {
             info!(%log, bytes = recovered.truncated_bytes, "moved a torn tail aside");
         }
@@ -142,12 +142,14 @@ impl Log {
                     (self.changed)(log, Change::Resumed);
                 }
             }
-            Err(AppendError::Fenced) => {
-                error!(%log, "another writer took this log; recording stops here");
+            Err(why @ (AppendError::Fenced { .. } | AppendError::Sealed)) => {
+                error!(%log, "recording stops here: {why}");
                 self.open.remove(&log);
                 (self.changed)(log, Change::Paused);
             }
-            Err(AppendError::Conflict { .. }) => warn!(%log, position = record.position.0, "a record out of order is dropped"),
+            Err(why @ (AppendError::Conflict { .. } | AppendError::TooLong)) => {
+                warn!(%log, position = record.position.0, "a record is left out: {why}");
+            }
             Err(why @ (AppendError::Full | AppendError::Io(_))) => pause(&self.changed, log, open, &why),
         }
     }

@@ -22,13 +22,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hiwar_engine::live_bus::{Access, Document, Down, Publisher, Up};
-use hiwar_engine::space_log::SpaceLog;
+use hiwar_engine::live_bus::{Access, Document, Down, Publisher, Report, Up};
+use hiwar_engine::SpaceLog;
+use hiwar_media::programme::Voicing;
 use hiwar_rtc::offer::{self, Certificate};
+use hiwar_rtc::candidate;
 use hiwar_rtc::session::{Patched, Session};
 use hiwar_rtc::udp as net;
 use hiwar_segment_log::LogId;
-use hiwar_segment_log::disk::{self, Options, Retention};
+use hiwar_segment_log::disk::{self, AppendError, Options};
+use hiwar_segment_log::retention::Retention;
 use tokio::sync::{mpsc, oneshot};
 
 use control::Control;
@@ -88,7 +91,7 @@ pub struct Published {
     pub session: String,
     /// SDP answer.
     pub answer: String,
-    /// Entity tag of the session's ICE credentials, without quotes.
+    /// Strong entity tag of the session's ICE credentials, quotes included.
     pub etag: String,
 }
 
@@ -110,8 +113,10 @@ pub enum PublishRefusal {
 pub enum Failure {
     /// No such space on the air.
     NotOnAir,
-    /// The log said no.
+    /// The log could not be claimed or deleted.
     Log(disk::Error),
+    /// The log could not be closed.
+    Unsealed(AppendError),
     /// A file said no.
     File(io::Error),
     /// The studio is stopping, or its queue is full.
@@ -123,6 +128,7 @@ impl std::fmt::Display for Failure {
         match self {
             Self::NotOnAir => f.write_str("the space is not on the air"),
             Self::Log(why) => write!(f, "the log: {why}"),
+            Self::Unsealed(why) => write!(f, "the log was not closed: {why}"),
             Self::File(why) => write!(f, "a file: {why}"),
             Self::Unavailable => f.write_str("the studio is busy or stopping"),
         }
@@ -163,7 +169,6 @@ struct Inner {
     net: net::Handle,
     publisher: Publisher,
     log: log::Handle,
-    logs: SpaceLog,
     spaces: PathBuf,
     figures: Arc<beat::Figures>,
     events: mpsc::Sender<StudioEvent>,
@@ -181,9 +186,9 @@ impl Studio {
     /// No thread, no certificate, or no directory of logs.
     pub fn start(setup: Setup) -> io::Result<(Self, mpsc::Receiver<StudioEvent>)> {
         let (events, happened) = mpsc::channel(EVENTS_WAITING);
-        let logs = SpaceLog::open(&setup.spaces)?;
+        let logs = SpaceLog::new(setup.spaces.clone());
         let changes = events.clone();
-        let log = log::start(logs.clone(), move |log, change| {
+        let log = log::start(logs, move |log, change| {
             let _ = changes.try_send(match change {
                 log::Change::Paused => StudioEvent::RecordingPaused { space: log },
                 log::Change::Resumed => StudioEvent::RecordingResumed { space: log },
@@ -197,18 +202,17 @@ impl Studio {
         let figures = Arc::new(beat::Figures::default());
         let inner = Arc::new(Inner {
             control: Mutex::new(Control::new(commands)),
-            certificate: Certificate::new(),
+            certificate: Certificate::generate().ok_or_else(|| io::Error::other("no certificate for WebRTC"))?,
             candidate: setup.candidate,
             net,
             publisher: setup.publisher,
             log,
-            logs,
             spaces: setup.spaces,
             figures: figures.clone(),
             events,
         });
         let airing = airing::start(inner.clone(), notices_in, recycle)?;
-        let beat = beat::Beat::new(commands_in, notices, recycle_in, figures, airing);
+        let beat = beat::Beat::new(commands_in, notices, recycle_in, figures, airing, inner.net.clone());
         std::thread::Builder::new().name("beat".into()).spawn(move || {
             realtime::enter("the beat");
             beat.run();
@@ -233,7 +237,7 @@ impl Studio {
     /// The space is not on the air, or its log cannot be claimed.
     pub async fn record(&self, space: &LogId, keep: Keep) -> Result<(), Failure> {
         let retention = match keep {
-            Keep::All => Retention::all(),
+            Keep::All => Retention::EVERYTHING,
             Keep::Window(window) => Retention::window(window),
         };
         if !self.inner.lock().knows(space) {
@@ -252,7 +256,7 @@ impl Studio {
     pub async fn end(&self, space: &LogId, replay: Replay) -> Result<(), Failure> {
         let sessions = self.inner.lock().sessions(space).ok_or(Failure::NotOnAir)?;
         for session in sessions {
-            self.inner.net.remove(session);
+            self.close(session);
         }
         let stopped = self.inner.lock().stop(space);
         if let Some(stopped) = stopped {
@@ -263,7 +267,7 @@ impl Studio {
         self.inner.publisher.publish(Down::Ended { log: *space });
         let (reply, sealed) = oneshot::channel();
         self.ask(log::Job::Seal { log: *space, reply })?;
-        sealed.await.map_err(|_| Failure::Unavailable)?.map_err(Failure::Log)?;
+        sealed.await.map_err(|_| Failure::Unavailable)?.map_err(Failure::Unsealed)?;
         if let Replay::Make { title } = replay {
             self.make_replay(space, title);
         }
@@ -282,7 +286,7 @@ impl Studio {
     pub async fn delete_recording(&self, space: &LogId) -> Result<(), Failure> {
         let (reply, deleted) = oneshot::channel();
         self.ask(log::Job::Delete { log: *space, reply })?;
-        deleted.await.map_err(|_| Failure::Unavailable)?.map_err(Failure::File)?;
+        deleted.await.map_err(|_| Failure::Unavailable)?.map_err(Failure::Log)?;
         let replay = self.inner.spaces.join(space.as_str()).join("replay");
         match tokio::task::spawn_blocking(move || std::fs::remove_dir_all(replay)).await {
             Ok(Err(why)) if why.kind() != io::ErrorKind::NotFound => Err(Failure::File(why)),
@@ -348,30 +352,33 @@ impl Studio {
         control.set_etag(id, etag.to_owned());
         drop(control);
         if let Some(old) = replaced {
-            self.inner.net.remove(old);
+            self.close(old);
         }
-        if !self.inner.net.add(net::SessionId(id), session, packets_out, returns_in) {
+        self.inner.net.add(net::SessionId(id), session, packets_out, returns_in).map_err(|busy| {
             self.inner.lock().leave(id);
-            return Err(PublishRefusal::Full);
-        }
-        Ok(())
+            match busy {
+                net::Busy::Full => PublishRefusal::Full,
+                net::Busy::Behind => PublishRefusal::Unavailable,
+            }
+        })
     }
 
     /// Trickles candidates into a session or restarts its ICE. `None`: no such session.
-    pub async fn patch(&self, session: &str, fragment: String) -> Option<Result<Patched, offer::Refusal>> {
+    pub async fn patch(&self, session: &str, fragment: String) -> Option<Result<Patched, candidate::Refusal>> {
         let id = self.inner.lock().session(session)?;
         let (reply, answer) = oneshot::channel();
-        self.inner.net.patch(net::SessionId(id), fragment, move |patched| {
+        let asked = self.inner.net.patch(net::SessionId(id), fragment, move |patched| {
             let _ = reply.send(patched);
         });
-        let patched = answer.await.ok()??;
+        asked.ok()?;
+        let patched = answer.await.ok()?;
         if let Ok(Patched::Restarted { etag, .. }) = &patched {
             self.inner.lock().set_etag(id, etag.clone());
         }
         Some(patched)
     }
 
-    /// The entity tag of a session's ICE credentials, without quotes.
+    /// The strong entity tag of a session's ICE credentials, quotes included.
     #[must_use]
     pub fn etag(&self, session: &str) -> Option<String> {
         self.inner.lock().etag(session)
@@ -380,14 +387,14 @@ impl Studio {
     /// Ends a session. False: there is none of that name.
     pub fn hang_up(&self, session: &str) -> bool {
         let Some(id) = self.inner.lock().session(session) else { return false };
-        self.inner.net.remove(net::SessionId(id));
+        self.close(net::SessionId(id));
         self.left(id);
         true
     }
 
     /// Mutes or unmutes everything that a participant sends.
-    pub fn mute(&self, space: &LogId, participant: &str, muting: hiwar_media::programme::Muting) {
-        self.inner.lock().mute(space, participant, muting);
+    pub fn mute(&self, space: &LogId, participant: &str, voicing: Voicing) {
+        self.inner.lock().mute(space, participant, voicing);
     }
 
     /// How many spaces have a programme running, beats, missed beats and busy microseconds since the start.
@@ -403,11 +410,14 @@ impl Studio {
         }
     }
 
-    /// Takes in what a worker reported.
-    pub fn counted(&self, worker: u64, up: Up) {
-        let Up::Counts(counts) = up;
+    /// Takes in what the live bus reported of a worker.
+    pub fn reported(&self, report: Report) {
         let mut control = self.inner.lock();
-        let changed = control.counted(worker, &counts, Instant::now());
+        let changed = match report {
+            Report::Joined(_) => return,
+            Report::Up(worker, Up::Counts(counts)) => control.counted(worker, &counts, Instant::now()),
+            Report::Left(worker, _) => control.counted(worker, &[], Instant::now()),
+        };
         drop(control);
         for (space, listening) in changed {
             let _ = self.inner.events.try_send(StudioEvent::Counts { space, listening });
@@ -421,6 +431,13 @@ impl Studio {
 
     fn ask(&self, job: log::Job) -> Result<(), Failure> {
         if self.inner.log.send(job) { Ok(()) } else { Err(Failure::Unavailable) }
+    }
+
+    /// Says goodbye to a session. A net thread that is behind will find it silent later.
+    fn close(&self, session: net::SessionId) {
+        if let Err(why) = self.inner.net.remove(session) {
+            tracing::warn!(session = session.0, "cannot close a session now: {why}");
+        }
     }
 
     fn left(&self, id: u64) {

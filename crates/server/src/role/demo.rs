@@ -1,0 +1,83 @@
+//! The demo: a space that is always live, with a short conversation in Arabic and English, so that a newcomer hears
+//! something at once and an operator can try every player.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hiwar_media::package::ogg;
+use hiwar_segment_log::LogId;
+use serde::Deserialize;
+
+use crate::registry::{Guest, Registry};
+use crate::studio::perform::{self, Performer};
+use crate::studio::{Keep, Speaking, Studio};
+
+/// The demo's space.
+const ID: &str = "demo";
+/// The demo's log: long enough to try rewinding, short enough to forget on a small disk.
+const KEEP: Duration = Duration::from_secs(3600);
+/// Who is on its stage.
+static CAST: &str = include_str!("../../assets/demo/speakers.toml");
+/// What they say, one Ogg Opus file each, all of the same length.
+static SOUNDS: &[(&str, &[u8])] = &[
+    ("layla.ogg", include_bytes!("../../assets/demo/layla.ogg")),
+    ("salim.ogg", include_bytes!("../../assets/demo/salim.ogg")),
+    ("noor.ogg", include_bytes!("../../assets/demo/noor.ogg")),
+];
+
+/// `speakers.toml`.
+#[derive(Deserialize)]
+struct Cast {
+    space: Titled,
+    speaker: Vec<Voice>,
+}
+
+#[derive(Deserialize)]
+struct Titled {
+    title: Both,
+}
+
+#[derive(Deserialize)]
+struct Voice {
+    id: String,
+    name: Both,
+    sound: String,
+}
+
+/// Shown in both languages: the demo is the first thing that readers of either see.
+#[derive(Deserialize)]
+struct Both {
+    ar: String,
+    en: String,
+}
+
+impl Both {
+    fn text(&self) -> String {
+        format!("{} · {}", self.ar, self.en)
+    }
+}
+
+/// Whether this data directory has had the demo before.
+pub fn is_there(data: &Path) -> bool {
+    data.join("spaces").join(ID).is_dir()
+}
+
+/// Puts the demo on the air.
+pub async fn start(studio: &Studio, registry: &Registry) -> Result<(), String> {
+    let space = LogId::parse(ID).map_err(|why| why.to_string())?;
+    let cast: Cast = toml::from_str(CAST).map_err(|why| why.to_string())?;
+    let guests: Vec<Guest> =
+        cast.speaker.iter().map(|v| Guest { id: v.id.clone(), name: v.name.text() }).collect();
+    let title = cast.space.title.text();
+    registry.perform(space, &title, Keep::Window(KEEP), &guests).await.map_err(|why| why.to_string())?;
+    let mut performers = Vec::with_capacity(cast.speaker.len());
+    for voice in &cast.speaker {
+        let file = SOUNDS.iter().find(|(name, _)| *name == voice.sound).ok_or("a voice without sound")?.1;
+        let stream = ogg::frames(file).map_err(|why| format!("{}: {why}", voice.sound))?;
+        let frames: Arc<[Box<[u8]>]> = stream.frames.into_iter().map(Into::into).collect();
+        let who = Speaking { participant: voice.id.clone(), speaking_event: crate::api::speaking_event(&voice.id) };
+        performers.push(Performer { who, frames });
+    }
+    perform::start(studio, space, performers).map_err(|why| format!("{why:?}"))
+}
