@@ -1,1 +1,20 @@
 //! Listeners over HTTP.
+//!
+//! A worker is one thread that owns its listeners: it accepts, reads request heads, answers what it has, and writes every chunk of a
+//! log to everyone who hears it. Sound and people are unknown here: a log has renditions with a name and a MIME type, a document has
+//! a path, a pass has a key. It asks nobody: what it needs comes as [`http::Update`]s, what it cannot answer goes to the house.
+//!
+//! * [`request`] one head, read strictly · [`answer`] request × site → answer · [`range`] parts of files · [`problem`] refusals
+//! * [`tail`] the newest chunks of a log · [`fanout`] who is due, who is behind · [`playlist`] HLS · [`shed`] limits and deadlines
+//! * [`http`] sockets, files, epoll and threads, and nowhere else
+
+pub mod answer;
+pub mod fanout;
+pub mod head;
+pub mod http;
+pub mod playlist;
+pub mod problem;
+pub mod range;
+pub mod request;
+pub mod shed;
+pub mod tail;

@@ -1,0 +1,524 @@
+//! A request meets what the worker has: the answer, or who is to give it.
+//!
+//! `delivery` asks nobody: a pass is checked with a key, everything else is read from the worker's own documents and tails. Nothing
+//! here writes to a socket. What is not ours goes to the house.
+
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use hiwar_admission::ListenKey;
+use hiwar_segment_log::LogId;
+
+use crate::head::Head;
+use crate::playlist;
+use crate::problem::{Keep, Language, Problem, milli};
+use crate::range::{self, Wish};
+use crate::request::{Body, Connection, Method, Request};
+use crate::tail::{Access, Ended, Tail};
+
+/// Everything a worker can answer by itself.
+#[derive(Debug)]
+pub struct Site {
+    /// By path. One whose path ends in `/` (other than `/` itself) is the 404 page of what lies directly below it.
+    pub documents: HashMap<String, Document>,
+    /// The logs that are open here, live or ended.
+    pub logs: HashMap<LogId, Tail>,
+    /// Checks listening passes.
+    pub listen_key: Key,
+}
+
+/// The listening key, kept out of `Debug`.
+pub struct Key(pub ListenKey);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key")
+    }
+}
+
+/// A ready answer; what it says is unknown here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// `Content-Type`.
+    pub mime: String,
+    /// `ETag`, quoted or not; names the content.
+    pub etag: String,
+    /// `Cache-Control`.
+    pub cache: String,
+    /// `Content-Security-Policy`, for pages.
+    pub policy: Option<String>,
+    /// The body.
+    pub body: Bytes,
+    /// The same compressed, if that is smaller.
+    pub brotli: Option<Bytes>,
+}
+
+/// What is to be done with a request.
+#[derive(Debug)]
+pub enum Answer {
+    /// Send this.
+    Ready {
+        /// The response's head.
+        head: Vec<u8>,
+        /// Its body; empty for HEAD.
+        body: Bytes,
+        /// Whether the connection goes on.
+        keep: Keep,
+    },
+    /// Send the head, the rendition's init bytes and a burst, then every chunk as it comes.
+    Listen {
+        /// What is heard.
+        log: LogId,
+        /// Which rendition, as an index into the header's.
+        rendition: usize,
+        /// The response's head.
+        head: Vec<u8>,
+    },
+    /// A file, from a thread that may wait for a disk.
+    Replay(Replay),
+    /// The house answers.
+    Forward,
+}
+
+/// A wish for a part of a recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// Whose recording.
+    pub log: LogId,
+    /// Which form.
+    pub form: ReplayForm,
+    /// Which part, and what the client has.
+    pub wish: Wish,
+    /// GET or HEAD.
+    pub method: Method,
+    /// Whether the connection goes on.
+    pub keep: Keep,
+    /// To repeat in a playlist's addresses.
+    pub pass: Option<String>,
+    /// Who may hear it decides whether shared caches may keep it.
+    pub access: Access,
+    /// For saying that there is none.
+    pub language: Language,
+}
+
+/// The forms of a recording.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum ReplayForm {
+    /// `replay.mp4`
+    Mp4,
+    /// `replay.ogg`
+    Ogg,
+    /// `index.m3u8`
+    Playlist,
+}
+
+impl ReplayForm {
+    /// Its file's name in the recording's folder.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Mp4 => "replay.mp4",
+            Self::Ogg => "replay.ogg",
+            Self::Playlist => "index.m3u8",
+        }
+    }
+
+    /// Its `Content-Type`.
+    pub fn mime(self) -> &'static str {
+        match self {
+            Self::Mp4 => "audio/mp4",
+            Self::Ogg => "audio/ogg",
+            Self::Playlist => "application/vnd.apple.mpegurl",
+        }
+    }
+}
+
+/// Answers a request from what the site has.
+pub fn answer(site: &mut Site, request: &Request<'_>, now: SystemTime) -> Answer {
+    let keep = keep(request);
+    let answered = match route(&request.path) {
+        Route::Listen { log, name } => listen(site, request, log, name, keep, now),
+        Route::Hls { log, file } => hls(site, request, log, file, keep, now),
+        Route::Replay { log, form } => replay(site, request, log, form, keep, now),
+        Route::Nothing => Err(Problem::NotFound),
+        Route::Other => document(site, request, keep, now),
+    };
+    answered.unwrap_or_else(|problem| refuse(problem, Some(request), keep, now))
+}
+
+/// Whether another request may follow an answer that was given without reading the body: one that nobody reads would be taken for the
+/// next request.
+pub fn keep(request: &Request<'_>) -> Keep {
+    match (request.connection, request.body) {
+        (Connection::KeepAlive, Body::None) => Keep::Alive,
+        _ => Keep::Close,
+    }
+}
+
+/// The answer to a request that is refused; `None` if it could not be read.
+pub fn refuse(problem: Problem, request: Option<&Request<'_>>, keep: Keep, now: SystemTime) -> Answer {
+    let language = Language::preferred(request.and_then(|r| r.field("accept-language")));
+    let (head, body) = problem.answer(language, request.map(|r| r.method), keep, now);
+    Answer::Ready { head, body, keep }
+}
+
+enum Route<'p> {
+    Listen {
+        log: LogId,
+        name: &'p str,
+    },
+    Hls {
+        log: LogId,
+        file: &'p str,
+    },
+    Replay {
+        log: LogId,
+        form: ReplayForm,
+    },
+    /// Under one of our folders, but no such thing can exist.
+    Nothing,
+    Other,
+}
+
+fn route(path: &str) -> Route<'_> {
+    let routed = if let Some(rest) = path.strip_prefix("/listen/") {
+        rest.rsplit_once('.').and_then(|(log, name)| Some(Route::Listen { log: LogId::parse(log).ok()?, name }))
+    } else if let Some(rest) = path.strip_prefix("/hls/") {
+        rest.split_once('/').and_then(|(log, file)| Some(Route::Hls { log: LogId::parse(log).ok()?, file }))
+    } else if let Some(rest) = path.strip_prefix("/replay/") {
+        let named = rest
+            .strip_suffix(".mp4")
+            .map(|log| (log, ReplayForm::Mp4))
+            .or_else(|| rest.strip_suffix(".ogg").map(|log| (log, ReplayForm::Ogg)))
+            .or_else(|| rest.strip_suffix("/index.m3u8").map(|log| (log, ReplayForm::Playlist)));
+        named.and_then(|(log, form)| Some(Route::Replay { log: LogId::parse(log).ok()?, form }))
+    } else {
+        return Route::Other;
+    };
+    routed.unwrap_or(Route::Nothing)
+}
+
+/// GET or HEAD go on; OPTIONS is answered (a player that sends a bearer pass or a range across origins asks first); the rest is
+/// refused.
+fn sound_method(request: &Request<'_>, keep: Keep, now: SystemTime) -> Result<Option<Answer>, Problem> {
+    match request.method {
+        Method::Get | Method::Head => Ok(None),
+        Method::Options => {
+            let head = Head::new(204, now)
+                .field("Allow", SOUND_METHODS)
+                .field("Access-Control-Allow-Origin", "*")
+                .field("Access-Control-Allow-Methods", SOUND_METHODS)
+                .field("Access-Control-Allow-Headers", "Authorization, Range, If-Range")
+                .field("Access-Control-Max-Age", 86_400)
+                .maybe("Connection", (keep == Keep::Close).then_some("close"))
+                .end();
+            Ok(Some(Answer::Ready { head, body: Bytes::new(), keep }))
+        }
+        _ => Err(Problem::Method(SOUND_METHODS)),
+    }
+}
+
+const SOUND_METHODS: &str = "GET, HEAD, OPTIONS";
+
+fn admitted(site: &Site, request: &Request<'_>, log: LogId, access: Access, now: SystemTime) -> Result<(), Problem> {
+    if access == Access::Open {
+        return Ok(());
+    }
+    let pass = request.pass().and_then(|token| site.listen_key.0.verify(now, token).ok()).ok_or(Problem::Pass)?;
+    pass.admits(log.as_str()).map_err(|_| Problem::Pass)
+}
+
+fn listen(
+    site: &Site,
+    request: &Request<'_>,
+    log: LogId,
+    name: &str,
+    keep: Keep,
+    now: SystemTime,
+) -> Result<Answer, Problem> {
+    if let Some(answer) = sound_method(request, keep, now)? {
+        return Ok(answer);
+    }
+    let tail = site.logs.get(&log).ok_or(Problem::NotFound)?;
+    admitted(site, request, log, tail.access(), now)?;
+    if tail.ended() == Ended::Yes {
+        return Err(Problem::Ended);
+    }
+    let (rendition, told) = tail.rendition(name).ok_or(Problem::NotFound)?;
+    let head = Head::new(200, now)
+        .field("Content-Type", &told.mime)
+        .field("Cache-Control", "no-store")
+        .field("Access-Control-Allow-Origin", "*")
+        .field("Accept-Ranges", "none")
+        // The stream ends when the connection does, which is how HTTP/1.0 players understand it too (RFC 9112 §6.3).
+        .field("Connection", "close")
+        .end();
+    if request.method == Method::Head {
+        return Ok(Answer::Ready { head, body: Bytes::new(), keep: Keep::Close });
+    }
+    Ok(Answer::Listen { log, rendition, head })
+}
+
+fn hls(
+    site: &mut Site,
+    request: &Request<'_>,
+    log: LogId,
+    file: &str,
+    keep: Keep,
+    now: SystemTime,
+) -> Result<Answer, Problem> {
+    if let Some(answer) = sound_method(request, keep, now)? {
+        return Ok(answer);
+    }
+    let tail = site.logs.get(&log).ok_or(Problem::NotFound)?;
+    admitted(site, request, log, tail.access(), now)?;
+    let access = tail.access();
+    let (rendition, told) = tail.rendition("mp4").ok_or(Problem::NotFound)?;
+    let (mime, cache, body) = if file == "live.m3u8" {
+        if tail.ended() == Ended::Yes {
+            return Err(Problem::Ended);
+        }
+        let pass = (access == Access::Pass).then(|| request.parameter("pass")).flatten();
+        let text = playlist::live(tail, pass).ok_or(Problem::NotYet)?;
+        // A quarter of the target duration: caches in front may share it, nobody is held back by it.
+        ("application/vnd.apple.mpegurl", "max-age=1", Bytes::from(text))
+    } else if file == "init.mp4" {
+        ("audio/mp4", "max-age=60", told.init.clone())
+    } else {
+        let number = file.strip_suffix(".m4s").and_then(segment_number).ok_or(Problem::NotFound)?;
+        let body = site.logs.get_mut(&log).and_then(|tail| tail.segment(rendition, number)).ok_or(Problem::NotFound)?;
+        ("audio/mp4", "max-age=60", body)
+    };
+    let scope = if access == Access::Pass { "private" } else { "public" };
+    let head = Head::new(200, now)
+        .field("Content-Type", mime)
+        .field("Content-Length", body.len())
+        .field("Cache-Control", format_args!("{scope}, {cache}"))
+        .field("Access-Control-Allow-Origin", "*")
+        .maybe("Connection", (keep == Keep::Close).then_some("close"))
+        .end();
+    let body = if request.method == Method::Head { Bytes::new() } else { body };
+    Ok(Answer::Ready { head, body, keep })
+}
+
+/// Digits only: one segment has one address, or caches would keep it many times.
+fn segment_number(text: &str) -> Option<u64> {
+    let canonical = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    canonical.then(|| text.parse().ok()).flatten()
+}
+
+fn replay(
+    site: &Site,
+    request: &Request<'_>,
+    log: LogId,
+    form: ReplayForm,
+    keep: Keep,
+    now: SystemTime,
+) -> Result<Answer, Problem> {
+    if let Some(answer) = sound_method(request, keep, now)? {
+        return Ok(answer);
+    }
+    // Known logs only: the access of one that was never announced here is unknown, so it is not served.
+    let access = site.logs.get(&log).ok_or(Problem::NotFound)?.access();
+    admitted(site, request, log, access, now)?;
+    let text = |name| request.field(name).map(str::to_owned);
+    let wish = Wish {
+        range: text("range").filter(|_| request.method == Method::Get),
+        if_range: text("if-range"),
+        if_none_match: text("if-none-match"),
+        if_modified_since: text("if-modified-since"),
+    };
+    let pass = (access == Access::Pass).then(|| request.parameter("pass").map(str::to_owned)).flatten();
+    let language = Language::preferred(request.field("accept-language"));
+    Ok(Answer::Replay(Replay { log, form, wish, method: request.method, keep, pass, access, language }))
+}
+
+fn document(site: &Site, request: &Request<'_>, keep: Keep, now: SystemTime) -> Result<Answer, Problem> {
+    let path: &str = &request.path;
+    let is_fallback = |path: &str| path.len() > 1 && path.ends_with('/');
+    let found = site.documents.get(path).filter(|_| !is_fallback(path)).map(|document| (200, document));
+    let (status, document) = match found.or_else(|| fallback(site, path).map(|document| (404, document))) {
+        Some(found) => found,
+        None => return Ok(Answer::Forward),
+    };
+    if !matches!(request.method, Method::Get | Method::Head) {
+        return Err(Problem::Method("GET, HEAD"));
+    }
+    Ok(ready(status, document, request, keep, now))
+}
+
+/// The 404 page for a path directly below a folder that has one.
+fn fallback<'s>(site: &'s Site, path: &str) -> Option<&'s Document> {
+    let folder = path.get(..=path.rfind('/')?)?;
+    if folder == "/" { None } else { site.documents.get(folder) }
+}
+
+fn ready(status: u16, document: &Document, request: &Request<'_>, keep: Keep, now: SystemTime) -> Answer {
+    let brotli = document.brotli.as_ref().filter(|_| accepts_brotli(request.field("accept-encoding")));
+    let bare = document.etag.trim_start_matches("W/").trim_matches('"');
+    // Two encodings are two representations: a strong tag names one of them (RFC 9110 §8.8.3.3).
+    let (plain_tag, brotli_tag) = (format!("\"{bare}\""), format!("\"{bare}-br\""));
+    let tag = if brotli.is_some() { &brotli_tag } else { &plain_tag };
+    let known = status == 200
+        && request.field("if-none-match").is_some_and(|tags| range::matches_any(tags, &[&plain_tag, &brotli_tag]));
+    let body = brotli.unwrap_or(&document.body);
+    let mut head = Head::new(if known { 304 } else { status }, now)
+        .field("ETag", tag)
+        .field("Cache-Control", if status == 404 { "no-store" } else { &document.cache })
+        .maybe("Vary", document.brotli.as_ref().map(|_| "Accept-Encoding"))
+        .maybe("Content-Security-Policy", document.policy.as_ref())
+        .maybe("Connection", (keep == Keep::Close).then_some("close"));
+    if !known {
+        head = head
+            .field("Content-Type", &document.mime)
+            .field("Content-Length", body.len())
+            .maybe("Content-Encoding", brotli.map(|_| "br"));
+    }
+    let body = if known || request.method == Method::Head { Bytes::new() } else { body.clone() };
+    Answer::Ready { head: head.end(), body, keep }
+}
+
+fn accepts_brotli(accept: Option<&str>) -> bool {
+    accept.unwrap_or_default().split(',').take(16).any(|coding| {
+        let (name, quality) = coding.split_once(';').unwrap_or((coding, "q=1"));
+        name.trim().eq_ignore_ascii_case("br") && milli(quality) > 0
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::{Parsed, parse};
+    use crate::tail::tests::tail;
+    use hiwar_admission::{Listen, PassId, Scope};
+    use std::time::Duration;
+
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn site() -> Site {
+        let document = |body: &'static str| Document {
+            mime: "text/html; charset=utf-8".into(),
+            etag: "v1".into(),
+            cache: "max-age=60".into(),
+            policy: Some("default-src 'self'".into()),
+            body: Bytes::from_static(body.as_bytes()),
+            brotli: Some(Bytes::from_static(b"BR")),
+        };
+        let mut ended = tail(0..5);
+        ended.end();
+        let mut invited = tail(0..45);
+        invited.reopen(Access::Pass, crate::tail::tests::header(), hiwar_segment_log::Epoch(1));
+        let id = |text| LogId::parse(text).unwrap();
+        Site {
+            documents: [("/", "app"), ("/s/demo", "page"), ("/s/", "no such page")]
+                .map(|(path, body)| (path.to_owned(), document(body)))
+                .into(),
+            logs: [(id("demo"), tail(0..45)), (id("over"), ended), (id("secret"), invited), (id("new"), tail(0..0))]
+                .into(),
+            listen_key: Key(ListenKey::from_bytes([7; 32])),
+        }
+    }
+
+    fn ask(line: &str, fields: &str) -> Answer {
+        let head = format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        match parse(head.as_bytes()) {
+            Parsed::Complete { request, .. } => answer(&mut site(), &request, NOW),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn told(answer: Answer) -> (u16, String, Bytes) {
+        let Answer::Ready { head, body, .. } = answer else { panic!("{answer:?}") };
+        let head = String::from_utf8(head).unwrap();
+        (head[9..12].parse().unwrap(), head, body)
+    }
+
+    fn status(line: &str) -> u16 {
+        told(ask(line, "")).0
+    }
+
+    #[test]
+    fn documents_are_answered_here_and_the_rest_by_the_house() {
+        assert_eq!(told(ask("GET /", "")).2, "app");
+        assert_eq!(told(ask("GET /s/demo?pass=x", "")).2, "page");
+        assert!(matches!(ask("GET /api/spaces/v1/spaces", ""), Answer::Forward));
+        assert!(matches!(ask("POST /whip/demo", "Content-Length: 3\r\n"), Answer::Forward));
+        assert!(matches!(ask("GET /s/demo/wait", ""), Answer::Forward));
+        assert_eq!(status("POST /"), 405);
+    }
+
+    #[test]
+    fn an_unknown_page_is_a_404_in_the_sites_clothes() {
+        let (status, head, body) = told(ask("GET /s/nowhere", ""));
+        assert_eq!((status, &*body), (404, &b"no such page"[..]));
+        assert!(head.contains("Cache-Control: no-store\r\n"));
+        assert_eq!(told(ask("GET /s/", "")).0, 404);
+    }
+
+    #[test]
+    fn a_document_comes_compressed_if_it_may_and_not_at_all_if_it_is_known() {
+        let (_, head, body) = told(ask("GET /", "Accept-Encoding: gzip, br;q=0.5\r\n"));
+        assert_eq!(&*body, b"BR");
+        assert!(head.contains("Content-Encoding: br\r\n") && head.contains("Vary: Accept-Encoding\r\n"));
+        assert!(
+            head.contains("ETag: \"v1-br\"\r\n") && head.contains("Content-Security-Policy: default-src 'self'\r\n")
+        );
+        assert_eq!(&*told(ask("GET /", "Accept-Encoding: br;q=0\r\n")).2, b"app");
+        assert_eq!(told(ask("GET /", "If-None-Match: \"x\", W/\"v1\"\r\n")).0, 304);
+        let (status, head, body) = told(ask("HEAD /", ""));
+        assert_eq!((status, body.len()), (200, 0));
+        assert!(head.contains("Content-Length: 3\r\n"));
+    }
+
+    #[test]
+    fn sound_is_for_whoever_may_hear_it() {
+        assert!(matches!(ask("GET /listen/demo.ogg", ""), Answer::Listen { rendition: 1, .. }));
+        assert_eq!(status("HEAD /listen/demo.mp4"), 200);
+        assert_eq!(status("GET /listen/demo.wav"), 404);
+        assert_eq!(status("GET /listen/none.ogg"), 404);
+        assert_eq!(status("GET /listen/over.ogg"), 410);
+        assert_eq!(status("GET /listen/"), 404);
+        assert_eq!(status("GET /listen/%2E%2E.ogg"), 404);
+        assert_eq!(status("POST /listen/demo.ogg"), 405);
+        assert_eq!(status("OPTIONS /listen/demo.ogg"), 204);
+        for path in ["/listen/secret.ogg", "/hls/secret/live.m3u8", "/hls/secret/1.m4s", "/replay/secret.mp4"] {
+            assert_eq!(status(&format!("GET {path}")), 401, "{path}");
+            assert_eq!(status(&format!("GET {path}?pass=AAAA")), 401, "{path}");
+        }
+        let sign = |scope: &str, seconds| {
+            let expires = NOW + Duration::from_secs(seconds);
+            let pass = Listen { id: PassId([1; 8]), scope: Scope::parse(scope).unwrap(), expires };
+            ListenKey::from_bytes([7; 32]).sign(&pass)
+        };
+        let good = sign("secret", 60);
+        assert!(matches!(ask(&format!("GET /listen/secret.ogg?pass={good}"), ""), Answer::Listen { .. }));
+        assert!(matches!(
+            ask("GET /replay/secret.mp4", &format!("Authorization: Bearer {good}\r\n")),
+            Answer::Replay(_)
+        ));
+        let (_, _, playlist) = told(ask(&format!("GET /hls/secret/live.m3u8?pass={good}"), ""));
+        assert!(String::from_utf8(playlist.to_vec()).unwrap().contains(&format!("1.m4s?pass={good}")));
+        assert_eq!(status(&format!("GET /listen/secret.ogg?pass={}", sign("demo", 60))), 401);
+        assert_eq!(status(&format!("GET /listen/secret.ogg?pass={}", sign("secret", 0))), 401);
+    }
+
+    #[test]
+    fn hls_is_served_from_the_tail() {
+        assert_eq!(status("GET /hls/demo/live.m3u8"), 200);
+        assert_eq!(status("GET /hls/new/live.m3u8"), 503);
+        assert_eq!(&*told(ask("GET /hls/demo/init.mp4", "")).2, b"init-mp4;");
+        assert!(told(ask("GET /hls/demo/1.m4s", "")).2.starts_with(b"m20;m21;"));
+        for file in ["2.m4s", "01.m4s", "+1.m4s", "x.m4s", ".m4s", "99999999999999999999999.m4s", "1.m4s/", "../x"] {
+            let head = format!("GET /hls/demo/{file} HTTP/1.1\r\nHost: a\r\n\r\n");
+            if let Parsed::Complete { request, .. } = parse(head.as_bytes()) {
+                assert_eq!(told(answer(&mut site(), &request, NOW)).0, 404, "{file}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_that_nobody_reads_ends_the_connection() {
+        let Answer::Ready { keep, .. } = ask("GET /", "Content-Length: 5\r\n") else { panic!() };
+        assert_eq!(keep, Keep::Close);
+    }
+}

@@ -1,0 +1,201 @@
+//! Sockets, files, epoll and threads.
+//!
+//! * `worker` the fan-out thread: accepts, reads heads, answers, and owns every listener
+//! * `exchange` one connection that is not a listener · `slab` where connections live
+//! * `replay` helper threads for recordings · `forward` one thread between clients and the house
+//! * `mailbox` bounded queues with a bell that epoll hears · `socket` what is set on a socket, and why
+
+mod exchange;
+mod forward;
+mod mailbox;
+mod replay;
+mod slab;
+mod socket;
+mod worker;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hiwar_admission::ListenKey;
+use hiwar_segment_log::{LogId, Record};
+
+pub use crate::answer::Document;
+pub use crate::shed::Limits;
+pub use crate::tail::Access;
+pub use worker::Worker;
+
+/// What a worker must know before it begins.
+pub struct Config {
+    /// Checks listening passes.
+    pub listen_key: ListenKey,
+    /// The folder with one folder per log, each with its `replay/`.
+    pub replay_root: PathBuf,
+    /// The house's Unix socket. A path of any length; it need not exist yet.
+    pub house: PathBuf,
+    /// `None`: derived from how many files the process may open.
+    pub limits: Option<Limits>,
+}
+
+/// What changes a worker's world. Documents and logs that it was told of stay until it is told otherwise, whatever happens to the
+/// house.
+#[derive(Debug)]
+pub enum Update {
+    /// A path has this answer from now on. A path that ends in `/` (but `/`): the 404 page for what lies directly below.
+    Document {
+        /// Begins with `/`.
+        path: String,
+        /// The answer.
+        document: Document,
+    },
+    /// A path is the house's again.
+    Forget {
+        /// As above.
+        path: String,
+    },
+    /// A log begins, or goes on after the house restarted: listeners stay.
+    Open {
+        /// Which.
+        log: LogId,
+        /// Who may hear it, and its recording.
+        access: Access,
+        /// Its header record.
+        header: Record,
+    },
+    /// The next record of a log that is open.
+    Chunk {
+        /// Which.
+        log: LogId,
+        /// The record.
+        record: Record,
+    },
+    /// No more chunks: listeners get the rest, and goodbye. Who may hear the recording stays known.
+    Ended {
+        /// Which.
+        log: LogId,
+    },
+    /// The log, and its recording, are gone.
+    Closed {
+        /// Which.
+        log: LogId,
+    },
+    /// The worker ends, and every connection with it.
+    Stop,
+}
+
+/// Speaks to a worker from other threads. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    updates: mailbox::Outbox<Update>,
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// Tells the worker. Waits if [`UPDATES_MAX`] are waiting, so that a worker that is behind slows its bus, not its memory. Does
+    /// nothing after the worker has ended.
+    pub fn push(&self, update: Update) {
+        self.updates.send(update);
+    }
+
+    /// How many listen to each log, now and in all. Logs that were closed are left out.
+    pub fn counts(&self) -> Vec<Count> {
+        let logs = self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts: Vec<Count> = logs
+            .iter()
+            .map(|(&log, counters)| Count {
+                log,
+                listening: counters.listening.load(Relaxed),
+                joined_total: counters.joined.load(Relaxed),
+                bytes_total: counters.bytes.load(Relaxed),
+            })
+            .collect();
+        counts.sort_by_key(|count| count.log);
+        counts
+    }
+
+    /// What the worker as a whole has done.
+    pub fn stats(&self) -> Stats {
+        let of = |counter: &AtomicU64| counter.load(Relaxed);
+        Stats {
+            connections: self.shared.connections.load(Relaxed),
+            accepted_total: of(&self.shared.accepted),
+            refused_total: of(&self.shared.refused),
+            timed_out_total: of(&self.shared.timed_out),
+            skipped_total: of(&self.shared.skipped),
+            cut_total: of(&self.shared.cut),
+            full_total: of(&self.shared.full),
+        }
+    }
+}
+
+/// Listeners of one log on one worker.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// Which log.
+    pub log: LogId,
+    /// Connections that hear it now.
+    pub listening: u32,
+    /// Connections that ever did.
+    pub joined_total: u64,
+    /// Bytes handed to the kernel for them.
+    pub bytes_total: u64,
+}
+
+/// Counters of one worker since it began.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Connections now, listeners and others, without those at the house or reading a recording.
+    pub connections: usize,
+    /// Connections taken.
+    pub accepted_total: u64,
+    /// Heads that were refused.
+    pub refused_total: u64,
+    /// Connections closed because they took too long.
+    pub timed_out_total: u64,
+    /// Listeners skipped to live.
+    pub skipped_total: u64,
+    /// Listeners cut because they fell behind a second time.
+    pub cut_total: u64,
+    /// Times the worker was full and stopped accepting.
+    pub full_total: u64,
+}
+
+/// Updates that may wait: five a second for each of 200 spaces, for a second.
+pub const UPDATES_MAX: usize = 1_024;
+
+#[derive(Debug, Default)]
+struct Shared {
+    logs: Mutex<HashMap<LogId, Arc<Counters>>>,
+    connections: AtomicUsize,
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    timed_out: AtomicU64,
+    skipped: AtomicU64,
+    cut: AtomicU64,
+    full: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    listening: AtomicU32,
+    joined: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// One of a bounded number of places; freed when dropped.
+#[derive(Debug)]
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+    fn take(taken: &Arc<AtomicUsize>, limit: usize) -> Option<Self> {
+        let below = |now: usize| (now < limit).then_some(now + 1);
+        taken.fetch_update(Relaxed, Relaxed, below).ok().map(|_| Self(taken.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,247 @@
+//! Recordings, sent by helper threads: only they wait for disks.
+//!
+//! Each helper is an epoll of its own over non-blocking sockets, and `sendfile` in bounded turns, so that a few threads carry many
+//! listeners and a slow one delays nobody. Afterwards the connection goes back to the fan-out thread.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+
+use super::Place;
+use super::mailbox::{Inbox, Mail, Outbox, mailbox};
+use super::slab::{Slab, Token};
+use super::socket::{self, Moved};
+use super::worker::Returned;
+use crate::answer::{Replay, ReplayForm};
+use crate::playlist;
+use crate::problem::{Keep, Problem};
+use crate::range::{self, Meta};
+use crate::request::Method;
+use crate::tail::Access;
+
+/// The helpers of one worker.
+pub(super) struct Pool {
+    helpers: Vec<Outbox<Job>>,
+    taken: Arc<AtomicUsize>,
+    limit: usize,
+    turn: usize,
+}
+
+struct Job {
+    replay: Replay,
+    socket: OwnedFd,
+    peer: SocketAddr,
+    read: Vec<u8>,
+    place: Place,
+}
+
+impl Pool {
+    /// Starts [`HELPERS`] threads over the folder of all logs. They end when the pool is dropped.
+    pub(super) fn start(root: PathBuf, limit: usize, returns: Outbox<Returned>) -> io::Result<Self> {
+        let helpers = (0..HELPERS).map(|_| {
+            let (outbox, inbox) = mailbox(limit + 1)?;
+            let (root, returns) = (root.clone(), returns.clone());
+            let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+            epoll::add(&epoll, inbox.bell(), EventData::new_u64(BELL.0), EventFlags::IN)?;
+            let helper = Helper { root, epoll, inbox, returns, slab: Slab::default() };
+            std::thread::Builder::new().name("replay".into()).spawn(move || helper.run())?;
+            Ok(outbox)
+        });
+        Ok(Self { helpers: helpers.collect::<io::Result<_>>()?, taken: Arc::default(), limit, turn: 0 })
+    }
+
+    /// A place for one more, if there is one.
+    pub(super) fn place(&self) -> Option<Place> {
+        Place::take(&self.taken, self.limit)
+    }
+
+    /// Gives a connection to a helper. Never waits: whoever has a place finds room in the queue.
+    pub(super) fn send(&mut self, replay: Replay, socket: OwnedFd, peer: SocketAddr, read: Vec<u8>, place: Place) {
+        self.turn = (self.turn + 1) % self.helpers.len().max(1);
+        if let Some(helper) = self.helpers.get(self.turn) {
+            // Full or gone only if a helper has died: then the connection closes.
+            let _ = helper.try_send(Job { replay, socket, peer, read, place });
+        }
+    }
+}
+
+struct Helper {
+    root: PathBuf,
+    epoll: OwnedFd,
+    inbox: Inbox<Job>,
+    returns: Outbox<Returned>,
+    slab: Slab<Sending>,
+}
+
+struct Sending {
+    socket: OwnedFd,
+    peer: SocketAddr,
+    read: Vec<u8>,
+    keep: Keep,
+    /// Head, or head and a whole small body.
+    head: Bytes,
+    file: Option<File>,
+    offset: u64,
+    end: u64,
+    _place: Place,
+}
+
+impl Helper {
+    fn run(mut self) {
+        let mut events: Vec<Event> = Vec::with_capacity(256);
+        loop {
+            events.clear();
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(why) => {
+                    tracing::error!("a replay helper ends: {why}");
+                    return;
+                }
+            }
+            for event in &events {
+                let token = Token(event.data.u64());
+                if token == BELL {
+                    self.inbox.hush();
+                    loop {
+                        match self.inbox.take() {
+                            Mail::Item(job) => self.begin(job),
+                            Mail::Empty => break,
+                            Mail::Over => return,
+                        }
+                    }
+                } else {
+                    self.step(token);
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, job: Job) {
+        let Job { replay, socket, peer, read, place } = job;
+        let now = SystemTime::now();
+        let opened = open(&self.root, &replay, now).unwrap_or_else(|why| {
+            if why.kind() != io::ErrorKind::NotFound {
+                tracing::warn!(log = %replay.log, "cannot open a recording: {why}");
+            }
+            let (mut head, body) = Problem::NotFound.answer(replay.language, Some(replay.method), replay.keep, now);
+            head.extend_from_slice(&body);
+            Opened { head, file: None, bytes: 0..0 }
+        });
+        socket::be_patient(&socket);
+        let (offset, end) = if replay.method == Method::Head { (0, 0) } else { (opened.bytes.start, opened.bytes.end) };
+        let sending = Sending {
+            socket,
+            peer,
+            read,
+            keep: replay.keep,
+            head: Bytes::from(opened.head),
+            file: opened.file,
+            offset,
+            end,
+            _place: place,
+        };
+        let token = self.slab.insert(sending);
+        if let Some(sending) = self.slab.get(token)
+            && epoll::add(&self.epoll, &sending.socket, EventData::new_u64(token.0), EventFlags::OUT).is_err()
+        {
+            self.slab.remove(token.index());
+        }
+    }
+
+    fn step(&mut self, token: Token) {
+        let Some(sending) = self.slab.get(token) else { return };
+        let end = match sending.step() {
+            Progress::More => return,
+            Progress::Broken => None,
+            Progress::Done => Some(()),
+        };
+        let Some(sending) = self.slab.remove(token.index()) else { return };
+        let _ = epoll::delete(&self.epoll, &sending.socket);
+        if end.is_some() {
+            let Sending { socket, peer, read, keep, .. } = sending;
+            socket::be_impatient(&socket);
+            self.returns.send(Returned { socket, peer, read, keep, answer: None });
+        }
+    }
+}
+
+enum Progress {
+    More,
+    Done,
+    Broken,
+}
+
+impl Sending {
+    fn step(&mut self) -> Progress {
+        while !self.head.is_empty() {
+            match socket::write(&self.socket, &self.head) {
+                Moved::Bytes(bytes) => self.head = self.head.slice(bytes..),
+                Moved::Later => return Progress::More,
+                Moved::End | Moved::Broken => return Progress::Broken,
+            }
+        }
+        let Some(file) = self.file.as_ref().filter(|_| self.offset < self.end) else { return Progress::Done };
+        let count = usize::try_from(self.end - self.offset).unwrap_or(TURN_BYTES).min(TURN_BYTES);
+        match rustix::fs::sendfile(self.socket.as_fd(), file.as_fd(), Some(&mut self.offset), count) {
+            // The file is shorter than it was: the length was promised, so all that is left is to close.
+            Ok(0) => Progress::Broken,
+            Ok(_) if self.offset >= self.end => Progress::Done,
+            Ok(_) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Progress::More,
+            Err(_) => Progress::Broken,
+        }
+    }
+}
+
+struct Opened {
+    head: Vec<u8>,
+    file: Option<File>,
+    bytes: std::ops::Range<u64>,
+}
+
+fn open(root: &Path, replay: &Replay, now: SystemTime) -> io::Result<Opened> {
+    let path = root.join(replay.log.as_str()).join("replay").join(replay.form.file_name());
+    let mut file = File::open(path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() || meta.file_type().is_fifo() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let mime = replay.form.mime();
+    let cache = if replay.access == Access::Pass { "private, no-cache" } else { "public, max-age=60" };
+    if let Some(pass) = replay.pass.as_ref().filter(|_| replay.form == ReplayForm::Playlist) {
+        let mut text = String::new();
+        Read::by_ref(&mut file).take(PLAYLIST_BYTES_MAX).read_to_string(&mut text)?;
+        let text = playlist::with_pass(&text, pass);
+        let mut head = crate::head::Head::new(200, now)
+            .field("Content-Type", mime)
+            .field("Content-Length", text.len())
+            .field("Cache-Control", cache)
+            .field("Access-Control-Allow-Origin", "*")
+            .maybe("Connection", (replay.keep == Keep::Close).then_some("close"))
+            .end();
+        if replay.method != Method::Head {
+            head.extend_from_slice(text.as_bytes());
+        }
+        return Ok(Opened { head, file: None, bytes: 0..0 });
+    }
+    let meta = Meta { bytes: meta.len(), modified: meta.modified()? };
+    let part = range::answer(&replay.wish, meta, mime, cache, replay.keep, now);
+    Ok(Opened { head: part.head, file: Some(file), bytes: part.bytes })
+}
+
+/// Enough that one thread waiting for a disk does not stop all replays.
+const HELPERS: usize = 2;
+/// Bytes sent for one listener before the next has a turn: a few seconds of sound for players that read ahead.
+const TURN_BYTES: usize = 256 * 1024;
+/// A playlist of 10 hours at 4 s has 9,000 lines of about 60 bytes twice.
+const PLAYLIST_BYTES_MAX: u64 = 4 << 20;
+const BELL: Token = Token(u64::MAX);

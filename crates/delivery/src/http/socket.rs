@@ -1,0 +1,129 @@
+//! What is set on a socket, and why; and the few calls that read and write one.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, SocketFlags, sockopt};
+
+/// Prepares the listening socket. Linux gives what is set here to every accepted socket, so a join pays no system call for it.
+pub(super) fn prepare(listener: &TcpListener) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    // Pacing (bbr's, the default on some systems) costs a timer per socket and write, for bursts of 1 kB that need none. Not fatal:
+    // a container may not have it.
+    if let Err(why) = sockopt::set_tcp_congestion(listener, "cubic") {
+        tracing::debug!("congestion control stays the system's: {why}");
+    }
+    // A chunk is one write and must leave at once: Nagle would hold it for the acknowledgement of the one before.
+    sockopt::set_tcp_nodelay(listener, true)?;
+    // Finds peers that vanished or stopped reading, in the kernel, without a timer of ours per listener.
+    sockopt::set_tcp_user_timeout(listener, USER_TIMEOUT_MS)?;
+    // And those who vanish while nothing is sent to them (before the first chunk).
+    sockopt::set_socket_keepalive(listener, true)?;
+    sockopt::set_tcp_keepidle(listener, std::time::Duration::from_secs(30))?;
+    sockopt::set_tcp_keepintvl(listener, std::time::Duration::from_secs(10))?;
+    Ok(())
+}
+
+/// Prepares a socket that will be listening: the kernel holds no more than a few seconds of sound for it. The tail holds the rest, once
+/// for all, so a large buffer would only make whoever is slow hear the past.
+pub(super) fn bound_listener(socket: &OwnedFd) {
+    // Cannot fail for a socket; if it did, the buffer would merely be larger.
+    let _ = sockopt::set_socket_send_buffer_size(socket, LISTENER_SEND_BUFFER_BYTES);
+}
+
+/// Players pause a download by not reading it, for minutes: a recording's socket is given more time than a live one.
+pub(super) fn be_patient(socket: &OwnedFd) {
+    let _ = sockopt::set_tcp_user_timeout(socket, REPLAY_USER_TIMEOUT_MS);
+}
+
+/// Back to the usual after [`be_patient`].
+pub(super) fn be_impatient(socket: &OwnedFd) {
+    let _ = sockopt::set_tcp_user_timeout(socket, USER_TIMEOUT_MS);
+}
+
+/// One accepted connection; `None` if none is waiting.
+pub(super) fn accept(listener: &TcpListener) -> io::Result<Option<(OwnedFd, SocketAddr)>> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    match rustix::net::acceptfrom_with(listener, flags) {
+        Ok((socket, peer)) => {
+            let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+            let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok()).unwrap_or(unknown);
+            Ok(Some((socket, SocketAddr::new(peer.ip().to_canonical(), peer.port()))))
+        }
+        Err(Errno::AGAIN) => Ok(None),
+        // The peer gave up while it was in the queue: ask for the next one.
+        Err(Errno::INTR | Errno::CONNABORTED | Errno::PROTO) => Ok(None),
+        Err(why) => Err(why.into()),
+    }
+}
+
+/// What a non-blocking call came to.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Moved {
+    /// So many bytes.
+    Bytes(usize),
+    /// Not now.
+    Later,
+    /// The peer will send no more.
+    End,
+    /// The connection is broken.
+    Broken,
+}
+
+/// Reads into `buffer`.
+pub(super) fn read(socket: impl AsFd, buffer: &mut [u8]) -> Moved {
+    loop {
+        return match rustix::net::recv(socket.as_fd(), &mut *buffer, RecvFlags::DONTWAIT) {
+            Ok((0, _)) => Moved::End,
+            Ok((bytes, _)) => Moved::Bytes(bytes),
+            Err(Errno::INTR) => continue,
+            Err(Errno::AGAIN) => Moved::Later,
+            Err(_) => Moved::Broken,
+        };
+    }
+}
+
+/// Writes what the kernel takes of `bytes`. Never raises SIGPIPE.
+pub(super) fn write(socket: impl AsFd, bytes: &[u8]) -> Moved {
+    loop {
+        return moved(match rustix::net::send(socket.as_fd(), bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Err(Errno::INTR) => continue,
+            result => result,
+        });
+    }
+}
+
+/// Writes what the kernel takes of several slices, as one.
+pub(super) fn write_all_of(socket: impl AsFd, slices: &[io::IoSlice<'_>]) -> Moved {
+    loop {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let mut control = rustix::net::SendAncillaryBuffer::default();
+        return moved(match rustix::net::sendmsg(socket.as_fd(), slices, &mut control, flags) {
+            Err(Errno::INTR) => continue,
+            result => result,
+        });
+    }
+}
+
+fn moved(result: rustix::io::Result<usize>) -> Moved {
+    match result {
+        Ok(bytes) => Moved::Bytes(bytes),
+        Err(Errno::AGAIN | Errno::NOBUFS) => Moved::Later,
+        Err(_) => Moved::Broken,
+    }
+}
+
+/// Says that nothing more will be written; the peer may still send.
+pub(super) fn finish(socket: &OwnedFd) {
+    // It fails only if the peer is gone, which the next call finds out.
+    let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
+}
+
+/// Longer than [`crate::fanout::LAG_CHUNKS_MAX`] twice over, so that whoever merely reads slowly is judged by us, and only a peer whose
+/// kernel is silent or whose window stays shut is ended by ours.
+const USER_TIMEOUT_MS: u32 = 20_000;
+const REPLAY_USER_TIMEOUT_MS: u32 = 180_000;
+/// The kernel doubles it and counts its own overhead; what is left is about 4 s of 32 kbit/s.
+const LISTENER_SEND_BUFFER_BYTES: usize = 16 * 1024;

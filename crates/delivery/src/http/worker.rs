@@ -1,0 +1,685 @@
+//! The fan-out thread: one epoll, every connection of this worker, and no waiting for anything else.
+//!
+//! Order of a turn: sockets that are ready, updates, deadlines, then at most [`SWEEP_TURN`] listeners of the sweep that is on. Disks
+//! and the house are other threads' business.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use hiwar_segment_log::{Epoch, Header, LogId, Record};
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+
+use super::exchange::{Exchange, Phase, Step};
+use super::mailbox::{Inbox, Mail, Outbox, mailbox};
+use super::slab::{Slab, Token};
+use super::socket::{self, Moved};
+use super::{Config, Counters, Handle, Shared, UPDATES_MAX, Update, forward, replay};
+use crate::answer::{self, Answer, Key, Site};
+use crate::fanout::{self, Cursor, GATHER_MAX, Group, Judgement, Owed, SWEEP_TURN};
+use crate::problem::{Keep, Problem};
+use crate::request::{self, HEAD_BYTES_MAX, Parsed, Request};
+use crate::shed::{Gate, Limits, Wheel};
+use crate::tail::{Access, Ended, Pushed, Tail};
+
+/// One worker: give it a listening socket, run it on a thread of its own.
+pub struct Worker {
+    listener: TcpListener,
+    epoll: OwnedFd,
+    limits: Limits,
+    site: Site,
+    slab: Slab<Client>,
+    channels: Channels,
+    wheel: Wheel<Token>,
+    gate: Gate,
+    /// Files ran out at `accept`: not before the next tick.
+    exhausted: bool,
+    shared: Arc<Shared>,
+    updates: Inbox<Update>,
+    updates_in: Outbox<Update>,
+    returns: Inbox<Returned>,
+    replay: replay::Pool,
+    forward: forward::Desk,
+    scratch: Box<[u8; HEAD_BYTES_MAX]>,
+}
+
+/// A connection comes back from a helper thread.
+pub(super) struct Returned {
+    pub(super) socket: OwnedFd,
+    pub(super) peer: std::net::SocketAddr,
+    /// What was read beyond the last request.
+    pub(super) read: Vec<u8>,
+    /// Whether another request may follow.
+    pub(super) keep: Keep,
+    /// A refusal that is still to be said.
+    pub(super) answer: Option<(Vec<u8>, Bytes)>,
+}
+
+/// Someone connected.
+#[derive(Debug)]
+enum Client {
+    Exchange(Box<Exchange>),
+    Listening(Listening),
+}
+
+/// A listener: small, because there are many.
+#[derive(Debug)]
+struct Listening {
+    socket: OwnedFd,
+    /// Which channel, and where in its group.
+    channel: u32,
+    seat: u32,
+    cursor: Cursor,
+    blocked: Blocked,
+}
+
+/// Whether a listener's socket is full, and epoll watches for room.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Blocked {
+    No,
+    Yes,
+}
+
+/// One rendition of one log, and who hears it.
+#[derive(Debug)]
+struct Channel {
+    log: LogId,
+    rendition: usize,
+    group: Group,
+    counters: Arc<Counters>,
+}
+
+/// All channels; a closed one's place is used again.
+#[derive(Debug, Default)]
+struct Channels {
+    all: Slab<Channel>,
+    by_log: HashMap<LogId, Vec<u32>>,
+    /// Channels whose sweep is on, in turn.
+    sweeping: VecDeque<u32>,
+}
+
+impl Worker {
+    /// Takes a listening socket, and starts the helper threads. Nothing is accepted before [`run`](Self::run).
+    ///
+    /// # Errors
+    /// If the system refuses an epoll, an eventfd or a thread, or `listener` is no TCP listener.
+    pub fn new(listener: TcpListener, config: Config) -> io::Result<Self> {
+        socket::prepare(&listener)?;
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let files = files.map_or(1 << 20, |files| files.min(1 << 20) as usize);
+        let limits = config.limits.unwrap_or_else(|| Limits::for_files(files));
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let (updates_in, updates) = mailbox(UPDATES_MAX)?;
+        let (returns_in, returns) = mailbox(limits.replays + limits.forwards + limits.streams + 16)?;
+        watch(&epoll, updates.bell(), UPDATES, EventFlags::IN)?;
+        watch(&epoll, returns.bell(), RETURNS, EventFlags::IN)?;
+        watch(&epoll, &listener, LISTENER, EventFlags::IN | EventFlags::EXCLUSIVE)?;
+        Ok(Self {
+            replay: replay::Pool::start(config.replay_root, limits.replays, returns_in.clone())?,
+            forward: forward::Desk::start(config.house, &limits, returns_in)?,
+            listener,
+            epoll,
+            limits,
+            site: Site { documents: HashMap::new(), logs: HashMap::new(), listen_key: Key(config.listen_key) },
+            slab: Slab::default(),
+            channels: Channels::default(),
+            wheel: Wheel::new(Instant::now()),
+            gate: Gate::Open,
+            exhausted: false,
+            shared: Arc::default(),
+            updates,
+            updates_in,
+            returns,
+            scratch: Box::new([0; HEAD_BYTES_MAX]),
+        })
+    }
+
+    /// How other threads speak to this worker.
+    pub fn handle(&self) -> Handle {
+        Handle { updates: self.updates_in.clone(), shared: self.shared.clone() }
+    }
+
+    /// Serves until [`Update::Stop`].
+    ///
+    /// # Errors
+    /// Only if epoll itself fails; what goes wrong with one connection ends that connection.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
+        loop {
+            let wait =
+                if self.channels.sweeping.is_empty() { self.wheel.until_tick(Instant::now()) } else { Duration::ZERO };
+            events.clear();
+            // Cannot fail: the wheel's tick is a quarter of a second.
+            let wait = rustix::time::Timespec::try_from(wait).unwrap_or_default();
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&wait)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(why) => return Err(why.into()),
+            }
+            for event in &events {
+                match Token(event.data.u64()) {
+                    LISTENER => self.accept(),
+                    UPDATES => {
+                        if self.take_updates() == Run::Stop {
+                            return Ok(());
+                        }
+                    }
+                    RETURNS => self.take_returns(),
+                    token => self.on_ready(token, event.flags),
+                }
+            }
+            self.on_tick(Instant::now());
+            self.sweep();
+            self.mind_the_gate();
+        }
+    }
+
+    fn accept(&mut self) {
+        for _ in 0..ACCEPT_TURN {
+            if self.slab.len() >= self.limits.connections {
+                return;
+            }
+            match socket::accept(&self.listener) {
+                Ok(Some((socket, peer))) => {
+                    let deadline = Instant::now() + self.limits.head;
+                    self.shared.accepted.fetch_add(1, Relaxed);
+                    self.enter(Exchange::new(socket, peer, deadline));
+                }
+                Ok(None) => return,
+                Err(why) => {
+                    // Files or memory ran out: without a pause, level-triggered epoll would spin here.
+                    tracing::warn!("cannot accept: {why}");
+                    self.exhausted = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes a connection into the slab, the wheel and epoll; returns its token if that worked.
+    fn enter(&mut self, exchange: Exchange) -> Option<Token> {
+        let deadline = exchange.deadline;
+        let flags = if exchange.is_writing() { EventFlags::OUT } else { EventFlags::IN };
+        let token = self.slab.insert(Client::Exchange(Box::new(exchange)));
+        let Some(Client::Exchange(exchange)) = self.slab.get(token) else { return None };
+        if watch(&self.epoll, &exchange.socket, token, flags).is_err() {
+            self.slab.remove(token.index());
+            return None;
+        }
+        self.wheel.enter(deadline, token);
+        Some(token)
+    }
+
+    fn on_ready(&mut self, token: Token, flags: EventFlags) {
+        let now = Instant::now();
+        match self.slab.get(token) {
+            None => {}
+            Some(Client::Listening(_)) if flags.intersects(EventFlags::ERR | EventFlags::HUP) => self.leave(token),
+            Some(Client::Listening(_)) => self.serve_listener(token),
+            Some(Client::Exchange(exchange)) => {
+                let was_writing = exchange.is_writing();
+                let step = if was_writing {
+                    exchange.on_writable(now, self.limits.idle)
+                } else {
+                    exchange.on_readable(&mut self.scratch)
+                };
+                self.after(token, step, was_writing);
+            }
+        }
+    }
+
+    /// Carries out what a step of an exchange asked for.
+    fn after(&mut self, token: Token, step: Step, was_writing: bool) {
+        let step = if step == Step::Look { self.look(token) } else { step };
+        if step == Step::Close {
+            self.slab.remove(token.index());
+            return;
+        }
+        if let Some(Client::Exchange(exchange)) = self.slab.get(token)
+            && exchange.is_writing() != was_writing
+        {
+            let flags = if exchange.is_writing() { EventFlags::OUT } else { EventFlags::IN };
+            let _ = epoll::modify(&self.epoll, &exchange.socket, EventData::new_u64(token.0), flags);
+        }
+    }
+
+    /// Answers what has been read: every whole request, until one has to wait for its socket or leaves this thread.
+    fn look(&mut self, token: Token) -> Step {
+        let (now, wall) = (Instant::now(), SystemTime::now());
+        loop {
+            let Some(Client::Exchange(exchange)) = self.slab.get(token) else { return Step::Wait };
+            let (answer, head_bytes, handed) = match request::parse(&exchange.read) {
+                Parsed::Incomplete => {
+                    if let Phase::Reading { served: served @ true } = &mut exchange.phase
+                        && !exchange.read.is_empty()
+                    {
+                        // A next request has begun: from here on it is on the clock of heads.
+                        *served = false;
+                        exchange.deadline = now + self.limits.head;
+                    }
+                    return Step::Wait;
+                }
+                Parsed::Refused(refusal) => {
+                    self.shared.refused.fetch_add(1, Relaxed);
+                    (answer::refuse(Problem::Request(refusal), None, Keep::Close, wall), exchange.read.len(), None)
+                }
+                Parsed::Complete { request, head_bytes } => {
+                    let answer = answer::answer(&mut self.site, &request, wall);
+                    let handed = matches!(answer, Answer::Forward).then(|| self.forward.job(&request, exchange.peer));
+                    let answer = if let Some(Err(problem)) = &handed { busy(*problem, &request, wall) } else { answer };
+                    (answer, head_bytes, handed.and_then(Result::ok))
+                }
+            };
+            exchange.read.drain(..head_bytes.min(exchange.read.len()));
+            match answer {
+                Answer::Ready { head, body, keep } => {
+                    exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep };
+                    exchange.deadline = now + self.limits.answer;
+                }
+                Answer::Listen { log, rendition, head } => return self.join(token, log, rendition, &head),
+                Answer::Replay(replay) => match self.replay.place() {
+                    Some(place) => {
+                        if let Some(exchange) = self.take_out(token) {
+                            self.replay.send(replay, exchange.socket, exchange.peer, exchange.read, place);
+                        }
+                        return Step::Wait;
+                    }
+                    None => {
+                        let (head, body) =
+                            Problem::Busy.answer(replay.language, Some(replay.method), Keep::Close, wall);
+                        exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep: Keep::Close };
+                        exchange.deadline = now + self.limits.answer;
+                    }
+                },
+                Answer::Forward => {
+                    if let (Some(exchange), Some(job)) = (self.take_out(token), handed) {
+                        self.forward.send(job, exchange.socket, exchange.peer, exchange.read);
+                    }
+                    return Step::Wait;
+                }
+            }
+            let Some(Client::Exchange(exchange)) = self.slab.get(token) else { return Step::Wait };
+            match exchange.on_writable(now, self.limits.idle) {
+                Step::Look => {}
+                other => {
+                    if matches!(exchange.phase, Phase::Draining { .. }) {
+                        // Sooner than the entry it has.
+                        let deadline = exchange.deadline;
+                        self.wheel.enter(deadline, token);
+                    }
+                    return other;
+                }
+            }
+        }
+    }
+
+    /// A connection leaves this thread.
+    fn take_out(&mut self, token: Token) -> Option<Exchange> {
+        match self.slab.remove(token.index()) {
+            Some(Client::Exchange(exchange)) => {
+                let _ = epoll::delete(&self.epoll, &exchange.socket);
+                Some(*exchange)
+            }
+            _ => None,
+        }
+    }
+
+    /// A connection becomes a listener, and gets head, init bytes and burst in one write.
+    fn join(&mut self, token: Token, log: LogId, rendition: usize, head: &[u8]) -> Step {
+        let Some(tail) = self.site.logs.get(&log) else { return Step::Close };
+        let Some(told) = tail.header().renditions.get(rendition) else { return Step::Close };
+        let Some(channel) = self.channels.find(log, rendition) else { return Step::Close };
+        let mut prelude = BytesMut::with_capacity(head.len() + told.init.len());
+        prelude.extend_from_slice(head);
+        prelude.extend_from_slice(&told.init);
+        let cursor = Cursor::new(prelude.freeze(), tail.burst_from(fanout::burst_chunks(&told.name)));
+        let Some(Client::Exchange(exchange)) = self.slab.remove(token.index()) else { return Step::Wait };
+        socket::bound_listener(&exchange.socket);
+        let listening = Listening { socket: exchange.socket, channel, seat: 0, cursor, blocked: Blocked::No };
+        // Under a new token: whatever epoll or the wheel still says about the exchange finds nobody.
+        let token = self.slab.insert(Client::Listening(listening));
+        let Some(Client::Listening(listening)) = self.slab.get(token) else { return Step::Wait };
+        // Nothing is watched but the end: what a listener sends is not read, and half-closing is its right (RFC 9112 §9.6).
+        let modified = epoll::modify(&self.epoll, &listening.socket, EventData::new_u64(token.0), EventFlags::empty());
+        if let Some(at) = self.channels.all.at(channel).filter(|_| modified.is_ok()) {
+            listening.seat = at.group.join(token.index());
+            at.counters.listening.fetch_add(1, Relaxed);
+            at.counters.joined.fetch_add(1, Relaxed);
+            self.serve_listener(token);
+        } else {
+            self.slab.remove(token.index());
+        }
+        Step::Wait
+    }
+
+    /// Writes everything a listener lacks, or as much as its socket takes.
+    fn serve_listener(&mut self, token: Token) {
+        let Some(Client::Listening(listening)) = self.slab.get(token) else { return };
+        let Some(channel) = self.channels.all.at(listening.channel) else { return };
+        let Some(tail) = self.site.logs.get(&channel.log) else { return };
+        let (bytes, goes_on) = listening.write(&self.epoll, token, tail, channel.rendition);
+        channel.counters.bytes.fetch_add(bytes, Relaxed);
+        if !goes_on {
+            self.leave(token);
+        }
+    }
+
+    fn leave(&mut self, token: Token) {
+        if let Some(Client::Listening(_)) = self.slab.get(token)
+            && let Some(Client::Listening(listening)) = self.slab.remove(token.index())
+            && let Some(channel) = self.channels.all.at(listening.channel)
+        {
+            channel.counters.listening.fetch_sub(1, Relaxed);
+            if let Some(moved) = channel.group.leave(listening.seat)
+                && let Some(Client::Listening(other)) = self.slab.at(moved)
+            {
+                other.seat = listening.seat;
+            }
+        }
+    }
+
+    /// One turn of the sweeps that are on.
+    fn sweep(&mut self) {
+        let mut turn = SWEEP_TURN;
+        while turn > 0
+            && let Some(&index) = self.channels.sweeping.front()
+        {
+            let visited = self.sweep_channel(index, turn);
+            turn = turn.saturating_sub(visited);
+            // Whoever has more to visit goes to the end, so that one large audience does not delay a small one.
+            self.channels.sweeping.pop_front();
+            if turn == 0 {
+                self.channels.sweeping.push_back(index);
+            }
+        }
+    }
+
+    fn sweep_channel(&mut self, index: u32, turn: usize) -> usize {
+        let Some(channel) = self.channels.all.at(index) else { return 0 };
+        let Some(tail) = self.site.logs.get(&channel.log) else { return 0 };
+        let (mut visited, mut sent) = (0, 0);
+        let mut gone: Vec<Token> = Vec::new();
+        while visited < turn {
+            let Some(member) = channel.group.visit() else { break };
+            visited += 1;
+            let token = self.slab.token(member);
+            let Some(Client::Listening(listening)) = self.slab.at(member) else { continue };
+            let goes_on = if listening.blocked == Blocked::Yes {
+                match listening.cursor.judge(tail) {
+                    Judgement::Keep => true,
+                    Judgement::Skipped => {
+                        self.shared.skipped.fetch_add(1, Relaxed);
+                        true
+                    }
+                    Judgement::Cut => {
+                        self.shared.cut.fetch_add(1, Relaxed);
+                        false
+                    }
+                }
+            } else {
+                let (bytes, goes_on) = listening.write(&self.epoll, token, tail, channel.rendition);
+                sent += bytes;
+                goes_on
+            };
+            if !goes_on {
+                gone.push(token);
+            }
+        }
+        channel.counters.bytes.fetch_add(sent, Relaxed);
+        gone.into_iter().for_each(|token| self.leave(token));
+        visited
+    }
+
+    fn on_tick(&mut self, now: Instant) {
+        while let Some(due) = self.wheel.turn(now) {
+            self.exhausted = false;
+            for token in due {
+                let Some(Client::Exchange(exchange)) = self.slab.get(token) else { continue };
+                if exchange.deadline > now {
+                    let deadline = exchange.deadline;
+                    self.wheel.enter(deadline, token);
+                    continue;
+                }
+                self.shared.timed_out.fetch_add(1, Relaxed);
+                if matches!(exchange.phase, Phase::Reading { served: false }) && !exchange.read.is_empty() {
+                    let (head, body) =
+                        Problem::Slow.answer(crate::problem::Language::English, None, Keep::Close, SystemTime::now());
+                    exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep: Keep::Close };
+                    let step = exchange.on_writable(now, self.limits.idle);
+                    exchange.deadline = now + super::exchange::DRAIN;
+                    let deadline = exchange.deadline;
+                    self.wheel.enter(deadline, token);
+                    self.after(token, step, false);
+                } else {
+                    self.slab.remove(token.index());
+                }
+            }
+        }
+    }
+
+    /// Accepts or not, by how many there are.
+    fn mind_the_gate(&mut self) {
+        let connections = self.slab.len();
+        self.shared.connections.store(connections, Relaxed);
+        let next = if self.exhausted { Gate::Shut } else { self.gate.next(connections, &self.limits) };
+        if next == self.gate {
+            return;
+        }
+        match next {
+            Gate::Shut => {
+                self.shared.full.fetch_add(1, Relaxed);
+                let _ = epoll::delete(&self.epoll, &self.listener);
+            }
+            Gate::Open => {
+                let _ = watch(&self.epoll, &self.listener, LISTENER, EventFlags::IN | EventFlags::EXCLUSIVE);
+            }
+        }
+        self.gate = next;
+    }
+
+    fn take_returns(&mut self) {
+        self.returns.hush();
+        while let Mail::Item(Returned { socket, peer, read, keep, answer }) = self.returns.take() {
+            let now = Instant::now();
+            let mut exchange = Exchange::new(socket, peer, now + self.limits.idle);
+            exchange.read = read;
+            exchange.phase = Phase::Reading { served: true };
+            match (answer, keep) {
+                (Some((head, body)), keep) => {
+                    exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep };
+                    exchange.deadline = now + self.limits.answer;
+                }
+                (None, Keep::Close) => exchange.drain(now),
+                (None, Keep::Alive) => {}
+            }
+            if let Some(token) = self.enter(exchange) {
+                let writing =
+                    self.slab.get(token).is_some_and(|client| matches!(client, Client::Exchange(e) if e.is_writing()));
+                if !writing && keep == Keep::Alive {
+                    // The next request may have been read already, and epoll would not say so.
+                    self.after(token, Step::Look, false);
+                }
+            }
+        }
+    }
+
+    fn take_updates(&mut self) -> Run {
+        self.updates.hush();
+        while let Mail::Item(update) = self.updates.take() {
+            match update {
+                Update::Document { path, document } => drop(self.site.documents.insert(path, document)),
+                Update::Forget { path } => drop(self.site.documents.remove(&path)),
+                Update::Open { log, access, header } => self.open(log, access, &header),
+                Update::Chunk { log, record } => self.chunk(log, &record),
+                Update::Ended { log } => self.ended(log),
+                Update::Closed { log } => self.closed(log),
+                Update::Stop => return Run::Stop,
+            }
+        }
+        Run::On
+    }
+
+    fn open(&mut self, log: LogId, access: Access, record: &Record) {
+        let Ok(header) = Header::from_body(&record.body) else {
+            tracing::error!(%log, "a header record that cannot be read: the log stays shut");
+            return;
+        };
+        let epoch: Epoch = record.epoch;
+        match self.site.logs.get_mut(&log) {
+            Some(tail) => {
+                let names = |header: &Header| header.renditions.iter().map(|r| r.name.clone()).collect::<Vec<_>>();
+                let same = names(tail.header()) == names(&header);
+                tail.reopen(access, header, epoch);
+                if same {
+                    return;
+                }
+                self.dismiss(log);
+            }
+            None => drop(self.site.logs.insert(log, Tail::new(access, header, epoch))),
+        }
+        let renditions = self.site.logs.get(&log).map_or(0, |tail| tail.header().renditions.len());
+        let counters = self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner).entry(log).or_default().clone();
+        self.channels.open(log, renditions, &counters);
+    }
+
+    fn chunk(&mut self, log: LogId, record: &Record) {
+        let Some(tail) = self.site.logs.get_mut(&log) else { return };
+        if tail.ended() == Ended::Yes {
+            return;
+        }
+        let pushed = tail.push(record);
+        if pushed == Pushed::Ignored {
+            return;
+        }
+        for &index in self.channels.by_log.get(&log).map_or(&[][..], Vec::as_slice) {
+            let Some(channel) = self.channels.all.at(index) else { continue };
+            if pushed == Pushed::Rewound {
+                for &member in channel.group.members() {
+                    if let Some(Client::Listening(listening)) = self.slab.at(member) {
+                        listening.cursor.rewind(record.position.0);
+                    }
+                }
+            }
+            if channel.group.due() {
+                self.channels.sweeping.push_back(index);
+            }
+        }
+    }
+
+    fn ended(&mut self, log: LogId) {
+        let Some(tail) = self.site.logs.get_mut(&log) else { return };
+        tail.end();
+        for &index in self.channels.by_log.get(&log).map_or(&[][..], Vec::as_slice) {
+            if self.channels.all.at(index).is_some_and(|channel| channel.group.due()) {
+                self.channels.sweeping.push_back(index);
+            }
+        }
+    }
+
+    fn closed(&mut self, log: LogId) {
+        self.dismiss(log);
+        self.site.logs.remove(&log);
+        self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner).remove(&log);
+    }
+
+    /// Ends every listener of a log, and its channels.
+    fn dismiss(&mut self, log: LogId) {
+        for index in self.channels.by_log.remove(&log).unwrap_or_default() {
+            self.channels.sweeping.retain(|&sweeping| sweeping != index);
+            let Some(channel) = self.channels.all.remove(index) else { continue };
+            channel.counters.listening.fetch_sub(channel.group.len() as u32, Relaxed);
+            for &member in channel.group.members() {
+                self.slab.remove(member);
+            }
+        }
+    }
+}
+
+impl Listening {
+    /// Returns the bytes that went out, and whether the listener goes on.
+    fn write(&mut self, epoll: &OwnedFd, token: Token, tail: &Tail, rendition: usize) -> (u64, bool) {
+        let mut sent = 0;
+        loop {
+            let mut slices = [&[][..]; GATHER_MAX];
+            let filled = self.cursor.gather(tail, rendition, &mut slices);
+            let slices = slices.get(..filled).unwrap_or_default();
+            let offered: usize = slices.iter().map(|slice| slice.len()).sum();
+            if offered == 0 {
+                break;
+            }
+            let moved = match slices {
+                [one] => socket::write(&self.socket, one),
+                many => {
+                    let mut vectors = [io::IoSlice::new(&[]); GATHER_MAX];
+                    vectors.iter_mut().zip(many).for_each(|(vector, slice)| *vector = io::IoSlice::new(slice));
+                    socket::write_all_of(&self.socket, vectors.get(..filled).unwrap_or_default())
+                }
+            };
+            let bytes = match moved {
+                Moved::Bytes(bytes) => bytes,
+                Moved::Later => 0,
+                Moved::End | Moved::Broken => return (sent, false),
+            };
+            sent += bytes as u64;
+            self.cursor.advance(tail, rendition, bytes);
+            if bytes < offered {
+                self.watch(epoll, token, Blocked::Yes);
+                return (sent, true);
+            }
+        }
+        // Also steps over chunks that lack this rendition.
+        self.cursor.advance(tail, rendition, 0);
+        self.watch(epoll, token, Blocked::No);
+        (sent, self.cursor.owed(tail) != Owed::Goodbye)
+    }
+
+    fn watch(&mut self, epoll: &OwnedFd, token: Token, blocked: Blocked) {
+        if self.blocked != blocked {
+            self.blocked = blocked;
+            let flags = if blocked == Blocked::Yes { EventFlags::OUT } else { EventFlags::empty() };
+            let _ = epoll::modify(epoll, &self.socket, EventData::new_u64(token.0), flags);
+        }
+    }
+}
+
+impl Channels {
+    fn open(&mut self, log: LogId, renditions: usize, counters: &Arc<Counters>) {
+        let channel = |rendition| Channel { log, rendition, group: Group::default(), counters: counters.clone() };
+        let indexes = (0..renditions).map(|rendition| self.all.insert(channel(rendition)).index()).collect();
+        self.by_log.insert(log, indexes);
+    }
+
+    fn find(&self, log: LogId, rendition: usize) -> Option<u32> {
+        self.by_log.get(&log)?.get(rendition).copied()
+    }
+}
+
+fn busy(problem: Problem, request: &Request<'_>, now: SystemTime) -> Answer {
+    answer::refuse(problem, Some(request), answer::keep(request), now)
+}
+
+fn watch(epoll: &OwnedFd, source: impl AsFd, token: Token, flags: EventFlags) -> io::Result<()> {
+    Ok(epoll::add(epoll, source, EventData::new_u64(token.0), flags)?)
+}
+
+/// Whether the worker goes on.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Run {
+    On,
+    Stop,
+}
+
+// Above any token of the slab, whose generations stay below 2³¹.
+const LISTENER: Token = Token(u64::MAX);
+const UPDATES: Token = Token(u64::MAX - 1);
+const RETURNS: Token = Token(u64::MAX - 2);
+
+/// Events taken at once: as many as a turn of the sweep, so that neither starves the other.
+const EVENTS: usize = 512;
+/// Connections accepted in a row. Then everyone else has a turn, here and in the other workers who share the socket.
+const ACCEPT_TURN: usize = 64;

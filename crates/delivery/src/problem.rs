@@ -1,0 +1,219 @@
+//! What a stranger is told when a request is refused here: problem details (RFC 9457), in Arabic or English.
+//!
+//! Only the worker's own refusals are here; what the house refuses, the house explains.
+
+use bytes::Bytes;
+use std::time::SystemTime;
+
+use crate::head::Head;
+use crate::request::{Method, Refusal};
+
+/// A refusal, one variant per kind that a client can act on.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The request cannot be understood.
+    Request(Refusal),
+    /// The head did not arrive in time.
+    Slow,
+    /// Nothing is here.
+    NotFound,
+    /// The method is not for this resource.
+    Method(&'static str),
+    /// A pass is needed, and the one shown is missing, expired or for something else.
+    Pass,
+    /// The conversation has ended; the recording may be there.
+    Ended,
+    /// The first sound, or the first segment, is not here yet: come back in a moment.
+    NotYet,
+    /// The house is restarting.
+    HouseAway,
+    /// The house took too long.
+    HouseSlow,
+    /// As many requests are in flight as may be.
+    Busy,
+}
+
+/// A language we can answer in.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// العربية
+    Arabic,
+    /// English
+    English,
+}
+
+impl Language {
+    /// The better of the two for an `Accept-Language` (RFC 9110 §12.5.4); English if it says nothing.
+    pub fn preferred(accept: Option<&str>) -> Self {
+        let mut best = (0, Self::English);
+        for range in accept.unwrap_or_default().split(',').take(16) {
+            let (tag, quality) = range.split_once(';').unwrap_or((range, "q=1"));
+            let language = match tag.trim().split('-').next() {
+                Some(tag) if tag.eq_ignore_ascii_case("ar") => Self::Arabic,
+                Some(tag) if tag.eq_ignore_ascii_case("en") => Self::English,
+                _ => continue,
+            };
+            let quality = milli(quality);
+            if quality > best.0 {
+                best = (quality, language);
+            }
+        }
+        best.1
+    }
+}
+
+/// A weight (`q=0.8`) in thousandths; 0 if it is none.
+pub(crate) fn milli(quality: &str) -> u32 {
+    let value = quality.trim().strip_prefix("q=").or_else(|| quality.trim().strip_prefix("Q=")).unwrap_or("0");
+    value.parse::<f32>().map_or(0, |q| (q.clamp(0.0, 1.0) * 1_000.0) as u32)
+}
+
+impl Problem {
+    /// Its status.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Request(refusal) => refusal.status(),
+            Self::Slow => 408,
+            Self::NotFound => 404,
+            Self::Method(_) => 405,
+            Self::Pass => 401,
+            Self::Ended => 410,
+            Self::NotYet | Self::HouseAway | Self::Busy => 503,
+            Self::HouseSlow => 504,
+        }
+    }
+
+    /// Seconds after which trying again makes sense.
+    fn retry_after_s(self) -> Option<u32> {
+        match self {
+            Self::NotYet => Some(2),
+            Self::HouseAway => Some(3),
+            Self::Busy => Some(5),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Request(_) => "bad-request",
+            Self::Slow => "slow-request",
+            Self::NotFound => "not-found",
+            Self::Method(_) => "method",
+            Self::Pass => "pass",
+            Self::Ended => "ended",
+            Self::NotYet => "not-yet",
+            Self::HouseAway => "house-away",
+            Self::HouseSlow => "house-slow",
+            Self::Busy => "busy",
+        }
+    }
+
+    fn words(self, language: Language) -> (&'static str, &'static str) {
+        let (english, arabic) = match self {
+            Self::Request(Refusal::BodyTooLarge) => (
+                ("Too large", "The request carries more than 10 MiB."),
+                ("أكبر من المسموح", "يحمل الطلب أكثر من ١٠ ميبي بايت."),
+            ),
+            Self::Request(_) => (
+                ("The request cannot be understood", "It breaks the rules of HTTP or a limit of this server."),
+                ("تعذّر فهم الطلب", "الطلب يخالف قواعد HTTP أو حدود هذا الخادم."),
+            ),
+            Self::Slow => (
+                ("The request took too long", "It did not arrive in time. Please try again."),
+                ("استغرق الطلب وقتًا طويلًا", "لم يصل الطلب في الوقت المحدد. حاول مرة أخرى."),
+            ),
+            Self::NotFound => (
+                ("Nothing is here", "There is no such conversation or recording."),
+                ("لا شيء هنا", "لا يوجد حوار أو تسجيل بهذا العنوان."),
+            ),
+            Self::Method(_) => (
+                ("Not possible here", "This address does not take that method."),
+                ("غير ممكن هنا", "لا يقبل هذا العنوان هذا النوع من الطلبات."),
+            ),
+            Self::Pass => (
+                ("By invitation", "Open the link from your invitation to listen."),
+                ("بدعوة فقط", "افتح الرابط الذي وصلك في الدعوة للاستماع."),
+            ),
+            Self::Ended => (
+                ("The conversation has ended", "The recording may be on its page."),
+                ("انتهى الحوار", "قد تجد التسجيل في صفحة الحوار."),
+            ),
+            Self::NotYet => (
+                ("In a moment", "The sound is about to begin. Please try again in a few seconds."),
+                ("بعد لحظات", "الصوت على وشك أن يبدأ. حاول بعد ثوانٍ قليلة."),
+            ),
+            Self::HouseAway => (
+                ("Back in a moment", "A part of the service is restarting. Please try again in a few seconds."),
+                ("نعود بعد لحظات", "يُعاد تشغيل جزء من الخدمة. حاول بعد ثوانٍ قليلة."),
+            ),
+            Self::HouseSlow => (
+                ("No answer in time", "A part of the service did not answer in time."),
+                ("لم يصل الرد في الوقت المحدد", "لم يجب جزء من الخدمة في الوقت المحدد."),
+            ),
+            Self::Busy => (
+                ("Many people at once", "Please try again in a few seconds."),
+                ("إقبال كبير الآن", "حاول مرة أخرى بعد ثوانٍ قليلة."),
+            ),
+        };
+        if language == Language::Arabic { arabic } else { english }
+    }
+
+    /// The whole answer: head and body, or the head alone for HEAD. The connection is closed after it unless told otherwise.
+    pub fn answer(self, language: Language, method: Option<Method>, keep: Keep, now: SystemTime) -> (Vec<u8>, Bytes) {
+        let (title, detail) = self.words(language);
+        let code = if language == Language::Arabic { "ar" } else { "en" };
+        let (name, status) = (self.name(), self.status());
+        let body = format!(
+            "{{\"type\":\"/problems/{name}\",\"title\":\"{title}\",\"status\":{status},\"detail\":\"{detail}\",\"lang\":\"{code}\"}}"
+        );
+        let allow = if let Self::Method(allow) = self { Some(allow) } else { None };
+        let head = Head::new(status, now)
+            .field("Content-Type", "application/problem+json")
+            .field("Content-Language", code)
+            .field("Content-Length", body.len())
+            .field("Cache-Control", "no-store")
+            .field("Access-Control-Allow-Origin", "*")
+            .maybe("Retry-After", self.retry_after_s())
+            .maybe("Allow", allow)
+            .maybe("WWW-Authenticate", (self == Self::Pass).then_some("Bearer"))
+            .maybe("Connection", (keep == Keep::Close).then_some("close"))
+            .end();
+        let body = if method == Some(Method::Head) { Bytes::new() } else { Bytes::from(body) };
+        (head, body)
+    }
+}
+
+/// Whether the connection outlives the answer.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// The next request may follow.
+    Alive,
+    /// Closed when the answer is out.
+    Close,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_language_is_the_one_asked_for() {
+        let check = |accept: Option<&str>, language| assert_eq!(Language::preferred(accept), language, "{accept:?}");
+        check(None, Language::English);
+        check(Some("ar"), Language::Arabic);
+        check(Some("ar-EG,ar;q=0.9,en;q=0.8"), Language::Arabic);
+        check(Some("fr, en;q=0.3, ar;q=0.2"), Language::English);
+        check(Some("de, ar;q=0.1"), Language::Arabic);
+        check(Some("ar;q=0, *"), Language::English);
+        check(Some(";;,q=;=q"), Language::English);
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_come_back() {
+        let (head, body) = Problem::HouseAway.answer(Language::Arabic, None, Keep::Close, SystemTime::UNIX_EPOCH);
+        let head = String::from_utf8(head).unwrap();
+        assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("Retry-After: 3\r\n"), "{head}");
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())));
+        assert!(String::from_utf8(body.to_vec()).unwrap().contains("\"lang\":\"ar\""));
+    }
+}

@@ -1,0 +1,164 @@
+//! What a worker takes on, and what it lets go: limits, the gate before `accept`, and deadlines of those who are not listening.
+//!
+//! Listeners have no deadlines: they are judged when a chunk comes (`fanout`). Everyone else holds a connection for a short, bounded
+//! time.
+
+use std::time::{Duration, Instant};
+
+/// The limits of one worker.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections held at once. At the limit the worker stops accepting, and the others who share the socket take over.
+    pub connections: usize,
+    /// From `accept`, or the first byte of a next request, to the end of its head. Slower than any honest network; slowloris costs a
+    /// connection for no longer than this.
+    pub head: Duration,
+    /// How long an idle connection is kept for a next request. A page's assets arrive within a second or two; longer would only hold
+    /// places.
+    pub idle: Duration,
+    /// From an answer to its last byte being taken by the kernel. 1 MB of app at 300 kbit/s takes 27 s.
+    pub answer: Duration,
+    /// Replays being sent at once; each holds two files.
+    pub replays: usize,
+    /// Requests at the house at once, without event streams: what one API can be asked by one worker. Beyond it: 503, Retry-After.
+    pub forwards: usize,
+    /// Event streams through this worker at once; each holds two files.
+    pub streams: usize,
+    /// Longest that the house may be silent on an ordinary request before the client is told 504.
+    pub house: Duration,
+}
+
+impl Limits {
+    /// Limits for a process that may open `files` files.
+    pub fn for_files(files: usize) -> Self {
+        let share = (files / 16).clamp(16, 1_000);
+        let forwards = 64;
+        let others = FILES_RESERVED + 2 * (share + share + forwards);
+        Self {
+            connections: files.saturating_sub(others).max(16),
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(15),
+            answer: Duration::from_secs(60),
+            replays: share,
+            forwards,
+            streams: share,
+            house: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Files a worker opens besides connections: listeners, epoll, eventfds, buses, logs, and some that a library may open.
+const FILES_RESERVED: usize = 64;
+
+/// Whether the worker accepts.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// It does.
+    Open,
+    /// It is full: others accept.
+    Shut,
+}
+
+impl Gate {
+    /// The gate for this many connections. It opens again a little below the limit, so that a full worker does not register and
+    /// unregister its listener for every one who leaves.
+    pub fn next(self, connections: usize, limits: &Limits) -> Self {
+        let reopen = limits.connections - (limits.connections / 64).max(1).min(limits.connections);
+        match self {
+            Self::Open if connections >= limits.connections => Self::Shut,
+            Self::Shut if connections <= reopen => Self::Open,
+            same => same,
+        }
+    }
+}
+
+/// Deadlines by the quarter second: one entry per connection that is not a listener, whatever its deadline has become meanwhile.
+///
+/// The owner keeps the true deadline and answers, when an entry falls due, whether it has moved.
+#[derive(Debug)]
+pub struct Wheel<T> {
+    slots: Vec<Vec<T>>,
+    hand: usize,
+    turned: Instant,
+}
+
+impl<T> Wheel<T> {
+    /// An empty wheel.
+    pub fn new(now: Instant) -> Self {
+        Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), hand: 0, turned: now }
+    }
+
+    /// Enters something that is due at `deadline`. A deadline beyond the wheel comes up early, and is entered again by the owner.
+    pub fn enter(&mut self, deadline: Instant, item: T) {
+        let wait = deadline.saturating_duration_since(self.turned);
+        let ticks = (wait.as_millis() / TICK.as_millis()) as usize + 1;
+        let slot = (self.hand + ticks.min(SLOTS - 1)) % SLOTS;
+        if let Some(slot) = self.slots.get_mut(slot) {
+            slot.push(item);
+        }
+    }
+
+    /// The entries of the next tick that is over, if one is; call until `None`.
+    pub fn turn(&mut self, now: Instant) -> Option<Vec<T>> {
+        if now.saturating_duration_since(self.turned) < TICK {
+            return None;
+        }
+        self.turned += TICK;
+        self.hand = (self.hand + 1) % SLOTS;
+        self.slots.get_mut(self.hand).map(std::mem::take)
+    }
+
+    /// How long until the next tick.
+    pub fn until_tick(&self, now: Instant) -> Duration {
+        (self.turned + TICK).saturating_duration_since(now)
+    }
+}
+
+/// The wheel's step: deadlines are in seconds, so a quarter is exact enough, and four wake-ups a second cost nothing.
+pub const TICK: Duration = Duration::from_millis(250);
+const SLOTS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_worker_opens_again_only_a_little_below_its_limit() {
+        let limits = Limits { connections: 128, ..Limits::for_files(20_000) };
+        assert_eq!(Gate::Open.next(127, &limits), Gate::Open);
+        assert_eq!(Gate::Open.next(128, &limits), Gate::Shut);
+        assert_eq!(Gate::Shut.next(127, &limits), Gate::Shut);
+        assert_eq!(Gate::Shut.next(126, &limits), Gate::Open);
+    }
+
+    #[test]
+    fn the_limits_fit_into_the_files() {
+        for files in [1_024, 20_000, 1_000_000] {
+            let limits = Limits::for_files(files);
+            assert!(limits.connections + 2 * (limits.replays + limits.streams + limits.forwards) < files, "{limits:?}");
+            assert!(limits.connections > files / 2, "{limits:?}");
+        }
+    }
+
+    #[test]
+    fn entries_come_up_once_and_not_before_their_time() {
+        let start = Instant::now();
+        let mut wheel = Wheel::new(start);
+        wheel.enter(start + Duration::from_secs(1), 'a');
+        wheel.enter(start + Duration::from_secs(5), 'b');
+        wheel.enter(start + Duration::from_secs(500), 'c');
+        let mut due = |seconds: f64| {
+            let mut found = Vec::new();
+            while let Some(items) = wheel.turn(start + Duration::from_secs_f64(seconds)) {
+                found.extend(items);
+            }
+            found
+        };
+        assert_eq!(due(0.99), []);
+        assert_eq!(due(1.3), ['a']);
+        assert_eq!(due(4.9), []);
+        assert_eq!(due(5.3), ['b']);
+        assert_eq!(due(16.0), ['c'], "early, for the owner to enter again");
+        assert_eq!(due(100.0), []);
+    }
+}

@@ -1,0 +1,195 @@
+//! Streams that do not end.
+
+use std::net::Shutdown;
+
+use hiwar_admission::{Listen, ListenKey, PassId, Scope};
+use hiwar_delivery::http::{Access, Limits, Update};
+
+use crate::rig::{Rig, chunk, id};
+
+#[test]
+fn who_joins_before_the_first_chunk_gets_the_head_and_waits() {
+    let rig = Rig::new();
+    rig.open("demo", Access::Open);
+    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    let mut client = rig.client();
+    client.say("GET /listen/demo.ogg HTTP/1.1\r\nHost: a\r\n\r\n");
+    let head = client.hear_until("\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("Content-Type: audio/ogg\r\n"), "{head}");
+    assert!(head.contains("Connection: close\r\n") && head.contains("Access-Control-Allow-Origin: *\r\n"), "{head}");
+    assert!(!head.contains("Content-Length") && !head.contains("Transfer-Encoding"), "{head}");
+    assert_eq!(client.hear_until(";"), "init-ogg;");
+    rig.chunks("demo", 0..3);
+    assert_eq!(client.hear_until("o2;"), "o0;o1;o2;");
+    assert_eq!(rig.listening("demo"), 1);
+}
+
+#[test]
+fn a_late_joiner_gets_a_burst_and_then_every_chunk() {
+    let rig = Rig::new();
+    rig.open("demo", Access::Open);
+    rig.chunks("demo", 0..50);
+    let join = |name: &str| {
+        let mut client = rig.client();
+        client.say(&format!("GET /listen/demo.{name} HTTP/1.0\r\n\r\n"));
+        client.hear_until("\r\n\r\n");
+        client
+    };
+    // The updates were pushed before the join, but cross another queue.
+    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    let (mut mp4, mut ogg) = (join("mp4"), join("ogg"));
+    rig.chunks("demo", 50..52);
+    assert_eq!(mp4.hear_until("m51;"), "init-mp4;m47;m48;m49;m50;m51;");
+    assert_eq!(ogg.hear_until("o51;"), "init-ogg;o40;o41;o42;o43;o44;o45;o46;o47;o48;o49;o50;o51;");
+}
+
+#[test]
+fn everyone_hears_the_same_bytes_to_the_end() {
+    let rig = Rig::new();
+    rig.open("demo", Access::Open);
+    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    let mut clients: Vec<_> = (0..100)
+        .map(|_| {
+            let mut client = rig.client();
+            client.say("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
+            client
+        })
+        .collect();
+    rig.until("all joined", |rig| rig.listening("demo") == 100);
+    rig.chunks("demo", 0..40);
+    rig.handle.push(Update::Ended { log: id("demo") });
+    let expected: String = (0..40).map(|n| format!("m{n};")).collect();
+    for client in &mut clients {
+        client.hear_until("\r\n\r\n");
+        assert_eq!(client.rest(), format!("init-mp4;{expected}"));
+    }
+    rig.until("all gone", |rig| rig.listening("demo") == 0);
+    let count = rig.handle.counts()[0];
+    assert_eq!(count.joined_total, 100);
+    assert!(count.bytes_total > 100 * expected.len() as u64);
+    assert_eq!(rig.ask("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").status, 410);
+}
+
+#[test]
+fn a_house_that_restarts_is_not_heard() {
+    let rig = Rig::new();
+    rig.open("demo", Access::Open);
+    rig.chunks("demo", 0..1);
+    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    let mut client = rig.client();
+    client.say("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.hear_until("m0;");
+    rig.open("demo", Access::Open);
+    rig.chunks("demo", 0..3);
+    assert_eq!(client.hear_until("m2;"), "m1;m2;");
+}
+
+#[test]
+fn a_listener_who_half_closes_goes_on_listening_and_one_who_leaves_is_not_counted() {
+    let rig = Rig::new();
+    rig.open("demo", Access::Open);
+    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    let mut client = rig.client();
+    client.say("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.0.shutdown(Shutdown::Write).unwrap();
+    client.hear_until("init-mp4;");
+    rig.chunks("demo", 0..1);
+    assert_eq!(client.hear_until(";"), "m0;");
+    drop(client);
+    let mut position = 1;
+    while rig.listening("demo") > 0 {
+        assert!(position < 100_000);
+        rig.chunks("demo", position..position + 1);
+        position += 1;
+    }
+}
+
+#[test]
+fn who_stops_reading_is_skipped_once_then_cut_and_never_hears_half_a_chunk() {
+    let rig = Rig::new();
+    rig.open("demo", Access::Open);
+    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    let mut client = rig.client();
+    rustix::net::sockopt::set_socket_recv_buffer_size(&client.0, 4_096).unwrap();
+    client.say("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.hear_until("init-mp4;");
+    let mut position = 0;
+    let mut push_until = |so: &dyn Fn(&Rig) -> bool| {
+        while !so(&rig) {
+            assert!(position < 5_000, "{:?}", rig.handle.stats());
+            rig.handle.push(Update::Chunk { log: id("demo"), record: chunk(position, 4_000) });
+            position += 1;
+        }
+    };
+    push_until(&|rig| rig.handle.stats().skipped_total == 1);
+    assert_eq!(rig.handle.stats().cut_total, 0);
+    push_until(&|rig| rig.handle.stats().cut_total == 1);
+    rig.until("gone", |rig| rig.listening("demo") == 0);
+    let heard = client.rest();
+    let numbers: Vec<u64> = heard
+        .split_inclusive(';')
+        .filter(|c| c.ends_with(';'))
+        .map(|c| c.trim_start_matches('m').trim_end_matches(';').trim_end_matches('.').parse().unwrap())
+        .collect();
+    let jumps = numbers.windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
+    assert!(jumps <= 1, "{numbers:?}");
+}
+
+#[test]
+fn a_pass_is_asked_for_where_one_is_needed() {
+    let rig = Rig::new();
+    rig.open("secret", Access::Pass);
+    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    let refused =
+        rig.ask("GET /listen/secret.ogg HTTP/1.1\r\nHost: a\r\nAccept-Language: ar\r\nConnection: close\r\n\r\n");
+    assert_eq!(refused.status, 401);
+    assert!(refused.has("Content-Language: ar") && refused.body.contains("بدعوة"), "{refused:?}");
+    let expires = std::time::SystemTime::now() + crate::rig::WAIT;
+    let pass = Listen { id: PassId([1; 8]), scope: Scope::parse("secret").unwrap(), expires };
+    let token = ListenKey::from_bytes([7; 32]).sign(&pass);
+    let mut client = rig.client();
+    client.say(&format!("GET /listen/secret.ogg?pass={token} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    client.hear_until("init-ogg;");
+}
+
+#[test]
+fn a_closed_log_ends_its_listeners_and_is_forgotten() {
+    let rig = Rig::new();
+    rig.open("demo", Access::Open);
+    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    let mut client = rig.client();
+    client.say("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.hear_until("init-mp4;");
+    rig.handle.push(Update::Closed { log: id("demo") });
+    assert_eq!(client.rest(), "");
+    assert_eq!(rig.ask("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").status, 404);
+}
+
+#[test]
+fn a_full_worker_lets_others_wait_and_goes_on_when_someone_leaves() {
+    let rig = Rig::with(Limits { connections: 3, ..Limits::for_files(20_000) });
+    rig.open("demo", Access::Open);
+    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    let mut inside: Vec<_> = (0..3)
+        .map(|_| {
+            let mut client = rig.client();
+            client.say("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
+            client.hear_until("init-mp4;");
+            client
+        })
+        .collect();
+    rig.until("full", |rig| rig.handle.stats().full_total == 1);
+    let mut outside = rig.client();
+    outside.say("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
+    rig.chunks("demo", 0..1);
+    inside.iter_mut().for_each(|client| drop(client.hear_until("m0;")));
+    assert_eq!(rig.listening("demo"), 3);
+    inside.pop();
+    let mut position = 1;
+    while rig.handle.counts()[0].joined_total < 4 {
+        assert!(position < 100_000);
+        rig.chunks("demo", position..position + 1);
+        position += 1;
+    }
+    outside.hear_until("init-mp4;");
+}

@@ -1,0 +1,7 @@
+//! A worker on a real socket, driven byte by byte.
+
+mod documents;
+mod forwarding;
+mod listening;
+mod recordings;
+mod rig;

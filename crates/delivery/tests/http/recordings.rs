@@ -1,0 +1,84 @@
+//! Files, whole and in parts.
+
+use hiwar_delivery::http::{Access, Update};
+
+use crate::rig::{Rig, id};
+
+fn rig(access: Access) -> Rig {
+    let rig = Rig::new();
+    let folder = rig.folder.path().join("spaces/demo/replay");
+    std::fs::create_dir_all(&folder).unwrap();
+    let sound: String = (0..100_000).map(|n| char::from(b'a' + (n % 26) as u8)).collect();
+    std::fs::write(folder.join("replay.mp4"), sound).unwrap();
+    std::fs::write(folder.join("replay.ogg"), "0123456789").unwrap();
+    std::fs::write(folder.join("index.m3u8"), "#EXTM3U\n../demo.mp4\n").unwrap();
+    rig.open("demo", access);
+    rig.handle.push(Update::Ended { log: id("demo") });
+    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    rig
+}
+
+fn ask(rig: &Rig, what: &str, fields: &str) -> crate::rig::Answer {
+    rig.ask(&format!("{what} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{fields}\r\n"))
+}
+
+#[test]
+fn a_recording_is_sent_whole_or_in_part() {
+    let rig = rig(Access::Open);
+    let whole = ask(&rig, "GET /replay/demo.ogg", "");
+    assert_eq!((whole.status, &*whole.body), (200, "0123456789"));
+    assert!(
+        whole.has("Content-Type: audio/ogg") && whole.has("Accept-Ranges: bytes") && whole.has("Content-Length: 10")
+    );
+    let part = ask(&rig, "GET /replay/demo.ogg", "Range: bytes=2-4\r\n");
+    assert_eq!((part.status, &*part.body), (206, "234"));
+    assert!(part.has("Content-Range: bytes 2-4/10") && part.has("Content-Length: 3"));
+    assert_eq!(ask(&rig, "GET /replay/demo.ogg", "Range: bytes=-3\r\n").body, "789");
+    assert_eq!(ask(&rig, "GET /replay/demo.ogg", "Range: bytes=0-1,4-5\r\n").status, 200);
+    let beyond = ask(&rig, "GET /replay/demo.ogg", "Range: bytes=10-\r\n");
+    assert!(beyond.status == 416 && beyond.has("Content-Range: bytes */10"), "{beyond:?}");
+    let tag = whole.head.lines().find_map(|line| line.strip_prefix("ETag: ")).unwrap();
+    assert_eq!(ask(&rig, "GET /replay/demo.ogg", &format!("If-None-Match: {tag}\r\n")).status, 304);
+    assert_eq!(ask(&rig, "GET /replay/demo.ogg", &format!("Range: bytes=0-0\r\nIf-Range: {tag}\r\n")).status, 206);
+    assert_eq!(ask(&rig, "GET /replay/demo.ogg", "Range: bytes=0-0\r\nIf-Range: \"old\"\r\n").status, 200);
+    let head = ask(&rig, "HEAD /replay/demo.mp4", "");
+    assert!(head.status == 200 && head.body.is_empty() && head.has("Content-Length: 100000"), "{head:?}");
+}
+
+#[test]
+fn a_player_seeks_on_one_connection() {
+    let rig = rig(Access::Open);
+    let mut client = rig.client();
+    for first in [0, 50_000, 99_990] {
+        client.say(&format!("GET /replay/demo.mp4 HTTP/1.1\r\nHost: a\r\nRange: bytes={first}-{}\r\n\r\n", first + 9));
+        let head = client.hear_until("\r\n\r\n");
+        assert!(head.starts_with("HTTP/1.1 206") && !head.contains("Connection: close"), "{head}");
+        let mut part = [0; 10];
+        std::io::Read::read_exact(&mut client.0, &mut part).unwrap();
+        assert_eq!(part[0], b'a' + (first % 26) as u8);
+    }
+}
+
+#[test]
+fn what_is_not_there_is_not_found() {
+    let rig = rig(Access::Open);
+    std::fs::remove_file(rig.folder.path().join("spaces/demo/replay/replay.ogg")).unwrap();
+    assert_eq!(ask(&rig, "GET /replay/demo.ogg", "").status, 404);
+    assert_eq!(ask(&rig, "GET /replay/none.ogg", "").status, 404);
+    assert_eq!(ask(&rig, "GET /replay/demo.wav", "").status, 404);
+    assert_eq!(ask(&rig, "GET /replay/demo/other.m3u8", "").status, 404);
+    assert_eq!(ask(&rig, "PUT /replay/demo.mp4", "").status, 405);
+}
+
+#[test]
+fn a_recording_by_invitation_needs_the_pass_and_repeats_it() {
+    let rig = rig(Access::Pass);
+    assert_eq!(ask(&rig, "GET /replay/demo.mp4", "").status, 401);
+    let expires = std::time::SystemTime::now() + crate::rig::WAIT;
+    let scope = hiwar_admission::Scope::parse("demo").unwrap();
+    let pass = hiwar_admission::Listen { id: hiwar_admission::PassId([1; 8]), scope, expires };
+    let token = hiwar_admission::ListenKey::from_bytes([7; 32]).sign(&pass);
+    assert_eq!(ask(&rig, &format!("GET /replay/demo.mp4?pass={token}"), "").status, 200);
+    let playlist = ask(&rig, &format!("GET /replay/demo/index.m3u8?pass={token}"), "");
+    assert_eq!(playlist.body, format!("#EXTM3U\n../demo.mp4?pass={token}\n"));
+}

@@ -1,0 +1,186 @@
+//! A worker in a thread, clients that wait no longer than ten seconds, and logs whose chunks are recognisable.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hiwar_admission::ListenKey;
+use hiwar_delivery::http::{Access, Config, Document, Handle, Limits, Update, Worker};
+use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
+
+/// Longer than anything here takes; a test that reaches it has failed.
+pub(crate) const WAIT: Duration = Duration::from_secs(10);
+
+pub(crate) struct Rig {
+    pub(crate) address: SocketAddr,
+    pub(crate) handle: Handle,
+    pub(crate) folder: tempfile::TempDir,
+    thread: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Rig {
+    pub(crate) fn new() -> Self {
+        Self::with(Limits::for_files(20_000))
+    }
+
+    pub(crate) fn with(limits: Limits) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let worker = Worker::new(listener, config(folder.path(), limits)).unwrap();
+        let handle = worker.handle();
+        let thread = std::thread::spawn(move || worker.run());
+        Self { address, handle, folder, thread: Some(thread) }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(WAIT)).unwrap();
+        stream.set_write_timeout(Some(WAIT)).unwrap();
+        Client(stream)
+    }
+
+    /// Sends a whole request and returns everything until the worker closes.
+    pub(crate) fn ask(&self, request: &str) -> Answer {
+        let mut client = self.client();
+        client.say(request);
+        client.answer()
+    }
+
+    pub(crate) fn open(&self, log: &str, access: Access) {
+        self.handle.push(Update::Open { log: id(log), access, header: header_record() });
+    }
+
+    pub(crate) fn chunks(&self, log: &str, positions: std::ops::Range<u64>) {
+        positions.for_each(|n| self.handle.push(Update::Chunk { log: id(log), record: chunk(n, 0) }));
+    }
+
+    pub(crate) fn listening(&self, log: &str) -> u32 {
+        self.handle.counts().iter().find(|count| count.log == id(log)).map_or(0, |count| count.listening)
+    }
+
+    /// Waits until something is so.
+    pub(crate) fn until(&self, what: &str, so: impl Fn(&Self) -> bool) {
+        let begin = Instant::now();
+        while !so(self) {
+            assert!(begin.elapsed() < WAIT, "in vain: {what}; {:?}", self.handle.stats());
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.handle.push(Update::Stop);
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            if !std::thread::panicking() {
+                ended.unwrap().unwrap();
+            }
+        }
+    }
+}
+
+fn config(folder: &Path, limits: Limits) -> Config {
+    Config {
+        listen_key: ListenKey::from_bytes([7; 32]),
+        replay_root: folder.join("spaces"),
+        house: folder.join("api.sock"),
+        limits: Some(limits),
+    }
+}
+
+pub(crate) fn id(text: &str) -> LogId {
+    LogId::parse(text).unwrap()
+}
+
+pub(crate) fn header_record() -> Record {
+    let rendition = |part, name: &str, mime: &str| Rendition {
+        part,
+        name: name.into(),
+        mime: mime.into(),
+        codecs: "opus".into(),
+        init: Bytes::from(format!("init-{name};")),
+    };
+    let header = Header {
+        timescale: 48_000,
+        chunk_duration: 9_600,
+        renditions: vec![rendition(0, "mp4", "audio/mp4; codecs=\"opus\""), rendition(1, "ogg", "audio/ogg")],
+        begun_wall_us: 0,
+    };
+    record(0, Kind::Header, header.to_body())
+}
+
+/// A chunk that says its number, followed by `padding` bytes.
+pub(crate) fn chunk(position: u64, padding: usize) -> Record {
+    let form = |letter: char| format!("{letter}{position}{};", ".".repeat(padding)).into_bytes();
+    record(position, Kind::Chunk, Parts::new().push(0, &form('m')).push(1, &form('o')).finish())
+}
+
+fn record(position: u64, kind: Kind, body: Bytes) -> Record {
+    let (position, epoch) = (Position(position), Epoch(1));
+    Record { position, epoch, kind, time: position.0 * 9_600, duration: 9_600, wall_us: position.0 * 200_000, body }
+}
+
+pub(crate) fn document(body: &'static str) -> Document {
+    Document {
+        mime: "text/html; charset=utf-8".into(),
+        etag: "v1".into(),
+        cache: "no-cache".into(),
+        policy: None,
+        body: Bytes::from_static(body.as_bytes()),
+        brotli: None,
+    }
+}
+
+pub(crate) struct Client(pub(crate) TcpStream);
+
+impl Client {
+    pub(crate) fn say(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Reads up to and including `end`; panics after ten seconds or at the end of the stream.
+    pub(crate) fn hear_until(&mut self, end: &str) -> String {
+        let mut heard = Vec::new();
+        let mut byte = [0];
+        while !heard.ends_with(end.as_bytes()) {
+            let read = self
+                .0
+                .read(&mut byte)
+                .unwrap_or_else(|why| panic!("{why} after {:?}", String::from_utf8_lossy(&heard)));
+            assert_eq!(read, 1, "closed after {:?}", String::from_utf8_lossy(&heard));
+            heard.push(byte[0]);
+        }
+        String::from_utf8(heard).unwrap()
+    }
+
+    /// Reads everything until the worker closes.
+    pub(crate) fn rest(&mut self) -> String {
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).unwrap();
+        String::from_utf8(rest).unwrap()
+    }
+
+    pub(crate) fn answer(&mut self) -> Answer {
+        let all = self.rest();
+        let (head, body) = all.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {all:?}"));
+        Answer { status: head[9..12].parse().unwrap(), head: format!("{head}\r\n"), body: body.to_owned() }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn has(&self, field: &str) -> bool {
+        self.head.contains(&format!("\r\n{field}\r\n"))
+    }
+}
