@@ -14,7 +14,7 @@ pub const HEAD_PAGES: u32 = 2;
 /// Bytes of the largest chunk's page.
 pub const CHUNK_PAGE_BYTES_MAX: usize = HEADER_BYTES + CHUNK_FRAMES * (segments(FRAME_BYTES_MAX) + FRAME_BYTES_MAX);
 
-const HEADER_BYTES: usize = 27;
+pub(crate) const HEADER_BYTES: usize = 27;
 /// A page's segment table has one byte for its own length (RFC 3533 §6).
 pub(crate) const PAGE_SEGMENTS_MAX: usize = 255;
 // A chunk always fits on one page.
