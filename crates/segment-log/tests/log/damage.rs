@@ -5,7 +5,7 @@ use hiwar_segment_log::record::Head;
 use hiwar_segment_log::{Kind, Position};
 use std::path::Path;
 
-use crate::fixture::{chunk, chunks, open, records, segments, short_segments, write_log};
+use crate::fixture::{chunk, chunks, open, records, scratch, segments, short_segments, write_log};
 
 const CHUNKS: u64 = 8;
 
@@ -38,7 +38,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// Spoils one file of a three-segment log and looks at the log, then claims it and looks again.
 fn check(original: &Path, name: &str, spoilt: &[u8], lost: &[&Place], at: &str) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     copy(original, dir.path());
     std::fs::write(dir.path().join(name), spoilt).unwrap();
     let lost_chunks: Vec<u64> =
@@ -89,7 +89,7 @@ fn check_names(report: &Report, name: &str, lost: &[&Place], at: &str) {
 }
 
 fn log() -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     drop(write_log(dir.path(), CHUNKS));
     assert_eq!(segments(dir.path()).len(), 3);
     assert_eq!(chunks(dir.path()), (0..CHUNKS).collect::<Vec<_>>());

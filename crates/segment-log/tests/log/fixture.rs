@@ -49,6 +49,11 @@ pub(crate) fn chunk(epoch: Epoch, position: u64) -> Record {
     }
 }
 
+/// A folder in memory where there is one: thousands of claims, each with its syncs, are not what a disk is for.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// Log segments of three chunks.
 pub(crate) fn short_segments() -> Options {
     Options { segment_span: Duration::from_millis(600), ..Options::default() }
