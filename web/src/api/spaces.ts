@@ -69,7 +69,7 @@ export async function one(id: string, token: string | null): Promise<Space> {
 
 export interface Wish {
   title: string;
-  name: string;
+  host_name: string;
   audience: Audience;
   language: string;
   recording: "on" | "off";

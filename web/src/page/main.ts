@@ -17,6 +17,7 @@ interface Space {
   language?: string;
   speakers?: Speaker[];
   replay?: Recording | null;
+  recording?: "on" | "off" | "paused";
 }
 
 /** Which sentence stands under the button. */
@@ -55,6 +56,7 @@ function onEvent(event: SpaceEvent): void {
     speakers = event.speakers;
     if (event.title) space.title = event.title;
     if (event.state === "live") space.state = "live";
+    if (event.recording === "on" || event.recording === "off") space.recording = event.recording;
   }
   render();
 }
@@ -63,7 +65,7 @@ function end(): void {
   if (over) return;
   over = true;
   space.state = "ended";
-  void replay.begin(null);
+  void replay.begin(null, space.recording !== "off");
   render();
 }
 
@@ -165,5 +167,5 @@ try {
 }
 
 turn(language);
-if (over) void replay.begin(space.replay ?? null);
+if (over) void replay.begin(space.replay ?? null, space.recording !== "off");
 setInterval(late, 1_000);

@@ -27,9 +27,10 @@ export class Replay {
     private query: string,
   ) {}
 
-  /** Shows the recording, or looks for it until it is there. */
-  async begin(known: Recording | null): Promise<void> {
+  /** Shows the recording, or looks for it until it is there; `recorded` tells whether there will be one. */
+  async begin(known: Recording | null, recorded: boolean): Promise<void> {
     if (known) return this.#show(known);
+    if (!recorded) return this.#say("page-replay-none");
     this.#say("page-replay-preparing");
     const backoff = new Backoff();
     const end = performance.now() + WAIT_MS;

@@ -79,10 +79,14 @@ function textUntilZero(bytes: Uint8Array, from: number): { text: string; next: n
   return { text: new TextDecoder().decode(bytes.subarray(from, end)), next: end + 1 };
 }
 
-/** Our JSON, checked as far as the page relies on it; `null` for kinds that a later server may add. */
-export function parse(json: Uint8Array | string): SpaceEvent | null {
+/**
+ * Our JSON, checked as far as the page relies on it; `null` for kinds that a later server may add. `kind` is given where
+ * the JSON does not say it itself.
+ */
+export function parse(json: Uint8Array | string, kind?: SpaceEvent["t"]): SpaceEvent | null {
   try {
     const value = JSON.parse(typeof json === "string" ? json : new TextDecoder().decode(json));
+    if (kind && value) value.t = kind;
     if (value?.t === "ended") return { t: "ended" };
     if (value?.t === "speaking") return { t: "speaking", id: typeof value.id === "string" ? value.id : null };
     if (value?.t === "stage" && Array.isArray(value.speakers)) {

@@ -92,7 +92,7 @@ async function read(body: ReadableStream<Uint8Array>, onEvent: (event: SpaceEven
       const { done, value } = await reader.read();
       if (done) return;
       for (const message of lines.handle(decoder.decode(value, { stream: true }))) {
-        const event = parse(message.data) ?? named(message);
+        const event = told(message);
         if (event) onEvent(event);
       }
     }
@@ -101,11 +101,7 @@ async function read(body: ReadableStream<Uint8Array>, onEvent: (event: SpaceEven
   }
 }
 
-/** An event whose kind is its SSE name rather than a `t` inside. */
-function named(message: Message): SpaceEvent | null {
-  try {
-    return parse(JSON.stringify({ ...JSON.parse(message.data), t: message.event }));
-  } catch {
-    return null;
-  }
+/** The server's `space` event: the whole space, at once and at every change. Other kinds may come later. */
+export function told(message: Message): SpaceEvent | null {
+  return message.event === "space" ? parse(message.data, "stage") : null;
 }

@@ -1,7 +1,7 @@
 /** The pure parts of the stage's client, as facts. */
 import { describe, expect, it } from "vitest";
 import { Advice } from "./microphone";
-import { Lines } from "./news";
+import { Lines, told } from "./news";
 import { read } from "./pass";
 import { codecs, returnsVoices, sessionUrl, takesVoice } from "./sdp";
 
@@ -69,6 +69,15 @@ describe("server-sent events", () => {
       for (let at = 0; at < stream.length; at += cut) found.push(...lines.handle(stream.slice(at, at + cut)));
       expect(found).toEqual([{ event: "stage", data: '{"a":\n1}' }, { event: "", data: "x" }]);
     }
+  });
+});
+
+describe("the stage's news", () => {
+  it("is the whole space", () => {
+    const data = '{"id":"demo","title":"T","state":"live","speakers":[{"id":"a","name":"n","speaking":true}],"recording":"on"}';
+    expect(told({ event: "space", data })).toMatchObject({ t: "stage", title: "T", state: "live", speakers: [{ id: "a", speaking: true }] });
+    expect(told({ event: "other", data })).toBeNull();
+    expect(told({ event: "space", data: "{" })).toBeNull();
   });
 });
 

@@ -19,6 +19,11 @@ export interface Config {
   /** The others, as one mixed stream. Called again after each reconnection. */
   onOthers: (stream: MediaStream) => void;
 }
+/**
+ * A line that held this long was a good one. Two tabs with one pass take the stage from each other (the newest session wins):
+ * because their waits grow until a line is steady, they do so ever more slowly and not in a storm.
+ */
+const STEADY_MS = 20_000;
 
 interface Line {
   peer: RTCPeerConnection;
@@ -40,6 +45,7 @@ export class Voice {
   #backoff = new Backoff();
   #dialling = false;
   #healing: ReturnType<typeof setTimeout> | undefined;
+  #steady: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private config: Config) {
     addEventListener("online", this.#network);
@@ -51,6 +57,7 @@ export class Voice {
       connection?.removeEventListener("change", this.#network);
       removeEventListener("pagehide", this.#leaving);
       clearTimeout(this.#healing);
+      clearTimeout(this.#steady);
     });
   }
 
@@ -95,7 +102,8 @@ export class Voice {
         const result = await this.#connect(signal);
         if (signal.aborted) return;
         if (result === "connected") {
-          this.#backoff.reset();
+          clearTimeout(this.#steady);
+          this.#steady = setTimeout(() => this.#backoff.reset(), STEADY_MS);
           this.config.onState("connected", null);
           return;
         }
@@ -158,11 +166,12 @@ export class Voice {
   #watch(line: Line): void {
     if (line !== this.#line || this.#stop.signal.aborted) return;
     clearTimeout(this.#healing);
+    if (line.peer.connectionState !== "connected") clearTimeout(this.#steady);
     const state = line.peer.connectionState;
     if (state === "connected") return this.config.onState("connected", null);
     if (state !== "disconnected" && state !== "failed" && state !== "closed") return;
     this.config.onState("reconnecting", null);
-    this.#healing = setTimeout(() => this.again(), state === "disconnected" ? HEAL_MS : 0);
+    this.#healing = setTimeout(() => this.again(), state === "disconnected" ? HEAL_MS : this.#backoff.next());
   }
 
   /** Lets a line go, and tells the server, also while the tab is being closed. */

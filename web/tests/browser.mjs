@@ -1,0 +1,173 @@
+// What all browser tests need: a browser with the default autoplay policy and a voice, an ear that measures, and a reader for axe.
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+export const ORIGIN = (process.env.HIWAR_ORIGIN ?? "http://127.0.0.1:8080").replace(/\/$/, "");
+/** The link that `hiwar serve` prints at its first run: `…/#/host?token=…`. */
+export const HOST_LINK = process.env.HIWAR_HOST_LINK ?? "";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** A browser whose microphone is a file. No autoplay flag: one press must be enough, and nothing less may be. */
+export function launch() {
+  const microphone = process.env.HIWAR_FAKE_MICROPHONE ?? voice();
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    headless: true,
+    // Playwright's own defaults keep the autoplay policy as people have it.
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--use-fake-device-for-media-stream",
+      "--use-fake-ui-for-media-stream",
+      `--use-file-for-fake-audio-capture=${microphone}`,
+    ],
+  });
+}
+
+/** A page that reports what goes wrong in it. `errors` fills with uncaught errors and refused policies. */
+export async function page(browser, { lang, width = 1280, height = 900, scheme = "light" }) {
+  const context = await browser.newContext({ viewport: { width, height }, locale: lang, colorScheme: scheme, permissions: ["microphone"] });
+  const page = await context.newPage();
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(String(error.stack ?? error)));
+  page.on("console", (message) => message.type() === "error" && /Content Security|violat/i.test(message.text()) && errors.push(message.text()));
+  return { page, errors, close: () => context.close() };
+}
+
+/** Ten seconds of something like a voice: harmonics that glide, syllables, pauses. Browsers take steady tones for noise. */
+function voice() {
+  const rate = 48_000;
+  const samples = new Int16Array(rate * 10);
+  let phase = 0;
+  for (let i = 0; i < samples.length; i++) {
+    const t = i / rate;
+    phase += (2 * Math.PI * (150 + 40 * Math.sin(2 * Math.PI * 0.7 * t))) / rate;
+    let sum = 0;
+    for (let h = 1; h <= 16; h++) sum += Math.sin(phase * h) / (1 + ((h - 4 - 2 * Math.sin(9 * t)) / 3) ** 2);
+    const syllable = Math.max(0, Math.sin(2 * Math.PI * 3.3 * t)) ** 0.5;
+    samples[i] = 2600 * sum * syllable * (t % 5 < 4.2 ? 1 : 0);
+  }
+  const header = Buffer.alloc(44);
+  header.write("RIFF", 0);
+  header.writeUInt32LE(36 + samples.byteLength, 4);
+  header.write("WAVEfmt ", 8);
+  header.writeUInt32LE(16, 16);
+  header.writeUInt16LE(1, 20);
+  header.writeUInt16LE(1, 22);
+  header.writeUInt32LE(rate, 24);
+  header.writeUInt32LE(rate * 2, 28);
+  header.writeUInt16LE(2, 32);
+  header.writeUInt16LE(16, 34);
+  header.write("data", 36);
+  header.writeUInt32LE(samples.byteLength, 40);
+  const path = join(mkdtempSync(join(tmpdir(), "hiwar-voice-")), "voice.wav");
+  writeFileSync(path, Buffer.concat([header, Buffer.from(samples.buffer)]));
+  return path;
+}
+
+/** Presses `selector` and answers after how many milliseconds the page's audio element gave non-silent sound. */
+export async function pressAndHear(page, selector, { limit = 8_000, element = "audio" } = {}) {
+  await page.evaluate(({ selector, element, limit }) => {
+    globalThis.heard = new Promise((resolve, reject) => {
+      document.querySelector(selector).addEventListener("click", () => {
+        const began = performance.now();
+        const context = new AudioContext();
+        const analyser = context.createAnalyser();
+        analyser.fftSize = 1024;
+        const samples = new Float32Array(analyser.fftSize);
+        const audio = document.querySelector(element);
+        let source = null;
+        const timer = setInterval(() => {
+          const stream = audio.captureStream();
+          if (!source && stream.getAudioTracks().length > 0) {
+            source = context.createMediaStreamSource(stream);
+            source.connect(analyser);
+          }
+          analyser.getFloatTimeDomainData(samples);
+          const level = Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
+          const elapsed = performance.now() - began;
+          if (level > 0.003 && !audio.paused) {
+            clearInterval(timer);
+            resolve(Math.round(elapsed));
+          } else if (elapsed > limit) {
+            clearInterval(timer);
+            reject(new Error(`silence for ${limit} ms (paused ${audio.paused}, at ${audio.currentTime}, ready ${audio.readyState}, level ${level})`));
+          }
+        }, 20);
+      }, { once: true, capture: true });
+    });
+  }, { selector, element, limit });
+  await page.click(selector);
+  return page.evaluate(() => globalThis.heard);
+}
+
+/** Level (root mean square) of a stream given to the page's audio element by WebRTC, the loudest of `ms`. */
+export function loudest(page, ms) {
+  return page.evaluate(async (ms) => {
+    const audio = document.querySelector("audio");
+    const context = new AudioContext();
+    const analyser = context.createAnalyser();
+    context.createMediaStreamSource(audio.srcObject).connect(analyser);
+    const samples = new Float32Array(analyser.fftSize);
+    let most = 0;
+    for (const end = performance.now() + ms; performance.now() < end; ) {
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      analyser.getFloatTimeDomainData(samples);
+      most = Math.max(most, Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length));
+    }
+    await context.close();
+    return most;
+  }, ms);
+}
+
+/** What axe finds against WCAG 2.2 A and AA, one line each. */
+export async function accessibility(page) {
+  await page.evaluate(AXE);
+  const found = await page.evaluate(async () => {
+    const result = await axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] });
+    return result.violations.map((v) => `${v.id} (${v.impact}): ${v.nodes.map((n) => n.target.join(" ")).join(" · ")}`);
+  });
+  return found;
+}
+
+/** What is wrong with a page in `lang`: direction, unresolved messages, sideways scrolling, small targets. */
+export function reading(page, lang) {
+  return page.evaluate((lang) => {
+    const wrong = [];
+    const root = document.documentElement;
+    if (root.lang !== lang || root.dir !== (lang === "ar" ? "rtl" : "ltr")) wrong.push(`lang=${root.lang} dir=${root.dir}`);
+    if (root.scrollWidth > innerWidth + 1) wrong.push(`scrolls sideways: ${root.scrollWidth} > ${innerWidth}`);
+    const key = /^(brand|tagline|(page|player|home|host|mic|stage|share|problem)-[a-z-]+)$/;
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+      const said = walker.currentNode.nodeValue.trim();
+      if (key.test(said) || /[{}]|undefined|NaN/.test(said) && !walker.currentNode.parentElement.closest("script, noscript, style")) wrong.push(`unresolved: ${said.slice(0, 60)}`);
+    }
+    for (const target of document.querySelectorAll("button, select, input[type=range], input[type=text], header a, footer a")) {
+      const box = target.getBoundingClientRect();
+      if (box.width > 0 && (box.height < 43.5 || box.width < 43.5)) wrong.push(`small target: ${target.id || target.textContent.trim()} ${Math.round(box.width)}×${Math.round(box.height)}`);
+    }
+    return wrong;
+  }, lang);
+}
+
+/** Waits until `ask` answers with something true, at most `ms`; the last answer is named in the failure. */
+export async function until(what, ask, ms = 10_000) {
+  const end = Date.now() + ms;
+  let last;
+  while (Date.now() < end) {
+    last = await ask();
+    if (last) return last;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`${what}: not within ${ms} ms (last: ${JSON.stringify(last)})`);
+}
