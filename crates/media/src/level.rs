@@ -3,6 +3,8 @@
 //! A level that came with a packet (RFC 6464) was written by the speaker's own client, and FFmpeg sends none: it is good enough for a
 //! meter, never for a decision. Decisions are made on levels of decoded sound.
 
+pub mod active;
+
 /// A level in dBov (RFC 6464 §3, RFC 6465 §4): 0 is the loudest possible, −127 is silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Level(u8);
@@ -36,6 +38,11 @@ impl Level {
             return Self::SILENCE;
         }
         Self((-10.0 * mean_square.log10()).round().clamp(0.0, 127.0) as u8)
+    }
+
+    /// Whether this is no louder than `other`.
+    pub fn is_up_to(self, other: Level) -> bool {
+        self.0 >= other.0
     }
 
     /// Decibels relative to overload: −127..=0.

@@ -1,0 +1,266 @@
+//! Decoding in time: what the jitter buffer says becomes 20 ms of sound at our clock per beat.
+//!
+//! Too much or too little buffered is made good in two ways that are not heard: a piece of background is left out or said twice, and the rest is
+//! played up to 0.1 % faster or slower, which also makes up for the drift of the speaker's clock.
+
+use std::time::Instant;
+
+use crate::FRAME_SAMPLES;
+use crate::jitter::{CONCEAL_MAX, Jitter, Pull};
+use crate::level::Level;
+use crate::mixer::Frame;
+use crate::mixer::resample::{CORRECTION_PPM_MAX, Resampler, TAPS};
+use crate::opus::{CodecError, Decoder, PACKET_SAMPLES_MAX};
+
+/// Room for decoded sound: what one beat needs, a longest packet on top, and a doubled piece.
+const ROOM: usize = 2 * FRAME_SAMPLES + PACKET_SAMPLES_MAX + FRAME_SAMPLES;
+
+/// Pulls in one beat at most: 20 ms of 2.5 ms packets, and as many holes. More would be a flaw of the jitter buffer; then the rest is silence.
+const PULLS_MAX: usize = 24;
+
+/// Time in which a wrong delay is made good by speed, in seconds. 10 ms wrong is 500 ppm.
+const CATCH_UP_S: f32 = 20.0;
+
+/// Wrong delay, in samples, from which a piece of background is left out or doubled: 10 ms.
+const SPLICE_MIN: i64 = 480;
+
+/// Length of a cross-fade where sound is cut: 2.5 ms.
+const FADE: usize = 120;
+
+/// What remains of a click one sample later: the last sample dies away in 2 ms.
+const CLICK_DECAY: f32 = 0.96;
+
+/// One speaker's decoder, with the sound decoded and not played yet.
+#[derive(Debug)]
+pub(super) struct Playout {
+    pub(super) jitter: Jitter,
+    decoder: Decoder,
+    resampler: Resampler,
+    sound: Box<[f32]>,
+    start: usize,
+    end: usize,
+    /// Samples of silence at the end of `sound`, counting on into what was played before if it is all of it.
+    silent: usize,
+    /// The gain at which the last sound ended: 0 after silence.
+    edge: f32,
+    correction_ppm: f32,
+    malformed: u64,
+}
+
+impl Playout {
+    pub(super) fn new() -> Result<Self, CodecError> {
+        Ok(Self {
+            jitter: Jitter::new(),
+            decoder: Decoder::new()?,
+            resampler: Resampler::new(),
+            sound: vec![0.0; ROOM].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            silent: TAPS,
+            edge: 0.0,
+            correction_ppm: 0.0,
+            malformed: 0,
+        })
+    }
+
+    /// Makes the next 20 ms; whether there is anything to hear in them. What is no louder than `background` may be shortened or drawn out.
+    pub(super) fn render(&mut self, now: Instant, background: Level, out: &mut Frame) -> bool {
+        if self.jitter.is_idle() && self.is_flat() {
+            return false;
+        }
+        let excess = self.jitter.excess(now, self.pending()).unwrap_or(0);
+        let wrong_s = excess as f32 / crate::SAMPLE_RATE as f32;
+        self.correction_ppm =
+            (self.jitter.drift_ppm() + wrong_s / CATCH_UP_S * 1e6).clamp(-CORRECTION_PPM_MAX, CORRECTION_PPM_MAX);
+        let needed = self.resampler.needed(self.correction_ppm);
+        self.fetch(now, needed);
+        if excess.abs() > SPLICE_MIN && Level::of(&self.sound[self.start..self.end]).is_up_to(background) {
+            self.splice(excess);
+            self.fetch(now, needed);
+        }
+        let flat = self.is_flat();
+        if !flat {
+            let used = self.resampler.frame(&self.sound[self.start..self.end], self.correction_ppm, out);
+            self.start = (self.start + used).min(self.end);
+        } else {
+            self.start = (self.start + FRAME_SAMPLES).min(self.end);
+        }
+        self.jitter.end_beat(self.pending());
+        if flat && self.jitter.is_idle() {
+            self.forget();
+        }
+        !flat
+    }
+
+    /// Throws everything away.
+    pub(super) fn clear(&mut self) {
+        self.jitter.clear();
+        self.forget();
+    }
+
+    pub(super) fn correction_ppm(&self) -> f32 {
+        self.correction_ppm
+    }
+
+    pub(super) fn decodes(&self) -> u64 {
+        self.decoder.calls()
+    }
+
+    /// Packets that the decoder refused since the last call.
+    pub(super) fn take_malformed(&mut self) -> u64 {
+        std::mem::take(&mut self.malformed)
+    }
+
+    fn pending(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether all that is left is silence, and was long enough for the interpolator to know nothing else.
+    fn is_flat(&self) -> bool {
+        self.silent >= self.pending() + TAPS
+    }
+
+    fn forget(&mut self) {
+        (self.start, self.end, self.silent, self.edge) = (0, 0, TAPS, 0.0);
+        self.resampler.reset();
+        self.correction_ppm = self.jitter.drift_ppm();
+    }
+
+    /// Decodes until so many samples are there.
+    fn fetch(&mut self, now: Instant, needed: usize) {
+        for _ in 0..PULLS_MAX {
+            if self.pending() >= needed {
+                return;
+            }
+            self.pull(now);
+        }
+    }
+
+    /// Leaves a piece of the background out (or doubles it, if `excess` is negative), with a cross-fade at the seam.
+    fn splice(&mut self, excess: i64) {
+        let pending = self.pending();
+        if pending < 3 * FADE {
+            return;
+        }
+        if excess > 0 {
+            let cut = (excess as usize).min(pending - 2 * FADE);
+            let sound = &mut self.sound[self.start..self.end];
+            for n in 0..FADE {
+                let fade = n as f32 / FADE as f32;
+                sound[n] += (sound[n + cut] - sound[n]) * fade;
+            }
+            sound.copy_within(FADE + cut.., FADE);
+            self.end -= cut;
+            self.jitter.adjusted(cut as i64);
+        } else {
+            let more = (excess.unsigned_abs() as usize).min(pending - 2 * FADE).min(FRAME_SAMPLES);
+            self.make_room(more);
+            // The end comes again: it is faded into what lay `more` samples before it.
+            self.sound.copy_within(self.end - more..self.end, self.end);
+            for n in 0..FADE {
+                let fade = n as f32 / FADE as f32;
+                let at = self.end - FADE + n;
+                self.sound[at] += (self.sound[at - more] - self.sound[at]) * fade;
+            }
+            self.end += more;
+            self.jitter.adjusted(-(more as i64));
+        }
+        self.silent = self.silent.min(self.pending());
+    }
+
+    /// Moves what is left to the front if `samples` more do not fit behind it.
+    fn make_room(&mut self, samples: usize) {
+        if self.end + samples > self.sound.len() {
+            self.sound.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+    }
+
+    /// Decodes the next piece.
+    fn pull(&mut self, now: Instant) {
+        self.make_room(PACKET_SAMPLES_MAX);
+        let pending = self.pending();
+        let room = &mut self.sound[self.end..];
+        match self.jitter.pull(now, pending) {
+            Pull::Silence { samples } => self.put_silence(samples),
+            Pull::Frame(packet) if packet.payload.is_silence() => {
+                let samples = packet.payload.duration().unwrap_or(FRAME_SAMPLES as u32) as usize;
+                self.put_silence(samples);
+            }
+            Pull::Frame(packet) => match self.decoder.decode(&packet.payload, room) {
+                Ok(samples) => self.put_sound(samples, 1.0, 1.0),
+                Err(CodecError) => {
+                    let samples = packet.payload.duration().unwrap_or(FRAME_SAMPLES as u32) as usize;
+                    self.malformed += 1;
+                    self.conceal(samples, 0);
+                }
+            },
+            Pull::Fec { next, samples } => {
+                let decoded = room.get_mut(..samples).ok_or(CodecError);
+                match decoded.and_then(|room| self.decoder.decode_fec(&next.payload, room)) {
+                    Ok(samples) => self.put_sound(samples, 1.0, 1.0),
+                    Err(CodecError) => self.put_silence(samples),
+                }
+            }
+            Pull::Conceal { samples, before } => self.conceal(samples, before),
+        }
+    }
+
+    /// Makes up so much sound, fading to nothing at [`CONCEAL_MAX`].
+    fn conceal(&mut self, samples: usize, before: u32) {
+        let decoded = self.sound[self.end..].get_mut(..samples).ok_or(CodecError);
+        match decoded.and_then(|room| self.decoder.conceal(room)) {
+            Ok(samples) => {
+                // The first 20 ms as they are, then down in a straight line.
+                let gain = |at: u32| {
+                    let left = CONCEAL_MAX.saturating_sub(at) as f32;
+                    (left / (CONCEAL_MAX - FRAME_SAMPLES as u32) as f32).min(1.0)
+                };
+                self.put_sound(samples, gain(before), gain(before + samples as u32));
+            }
+            Err(CodecError) => self.put_silence(samples),
+        }
+    }
+
+    /// Takes over `samples` that were decoded behind the end, from one gain to another.
+    fn put_sound(&mut self, samples: usize, from: f32, to: f32) {
+        let Some(sound) = self.sound.get_mut(self.end..self.end + samples) else { return };
+        if from != 1.0 || to != 1.0 {
+            let step = (to - from) / samples.max(1) as f32;
+            for (n, sample) in sound.iter_mut().enumerate() {
+                *sample *= from + step * n as f32;
+            }
+        }
+        // After silence or a fade, sound comes in without a click.
+        if self.edge < from {
+            for (n, sample) in sound.iter_mut().take(FADE).enumerate() {
+                *sample *= (self.edge + (from - self.edge) * n as f32 / FADE as f32) / from;
+            }
+        }
+        // One sample that is no number would stay in every filter behind this for ever.
+        for sample in sound.iter_mut().filter(|sample| !sample.is_finite()) {
+            *sample = 0.0;
+        }
+        self.edge = to;
+        self.end += samples;
+        self.silent = 0;
+    }
+
+    fn put_silence(&mut self, samples: usize) {
+        let last = if self.end > self.start && self.silent == 0 { self.sound[self.end - 1] } else { 0.0 };
+        let Some(sound) = self.sound.get_mut(self.end..self.end + samples) else { return };
+        let mut click = last;
+        for sample in sound.iter_mut() {
+            click *= CLICK_DECAY;
+            click = if click.abs() < 1e-6 { 0.0 } else { click };
+            *sample = click;
+        }
+        self.edge = 0.0;
+        self.end += samples;
+        // A piece too short for the last sound to die away in counts as sound.
+        self.silent = if click == 0.0 { self.silent + samples } else { 0 };
+        if last != 0.0 {
+            self.silent = 0;
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! One person on the stage: from packets to 20 ms of sound per beat, and what is sent back to them.
+//!
+//! Built off the beat (it allocates) and handed over in a box. While nothing comes, or they are muted, it costs nearly nothing.
+
+use std::fmt;
+use std::time::Instant;
+
+use crate::level::Level;
+use crate::level::active::Activity;
+use crate::mixer::Frame;
+use crate::mixer::agc::{Agc, Voice};
+use crate::mixer::limiter::Delayed;
+use crate::opus::{CodecError, Encoder};
+use crate::packet::{Packet, Payload};
+use crate::programme::playout::Playout;
+use crate::programme::stats::Seated;
+use crate::{FRAME_SAMPLES, SAMPLE_RATE};
+
+/// Frames that a speaker who fell silent keeps a return of their own: 1 s. By then both encoders say the same, so that the change to the shared one is not
+/// heard, and a speaker between two sentences does not change at all.
+const OWN_RETURN_FRAMES: u16 = 50;
+
+/// Samples over which a voice is turned off and on by a mute: 5 ms, no click and well within one frame.
+const MUTE_RAMP: usize = SAMPLE_RATE as usize / 200;
+
+/// Whether a speaker may be heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Voicing {
+    /// Heard.
+    Open,
+    /// Muted: silent within one frame.
+    Muted,
+}
+
+/// Whether a speaker is sent the programme without their own voice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Returning {
+    /// Yes: they hear the others through us.
+    Wanted,
+    /// No (a WHIP publisher that only sends): nothing is encoded for them.
+    Unwanted,
+}
+
+/// What a speaker is built from.
+#[derive(Debug)]
+pub struct SpeakerConfig {
+    /// Put into the sound when they become the active speaker; opaque here.
+    pub speaking_event: Box<[u8]>,
+    /// Whether they are sent a return.
+    pub returning: Returning,
+    /// Muted from the beginning or not.
+    pub voicing: Voicing,
+    /// Bit rate of their own return.
+    pub return_bitrate_bps: i32,
+}
+
+/// One person on the stage.
+pub struct Speaker {
+    pub(super) speaking_event: Box<[u8]>,
+    pub(super) playout: Playout,
+    pub(super) activity: Activity,
+    pub(super) voicing: Voicing,
+    agc: Agc,
+    /// Their sound of this beat; after [`Self::hold_back`] as late as the programme.
+    pub(super) frame: Frame,
+    /// Whether they were heard in the last frame.
+    sounding: bool,
+    /// Whether `frame` may hold anything but zeros.
+    dirty: bool,
+    delayed: Delayed,
+    returning: Returning,
+    encoder: Encoder,
+    /// Whether the last frame they got came from `encoder`.
+    encoding: bool,
+    /// Frames for which they still get a return of their own.
+    own_return: u16,
+    /// Their own return of this beat, until it is polled.
+    pub(super) payload: Option<Payload>,
+    client_level: Option<Level>,
+    /// Codec errors on what they sent.
+    malformed: u64,
+}
+
+impl Speaker {
+    /// Someone who has not said anything. Allocates: not for the beat.
+    ///
+    /// # Errors
+    /// If libopus has no memory, or does not take the bit rate.
+    pub fn new(config: SpeakerConfig) -> Result<Self, CodecError> {
+        Ok(Self {
+            speaking_event: config.speaking_event,
+            playout: Playout::new()?,
+            activity: Activity::new(),
+            voicing: config.voicing,
+            agc: Agc::new(),
+            frame: [0.0; FRAME_SAMPLES],
+            sounding: false,
+            dirty: false,
+            delayed: Delayed::new(),
+            returning: config.returning,
+            encoder: Encoder::new(config.return_bitrate_bps)?,
+            encoding: false,
+            own_return: 0,
+            payload: None,
+            client_level: None,
+            malformed: 0,
+        })
+    }
+
+    /// Takes in one packet.
+    pub(super) fn handle(&mut self, packet: &Packet) {
+        self.client_level = packet.level;
+        match self.voicing {
+            Voicing::Open => self.playout.jitter.handle(packet),
+            Voicing::Muted => self.playout.jitter.ignore(packet),
+        }
+    }
+
+    /// Mutes or opens; the sound follows within the next frame.
+    pub(super) fn voice(&mut self, voicing: Voicing) {
+        self.voicing = voicing;
+    }
+
+    /// Makes this beat's sound. Whether there is any.
+    pub(super) fn render(&mut self, now: Instant) -> bool {
+        if self.voicing == Voicing::Muted {
+            return self.fall_silent(now);
+        }
+        if !self.playout.render(now, self.activity.background(), &mut self.frame) {
+            self.activity.frame(Level::SILENCE);
+            self.be_silent();
+            return false;
+        }
+        self.malformed += self.playout.take_malformed();
+        self.activity.frame(Level::of(&self.frame));
+        let voice = if self.activity.voiced() { Voice::Present } else { Voice::Absent };
+        self.agc.frame(&mut self.frame, voice);
+        (self.sounding, self.dirty) = (true, true);
+        self.own_return = if self.activity.speaks() { OWN_RETURN_FRAMES } else { self.own_return.saturating_sub(1) };
+        true
+    }
+
+    /// The last frame after a mute fades out; then there is nothing.
+    fn fall_silent(&mut self, now: Instant) -> bool {
+        let fading = self.sounding && self.playout.render(now, Level::SILENCE, &mut self.frame);
+        self.playout.clear();
+        self.activity.frame(Level::SILENCE);
+        if !fading {
+            self.be_silent();
+            return false;
+        }
+        self.agc.frame(&mut self.frame, Voice::Absent);
+        for (n, sample) in self.frame.iter_mut().enumerate() {
+            *sample *= 1.0 - n.min(MUTE_RAMP) as f32 / MUTE_RAMP as f32;
+        }
+        (self.sounding, self.dirty) = (false, true);
+        self.own_return = self.own_return.saturating_sub(1);
+        true
+    }
+
+    fn be_silent(&mut self) {
+        if self.dirty {
+            self.frame = [0.0; FRAME_SAMPLES];
+            self.dirty = false;
+        }
+        self.sounding = false;
+        self.own_return = self.own_return.saturating_sub(1);
+    }
+
+    /// Delays `frame` as the limiter delays the programme.
+    pub(super) fn hold_back(&mut self) {
+        if self.dirty || !self.delayed.is_silent() {
+            self.delayed.swap(&mut self.frame);
+            self.dirty = true;
+        }
+    }
+
+    /// Whether the programme without them differs from the programme: then `frame` is in it.
+    pub(super) fn has_own_return(&self) -> bool {
+        self.returning == Returning::Wanted && self.own_return > 0
+    }
+
+    pub(super) fn wants_return(&self) -> bool {
+        self.returning == Returning::Wanted
+    }
+
+    /// Encodes what they hear, in which they are not. `silence` is the frame that says nothing.
+    pub(super) fn encode_return(&mut self, sound: &Frame, silence: &Payload) {
+        if sound.iter().all(|sample| *sample == 0.0) {
+            self.encoding = false;
+            self.payload = Some(*silence);
+            return;
+        }
+        if !self.encoding {
+            // Whatever they got before, the next frame must not lean on it.
+            self.encoder.reset();
+            self.encoding = true;
+        }
+        self.payload = self.encoder.encode(sound).ok();
+    }
+
+    /// They get what everyone gets.
+    pub(super) fn share_return(&mut self) {
+        self.encoding = false;
+        self.payload = None;
+    }
+
+    /// Calls of the encoder and of the decoder so far.
+    pub(super) fn codec_calls(&self) -> (u64, u64) {
+        (self.encoder.calls(), self.playout.decodes())
+    }
+
+    pub(super) fn stats(&self) -> Seated {
+        let jitter = &self.playout.jitter;
+        Seated {
+            level: self.activity.level(),
+            client_level: self.client_level,
+            speaks: self.activity.speaks(),
+            target_ms: (jitter.target() / 48) as u32,
+            drift_ppm: jitter.drift_ppm(),
+            correction_ppm: self.playout.correction_ppm(),
+            gain_db: self.agc.gain_db(),
+            packets: jitter.counts(),
+            malformed: self.malformed,
+            decodes: self.playout.decodes(),
+            encodes: self.encoder.calls(),
+        }
+    }
+}
+
+impl fmt::Debug for Speaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Speaker").field("voicing", &self.voicing).field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,171 @@
+//! What people hear of each other.
+
+use super::*;
+
+#[test]
+fn nobody_on_stage_costs_no_encoding_and_time_goes_on() {
+    let mut world = World::new();
+    world.run(100, &mut []);
+    assert_eq!(world.chunks.len(), 10);
+    assert_eq!(world.programme.stats().encodes, 0);
+    assert!(world.chunks.iter().zip(0..).all(|(chunk, n)| chunk.index == n && chunk.time == Time(n * 9600)));
+    assert!(world.heard().iter().all(|sample| sample.abs() < 1e-4));
+    assert_eq!(world.chunks[5].facts, Facts::default());
+}
+
+#[test]
+fn a_voice_is_heard_by_listeners_and_not_by_who_speaks() {
+    let mut world = World::new();
+    let mut one = world.voice(|n| tone(400.0, 0.2, n));
+    let two = world.voice(|_| 0.0);
+    world.run(200, &mut [&mut one]);
+    let second = 48_000..3 * 48_000;
+    assert!(amount(&world.heard()[second.clone()], 400.0) > 0.15);
+    assert!(amount(&world.heard_by(two.seat)[second.clone()], 400.0) > 0.15);
+    assert!(amount(&world.heard_by(one.seat)[second], 400.0) < 1e-4);
+    assert_eq!(world.returns[0].len(), 200);
+}
+
+#[test]
+fn two_who_talk_hear_each_other_and_not_themselves() {
+    let mut world = World::new();
+    let mut one = world.voice(|n| tone(400.0, 0.2, n));
+    let mut two = world.voice(|n| tone(1000.0, 0.2, n));
+    world.run(200, &mut [&mut one, &mut two]);
+    let (by_one, by_two) = (world.heard_by(one.seat), world.heard_by(two.seat));
+    let second = 48_000..3 * 48_000;
+    assert!(amount(&by_one[second.clone()], 1000.0) > 0.15);
+    assert!(amount(&by_two[second.clone()], 400.0) > 0.15);
+    assert!(amount(&by_one[second.clone()], 400.0) < 0.002, "{}", amount(&by_one[second.clone()], 400.0));
+    assert!(amount(&by_two[second.clone()], 1000.0) < 0.002, "{}", amount(&by_two[second], 1000.0));
+}
+
+#[test]
+fn one_loud_and_one_quiet_speaker_come_out_alike() {
+    let mut world = World::new();
+    let mut loud = world.voice(|n| tone(400.0, 0.5, n));
+    let mut quiet = world.voice(|n| tone(1000.0, 0.06, n));
+    world.run(700, &mut [&mut loud, &mut quiet]);
+    let heard = world.heard();
+    let end = &heard[12 * 48_000..14 * 48_000 - 9600];
+    let apart_db = 20.0 * (amount(end, 400.0) / amount(end, 1000.0)).log10();
+    assert!(apart_db.abs() < 2.0, "{apart_db} dB");
+}
+
+#[test]
+fn a_muted_speaker_is_silent_within_one_frame() {
+    let mut world = World::new();
+    let mut one = world.voice(|n| tone(400.0, 0.2, n));
+    world.run(100, &mut [&mut one]);
+    world.mute(one.seat, Voicing::Muted);
+    world.run(50, &mut [&mut one]);
+    world.mute(one.seat, Voicing::Open);
+    world.run(50, &mut [&mut one]);
+    let heard = world.heard();
+    // Frames 100 and 101: the one that fades, and what the limiter and the codec hold back of it (64 and 312 samples).
+    let silent = &heard[102 * 960..150 * 960];
+    assert!(silent.iter().all(|sample| sample.abs() < 1e-3));
+    assert!(amount(&heard[160 * 960..190 * 960], 400.0) > 0.1);
+    assert_eq!(world.seated(one.seat).packets.concealed, 0);
+}
+
+#[test]
+fn everyone_at_once_stays_below_the_ceiling() {
+    let mut world = World::new();
+    let mut voices: Vec<Voice> = (0..6).map(|_| world.voice(|n| tone(250.0, 0.9, n))).collect();
+    world.run(60, &mut voices.iter_mut().collect::<Vec<_>>());
+    assert!(world.chunks.iter().skip(1).all(|chunk| chunk.facts.true_peak <= 0.891));
+    assert!(world.chunks.iter().skip(1).all(|chunk| chunk.facts.true_peak > 0.5));
+}
+
+#[test]
+fn facts_say_how_loud_it_is() {
+    let mut world = World::new();
+    let mut one = world.voice(|n| tone(1000.0, 0.2, n));
+    world.run(500, &mut [&mut one]);
+    for chunk in &world.chunks[45..50] {
+        for energy in chunk.facts.energy {
+            let lufs = crate::loudness::lufs(energy);
+            assert!((lufs - -18.0).abs() < 0.7, "{lufs}");
+        }
+    }
+}
+
+#[test]
+fn the_active_speaker_is_told_inside_the_sound() {
+    let mut world = World::new();
+    let mut one = world.voice(|n| tone(400.0, 0.2, n));
+    let mut two = world.voice(|n| tone(1000.0, 0.2, n));
+    world.run(60, &mut [&mut one]);
+    world.run(100, &mut [&mut two]);
+    world.run(150, &mut []);
+    let told: Vec<String> = world.events().into_iter().map(|(_, text)| text).collect();
+    assert_eq!(told, ["speaker 0", "speaker 1", "nobody"]);
+    let when: Vec<u64> = world.events().into_iter().map(|(frame, _)| frame).collect();
+    assert!(when[0] < 20 && (68..90).contains(&when[1]) && (200..260).contains(&when[2]), "{when:?}");
+}
+
+#[test]
+fn the_standing_event_comes_at_once_and_every_two_seconds_and_others_once() {
+    let mut world = World::new();
+    world.run(25, &mut []);
+    assert!(world.programme.stand(b"stage".as_slice().into()).is_none());
+    world.programme.tell(b"hello".as_slice().into()).unwrap();
+    world.programme.tell(b"again".as_slice().into()).unwrap();
+    world.run(275, &mut []);
+    let told = world.events();
+    let stage: Vec<u64> = told.iter().filter(|(_, text)| text == "stage").map(|(frame, _)| *frame).collect();
+    assert_eq!(stage, [25, 100, 200]);
+    assert_eq!(
+        told.iter().filter(|(_, text)| text != "stage").map(|(_, text)| &**text).collect::<Vec<_>>(),
+        ["hello", "again"]
+    );
+    assert_eq!(world.spent, 2);
+    assert_eq!(&*world.programme.stand(b"other".as_slice().into()).unwrap(), b"stage");
+}
+
+#[test]
+fn too_many_and_too_long_events_come_back() {
+    let mut world = World::new();
+    for _ in 0..TOLD_MAX {
+        world.programme.tell(vec![b'x'; 2000].into()).unwrap();
+    }
+    assert!(world.programme.tell(b"one more".as_slice().into()).is_err());
+    assert!(world.programme.tell(vec![b'x'; 7000].into()).is_err());
+    assert_eq!(world.programme.stand(vec![b'x'; 7000].into()).map(|event| event.len()), Some(7000));
+    // Three or four of them fit into each chunk.
+    world.run(30, &mut []);
+    assert_eq!(world.spent, TOLD_MAX);
+    assert_eq!(world.events().len(), TOLD_MAX);
+}
+
+#[test]
+fn a_listening_seat_shares_the_programmes_own_frames() {
+    let mut world = World::new();
+    let mut one = world.voice(|n| tone(400.0, 0.2, n));
+    let (two, three) = (world.voice(|_| 0.0), world.voice(|_| 0.0));
+    world.run(100, &mut [&mut one]);
+    let stats = world.programme.stats();
+    // The programme; the speaker alone hears silence, which needs no encoder.
+    assert!(stats.encodes <= 100, "{}", stats.encodes);
+    assert_eq!(world.returns[usize::from(two.seat.0)], world.returns[usize::from(three.seat.0)]);
+}
+
+#[test]
+fn the_twenty_first_speaker_is_given_back() {
+    let mut world = World::new();
+    for _ in 0..SEATS {
+        world.voice(|_| 0.0);
+    }
+    let config = SpeakerConfig {
+        speaking_event: Box::default(),
+        returning: Returning::Unwanted,
+        voicing: Voicing::Open,
+        return_bitrate_bps: 32_000,
+    };
+    assert!(world.programme.seat(Box::new(Speaker::new(config).unwrap())).is_err());
+    assert!(world.programme.unseat(Seat(3)).is_some());
+    assert!(world.programme.unseat(Seat(3)).is_none());
+    assert!(world.programme.unseat(Seat(200)).is_none());
+    assert_eq!(world.programme.speaker_count(), 19);
+}
