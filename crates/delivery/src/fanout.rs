@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn a_chunk_during_a_sweep_begins_another() {
         let mut group = Group::default();
-        (0..3).for_each(|n| drop(group.join(n)));
+        (0..3).for_each(|n| assert_eq!(group.join(n), n));
         assert!(group.due());
         group.visit();
         assert!(!group.due(), "already queued");

@@ -158,7 +158,7 @@ impl Tail {
 
     /// Where a listener begins who is to get this much of the past at once: at most `chunks` chunks back, whole ones only.
     pub fn burst_from(&self, chunks: usize) -> u64 {
-        self.chunks.iter().rev().take(chunks).last().map_or_else(|| self.live(), |chunk| chunk.position)
+        self.chunks.get(self.chunks.len().saturating_sub(chunks)).map_or_else(|| self.live(), |chunk| chunk.position)
     }
 
     /// Numbers of the segments that are whole and in the window, oldest first. Segment n is positions 20n to 20n+19, whichever worker

@@ -20,6 +20,8 @@ pub(super) struct Exchange {
     pub(super) phase: Phase,
     /// When the phase is over, one way or the other.
     pub(super) deadline: Instant,
+    /// The deadline became sooner than the wheel knows.
+    pub(super) hurried: bool,
 }
 
 /// What the connection is doing.
@@ -47,7 +49,7 @@ pub(super) enum Step {
 
 impl Exchange {
     pub(super) fn new(socket: OwnedFd, peer: SocketAddr, deadline: Instant) -> Self {
-        Self { socket, peer, read: Vec::new(), phase: Phase::Reading { served: false }, deadline }
+        Self { socket, peer, read: Vec::new(), phase: Phase::Reading { served: false }, deadline, hurried: false }
     }
 
     /// The socket is readable.
@@ -110,6 +112,7 @@ impl Exchange {
         self.read = Vec::new();
         self.phase = Phase::Draining { bytes_left: DRAIN_BYTES_MAX };
         self.deadline = now + DRAIN;
+        self.hurried = true;
     }
 
     /// Whether the socket's writability is waited for; otherwise its readability is.

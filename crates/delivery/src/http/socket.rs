@@ -10,6 +10,9 @@ use rustix::net::{RecvFlags, SendFlags, SocketFlags, sockopt};
 /// Prepares the listening socket. Linux gives what is set here to every accepted socket, so a join pays no system call for it.
 pub(super) fn prepare(listener: &TcpListener) -> io::Result<()> {
     listener.set_nonblocking(true)?;
+    // Whoever opened it may have left the usual 128, which a crowd fills between two turns of ours; the kernel then drops their SYN,
+    // and they wait a second for nothing. Listening again only changes the length.
+    rustix::net::listen(listener, BACKLOG)?;
     // Pacing (bbr's, the default on some systems) costs a timer per socket and write, for bursts of 1 kB that need none. Not fatal:
     // a container may not have it.
     if let Err(why) = sockopt::set_tcp_congestion(listener, "cubic") {
@@ -121,6 +124,8 @@ pub(super) fn finish(socket: &OwnedFd) {
     let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
 }
 
+/// Connections that may wait to be accepted: a quarter of a second of joins at 16,000 a second. The system's `somaxconn` caps it.
+const BACKLOG: i32 = 4_096;
 /// Longer than [`crate::fanout::LAG_CHUNKS_MAX`] twice over, so that whoever merely reads slowly is judged by us, and only a peer whose
 /// kernel is silent or whose window stays shut is ended by ours.
 const USER_TIMEOUT_MS: u32 = 20_000;

@@ -240,9 +240,11 @@ impl Worker {
             self.slab.remove(token.index());
             return;
         }
-        if let Some(Client::Exchange(exchange)) = self.slab.get(token)
-            && exchange.is_writing() != was_writing
-        {
+        let Some(Client::Exchange(exchange)) = self.slab.get(token) else { return };
+        if std::mem::take(&mut exchange.hurried) {
+            self.wheel.enter(exchange.deadline, token);
+        }
+        if exchange.is_writing() != was_writing {
             let flags = if exchange.is_writing() { EventFlags::OUT } else { EventFlags::IN };
             let _ = epoll::modify(&self.epoll, &exchange.socket, EventData::new_u64(token.0), flags);
         }
@@ -276,6 +278,10 @@ impl Worker {
                 }
             };
             exchange.read.drain(..head_bytes.min(exchange.read.len()));
+            if exchange.read.is_empty() {
+                // Thousands of idle connections keep no buffer.
+                exchange.read = Vec::new();
+            }
             match answer {
                 Answer::Ready { head, body, keep } => {
                     exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep };
@@ -306,14 +312,7 @@ impl Worker {
             let Some(Client::Exchange(exchange)) = self.slab.get(token) else { return Step::Wait };
             match exchange.on_writable(now, self.limits.idle) {
                 Step::Look => {}
-                other => {
-                    if matches!(exchange.phase, Phase::Draining { .. }) {
-                        // Sooner than the entry it has.
-                        let deadline = exchange.deadline;
-                        self.wheel.enter(deadline, token);
-                    }
-                    return other;
-                }
+                other => return other,
             }
         }
     }
@@ -370,16 +369,10 @@ impl Worker {
     }
 
     fn leave(&mut self, token: Token) {
-        if let Some(Client::Listening(_)) = self.slab.get(token)
-            && let Some(Client::Listening(listening)) = self.slab.remove(token.index())
+        if let Some(Client::Listening(listening)) = self.slab.get(token)
             && let Some(channel) = self.channels.all.at(listening.channel)
         {
-            channel.counters.listening.fetch_sub(1, Relaxed);
-            if let Some(moved) = channel.group.leave(listening.seat)
-                && let Some(Client::Listening(other)) = self.slab.at(moved)
-            {
-                other.seat = listening.seat;
-            }
+            channel.lose(token.index(), &mut self.slab);
         }
     }
 
@@ -403,7 +396,6 @@ impl Worker {
         let Some(channel) = self.channels.all.at(index) else { return 0 };
         let Some(tail) = self.site.logs.get(&channel.log) else { return 0 };
         let (mut visited, mut sent) = (0, 0);
-        let mut gone: Vec<Token> = Vec::new();
         while visited < turn {
             let Some(member) = channel.group.visit() else { break };
             visited += 1;
@@ -427,11 +419,10 @@ impl Worker {
                 goes_on
             };
             if !goes_on {
-                gone.push(token);
+                channel.lose(member, &mut self.slab);
             }
         }
         channel.counters.bytes.fetch_add(sent, Relaxed);
-        gone.into_iter().for_each(|token| self.leave(token));
         visited
     }
 
@@ -452,8 +443,7 @@ impl Worker {
                     exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep: Keep::Close };
                     let step = exchange.on_writable(now, self.limits.idle);
                     exchange.deadline = now + super::exchange::DRAIN;
-                    let deadline = exchange.deadline;
-                    self.wheel.enter(deadline, token);
+                    exchange.hurried = true;
                     self.after(token, step, false);
                 } else {
                     self.slab.remove(token.index());
@@ -647,6 +637,19 @@ impl Listening {
     }
 }
 
+impl Channel {
+    /// Closes a listener's connection, and whoever is moved to its seat learns of it.
+    fn lose(&mut self, member: u32, slab: &mut Slab<Client>) {
+        let Some(Client::Listening(listening)) = slab.remove(member) else { return };
+        self.counters.listening.fetch_sub(1, Relaxed);
+        if let Some(moved) = self.group.leave(listening.seat)
+            && let Some(Client::Listening(other)) = slab.at(moved)
+        {
+            other.seat = listening.seat;
+        }
+    }
+}
+
 impl Channels {
     fn open(&mut self, log: LogId, renditions: usize, counters: &Arc<Counters>) {
         let channel = |rendition| Channel { log, rendition, group: Group::default(), counters: counters.clone() };
@@ -683,3 +686,13 @@ const RETURNS: Token = Token(u64::MAX - 2);
 const EVENTS: usize = 512;
 /// Connections accepted in a row. Then everyone else has a turn, here and in the other workers who share the socket.
 const ACCEPT_TURN: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_takes_less_than_100_bytes() {
+        assert!(size_of::<Option<Client>>() + size_of::<u32>() <= 80, "{}", size_of::<Option<Client>>());
+    }
+}
