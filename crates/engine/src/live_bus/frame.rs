@@ -16,7 +16,9 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
     match down {
         Down::Document { path, document } => {
             frame.0.put_u8(DOCUMENT);
-            for text in [path, &document.mime, &document.etag, &document.cache] {
+            // An empty policy says as little as none.
+            let policy = document.policy.as_deref().unwrap_or_default();
+            for text in [path, &document.mime, &document.etag, &document.cache, policy] {
                 frame.text(text)?;
             }
             frame.bytes(&document.body)?;
@@ -182,7 +184,11 @@ impl Frame {
 fn down_capacity(down: &Down) -> usize {
     let content = match down {
         Down::Document { path, document } => {
-            let texts = path.len() + document.mime.len() + document.etag.len() + document.cache.len();
+            let texts = path.len()
+                + document.mime.len()
+                + document.etag.len()
+                + document.cache.len()
+                + document.policy.as_ref().map_or(0, String::len);
             texts + document.body.len() + document.brotli.as_ref().map_or(0, Bytes::len)
         }
         Down::Forget { path } => path.len(),
@@ -194,13 +200,14 @@ fn down_capacity(down: &Down) -> usize {
 
 fn take_document(rest: &mut Bytes) -> Result<Document, Malformed> {
     let (mime, etag, cache) = (take_text(rest)?, take_text(rest)?, take_text(rest)?);
+    let policy = Some(take_text(rest)?).filter(|policy| !policy.is_empty());
     let body = take_bytes(rest)?;
     let brotli = match rest.try_get_u8()? {
         0 => None,
         1 => Some(take_bytes(rest)?),
         _ => return Err(Malformed),
     };
-    Ok(Document { mime, etag, cache, body, brotli })
+    Ok(Document { mime, etag, cache, policy, body, brotli })
 }
 
 fn take_record(rest: &mut Bytes, kind: Kind) -> Result<Record, Malformed> {

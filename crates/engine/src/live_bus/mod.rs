@@ -67,6 +67,8 @@ pub struct Document {
     pub etag: String,
     /// `Cache-Control`.
     pub cache: String,
+    /// `Content-Security-Policy`, for pages.
+    pub policy: Option<String>,
     /// The body as it is.
     pub body: Bytes,
     /// The body in `br` coding, if it was worth making.

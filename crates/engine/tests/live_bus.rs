@@ -1,0 +1,357 @@
+//! The live bus over real Unix sockets.
+
+use bytes::Bytes;
+use hiwar_engine::live_bus::{
+    Access, Broken, Count, Document, Down, Hub, Left, Publisher, Report, Subscription, Up, WorkerId, frame,
+};
+use hiwar_engine::socket;
+use hiwar_segment_log::{Epoch, Kind, LogId, Position, Record};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+/// Longer than any machine needs; a hang is a failure.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct House {
+    hub: Hub,
+    publisher: Publisher,
+    reports: Receiver<Report>,
+    path: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+fn house() -> House {
+    let dir = tempfile::tempdir().unwrap();
+    // Deeper than a socket's address has room for.
+    let folder = dir.path().join("a".repeat(80)).join("b".repeat(80));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("bus.sock");
+    assert!(path.as_os_str().len() > 108);
+    let (hub, reports) = Hub::spawn(socket::bind(&path).unwrap()).unwrap();
+    House { publisher: hub.publisher(), hub, reports, path, _dir: dir }
+}
+
+impl House {
+    fn report(&self) -> Report {
+        self.reports.recv_timeout(PATIENCE).expect("the hub reports")
+    }
+
+    fn worker(&self) -> (Subscription, WorkerId) {
+        let subscription = Subscription::connect(&self.path).unwrap();
+        match self.report() {
+            Report::Joined(id) => (subscription, id),
+            other => panic!("not Joined but {other:?}"),
+        }
+    }
+}
+
+fn log(name: &str) -> LogId {
+    LogId::parse(name).unwrap()
+}
+
+fn record(kind: Kind, position: u64, body: usize) -> Record {
+    Record {
+        position: Position(position),
+        epoch: Epoch(1),
+        kind,
+        time: position * 9_600,
+        duration: 9_600,
+        wall_us: 1_790_000_000_000_000,
+        body: Bytes::from(vec![position as u8; body]),
+    }
+}
+
+fn chunk(name: &str, position: u64) -> Down {
+    Down::Chunk { log: log(name), record: record(Kind::Chunk, position, 2_000) }
+}
+
+fn opened(name: &str) -> Down {
+    Down::Open { log: log(name), access: Access::Pass, header: record(Kind::Header, 0, 100) }
+}
+
+fn document(path: &str, body: &str) -> Down {
+    let document = Document {
+        mime: "text/html; charset=utf-8".into(),
+        etag: "\"1\"".into(),
+        cache: "no-cache".into(),
+        policy: Some("default-src 'self'".into()),
+        body: Bytes::copy_from_slice(body.as_bytes()),
+        brotli: (body.len() > 3).then(|| Bytes::from_static(b"br")),
+    };
+    Down::Document { path: path.into(), document }
+}
+
+fn counts(listening: u32) -> Up {
+    Up::Counts(vec![Count { log: log("demo"), listening, joined_total: 7, bytes_total: 1 << 40 }])
+}
+
+fn every_down() -> Vec<Down> {
+    vec![
+        document("/", "short"),
+        document("/s/demo", ""),
+        Down::Forget { path: "/s/حوار".into() },
+        opened("demo"),
+        Down::Open { log: log("a"), access: Access::Open, header: record(Kind::Header, 3, 0) },
+        chunk("demo", 9),
+        Down::Ended { log: log("demo") },
+        Down::Closed { log: log(&"z".repeat(40)) },
+    ]
+}
+
+#[test]
+fn workers_hear_what_is_published_in_order() {
+    let house = house();
+    let (mut one, _) = house.worker();
+    let (mut two, _) = house.worker();
+    for down in every_down() {
+        house.publisher.publish(down);
+    }
+    for worker in [&mut one, &mut two] {
+        for down in every_down() {
+            assert_eq!(worker.next().unwrap(), down);
+        }
+    }
+    assert_eq!(house.hub.stats().workers, 2);
+}
+
+#[test]
+fn a_worker_that_connects_is_told_what_stands_before_what_comes() {
+    let house = house();
+    house.publisher.publish(document("/", "old"));
+    house.publisher.publish(document("/", "new"));
+    house.publisher.publish(document("/gone", "x"));
+    house.publisher.publish(Down::Forget { path: "/gone".into() });
+    for name in ["closed", "ended", "live"] {
+        house.publisher.publish(opened(name));
+    }
+    for position in 0..25 {
+        house.publisher.publish(chunk("live", position));
+        house.publisher.publish(chunk("closed", position));
+        house.publisher.publish(chunk("never-opened", position));
+    }
+    house.publisher.publish(chunk("ended", 0));
+    house.publisher.publish(Down::Ended { log: log("ended") });
+    house.publisher.publish(Down::Closed { log: log("closed") });
+    let (mut worker, _) = house.worker();
+    house.publisher.publish(chunk("live", 25));
+
+    let mut expected = vec![document("/", "new"), opened("ended"), chunk("ended", 0)];
+    expected.extend([Down::Ended { log: log("ended") }, opened("live")]);
+    expected.extend((15..=25).map(|position| chunk("live", position)));
+    for down in expected {
+        assert_eq!(worker.next().unwrap(), down);
+    }
+}
+
+#[test]
+fn a_worker_that_connects_while_chunks_fly_gets_each_once() {
+    let house = house();
+    house.publisher.publish(opened("live"));
+    let publisher = house.publisher.clone();
+    let publishing = std::thread::spawn(move || {
+        for position in 0..500 {
+            publisher.publish(chunk("live", position));
+            std::thread::yield_now();
+        }
+    });
+    for _ in 0..5 {
+        let mut worker = Subscription::connect(&house.path).unwrap();
+        assert_eq!(worker.next().unwrap(), opened("live"));
+        let mut last = None;
+        while last != Some(499) {
+            let Down::Chunk { record, .. } = worker.next().unwrap() else { panic!("not a chunk") };
+            assert!(last.is_none_or(|last| record.position.0 == last + 1), "{} after {last:?}", record.position);
+            last = Some(record.position.0);
+        }
+    }
+    publishing.join().unwrap();
+}
+
+#[test]
+fn the_house_hears_counts_and_who_comes_and_goes() {
+    let house = house();
+    let (mut one, first) = house.worker();
+    let (two, second) = house.worker();
+    assert_ne!(first, second);
+    one.up(&counts(3)).unwrap();
+    assert_eq!(house.report(), Report::Up(first, counts(3)));
+    two.uplink().unwrap().up(&counts(4)).unwrap();
+    assert_eq!(house.report(), Report::Up(second, counts(4)));
+    drop(one);
+    assert_eq!(house.report(), Report::Left(first, Left::Closed));
+}
+
+#[test]
+fn a_worker_that_does_not_read_is_cut_and_the_others_lose_nothing() {
+    let house = house();
+    let (mut good, _) = house.worker();
+    let (mut slow, slow_id) = house.worker();
+    // At a pace that the good worker keeps up with, whatever this machine does meanwhile: publish, then hear it.
+    for position in 0..5_000 {
+        house.publisher.publish(chunk("live", position));
+        assert_eq!(good.next().unwrap(), chunk("live", position));
+    }
+    assert_eq!(house.report(), Report::Left(slow_id, Left::Slow));
+    let stats = house.hub.stats();
+    assert_eq!((stats.cut_slow, stats.overflows), (1, 0));
+    let broken = loop {
+        match slow.next() {
+            Ok(_) => {}
+            Err(broken) => break broken,
+        }
+    };
+    assert!(matches!(broken, Broken::Closed), "{broken:?}");
+    let (mut again, _) = house.worker();
+    house.publisher.publish(document("/", "after"));
+    assert_eq!(again.next().unwrap(), document("/", "after"));
+}
+
+#[test]
+fn what_stands_may_be_more_than_a_worker_may_fall_behind() {
+    let house = house();
+    let body = "x".repeat(1 << 20);
+    for at in 0..8 {
+        house.publisher.publish(document(&format!("/{at}"), &body));
+    }
+    let (mut worker, _) = house.worker();
+    house.publisher.publish(document("/9", "last"));
+    for at in 0..8 {
+        assert_eq!(worker.next().unwrap(), document(&format!("/{at}"), &body));
+    }
+    assert_eq!(worker.next().unwrap(), document("/9", "last"));
+}
+
+#[test]
+fn publishing_without_workers_or_faster_than_anyone_reads_never_waits() {
+    let house = house();
+    let began = Instant::now();
+    for position in 0..20_000 {
+        house.publisher.publish(chunk("live", position));
+    }
+    assert!(began.elapsed() < PATIENCE);
+}
+
+#[test]
+fn a_message_that_fits_no_frame_is_left_out_and_counted() {
+    let house = house();
+    let (mut worker, _) = house.worker();
+    house.publisher.publish(document("/", &"x".repeat(9 << 20)));
+    house.publisher.publish(document(&"p".repeat(70_000), "x"));
+    house.publisher.publish(document("/", "fits"));
+    assert_eq!(worker.next().unwrap(), document("/", "fits"));
+    assert_eq!(house.hub.stats().too_long, 2);
+}
+
+#[test]
+fn garbage_costs_a_worker_its_connection_and_the_house_nothing() {
+    let house = house();
+    let (mut good, good_id) = house.worker();
+    let mut malformed = frame::encode_up(&counts(1)).unwrap().to_vec();
+    malformed[4] = 99;
+    let garbage: [&[u8]; 4] = [&[0; 64], &[0xFF; 64], b"GET / HTTP/1.1\r\n\r\n", &malformed];
+    for garbage in garbage {
+        let mut stream = socket::connect(&house.path).unwrap();
+        let Report::Joined(id) = house.report() else { panic!("not Joined") };
+        stream.write_all(garbage).unwrap();
+        assert_eq!(house.report(), Report::Left(id, Left::Malformed), "{garbage:?}");
+        assert_eq!(stream.read(&mut [0; 16]).unwrap_or(0), 0);
+    }
+    house.publisher.publish(chunk("live", 0));
+    assert_eq!(good.next().unwrap(), chunk("live", 0));
+    good.up(&counts(1)).unwrap();
+    assert_eq!(house.report(), Report::Up(good_id, counts(1)));
+    assert_eq!(house.hub.stats().cut_malformed, 4);
+}
+
+#[test]
+fn a_house_that_is_no_house_is_noticed_by_the_worker() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bus.sock");
+    let listener = socket::bind(&path).unwrap();
+    let check = |garbage: &[u8], malformed: bool| {
+        let mut worker = Subscription::connect(&path).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(garbage).unwrap();
+        drop(stream);
+        match worker.next() {
+            Err(Broken::Malformed) => assert!(malformed, "{garbage:?}"),
+            Err(Broken::Closed) => assert!(!malformed, "{garbage:?}"),
+            other => panic!("{garbage:?}: {other:?}"),
+        }
+    };
+    check(&[0; 8], true);
+    check(&[0xFF; 8], true);
+    check(&[1, 0, 0, 0, 200], true);
+    check(&[9, 0, 0, 0, 1], false);
+    check(&[], false);
+}
+
+#[test]
+fn a_worker_connects_again_after_the_house_was_gone() {
+    let house = house();
+    let (mut worker, _) = house.worker();
+    let House { hub, publisher, reports: _reports, path, _dir } = house;
+    publisher.publish(chunk("live", 0));
+    worker.next().unwrap();
+    drop(hub);
+    assert!(matches!(worker.next(), Err(Broken::Closed)));
+    assert!(Subscription::connect(&path).is_err());
+    // A dead house leaves its socket; the next takes its place.
+    let (hub, _reports) = Hub::spawn(socket::bind(&path).unwrap()).unwrap();
+    hub.publisher().publish(document("/", "back"));
+    let mut worker = Subscription::connect(&path).unwrap();
+    assert_eq!(worker.next().unwrap(), document("/", "back"));
+}
+
+#[test]
+fn closing_the_uplink_frees_who_waits_for_the_house() {
+    let house = house();
+    let (mut worker, _) = house.worker();
+    let uplink = worker.uplink().unwrap();
+    let waiting = std::thread::spawn(move || worker.next());
+    uplink.close();
+    assert!(matches!(waiting.join().unwrap(), Err(Broken::Closed)));
+}
+
+#[test]
+fn a_socket_takes_only_a_sockets_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path: &Path = &dir.path().join("file");
+    std::fs::write(path, b"precious").unwrap();
+    assert_eq!(socket::bind(path).unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
+    assert_eq!(std::fs::read(path).unwrap(), b"precious");
+}
+
+#[test]
+fn frames_are_read_as_they_were_written_and_not_otherwise() {
+    for down in every_down() {
+        let bytes = frame::encode_down(&down).unwrap();
+        assert_eq!(frame::frame_len(&bytes, frame::FRAME_BYTES_MAX), Ok(Some(bytes.len())));
+        let content = bytes.slice(frame::LENGTH_BYTES..);
+        assert_eq!(frame::decode_down(content.clone()), Ok(down.clone()));
+        for end in 0..content.len() {
+            assert!(frame::decode_down(content.slice(..end)).is_err(), "{down:?} cut at {end}");
+        }
+        let longer = Bytes::from([&content[..], &[0]].concat());
+        assert!(frame::decode_down(longer).is_err(), "{down:?} and a byte");
+        for at in 0..content.len().min(300) {
+            let mut flipped = content.to_vec();
+            flipped[at] ^= 1 << (at % 8);
+            // Some flips make another message; none makes a panic.
+            let _ = frame::decode_down(Bytes::from(flipped));
+        }
+    }
+    let content = frame::encode_up(&counts(9)).unwrap().slice(frame::LENGTH_BYTES..);
+    assert_eq!(frame::decode_up(content.clone()), Ok(counts(9)));
+    for end in 0..content.len() {
+        assert!(frame::decode_up(content.slice(..end)).is_err(), "cut at {end}");
+    }
+    let mut lying = content.to_vec();
+    lying[1..5].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert!(frame::decode_up(Bytes::from(lying)).is_err());
+    let most =
+        Up::Counts(vec![Count { log: log(&"z".repeat(40)), listening: 1, joined_total: 1, bytes_total: 1 }; 16_384]);
+    assert!(frame::encode_up(&most).unwrap().len() <= frame::UP_FRAME_BYTES_MAX);
+}
