@@ -37,3 +37,12 @@ writeFileSync(
     "frame-ancestors 'none'",
   ].join("; "),
 );
+
+// What we ship of others, with their terms.
+const modules = new URL("../node_modules/", import.meta.url).pathname;
+const terms = [
+  ["Svelte (MIT)", "svelte/LICENSE.md"],
+  ["Readex Pro (SIL Open Font License 1.1)", "@fontsource-variable/readex-pro/LICENSE"],
+].map(([name, path]) => `${name}\n\n${readFileSync(modules + path, "utf8").trim()}\n`);
+terms.push("@fluent/bundle (Apache-2.0), https://projectfluent.org\n");
+writeFileSync(dist + "licences.txt", terms.join(`\n${"-".repeat(80)}\n\n`));

@@ -8,7 +8,7 @@ import type { SpaceEvent, Speaker } from "../player/event";
 import { apply, choose, store, stored, type Language } from "../text/language";
 import { Replay, type Recording } from "./replay";
 import { numbers, say, speak } from "./text";
-import { by, icon, people } from "./view";
+import { by, icon, people, put } from "./view";
 
 interface Space {
   id: string;
@@ -31,7 +31,7 @@ const NOTICES: Partial<Record<State, string>> = {
   unsupported: "player-unsupported",
 };
 
-const space = JSON.parse(by("space").textContent || "{}") as Space;
+const space = island();
 const pass = new URLSearchParams(location.search).get("pass");
 const query = pass ? `?pass=${encodeURIComponent(pass)}` : "";
 const audio = by<HTMLAudioElement>("audio");
@@ -49,6 +49,15 @@ const player = new Player({
   onState: (state) => (state === "ended" ? end() : render()),
   onEvent,
 });
+
+/** What the server knew; an empty island is a page of a space that there is not. */
+function island(): Space {
+  try {
+    return JSON.parse(by("space").textContent!) as Space;
+  } catch {
+    return { id: "", title: "", state: "ended" };
+  }
+}
 
 function onEvent(event: SpaceEvent): void {
   if (event.t === "speaking") speaking = event.id;
@@ -74,25 +83,27 @@ function render(): void {
   const state = player.state;
   const wanted = !["idle", "blocked", "refused", "missing", "unsupported", "ended"].includes(state);
   for (const element of document.querySelectorAll<HTMLElement>("[data-text]")) element.textContent = say(element.dataset.text!);
-  by("lang").textContent = say("language-other");
+  put("lang", say("language-other"));
   const title = space.title || say("page-untitled");
   document.title = say("page-title", { title }).replace(/[\u2068\u2069]/g, "");
-  by("title").textContent = title;
+  put("title", title);
   by("title").lang = space.language ?? "";
+  by("state").hidden = !space.id;
   by("state").classList.toggle("on", space.state === "live");
-  by("state-text").textContent = say(`page-${space.state ?? "scheduled"}`);
+  put("state-text", say(`page-${space.state ?? "scheduled"}`));
   by("live").hidden = over;
   by("over").hidden = !over;
-  if (over) replay.render();
+  if (over && !space.id) put("replay-notice", say("player-missing"));
+  else if (over) replay.render();
   else {
-    by("count").textContent = speakers.length ? say("page-speaker-count", { count: speakers.length }) : say("page-empty-stage");
+    put("count", speakers.length ? say("page-speaker-count", { count: speakers.length }) : say("page-empty-stage"));
     people(by("stage"), speakers, space.state === "live" ? speaking : null);
     const talks = speakers.find((speaker) => speaker.id === speaking);
-    by("now").textContent = space.state !== "live" ? "" : talks ? say("page-now", { name: talks.name }) : say("page-nobody");
+    put("now", space.state !== "live" ? "" : talks ? say("page-now", { name: talks.name }) : say("page-nobody"));
     icon("press-icon", wanted ? "pause" : "play");
-    by("press-text").textContent = say(wanted ? "player-pause" : "player-listen");
+    put("press-text", say(wanted ? "player-pause" : "player-listen"));
     by("press").classList.toggle("busy", wanted && state !== "playing");
-    by("notice").textContent = NOTICES[state] ? say(NOTICES[state]) : "";
+    put("notice", NOTICES[state] ? say(NOTICES[state]) : "");
     by("elsewhere").hidden = state !== "unsupported";
     by("volume").setAttribute("aria-label", say("player-volume"));
     late();
@@ -108,7 +119,7 @@ function late(): void {
     const tenth = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
     text = say("player-latency", { seconds: new Intl.NumberFormat(numbers(), tenth).format(seconds) });
   } else if (player.state === "playing" && !player.measured) text = say("player-latency-hls");
-  if (by("late").textContent !== text) by("late").textContent = text;
+  put("late", text);
 }
 
 /** The lock screen shows what is heard, and its keys work. */
@@ -167,5 +178,5 @@ try {
 }
 
 turn(language);
-if (over) void replay.begin(space.replay ?? null, space.recording !== "off");
+if (over && space.id) void replay.begin(space.replay ?? null, space.recording !== "off");
 setInterval(late, 1_000);

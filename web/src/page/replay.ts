@@ -2,7 +2,7 @@
 import { Backoff, pause } from "../player/backoff";
 import { clock, spoken } from "../text/language";
 import { numbers, say } from "./text";
-import { by, icon } from "./view";
+import { by, icon, put } from "./view";
 
 /** Where the recording is, as the server tells it; what is missing has its fixed place. */
 export interface Recording {
@@ -46,7 +46,7 @@ export class Replay {
 
   /** Says everything again, in another language. */
   render(): void {
-    by("replay-notice").textContent = this.#notice ? say(this.#notice) : "";
+    put("replay-notice", this.#notice ? say(this.#notice) : "");
     if (!this.#shown) return;
     const playing = !this.#audio.paused;
     icon("replay-icon", playing ? "pause" : "play");

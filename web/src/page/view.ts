@@ -17,8 +17,19 @@ export function icon(id: string, name: keyof typeof ICONS): void {
   document.getElementById(id)?.setAttribute("d", ICONS[name]);
 }
 
-/** Draws the people on the stage. Not announced: who speaks changes many times a minute. */
+/** Says `text` there, unless it already does: writing the same again makes some screen readers repeat it. */
+export function put(id: string, text: string): void {
+  const element = by(id);
+  if (element.textContent !== text) element.textContent = text;
+}
+
+let drawn = "";
+
+/** Draws the people on the stage, if anything changed. Not announced: who speaks changes many times a minute. */
 export function people(list: HTMLElement, speakers: Speaker[], speaking: string | null): void {
+  const wanted = JSON.stringify([document.documentElement.lang, speakers, speaking]);
+  if (wanted === drawn) return;
+  drawn = wanted;
   list.replaceChildren(
     ...speakers.slice(0, 20).map((speaker) => {
       const item = document.createElement("li");
