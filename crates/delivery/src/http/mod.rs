@@ -54,7 +54,8 @@ pub enum Update {
         /// As above.
         path: String,
     },
-    /// A log begins, or goes on after the house restarted: listeners stay.
+    /// A log begins, or goes on after the house restarted: listeners stay. A log that is over but has a recording is told as `Open` and
+    /// then [`Update::Ended`]: a worker serves no recording of a log it was never told of.
     Open {
         /// Which.
         log: LogId,
