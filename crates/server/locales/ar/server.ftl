@@ -1,0 +1,120 @@
+# ما يقوله الخادم للناس. المفاتيح نفسها في ../en/server.ftl ويقارن بينهما اختبار.
+
+host = المضيف
+private-title = حوار بدعوة
+page-description-scheduled = حوار سيُسمع هنا.
+page-description-live = مباشر الآن: اضغط مرة واحدة واستمع.
+page-description-over = حوار انتهى.
+page-description-replay = استمع إلى التسجيل.
+page-listen = استمع
+page-replay = التسجيل
+
+status-title = الحالة
+status-well = حوار يعمل.
+status-paused = القرص ممتلئ: التسجيل متوقف مؤقتًا في { $spaces ->
+        [one] حوار واحد
+        [two] حوارين
+        [few] { $spaces } حوارات
+       *[other] { $spaces } حوارًا
+    }. البث المباشر مستمر.
+status-live = حوارات مباشرة
+status-listeners = مستمعون
+status-speakers = متحدثون
+status-beats = أجزاء صوت متأخرة منذ البدء
+
+## المشكلات (RFC 9457). المفتاح هو `problem-` ثم الجزء الأخير من النوع.
+
+problem-not-found = لا شيء هنا
+    .detail = لا يوجد شيء بهذا العنوان.
+problem-method-not-allowed = غير ممكن هنا
+    .detail = لا يقبل هذا العنوان هذا النوع من الطلبات.
+problem-space-not-found = لا يوجد حوار كهذا
+    .detail = لا يوجد حوار بهذا المعرّف.
+problem-session-not-found = لا توجد جلسة كهذه
+    .detail = انتهت هذه الجلسة أو لم تكن. اتصل من جديد.
+problem-pass-missing = يلزم تصريح
+    .detail = أرسل التصريح الذي في رابطك ضمن ترويسة Authorization بصيغة Bearer.
+problem-pass-invalid = التصريح غير صالح
+    .detail = الرابط ناقص أو من خادم آخر. اطلب رابطًا جديدًا.
+problem-pass-expired = انتهت صلاحية التصريح
+    .detail = اطلب من المضيف رابطًا جديدًا.
+problem-pass-wrong-space = التصريح لحوار آخر
+    .detail = افتح الرابط الذي وصلك لهذا الحوار.
+problem-pass-not-enough = التصريح لا يسمح بهذا
+    .detail = يتيح لك رابطك أشياء أخرى هنا. اسأل المضيف.
+problem-body-too-large = أكبر من المسموح
+    .detail = حجم الطلب { $limit } كيبي بايت على الأكثر.
+problem-media-type = نوع محتوى غير صحيح
+    .detail = يقبل هذا العنوان { $expected }.
+problem-malformed = تعذّر فهم الطلب
+    .detail = المحتوى ليس مما يقبله هذا العنوان. انظر ‎/api/openapi.json.
+problem-title-empty = العنوان ناقص
+    .detail = أعط الحوار عنوانًا فيه حرف ظاهر واحد على الأقل.
+problem-title-too-long = العنوان طويل
+    .detail = أقصى طول للعنوان { $limit } حرف.
+problem-name-empty = الاسم ناقص
+    .detail = اكتب اسمًا فيه حرف ظاهر واحد على الأقل.
+problem-name-too-long = الاسم طويل
+    .detail = أقصى طول للاسم { $limit } بايت، أي نحو ٣٠ حرفًا عربيًا.
+problem-language-unknown = ليست لغة
+    .detail = اكتب رمز لغة مثل ar أو en أو ar-EG.
+problem-already-started = مباشر بالفعل
+    .detail = بدأ الحوار، ولا يبدأ إلا مرة واحدة.
+problem-not-started = لم يبدأ بعد
+    .detail = لم يبدأ الحوار. حاول مرة أخرى حين يبدأه المضيف.
+problem-already-ended = انتهى بالفعل
+    .detail = انتهى الحوار. أنشئ حوارًا جديدًا لمتابعة الحديث.
+problem-still-live = ما زال مباشرًا
+    .detail = أنهِ الحوار قبل حذف تسجيله.
+problem-no-recording = لا يوجد تسجيل
+    .detail = لم يُسجَّل الحوار، أو حُذف تسجيله.
+problem-replay-in-the-making = يجري تجهيز التسجيل
+    .detail = حاول مرة أخرى بعد ثوانٍ قليلة.
+problem-stage-full = المنصة ممتلئة
+    .detail = كل أماكن المنصة مشغولة، وعددها { $limit }. حاول حين يغادر أحدهم.
+problem-spaces-full = حوارات كثيرة
+    .detail = أقصى ما يحفظه هذا الخادم { $limit } حوار.
+problem-subscribers-full = متابعون كثيرون
+    .detail = حاول مرة أخرى بعد ثوانٍ قليلة.
+problem-offer-malformed = العرض ليس SDP صالحًا
+    .detail = { $line ->
+        [0] تعذّرت قراءته.
+       *[other] تعذّرت قراءة السطر { $line } في موضعه.
+    }
+problem-offer-refused = تعذّر قبول العرض
+    .detail = { $reason ->
+        [video] المنصة للأصوات فقط: اعرض قسم صوت واحدًا بلا صورة.
+        [no-audio] لا يوجد قسم صوت.
+        [many-media] يوجد أكثر من قسم صوت، أو وسائط من نوع غير معروف.
+        [not-sending] يجب أن يكون الصوت sendonly أو sendrecv.
+        [not-secure] يجب أن يكون الصوت UDP/TLS/RTP/SAVPF.
+        [no-opus] يجب أن يعرض الصوت Opus ‏(opus/48000/2).
+        [no-rtcp-mux] يجب أن يعرض الصوت rtcp-mux.
+        [no-bundle] يجب أن تكون كل الأقسام في مجموعة BUNDLE واحدة.
+        [no-ice-credentials] يلزم زوج صالح واحد من ice-ufrag و ice-pwd.
+        [ice-lite] لا يجوز أن يكون العميل ICE-lite لأن الخادم كذلك.
+        [no-fingerprint] تلزم بصمة sha-256.
+        [bad-setup] يجب أن يكون setup واحدًا من actpass و active و passive.
+       *[other] تعذّر استعماله.
+    }
+problem-if-match-missing = تنقص ترويسة If-Match
+    .detail = أرسل ETag الجلسة، أو "*" لإعادة ICE.
+problem-if-match-stale = تغيّرت الجلسة
+    .detail = لها ETag أحدث. أعد ICE مع If-Match: "*".
+problem-fragment-malformed = الجزء غير صالح
+    .detail = { $line ->
+        [0] تعذّرت قراءته.
+       *[other] تعذّرت قراءة السطر { $line } في موضعه.
+    }
+problem-fragment-refused = تعذّر قبول الجزء
+    .detail = { $reason ->
+        [no-credentials] يلزم زوج صالح واحد من ice-ufrag و ice-pwd.
+        [many-credentials] يوجد أكثر من زوج من ice-ufrag و ice-pwd.
+        [half-restart] إعادة ICE تغيّر ice-ufrag و ice-pwd معًا.
+        [too-many-candidates] المرشحون كثيرون.
+       *[other] تعذّر استعماله.
+    }
+problem-unavailable = نعود بعد لحظات
+    .detail = جزء من الخدمة مشغول أو يُعاد تشغيله. حاول بعد ثوانٍ قليلة.
+problem-storage = القرص ممتلئ
+    .detail = تعذّر الحفظ. على من يدير هذا الخادم أن ينظر في قرصه.

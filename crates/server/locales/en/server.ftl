@@ -1,0 +1,115 @@
+# What the server says to people. The same keys stand in ../ar/server.ftl; a test compares them.
+
+host = Host
+private-title = A conversation by invitation
+page-description-scheduled = A conversation that will be heard here.
+page-description-live = Live now: press once and listen.
+page-description-over = A conversation that has ended.
+page-description-replay = Listen to the recording.
+page-listen = Listen
+page-replay = Recording
+
+status-title = Status
+status-well = Hiwar is working.
+status-paused = The disk takes no more: recording is paused in { $spaces } conversations. Live sound goes on.
+status-live = Live conversations
+status-listeners = Listeners
+status-speakers = Speakers
+status-beats = Late frames of sound since the start
+
+## Problems (RFC 9457). The key is `problem-` and the last part of the type.
+
+problem-not-found = Nothing is here
+    .detail = There is nothing at this address.
+problem-method-not-allowed = Not possible here
+    .detail = This address does not take that method.
+problem-space-not-found = No such conversation
+    .detail = There is no conversation with this id.
+problem-session-not-found = No such session
+    .detail = This session has ended or never was. Connect anew.
+problem-pass-missing = A pass is needed
+    .detail = Send the pass from your link in the Authorization header, as a bearer token.
+problem-pass-invalid = The pass is not valid
+    .detail = The link is incomplete or comes from another server. Ask for a new one.
+problem-pass-expired = The pass has expired
+    .detail = Ask the host for a new link.
+problem-pass-wrong-space = The pass is for another conversation
+    .detail = Open the link that you were sent for this conversation.
+problem-pass-not-enough = The pass does not allow this
+    .detail = Your link lets you do other things here. Ask the host.
+problem-body-too-large = Too large
+    .detail = The request may carry at most { $limit } KiB.
+problem-media-type = Wrong content type
+    .detail = This address takes { $expected }.
+problem-malformed = The request cannot be understood
+    .detail = The body is not what this address takes. See /api/openapi.json.
+problem-title-empty = The title is missing
+    .detail = Give the conversation a title with at least one visible letter.
+problem-title-too-long = The title is too long
+    .detail = A title has at most { $limit } characters.
+problem-name-empty = The name is missing
+    .detail = Give a name with at least one visible letter.
+problem-name-too-long = The name is too long
+    .detail = A name has at most { $limit } bytes, about 30 letters of Arabic.
+problem-language-unknown = Not a language
+    .detail = Give a language tag such as ar, en or ar-EG.
+problem-already-started = Already live
+    .detail = The conversation has started. It starts only once.
+problem-not-started = Not live yet
+    .detail = The conversation has not started. Try again when the host has started it.
+problem-already-ended = Already over
+    .detail = The conversation has ended. Make a new one to talk on.
+problem-still-live = Still live
+    .detail = End the conversation before you delete its recording.
+problem-no-recording = No recording
+    .detail = The conversation was not recorded, or its recording is already gone.
+problem-replay-in-the-making = The recording is being prepared
+    .detail = Try again in a few seconds.
+problem-stage-full = The stage is full
+    .detail = All { $limit } places on the stage are taken. Try again when somebody has left.
+problem-spaces-full = Too many conversations
+    .detail = This server keeps at most { $limit } conversations.
+problem-subscribers-full = Too many are watching
+    .detail = Try again in a few seconds.
+problem-offer-malformed = The offer is not valid SDP
+    .detail = { $line ->
+        [0] It cannot be read.
+       *[other] Line { $line } cannot be read there.
+    }
+problem-offer-refused = The offer cannot be accepted
+    .detail = { $reason ->
+        [video] A stage takes voices only: offer one audio section and no video.
+        [no-audio] There is no audio section.
+        [many-media] There is more than one audio section, or media of an unknown kind.
+        [not-sending] The audio must be sendonly or sendrecv.
+        [not-secure] The audio must be UDP/TLS/RTP/SAVPF.
+        [no-opus] The audio must offer Opus (opus/48000/2).
+        [no-rtcp-mux] The audio must offer rtcp-mux.
+        [no-bundle] All sections must be in one BUNDLE group.
+        [no-ice-credentials] One valid pair of ice-ufrag and ice-pwd is needed.
+        [ice-lite] The client must not be ICE-lite: this server is.
+        [no-fingerprint] A sha-256 fingerprint is needed.
+        [bad-setup] setup must be actpass, active or passive.
+       *[other] It could not be used.
+    }
+problem-if-match-missing = If-Match is missing
+    .detail = Send the session's ETag, or "*" for an ICE restart.
+problem-if-match-stale = The session has changed
+    .detail = Its ETag is a newer one. Restart ICE with If-Match: "*".
+problem-fragment-malformed = The fragment is not valid
+    .detail = { $line ->
+        [0] It cannot be read.
+       *[other] Line { $line } cannot be read there.
+    }
+problem-fragment-refused = The fragment cannot be accepted
+    .detail = { $reason ->
+        [no-credentials] One valid pair of ice-ufrag and ice-pwd is needed.
+        [many-credentials] There is more than one pair of ice-ufrag and ice-pwd.
+        [half-restart] An ICE restart changes both ice-ufrag and ice-pwd.
+        [too-many-candidates] There are too many candidates.
+       *[other] It could not be used.
+    }
+problem-unavailable = Back in a moment
+    .detail = A part of the service is busy or restarting. Please try again in a few seconds.
+problem-storage = The disk takes no more
+    .detail = Nothing could be saved. Whoever runs this server should look at its disk.

@@ -1,0 +1,50 @@
+//! A space's state as server-sent events, for the stage. Listeners are told by the sound itself.
+//!
+//! Each event is the whole space, so that nobody needs to put pieces together; while a client is slow, states in between
+//! are left out.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::response::Sse;
+use axum::response::sse::{Event, KeepAlive};
+use futures_util::Stream;
+use futures_util::stream::unfold;
+
+use super::Shared;
+use super::caller::Caller;
+use super::problem::{Details, Problem};
+use crate::registry::Watcher;
+
+/// A comment this often tells proxies and dead connections apart.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// At most so often a state is sent: a debate changes its speaker several times a second, eyes do not.
+const BETWEEN: Duration = Duration::from_millis(100);
+
+/// Follow a space: an event `space` with the whole space at once and at every change
+#[utoipa::path(get, path = "/api/spaces/v1/spaces/{id}/events", tag = "spaces", params(("id" = String, Path)),
+    security((), ("pass" = [])),
+    responses((status = 200, content_type = "text/event-stream", body = String), (status = 401, body = Details),
+        (status = 404, body = Details), (status = 503, body = Details)))]
+pub(super) async fn follow(
+    State(api): Shared,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let id = api.seen_space(&id, &caller)?;
+    let watcher = if caller.is_invited(&api.keys, &id).is_ok() { Watcher::Invited } else { Watcher::Stranger };
+    let mut changes = api.registry.watch(&id, watcher)?;
+    changes.mark_changed();
+    let states = unfold((api, changes, false), move |(api, mut changes, told)| async move {
+        changes.changed().await.ok()?;
+        if told {
+            tokio::time::sleep(BETWEEN).await;
+        }
+        changes.mark_unchanged();
+        let view = api.registry.view(&id)?;
+        let event = Event::default().event("space").json_data(&view).ok()?;
+        Some((Ok(event), (api, changes, true)))
+    });
+    Ok(Sse::new(states).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}

@@ -1,0 +1,94 @@
+//! How the house is: for probes, for Prometheus, and for people.
+
+use std::fmt::Write;
+
+use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{Html, IntoResponse};
+
+use super::Shared;
+use super::problem::{Kind, Problem};
+use super::speech::{Language, Word};
+
+const STYLE: &str = "body{font:1.1rem/1.7 system-ui,sans-serif;max-width:40rem;margin:2rem auto;padding:0 1rem;\
+    color-scheme:light dark}section{margin-block-end:2.5rem}dt{float:inline-start;margin-inline-end:.5em}dd{font-weight:600}";
+
+/// The process answers.
+pub(super) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// It is worth sending requests: the registry is loaded before the API listens, so whoever is answered is ready.
+pub(super) async fn ready() -> &'static str {
+    "ready\n"
+}
+
+/// Numbers in Prometheus' text format.
+pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
+    let (tally, figures) = (api.registry.tally(), api.studio.figures());
+    let mut text = String::with_capacity(2048);
+    let mut put = |name: &str, kind: &str, help: &str, value: u64| {
+        let _ = writeln!(text, "# HELP hiwar_{name} {help}\n# TYPE hiwar_{name} {kind}\nhiwar_{name} {value}");
+    };
+    put("spaces", "gauge", "Spaces known to this house.", tally.spaces as u64);
+    put("spaces_live", "gauge", "Spaces that are live.", tally.live as u64);
+    put("spaces_recording_paused", "gauge", "Live spaces whose recording is paused.", tally.paused as u64);
+    put("speakers", "gauge", "People on all stages.", tally.speakers as u64);
+    put("listeners", "gauge", "People who hear, on all workers.", tally.listeners);
+    put("programmes", "gauge", "Programmes that run.", figures.on_air as u64);
+    put("beats_total", "counter", "Beats of 20 ms.", figures.beats);
+    put("beats_missed_total", "counter", "Beats whose frames were late.", figures.missed);
+    put("beat_busy_microseconds_total", "counter", "Time spent working in beats.", figures.busy_us);
+    put("notices_lost_total", "counter", "Notices of the beat lost to a full ring.", figures.overrun);
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+/// The same for people, in both languages.
+pub(super) async fn status(State(api): Shared) -> Html<String> {
+    let (tally, figures) = (api.registry.tally(), api.studio.figures());
+    let mut body = String::new();
+    for language in [Language::Arabic, Language::English] {
+        let say = |key| language.say(key, &[]);
+        let state = match tally.paused {
+            0 => say("status-well"),
+            spaces => language.say("status-paused", &[("spaces", Word::Number(spaces))]),
+        };
+        let (code, direction) = (language.code(), language.direction());
+        let _ = write!(
+            body,
+            "<section lang=\"{code}\" dir=\"{direction}\"><h1>{}</h1><p>{state}</p><dl>",
+            say("status-title")
+        );
+        for (key, value) in [
+            ("status-live", tally.live as u64),
+            ("status-listeners", tally.listeners),
+            ("status-speakers", tally.speakers as u64),
+            ("status-beats", figures.missed),
+        ] {
+            let _ = write!(body, "<dt>{}</dt><dd>{value}</dd>", say(key));
+        }
+        body.push_str("</dl></section>");
+    }
+    page("Hiwar · حوار", &body)
+}
+
+/// What a problem's type means, in both languages: its address can be opened.
+pub(super) async fn problem(Path(name): Path<String>) -> Result<Html<String>, Problem> {
+    let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or(Kind::NotFound)?;
+    let mut body = String::new();
+    for language in [Language::Arabic, Language::English] {
+        let (title, detail) = kind.words(language);
+        let (code, direction) = (language.code(), language.direction());
+        let _ = write!(body, "<section lang=\"{code}\" dir=\"{direction}\"><h1>{title}</h1><p>{detail}</p></section>");
+    }
+    Ok(page(kind.name(), &body))
+}
+
+/// `title` and `body` are ours: nothing here is a stranger's word.
+fn page(title: &str, body: &str) -> Html<String> {
+    Html(format!(
+        "<!doctype html><html lang=\"ar\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\
+         <style>{STYLE}</style></head><body>{body}</body></html>"
+    ))
+}

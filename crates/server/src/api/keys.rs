@@ -1,0 +1,66 @@
+//! The keys with which this house signs, and the passes that it signs with them.
+
+use std::time::{Duration, SystemTime};
+
+use hiwar_admission::{Grant, Listen, ListenKey, PassId, Refusal, Scope, StageKey, StagePass, StageVerifier};
+
+/// How long a link to host, to invite or to listen is good: longer than the time between planning and talking.
+pub const LINK_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long a speaker may speak without asking for a new pass.
+pub const SPEAK_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// Signs and checks. Cheap to clone; secret.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    listen: ListenKey,
+    stage: StageKey,
+    verifier: StageVerifier,
+}
+
+impl Keys {
+    /// From the secrets on disk.
+    pub fn new(listen: [u8; 32], stage: [u8; 32]) -> Self {
+        let stage = StageKey::from_bytes(stage);
+        Self { listen: ListenKey::from_bytes(listen), verifier: stage.verifier(), stage }
+    }
+
+    /// A pass to create spaces on this node.
+    pub fn create_pass(&self, expires: SystemTime) -> String {
+        self.stage_pass(expires, Grant::Create)
+    }
+
+    /// Signs a pass of the stage under a new id.
+    pub fn stage_pass(&self, expires: SystemTime, grant: Grant) -> String {
+        self.stage.sign(&StagePass { id: new_id(), expires, grant })
+    }
+
+    /// Signs a pass to listen under a new id.
+    pub fn listen_pass(&self, expires: SystemTime, scope: Scope) -> String {
+        self.listen.sign(&Listen { id: new_id(), scope, expires })
+    }
+
+    /// Checks a pass of the stage.
+    ///
+    /// # Errors
+    /// As [`Refusal`] says.
+    pub fn stage(&self, now: SystemTime, token: &str) -> Result<StagePass, Refusal> {
+        self.verifier.verify(now, token)
+    }
+
+    /// May the holder of this token see that space? Any pass for it will do.
+    ///
+    /// # Errors
+    /// As [`Refusal`] says.
+    pub fn sees(&self, now: SystemTime, token: &str, space: &str) -> Result<(), Refusal> {
+        match self.verifier.verify(now, token) {
+            Err(Refusal::WrongKind) => self.listen.verify(now, token)?.admits(space),
+            pass => pass?.sees(space),
+        }
+    }
+}
+
+fn new_id() -> PassId {
+    let mut id = [0; 8];
+    getrandom::fill(&mut id).expect("the kernel has random numbers");
+    PassId(id)
+}

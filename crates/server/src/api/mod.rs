@@ -1,0 +1,87 @@
+//! The house's HTTP API: spaces as JSON, speakers by WHIP, and how the house is.
+//!
+//! It is reached through the workers only, over a Unix socket. Callers are known by a bearer pass and never by a cookie, so
+//! any origin may call it. Every refusal is a problem of [`problem`], in the caller's language. What it decides is done
+//! by the [`Registry`]; here are only requests and answers.
+
+mod caller;
+mod dress;
+mod event;
+mod events;
+mod health;
+mod keys;
+mod openapi;
+mod problem;
+mod spaces;
+mod speech;
+mod whip;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{any, delete, get, post};
+
+pub use event::{ended_event, speaking_event, stage_event};
+pub use keys::Keys;
+pub use speech::Language;
+
+use crate::registry::Registry;
+use crate::studio::Studio;
+use problem::{Kind, Problem};
+
+/// Largest request body. A browser's audio offer is 2 to 4 kB; 64 KiB is also what an SDP may have (`rtc::offer`).
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// What the API and the registry are told at the start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Origin of the public side as browsers see it; links begin with it.
+    pub public_origin: String,
+    /// Origin of the stage port as browsers see it.
+    pub stage_origin: String,
+    /// The page of a space, with markers to fill in.
+    pub template: &'static str,
+    /// The page's content security policy.
+    pub policy: Option<&'static str>,
+}
+
+/// What every handler may use.
+struct Api {
+    registry: Registry,
+    studio: Studio,
+    keys: Keys,
+    settings: Settings,
+}
+
+type Shared = axum::extract::State<Arc<Api>>;
+
+/// All routes of the house.
+pub fn router(registry: Registry, studio: Studio, keys: Keys, settings: Settings) -> Router {
+    let api = Arc::new(Api { registry, studio, keys, settings });
+    Router::new()
+        .route("/api/openapi.json", get(openapi::document))
+        .route("/api/spaces/v1/config", get(spaces::config))
+        .route("/api/spaces/v1/spaces", get(spaces::list).post(spaces::create))
+        .route("/api/spaces/v1/spaces/{id}", get(spaces::show))
+        .route("/api/spaces/v1/spaces/{id}/start", post(spaces::start))
+        .route("/api/spaces/v1/spaces/{id}/end", post(spaces::end))
+        .route("/api/spaces/v1/spaces/{id}/recording", delete(spaces::delete_recording))
+        .route("/api/spaces/v1/spaces/{id}/passes", post(spaces::invite))
+        .route("/api/spaces/v1/spaces/{id}/events", get(events::follow))
+        .route("/whip/{space}", get(whip::look).post(whip::publish))
+        .route("/whip/{space}/{session}", get(whip::look_at_session).patch(whip::patch).delete(whip::hang_up))
+        .route("/problems/{name}", get(health::problem))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/status", get(health::status))
+        .fallback(any(async || Problem::from(Kind::NotFound)))
+        .method_not_allowed_fallback(async || Problem::from(Kind::MethodNotAllowed))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(axum::middleware::from_fn(dress::dress))
+        .with_state(api)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! The API described for programs (OpenAPI 3.1), from the handlers themselves.
+
+use axum::response::Json;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{events, spaces, whip};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Hiwar", description = "Live audio spaces: make, start, end; speak by WHIP. Refusals are problem details (RFC 9457)."),
+    paths(
+        spaces::config, spaces::list, spaces::show, spaces::create, spaces::start, spaces::end, spaces::delete_recording,
+        spaces::invite, events::follow, whip::look, whip::publish, whip::look_at_session, whip::patch, whip::hang_up
+    ),
+    modifiers(&Pass)
+)]
+struct Description;
+
+/// Names the bearer pass.
+struct Pass;
+
+impl Modify for Pass {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("pass", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}
+
+/// The whole description.
+pub(super) async fn document() -> Json<utoipa::openapi::OpenApi> {
+    Json(Description::openapi())
+}

@@ -1,0 +1,213 @@
+//! A space's page: the template from `web/dist/page.html` with what is known of the space filled in.
+//!
+//! Titles and names are strangers' words. In markup they are escaped; in the JSON island every character that HTML could
+//! take for markup is written as an escape of JSON, so that no words can end the island. The page of an invited space
+//! says nothing about it: whoever knows its address but has no pass may load the page too.
+
+use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use hiwar_engine::live_bus::Document;
+
+use super::SpaceView;
+use crate::api::{Language, Settings};
+
+const HEAD: &str = "<!--hiwar:head-->";
+const SPACE: &str = "<!--hiwar:space-->";
+const NOSCRIPT: &str = "<!--hiwar:noscript-->";
+
+/// The page as the workers serve it. It is asked for again at each visit, since it changes with the space.
+pub(super) fn document(settings: &Settings, view: &SpaceView) -> Document {
+    let view = if view.audience == "invited" { &stripped(view) } else { view };
+    let body = fill(settings.template, |marker| match marker {
+        HEAD => head(&settings.public_origin, view),
+        SPACE => island(view),
+        _ => noscript(view),
+    });
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    Document {
+        mime: "text/html; charset=utf-8".into(),
+        etag: format!("\"{:016x}\"", hasher.finish()),
+        cache: "no-cache".into(),
+        policy: settings.policy.map(Into::into),
+        body: body.into(),
+        brotli: None,
+    }
+}
+
+/// Fills in each marker once, from front to back: what is filled in is not searched again.
+fn fill(template: &str, text_of: impl Fn(&str) -> String) -> String {
+    let mut page = String::with_capacity(template.len() + 4096);
+    let mut rest = template;
+    loop {
+        let next = [HEAD, SPACE, NOSCRIPT].into_iter().filter_map(|marker| Some((rest.find(marker)?, marker))).min();
+        let Some((at, marker)) = next else { break };
+        page.push_str(&rest[..at]);
+        page.push_str(&text_of(marker));
+        rest = &rest[at + marker.len()..];
+    }
+    page.push_str(rest);
+    page
+}
+
+/// What may be known without a pass.
+fn stripped(view: &SpaceView) -> SpaceView {
+    SpaceView { title: String::new(), speakers: Vec::new(), listeners: 0, language: None, ..view.clone() }
+}
+
+/// Title and link preview (OpenGraph), in the language of the space.
+fn head(origin: &str, view: &SpaceView) -> String {
+    let language = view.language.as_deref().and_then(Language::of_tag).unwrap_or(Language::Arabic);
+    let title = if view.title.is_empty() { language.say("private-title", &[]) } else { escaped(&view.title) };
+    let description = language.say(
+        match (view.state, &view.replay) {
+            ("scheduled", _) => "page-description-scheduled",
+            ("live", _) => "page-description-live",
+            (_, None) => "page-description-over",
+            (_, Some(_)) => "page-description-replay",
+        },
+        &[],
+    );
+    let (origin, page) = (escaped(origin), &view.page);
+    let mut head = format!(
+        "<title>{title} · Hiwar</title>\n<meta name=\"description\" content=\"{description}\">\n\
+         <meta property=\"og:site_name\" content=\"Hiwar\">\n<meta property=\"og:type\" content=\"website\">\n\
+         <meta property=\"og:title\" content=\"{title}\">\n<meta property=\"og:description\" content=\"{description}\">\n\
+         <meta property=\"og:url\" content=\"{origin}{page}\">\n\
+         <meta property=\"og:locale\" content=\"{}\">\n<meta name=\"twitter:card\" content=\"summary\">",
+        if language == Language::Arabic { "ar_AR" } else { "en_US" },
+    );
+    if view.audience == "public" {
+        let sound = view.replay.as_ref().map_or(&view.listen.mp4, |replay| &replay.mp4);
+        let _ = write!(
+            head,
+            "\n<meta property=\"og:audio\" content=\"{origin}{sound}\">\n\
+             <meta property=\"og:audio:type\" content=\"audio/mp4\">\n<link rel=\"canonical\" href=\"{origin}{page}\">"
+        );
+    } else {
+        head.push_str("\n<meta name=\"robots\" content=\"noindex\">");
+    }
+    head
+}
+
+/// The space as JSON that is also harmless HTML.
+fn island(view: &SpaceView) -> String {
+    let json = serde_json::to_string(view).expect("strings and numbers are JSON");
+    json.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
+}
+
+/// For whoever has no scripts: plain links to the sound.
+fn noscript(view: &SpaceView) -> String {
+    let over = matches!(view.state, "ended" | "posted");
+    let (mp4, ogg) = match &view.replay {
+        Some(replay) => (&replay.mp4, &replay.ogg),
+        None if over => return String::new(),
+        None => (&view.listen.mp4, &view.listen.ogg),
+    };
+    format!("<p><a href=\"{ogg}\">Ogg</a> · <a href=\"{mp4}\">MP4</a></p>")
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{Links, SpeakerView};
+
+    const TEMPLATE: &str = "<html><head><!--hiwar:head--></head><body><noscript><!--hiwar:noscript--></noscript>\
+        <script type=\"application/json\" id=\"space\"><!--hiwar:space--></script></body></html>";
+
+    fn settings() -> Settings {
+        Settings {
+            public_origin: "https://talk.example".into(),
+            stage_origin: "https://stage.example".into(),
+            template: TEMPLATE,
+            policy: Some("default-src 'self'"),
+        }
+    }
+
+    fn view(title: &str, audience: &'static str) -> SpaceView {
+        SpaceView {
+            id: "demo".into(),
+            title: title.into(),
+            state: "live",
+            audience,
+            language: Some("ar".into()),
+            created_at: "2026-11-23T00:00:00Z".into(),
+            started_at: None,
+            ended_at: None,
+            listen: Links { mp4: "/listen/demo.mp4".into(), ogg: "/listen/demo.ogg".into() },
+            page: "/s/demo".into(),
+            replay: None,
+            speakers: vec![SpeakerView { id: "p1".into(), name: "</script><i>".into(), speaking: true }],
+            listeners: 3,
+            recording: "on",
+        }
+    }
+
+    fn page(title: &str, audience: &'static str) -> String {
+        String::from_utf8(document(&settings(), &view(title, audience)).body.to_vec()).expect("UTF-8")
+    }
+
+    #[test]
+    fn hostile_titles_stay_words() {
+        for title in
+            ["</script><script>alert(1)</script>", "\" onload=\"x", "<!--hiwar:space-->", "<!-- <script", "'&amp;"]
+        {
+            let page = page(title, "public");
+            assert_eq!(page.matches("<script").count(), 1, "{page}");
+            assert_eq!(page.matches("</script>").count(), 1, "{page}");
+            assert!(!page.contains(title) || title == "'&amp;", "{page}");
+            let island = page.split("id=\"space\">").nth(1).and_then(|rest| rest.split("</script>").next());
+            let space: serde_json::Value = serde_json::from_str(island.expect("an island")).expect("JSON");
+            assert_eq!(space["title"], title);
+            assert_eq!(space["speakers"][0]["name"], "</script><i>");
+        }
+    }
+
+    #[test]
+    fn a_public_page_has_a_preview_with_sound() {
+        let page = page("حوار", "public");
+        for tag in [
+            "<title>حوار · Hiwar</title>",
+            "<meta property=\"og:title\" content=\"حوار\">",
+            "<meta property=\"og:url\" content=\"https://talk.example/s/demo\">",
+            "<meta property=\"og:audio\" content=\"https://talk.example/listen/demo.mp4\">",
+            "<a href=\"/listen/demo.ogg\">",
+        ] {
+            assert!(page.contains(tag), "{tag} in {page}");
+        }
+    }
+
+    #[test]
+    fn an_invited_page_tells_nothing_without_a_pass() {
+        let page = page("secret plan", "invited");
+        assert!(!page.contains("secret plan") && !page.contains("p1"), "{page}");
+        assert!(page.contains("noindex") && page.contains("\"state\":\"live\""));
+    }
+
+    #[test]
+    fn a_change_of_the_space_changes_the_tag() {
+        let tag = |title| document(&settings(), &view(title, "public")).etag;
+        assert_ne!(tag("a"), tag("b"));
+        assert_eq!(tag("a"), tag("a"));
+    }
+}

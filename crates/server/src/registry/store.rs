@@ -1,0 +1,238 @@
+//! A space's facts on disk: `DATA/spaces/{id}/space.json`, replaced as a whole (beside, fsync, rename, fsync).
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hiwar_space::{Audience, Facts, Id, Language, Phase, Recording, Replay, Title};
+use serde::{Deserialize, Serialize};
+
+use crate::studio::Keep;
+
+/// Longest file looked at; ours have about 500 bytes.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+/// What this version writes. A file of a later version is left alone.
+const VERSION: u32 = 1;
+
+/// The file, field by field; times in milliseconds since 1970.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    version: u32,
+    id: String,
+    title: String,
+    language: Option<String>,
+    audience: String,
+    created_ms: u64,
+    started_ms: Option<u64>,
+    ended_ms: Option<u64>,
+    recording: String,
+    replay_ms: Option<u64>,
+    replay_lufs: Option<f32>,
+    /// How long the log of an unrecorded space is kept, in seconds.
+    keep_s: Option<u64>,
+}
+
+/// Writes a space's facts durably. Blocks.
+pub(super) fn save(dir: &Path, facts: &Facts, keep: Keep) -> io::Result<()> {
+    let place = dir.join(facts.id.as_str());
+    if !place.is_dir() {
+        fs::create_dir_all(&place)?;
+        File::open(dir)?.sync_all()?;
+    }
+    let text = serde_json::to_vec_pretty(&Saved::of(facts, keep)).map_err(io::Error::other)?;
+    let beside = place.join("space.json.new");
+    let mut file = File::create(&beside)?;
+    file.write_all(&text)?;
+    file.sync_all()?;
+    fs::rename(&beside, place.join("space.json"))?;
+    File::open(&place)?.sync_all()
+}
+
+/// Reads up to `limit` spaces. One that is damaged is named in the log and left as it is. Blocks.
+pub(super) fn load(dir: &Path, limit: usize) -> io::Result<Vec<(Facts, Keep)>> {
+    fs::create_dir_all(dir)?;
+    let mut spaces = Vec::new();
+    for place in fs::read_dir(dir)? {
+        let place = place?;
+        let name = place.file_name();
+        let Some(id) = name.to_str().and_then(Id::parse) else { continue };
+        match read(&place.path().join("space.json"), &id) {
+            Ok(_) if spaces.len() >= limit => {
+                tracing::error!(space = %id, "more than {limit} spaces: this one is left alone");
+            }
+            Ok(space) => spaces.push(space),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => {}
+            Err(why) => tracing::error!(space = %id, "cannot read space.json: {why}; the space is left alone"),
+        }
+    }
+    Ok(spaces)
+}
+
+fn read(path: &Path, id: &Id) -> io::Result<(Facts, Keep)> {
+    let mut text = Vec::new();
+    File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut text)?;
+    let saved: Saved = serde_json::from_slice(&text).map_err(io::Error::other)?;
+    let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+    if saved.id != id.as_str() {
+        return Err(invalid("it is another space's"));
+    }
+    saved.facts().ok_or_else(|| invalid("a value is not one we know"))
+}
+
+impl Saved {
+    fn of(facts: &Facts, keep: Keep) -> Self {
+        let (started, ended) = match facts.phase {
+            Phase::Scheduled => (None, None),
+            Phase::Live { started } => (Some(started), None),
+            Phase::Ended { started, ended } | Phase::Posted { started, ended } => (Some(started), Some(ended)),
+        };
+        let (recording, replay) = match facts.recording {
+            Recording::Off => ("off", None),
+            Recording::On => ("on", None),
+            Recording::Paused => ("paused", None),
+            Recording::Sealing => ("sealing", None),
+            Recording::Unsealed => ("unsealed", None),
+            Recording::Replay(replay) => ("replay", Some(replay)),
+            Recording::Deleted => ("deleted", None),
+        };
+        Self {
+            version: VERSION,
+            id: facts.id.as_str().to_owned(),
+            title: facts.title.as_str().to_owned(),
+            language: facts.language.as_ref().map(|language| language.as_str().to_owned()),
+            audience: match facts.audience {
+                Audience::Public => "public",
+                Audience::Unlisted => "unlisted",
+                Audience::Invited => "invited",
+            }
+            .to_owned(),
+            created_ms: ms(facts.created),
+            started_ms: started.map(ms),
+            ended_ms: ended.map(ms),
+            recording: recording.to_owned(),
+            replay_ms: replay.map(|replay| u64::try_from(replay.duration.as_millis()).unwrap_or(u64::MAX)),
+            // JSON has no −∞, which a silent recording's loudness may be.
+            replay_lufs: replay.map(|replay| replay.loudness_lufs).filter(|lufs| lufs.is_finite()),
+            keep_s: match keep {
+                Keep::All => None,
+                Keep::Window(window) => Some(window.as_secs()),
+            },
+        }
+    }
+
+    fn facts(self) -> Option<(Facts, Keep)> {
+        let replay = || {
+            let duration = Duration::from_millis(self.replay_ms?);
+            Some(Replay { duration, loudness_lufs: self.replay_lufs.unwrap_or(f32::NEG_INFINITY) })
+        };
+        let recording = match self.recording.as_str() {
+            "off" => Recording::Off,
+            "on" => Recording::On,
+            "paused" => Recording::Paused,
+            "sealing" => Recording::Sealing,
+            "unsealed" => Recording::Unsealed,
+            "replay" => Recording::Replay(replay()?),
+            "deleted" => Recording::Deleted,
+            _ => return None,
+        };
+        let phase = match (self.started_ms, self.ended_ms) {
+            (None, None) => Phase::Scheduled,
+            (Some(started), None) => Phase::Live { started: time(started)? },
+            (Some(started), Some(ended)) => {
+                let (started, ended) = (time(started)?, time(ended)?);
+                match recording {
+                    Recording::Replay(_) => Phase::Posted { started, ended },
+                    _ => Phase::Ended { started, ended },
+                }
+            }
+            (None, Some(_)) => return None,
+        };
+        let facts = Facts {
+            id: Id::parse(&self.id)?,
+            title: Title::parse(&self.title).ok()?,
+            language: self.language.map(|tag| Language::parse(&tag)).transpose().ok()?,
+            audience: match self.audience.as_str() {
+                "public" => Audience::Public,
+                "unlisted" => Audience::Unlisted,
+                "invited" => Audience::Invited,
+                _ => return None,
+            },
+            created: time(self.created_ms)?,
+            phase,
+            recording,
+        };
+        let keep = self.keep_s.map_or(Keep::All, |seconds| Keep::Window(Duration::from_secs(seconds)));
+        (self.version == VERSION).then_some((facts, keep))
+    }
+}
+
+fn ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn time(ms: u64) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_millis(ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(id: &str, phase: Phase, recording: Recording) -> Facts {
+        Facts {
+            id: Id::parse(id).expect("an id"),
+            title: Title::parse("حوار \"</script>\" 🎙").expect("a title"),
+            language: Some(Language::parse("ar-EG").expect("a language")),
+            audience: Audience::Invited,
+            created: time(1_700_000_000_123).expect("a time"),
+            phase,
+            recording,
+        }
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded_in_every_phase() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (started, ended) = (time(1_700_000_001_000).unwrap(), time(1_700_000_002_000).unwrap());
+        let replay = Replay { duration: Duration::from_millis(61_234), loudness_lufs: -18.25 };
+        let silent = Replay { duration: Duration::ZERO, loudness_lufs: f32::NEG_INFINITY };
+        let all = [
+            facts("a", Phase::Scheduled, Recording::On),
+            facts("b", Phase::Live { started }, Recording::Paused),
+            facts("c", Phase::Ended { started, ended }, Recording::Sealing),
+            facts("d", Phase::Posted { started, ended }, Recording::Replay(replay)),
+            facts("e", Phase::Ended { started, ended }, Recording::Deleted),
+            facts("f", Phase::Posted { started, ended }, Recording::Replay(silent)),
+        ];
+        for facts in &all {
+            save(dir.path(), facts, Keep::All).expect("a disk");
+            save(dir.path(), facts, Keep::All).expect("twice");
+        }
+        save(dir.path(), &facts("g", Phase::Scheduled, Recording::Off), Keep::Window(Duration::from_secs(60))).unwrap();
+        let mut loaded = load(dir.path(), 100).expect("a directory");
+        loaded.sort_by(|a, b| a.0.id.cmp(&b.0.id));
+        let (last, keep) = loaded.pop().expect("seven");
+        assert_eq!((last.recording, keep), (Recording::Off, Keep::Window(Duration::from_secs(60))));
+        assert_eq!(loaded.into_iter().map(|(facts, _)| facts).collect::<Vec<_>>(), all);
+        assert_eq!(load(dir.path(), 2).expect("a directory").len(), 2);
+    }
+
+    #[test]
+    fn a_damaged_file_costs_its_own_space_only() {
+        let dir = tempfile::tempdir().expect("a directory");
+        save(dir.path(), &facts("good", Phase::Scheduled, Recording::On), Keep::All).expect("a disk");
+        let text = fs::read(dir.path().join("good/space.json")).expect("a file");
+        for (name, text) in
+            [("cut", &text[..text.len() / 2]), ("empty", b""), ("other", &text[..]), ("long", &[b' '; 70_000])]
+        {
+            fs::create_dir(dir.path().join(name)).expect("a disk");
+            fs::write(dir.path().join(name).join("space.json"), text).expect("a disk");
+        }
+        fs::create_dir(dir.path().join("log-only")).expect("a disk");
+        fs::write(dir.path().join("stray.txt"), "x").expect("a disk");
+        let loaded = load(dir.path(), 100).expect("a directory");
+        assert_eq!(loaded.len(), 1);
+    }
+}
