@@ -164,7 +164,7 @@ impl Candidate {
         words.next().filter(|kind| !kind.is_empty())?;
         // What follows are pairs of a name and a value.
         let extensions: Vec<&str> = words.collect();
-        if extensions.len() % 2 != 0 || extensions.iter().any(|word| word.is_empty()) {
+        if !extensions.len().is_multiple_of(2) || extensions.iter().any(|word| word.is_empty()) {
             return None;
         }
         let address = host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, port));

@@ -10,22 +10,22 @@
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use hiwar_media::level::Level;
 use hiwar_media::packet::{Coding, Depacketizer, Packet, Rtp};
-use str0m::change::SdpOffer;
 use str0m::format::Codec;
 
 use str0m::media::{Mid, Pt};
-use str0m::net::{Protocol, Receive, TcpType};
-use str0m::rtp::{Extension, RtpPacket, Ssrc};
-use str0m::{Candidate, Event, Rtc, RtcConfig};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{RtpPacket, Ssrc};
+use str0m::{Event, Rtc};
 
 use crate::candidate::{self, Credentials, Fragment};
 use crate::offer::{Answer, Config, Direction, Offer, Refusal};
 use crate::returns::{Outgoing, Return};
+
+mod library;
 
 /// A client that has not connected by then never will: ICE and DTLS together take a client on a bad line 3 s, and browsers give up ICE
 /// after 15.
@@ -67,7 +67,7 @@ pub enum Input<'a> {
     /// The deadline has passed.
     Timeout,
     /// One frame for the speaker to hear.
-    Return(Return),
+    Return(&'a Return),
     /// Say goodbye and end.
     Close,
 }
@@ -171,13 +171,13 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// Answers a checked offer.
     pub(crate) fn new(now: Instant, offer: Offer, config: &Config) -> Result<(Self, Answer), Refusal> {
-        let mut rtc = library(now, config);
-        let addresses = add_candidates(&mut rtc, config);
+        let mut rtc = library::build(now, config);
+        let addresses = library::add_candidates(&mut rtc, config);
         if addresses.is_empty() {
             return Err(Refusal::Unusable);
         }
         let text = offer.clean(&offer.credentials);
-        let answer = negotiate(&mut rtc, &text).ok_or(Refusal::Unusable)?;
+        let answer = library::negotiate(&mut rtc, &text).ok_or(Refusal::Unusable)?;
         let mid = Mid::from(offer.mid.as_str());
         let remote_pts = rtc.media(mid).ok_or(Refusal::Unusable)?.remote_pts().to_vec();
         let codecs = rtc.codec_config();
@@ -186,7 +186,7 @@ impl Session {
         let (opus, red) = (params.pt(), params.red());
         let outgoing = (offer.direction == Direction::SendRecv).then(|| Outgoing::new(mid, opus));
         let mut session = Self {
-            local: local_credentials(&mut rtc),
+            local: library::local_credentials(&mut rtc),
             remote: offer.credentials.clone(),
             rtc,
             mid,
@@ -205,7 +205,7 @@ impl Session {
             offer,
         };
         session.handle(now, Input::Timeout);
-        let answer = Answer { sdp: finish(&answer, session.offer.rtcp_mux_only), etag: session.etag() };
+        let answer = Answer { sdp: library::finish(&answer, session.offer.rtcp_mux_only), etag: session.etag() };
         Ok((session, answer))
     }
 
@@ -232,7 +232,7 @@ impl Session {
                 if self.phase == Phase::Connected
                     && let Some(outgoing) = &mut self.outgoing
                 {
-                    outgoing.write(now, &mut self.rtc, &frame);
+                    outgoing.write(now, &mut self.rtc, frame);
                     // The library stamps and sends what was written when time moves.
                     if self.rtc.handle_input(str0m::Input::Timeout(now)).is_err() {
                         return self.close(now, Reason::Failed);
@@ -272,14 +272,14 @@ impl Session {
         }
         // The library restarts ICE when an offer comes with new credentials, so it gets the first offer again, with these.
         let text = self.offer.clean(&fragment.credentials);
-        let Some(answer) = negotiate(&mut self.rtc, &text) else {
+        let Some(answer) = library::negotiate(&mut self.rtc, &text) else {
             self.close(now, Reason::Bug);
             return Err(candidate::Refusal::Closed);
         };
         self.remote = fragment.credentials;
-        self.local = local_credentials(&mut self.rtc);
+        self.local = library::local_credentials(&mut self.rtc);
         self.drain(now);
-        Ok(Patched::Restarted { sdpfrag: fragment_of(&answer), etag: self.etag() })
+        Ok(Patched::Restarted { sdpfrag: library::fragment_of(&answer), etag: self.etag() })
     }
 
     /// Strong entity tag of this generation of ICE (RFC 9725 §4.3.1), quotes included: a hash of both sides' credentials.
@@ -445,105 +445,6 @@ impl Session {
     }
 }
 
-fn library(now: Instant, config: &Config) -> Rtc {
-    let mut library = RtcConfig::new()
-        .set_crypto_provider(config.certificate.crypto.clone())
-        .set_dtls_cert(config.certificate.dtls.clone())
-        .set_ice_lite(true)
-        .set_rtp_mode(true)
-        .clear_codecs()
-        .enable_opus(true, true)
-        // No congestion extension: with it Chromium pads its packets with empty ones, and nothing here would use the reports.
-        .clear_extension_map()
-        .set_extension(1, Extension::AudioLevel)
-        .set_extension(4, Extension::RtpMid);
-    for params in library.codec_config().iter_mut() {
-        params.set_fb_transport_cc(false);
-    }
-    library.build(now)
-}
-
-fn add_candidates(rtc: &mut Rtc, config: &Config) -> Vec<(Proto, SocketAddr)> {
-    let udp = config
-        .candidates
-        .iter()
-        .map(|address| (Proto::Udp, *address, Candidate::builder().udp().host(*address).build()));
-    let tcp = config.tcp.iter().map(|address| {
-        let candidate = Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build();
-        (Proto::Tcp, *address, candidate)
-    });
-    let all: Vec<_> = udp.chain(tcp).collect();
-    let added = all.into_iter().filter_map(|(proto, address, candidate)| {
-        rtc.add_local_candidate(candidate.ok()?)?;
-        Some((proto, address))
-    });
-    added.collect()
-}
-
-/// Gives the library an offer and returns its answer. The library promises not to panic on input, and has broken that promise before.
-fn negotiate(rtc: &mut Rtc, offer: &str) -> Option<String> {
-    let result = catch_unwind(AssertUnwindSafe(|| {
-        let offer = SdpOffer::from_sdp_string(offer).map_err(|error| error.to_string())?;
-        let answer = rtc.sdp_api().accept_offer(offer).map_err(|error| error.to_string())?;
-        Ok::<_, String>(answer.to_sdp_string())
-    }));
-    match result {
-        Ok(Ok(answer)) => Some(answer),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "offer not usable");
-            None
-        }
-        Err(_) => {
-            tracing::error!("the WebRTC library panicked on an offer");
-            None
-        }
-    }
-}
-
-fn local_credentials(rtc: &mut Rtc) -> Credentials {
-    let credentials = rtc.direct_api().local_ice_credentials();
-    Credentials { ufrag: credentials.ufrag, pwd: credentials.pass }
-}
-
-/// The library's answer plus what RFC 9725 asks of an answer and the library does not write.
-fn finish(answer: &str, rtcp_mux_only: bool) -> String {
-    let mut text = String::with_capacity(answer.len() + 64);
-    for line in candidate::lines(answer) {
-        // Strangers need not know which library, in which version, answers them.
-        let line = line
-            .strip_prefix("o=str0m-")
-            .and_then(|rest| rest.split_once(' '))
-            .map_or(line.to_owned(), |(_, rest)| format!("o=- {rest}"));
-        text.push_str(&line);
-        text.push_str("\r\n");
-        if rtcp_mux_only && line == "a=rtcp-mux" {
-            text.push_str("a=rtcp-mux-only\r\n");
-        }
-    }
-    text
-}
-
-/// The part of an answer that answers an ICE restart (RFC 9725 §4.3.3).
-fn fragment_of(answer: &str) -> String {
-    let kept = [
-        "a=ice-lite",
-        "a=group:BUNDLE",
-        "m=",
-        "a=mid:",
-        "a=ice-ufrag:",
-        "a=ice-pwd:",
-        "a=ice-options:",
-        "a=candidate:",
-    ];
-    let mut text = String::new();
-    for line in candidate::lines(answer).filter(|line| kept.iter().any(|start| line.starts_with(start))) {
-        text.push_str(line);
-        text.push_str("\r\n");
-    }
-    text.push_str("a=end-of-candidates\r\n");
-    text
-}
-
 /// Payload type and SSRC of what looks like RTP and not RTCP (RFC 5761 §4).
 fn rtp_head(bytes: &[u8]) -> Option<(u8, u32)> {
     let head: &[u8; 12] = bytes.first_chunk()?;
@@ -559,3 +460,6 @@ fn is_stun(bytes: &[u8]) -> bool {
 fn answers(output: &Output, source: SocketAddr) -> bool {
     matches!(output, Output::Transmit { destination, bytes, .. } if *destination == source && is_stun(bytes))
 }
+
+#[cfg(test)]
+mod tests;

@@ -451,7 +451,7 @@ impl Net {
                 let next = self.sessions.get_mut(&id).and_then(|slot| slot.returns.as_mut()?.pop().ok());
                 let Some(frame) = next else { break };
                 came = true;
-                self.feed(now, id, Input::Return(frame), None);
+                self.feed(now, id, Input::Return(&frame), None);
             }
             // A session that ended meanwhile has left the list, and the next one stands in its place.
             if self.hearing.get(index) == Some(&id) {

@@ -164,11 +164,14 @@ fn is_later(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
+/// A frame, and what follows it.
+type FrameAndRest<'a> = (&'a [u8], &'a [u8]);
+
 /// The next whole frame at the front of `bytes`, and the rest.
 ///
 /// # Errors
 /// `TooLong` if a frame is longer than anything a session takes: whoever sends that does not speak RFC 4571.
-pub(super) fn next_frame(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, TooLong> {
+pub(super) fn next_frame(bytes: &[u8]) -> Result<Option<FrameAndRest<'_>>, TooLong> {
     let Some((length, rest)) = bytes.split_first_chunk::<2>() else { return Ok(None) };
     let length = usize::from(u16::from_be_bytes(*length));
     if length > DATAGRAM_BYTES_MAX {
