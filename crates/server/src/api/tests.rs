@@ -40,6 +40,7 @@ struct House {
     keys: Keys,
     happens: mpsc::Sender<StudioEvent>,
     dir: tempfile::TempDir,
+    _hub: Hub,
 }
 
 struct Answer {
@@ -78,15 +79,14 @@ impl House {
     async fn at(dir: tempfile::TempDir) -> Self {
         let bus = dir.path().join("bus.sock");
         let _ = std::fs::remove_file(&bus);
-        let (hub, publisher, _) = Hub::start(UnixListener::bind(bus).expect("a socket")).expect("a hub");
-        std::mem::forget(hub); // lives as long as the test's process
+        let (hub, _) = Hub::spawn(UnixListener::bind(bus).expect("a socket")).expect("a hub");
         let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
         let setup = Setup {
             candidate: udp.local_addr().expect("an address"),
             udp,
             tcp: TcpListener::bind("127.0.0.1:0").expect("a port"),
             spaces: dir.path().join("spaces"),
-            publisher,
+            publisher: hub.publisher(),
         };
         let (studio, _) = Studio::start(setup).expect("a studio");
         let settings = Settings {
@@ -99,7 +99,14 @@ impl House {
         let keys = Keys::new([1; 32], [2; 32]);
         let registry = Registry::open(dir.path().join("spaces"), studio.clone(), settings.clone(), happened).await;
         let registry = registry.expect("a registry");
-        Self { router: router(registry.clone(), studio, keys.clone(), settings), registry, keys, happens, dir }
+        Self {
+            router: router(registry.clone(), studio, keys.clone(), settings),
+            registry,
+            keys,
+            happens,
+            dir,
+            _hub: hub,
+        }
     }
 
     /// The same house after a restart.
