@@ -93,6 +93,7 @@ pub enum Input<'a> {
 
 /// What a programme gives.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a payload in a box would be allocated on the beat")]
 pub enum Output {
     /// 200 ms are final. Give the box back with [`Programme::recycle`].
     Chunk(Box<Chunk>),
@@ -130,6 +131,7 @@ pub struct Programme {
     discontinuous: bool,
     time: Time,
     events: Events,
+    #[allow(clippy::vec_box, reason = "chunks are handed out in their boxes")]
     pool: Vec<Box<Chunk>>,
     ready: Option<Box<Chunk>>,
     /// This beat's frame of the programme, for those who share it.

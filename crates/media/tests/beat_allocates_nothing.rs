@@ -135,7 +135,8 @@ fn no_beat_allocates_whatever_comes() {
     assert!(streams[0].1.iter().any(Payload::has_fec), "the first stream carries in-band FEC");
     let rubbish: Vec<Payload> = (0..50_u32)
         .map(|n| {
-            let bytes: Vec<u8> = (0..60_u32).map(|i| (n.wrapping_mul(2_654_435_761).wrapping_add(i * 97) >> 7) as u8).collect();
+            let bytes: Vec<u8> =
+                (0..60_u32).map(|i| (n.wrapping_mul(2_654_435_761).wrapping_add(i * 97) >> 7) as u8).collect();
             Payload::new(&bytes).unwrap()
         })
         .collect();
