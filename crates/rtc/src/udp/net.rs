@@ -275,14 +275,16 @@ impl Net {
     }
 
     fn forget(&mut self, id: SessionId, reason: Reason) {
-        let Some(slot) = self.sessions.remove(&id) else { return };
+        let Some(mut slot) = self.sessions.remove(&id) else { return };
         self.by_ufrag.remove(&slot.ufrag);
-        for source in slot.sources {
+        for source in std::mem::take(&mut slot.sources) {
             self.by_source.remove(&source);
             self.hang_up(source);
         }
         self.hearing.retain(|other| *other != id);
         self.wire.counters.sessions.fetch_sub(1, Relaxed);
+        // Whoever hears of the end may look at the rings: their ends here must be gone by then.
+        drop(slot);
         let _ = self.events.send(Event::Closed(id, reason));
     }
 
