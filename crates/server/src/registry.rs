@@ -29,7 +29,7 @@ use crate::api::{self, Settings};
 use crate::studio::{self, Failure, Keep, PublishRefusal, Published, Speaking, Studio, StudioEvent};
 pub use view::SpaceView;
 #[cfg(test)]
-use view::{Links, SpeakerView};
+pub use view::{Links, SpeakerView};
 
 /// Spaces that one house keeps, live and past. At 2 kB each they fit memory with ease; the listing stays quick.
 pub const SPACES_MAX: usize = 10_000;

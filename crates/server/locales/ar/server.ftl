@@ -94,6 +94,7 @@ problem-offer-refused = تعذّر قبول العرض
         [no-ice-credentials] يلزم زوج صالح واحد من ice-ufrag و ice-pwd.
         [ice-lite] لا يجوز أن يكون العميل ICE-lite لأن الخادم كذلك.
         [no-fingerprint] تلزم بصمة sha-256.
+        [bad-mid] يلزم لكل قسم mid خاص به صالح الصيغة.
         [bad-setup] يجب أن يكون setup واحدًا من actpass و active و passive.
        *[other] تعذّر استعماله.
     }

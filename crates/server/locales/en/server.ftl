@@ -89,6 +89,7 @@ problem-offer-refused = The offer cannot be accepted
         [no-ice-credentials] One valid pair of ice-ufrag and ice-pwd is needed.
         [ice-lite] The client must not be ICE-lite: this server is.
         [no-fingerprint] A sha-256 fingerprint is needed.
+        [bad-mid] Each section needs a mid of its own, a short token.
         [bad-setup] setup must be actpass, active or passive.
        *[other] It could not be used.
     }

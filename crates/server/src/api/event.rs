@@ -28,3 +28,38 @@ pub fn stage_event(view: &SpaceView) -> Vec<u8> {
 pub fn ended_event() -> Vec<u8> {
     json!({ "t": "ended" }).to_string().into_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{Links, SpeakerView};
+
+    /// What one event may have (docs/formats/event.md).
+    const EVENT_BYTES_MAX: usize = 6_144;
+
+    #[test]
+    fn the_fullest_stage_fits_one_event() {
+        let links = Links { mp4: String::new(), ogg: String::new() };
+        let speaker = SpeakerView { id: "p".repeat(16), name: "\"".repeat(64), speaking: true };
+        let view = SpaceView {
+            id: "demo".into(),
+            title: "🎙".repeat(hiwar_space::Title::CHARS_MAX),
+            state: "scheduled",
+            audience: "unlisted",
+            language: Some("a".repeat(35)),
+            created_at: String::new(),
+            started_at: None,
+            ended_at: None,
+            listen: links,
+            page: String::new(),
+            replay: None,
+            speakers: vec![speaker; hiwar_space::SPEAKERS_MAX],
+            listeners: u32::MAX,
+            recording: "paused",
+        };
+        let event = stage_event(&view);
+        assert!(event.len() <= EVENT_BYTES_MAX, "{}", event.len());
+        let read: serde_json::Value = serde_json::from_slice(&event).expect("JSON");
+        assert_eq!(read["speakers"][19]["name"], "\"".repeat(64));
+    }
+}

@@ -206,12 +206,6 @@ impl Problem {
         Self { line, ..kind.into() }
     }
 
-    /// Its kind.
-    #[cfg(test)]
-    pub fn kind(self) -> Kind {
-        self.kind
-    }
-
     fn words(self, language: Language) -> (String, String) {
         let key = format!("problem-{}", self.kind.name());
         let args = [
@@ -365,6 +359,7 @@ impl From<offer::Refusal> for Problem {
             R::NoIceCredentials => "no-ice-credentials",
             R::IceLite => "ice-lite",
             R::NoFingerprint => "no-fingerprint",
+            R::BadMid => "bad-mid",
             R::BadSetup => "bad-setup",
             R::Unusable => "unusable",
         };
@@ -427,6 +422,7 @@ mod tests {
             R::NoIceCredentials,
             R::IceLite,
             R::NoFingerprint,
+            R::BadMid,
             R::BadSetup,
             R::Unusable,
         ];
