@@ -1,4 +1,5 @@
 //! The house and its children: the binary `hiwar`.
+#![allow(unreachable_pub, reason = "a binary: `pub` here says which module may use what")]
 
 mod api;
 mod assets;

@@ -74,8 +74,8 @@ pub async fn start(studio: &Studio, registry: &Registry) -> Result<(), String> {
     let mut performers = Vec::with_capacity(cast.speaker.len());
     for voice in &cast.speaker {
         let file = SOUNDS.iter().find(|(name, _)| *name == voice.sound).ok_or("a voice without sound")?.1;
-        let stream = ogg::frames(file).map_err(|why| format!("{}: {why}", voice.sound))?;
-        let frames: Arc<[Box<[u8]>]> = stream.frames.into_iter().map(Into::into).collect();
+        let stream = ogg::frames(file).map_err(|why| format!("{}: {why:?}", voice.sound))?;
+        let frames: Arc<[Box<[u8]>]> = stream.packets.into_iter().map(Vec::into_boxed_slice).collect();
         let who = Speaking { participant: voice.id.clone(), speaking_event: crate::api::speaking_event(&voice.id) };
         performers.push(Performer { who, frames });
     }

@@ -71,7 +71,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     let stage_origin = config.stage_origin.clone().unwrap_or_else(|| format!("http://{}", config.stage));
     let (template, policy) = crate::assets::page_template();
     let settings = api::Settings { public_origin: public_origin.clone(), stage_origin, template, policy };
-    let registry = Registry::open(config.data.join("spaces"), studio.clone(), keys.clone(), settings.clone(), happened)
+    let registry = Registry::open(config.data.join("spaces"), studio.clone(), settings.clone(), happened)
         .await
         .map_err(|why| format!("cannot read the spaces: {why}"))?;
 

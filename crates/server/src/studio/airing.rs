@@ -70,7 +70,7 @@ impl Airing {
                 let _ = self.studio.events.try_send(StudioEvent::Speaking { space, participant });
             }
             Notice::Rested { slot, space } => self.studio.lock().rested(slot, space.programme()),
-            Notice::Line { .. } | Notice::Spent(_) => {}
+            Notice::Line(_) | Notice::Spent(_) => {}
         }
     }
 

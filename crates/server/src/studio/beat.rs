@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use hiwar_media::chunk::Chunk;
 use hiwar_media::packet::Packet;
-use hiwar_media::programme::{Input, Output, Programme, Seat, Speaker, Voicing};
+use hiwar_media::programme::{Input, Output, Programme, Seat, Speaker};
 use hiwar_rtc::returns::Return;
 use rtrb::{Consumer, Producer};
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
@@ -44,12 +44,15 @@ pub struct Line {
 pub struct OnAir {
     programme: Box<Programme>,
     lines: [Option<Box<Line>>; SEATS],
+    active: Option<Seat>,
+    /// Stops as soon as the chunk that was begun is whole.
+    resting: bool,
 }
 
 impl OnAir {
     /// A programme with nobody on stage yet.
     pub fn new(programme: Box<Programme>) -> Self {
-        Self { programme, lines: [const { None }; SEATS] }
+        Self { programme, lines: [const { None }; SEATS], active: None, resting: false }
     }
 
     /// Where the next chunk begins, for the programme that follows this one.
@@ -72,8 +75,6 @@ pub enum Command {
     Seat { slot: u16, line: Box<Line> },
     /// A speaker leaves; the line comes back as [`Notice::Line`].
     Unseat { slot: u16, token: u64 },
-    /// A speaker is muted or unmuted.
-    Voice { slot: u16, token: u64, voicing: Voicing },
     /// The standing event changes.
     Stand { slot: u16, event: Box<[u8]> },
     /// An event for the current chunk.
@@ -89,7 +90,7 @@ pub enum Notice {
     /// The programme of `slot` stopped.
     Rested { slot: u16, space: Box<OnAir> },
     /// A line that is no longer on stage, or found no seat.
-    Line { slot: u16, line: Box<Line> },
+    Line(#[expect(dead_code, reason = "carried to be dropped off the beat")] Box<Line>),
     /// Bytes to drop.
     Spent(#[expect(dead_code, reason = "carried to be dropped off the beat")] Box<[u8]>),
 }
@@ -173,9 +174,12 @@ impl Beat {
                 _ => told |= give(&mut self.notices, &self.figures, Notice::Chunk { slot: u16::MAX, chunk }),
             }
         }
-        for (slot, space) in self.slots.iter_mut().enumerate() {
-            let Some(space) = space else { continue };
+        for (slot, place) in self.slots.iter_mut().enumerate() {
             let slot = u16::try_from(slot).unwrap_or(u16::MAX);
+            if let Some(space) = place.take_if(|space| space.resting && space.programme.is_between_chunks()) {
+                told |= give(&mut self.notices, &self.figures, Notice::Rested { slot, space });
+            }
+            let Some(space) = place else { continue };
             let played = play(slot, space, now, &mut self.notices, &self.figures);
             told |= played.told;
             returned |= played.returned;
@@ -199,16 +203,18 @@ impl Beat {
                 }
                 _ => give(notices, figures, Notice::Rested { slot, space }),
             },
-            Command::Rest { slot } => match self.slots.get_mut(usize::from(slot)).and_then(Option::take) {
-                Some(space) => give(notices, figures, Notice::Rested { slot, space }),
-                None => false,
-            },
+            Command::Rest { slot } => {
+                if let Some(Some(space)) = self.slots.get_mut(usize::from(slot)) {
+                    space.resting = true;
+                }
+                false
+            }
             Command::Seat { slot, mut line } => {
                 let Some(Some(space)) = self.slots.get_mut(usize::from(slot)) else {
-                    return give(notices, figures, Notice::Line { slot, line });
+                    return give(notices, figures, Notice::Line(line));
                 };
                 let Some(speaker) = line.speaker.take() else {
-                    return give(notices, figures, Notice::Line { slot, line });
+                    return give(notices, figures, Notice::Line(line));
                 };
                 match space.programme.seat(speaker) {
                     Ok(Seat(seat)) => {
@@ -217,7 +223,7 @@ impl Beat {
                     }
                     Err(speaker) => {
                         line.speaker = Some(speaker);
-                        give(notices, figures, Notice::Line { slot, line })
+                        give(notices, figures, Notice::Line(line))
                     }
                 }
             }
@@ -226,16 +232,7 @@ impl Beat {
                 let Some(seat) = space.seat_of(token) else { return false };
                 let Some(mut line) = space.lines[seat].take() else { return false };
                 line.speaker = space.programme.unseat(Seat(u8::try_from(seat).unwrap_or(u8::MAX)));
-                give(notices, figures, Notice::Line { slot, line })
-            }
-            Command::Voice { slot, token, voicing } => {
-                if let Some(Some(space)) = self.slots.get_mut(usize::from(slot))
-                    && let Some(seat) = space.seat_of(token)
-                {
-                    let seat = Seat(u8::try_from(seat).unwrap_or(u8::MAX));
-                    space.programme.handle(Instant::now(), Input::Voice { seat, voicing });
-                }
-                false
+                give(notices, figures, Notice::Line(line))
             }
             Command::Stand { slot, event } => match self.slots.get_mut(usize::from(slot)) {
                 Some(Some(space)) => match space.programme.stand(event) {
@@ -286,11 +283,13 @@ fn play(slot: u16, space: &mut OnAir, now: Instant, notices: &mut Producer<Notic
                 }
             }
             Output::Spent(event) => told |= give(notices, figures, Notice::Spent(event)),
-            Output::Speaking(seat) => {
-                let token = seat.and_then(|s| space.lines.get(usize::from(s.0))?.as_ref().map(|l| l.token));
-                told |= give(notices, figures, Notice::Speaking { slot, token });
-            }
         }
+    }
+    let active = space.programme.active();
+    if active != space.active {
+        space.active = active;
+        let token = active.and_then(|seat| space.lines.get(usize::from(seat.0))?.as_ref().map(|line| line.token));
+        told |= give(notices, figures, Notice::Speaking { slot, token });
     }
     Played { told, returned }
 }

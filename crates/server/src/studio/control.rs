@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hiwar_engine::live_bus::{Access, Count, WorkerId};
 use hiwar_media::Time;
 use hiwar_media::packet::Packet;
-use hiwar_media::programme::{self, Programme, Returning, SpeakerConfig, Voicing};
+use hiwar_media::programme::{self, Beginning, Programme, Returning, SpeakerConfig, Voicing};
 use hiwar_rtc::returns::Return;
 use hiwar_rtc::udp::SessionId;
 use hiwar_segment_log::disk::Recovered;
@@ -24,6 +24,8 @@ use super::{PublishRefusal, Speaking, airing};
 const QUIET: Duration = Duration::from_secs(5);
 /// A worker's counts are forgotten when it has not reported for this long (it reports every second).
 const REPORT_LIFE: Duration = Duration::from_secs(5);
+/// Speech in full band, mono.
+const PROGRAMME_BITRATE_BPS: i32 = 32_000;
 /// Bit rate of what a speaker hears: as the programme's, for they are part of it.
 const RETURN_BITRATE_BPS: i32 = 32_000;
 /// Said in the sound when nobody is heard.
@@ -219,18 +221,6 @@ impl Control {
         }
     }
 
-    pub(super) fn mute(&mut self, space: &LogId, participant: &str, voicing: Voicing) {
-        let tokens: Vec<u64> = self
-            .lines
-            .iter()
-            .filter(|(_, p)| p.space == *space && p.participant == participant)
-            .map(|(token, _)| *token)
-            .collect();
-        for token in tokens {
-            self.command(space, |slot| Command::Voice { slot, token, voicing });
-        }
-    }
-
     pub(super) fn stand(&mut self, space: &LogId, event: Vec<u8>) {
         let Some(air) = self.spaces.get_mut(space) else { return };
         air.standing = Some(event.clone());
@@ -311,7 +301,8 @@ impl Control {
     pub(super) fn rested(&mut self, slot: u16, programme: &Programme) {
         let Some(space) = self.slots.get(usize::from(slot)).copied().flatten() else { return };
         let Some(air) = self.spaces.get_mut(&space) else { return };
-        air.origin = Origin { index: programme.next_index(), time: programme.next_time() };
+        let (index, time) = programme.next();
+        air.origin = Origin { index, time };
         let State::Resting { again, done, .. } = std::mem::replace(&mut air.state, State::Asleep) else { return };
         self.slots[usize::from(slot)] = None;
         if let Some(done) = done {
@@ -354,11 +345,13 @@ impl Control {
         let config = programme::Config {
             index: air.origin.index,
             time: air.origin.time,
-            serial: airing::serial(space),
+            beginning: if air.origin.index == 0 { Beginning::New } else { Beginning::Resumed },
+            bitrate_bps: PROGRAMME_BITRATE_BPS,
+            ogg_serial: airing::serial(space),
             nobody_event: NOBODY.into(),
-            ..programme::Config::default()
         };
-        let mut programme = Box::new(Programme::new(config));
+        let programme = Programme::new(config).inspect_err(|why| tracing::error!("no codec for a programme: {why}"));
+        let mut programme = Box::new(programme.ok()?);
         if let Some(event) = &air.standing {
             programme.stand(event.clone().into_boxed_slice());
         }

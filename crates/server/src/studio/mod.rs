@@ -24,7 +24,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hiwar_engine::live_bus::{Access, Document, Down, Publisher, Report, Up};
 use hiwar_engine::SpaceLog;
-use hiwar_media::programme::Voicing;
 use hiwar_rtc::offer::{self, Certificate};
 use hiwar_rtc::candidate;
 use hiwar_rtc::session::{Patched, Session};
@@ -390,11 +389,6 @@ impl Studio {
         self.close(net::SessionId(id));
         self.left(id);
         true
-    }
-
-    /// Mutes or unmutes everything that a participant sends.
-    pub fn mute(&self, space: &LogId, participant: &str, voicing: Voicing) {
-        self.inner.lock().mute(space, participant, voicing);
     }
 
     /// How many spaces have a programme running, beats, missed beats and busy microseconds since the start.
