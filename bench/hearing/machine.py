@@ -1,0 +1,78 @@
+"""What the machine spent, from /proc: CPU of our processes, and time stolen from all."""
+
+import os
+from pathlib import Path
+
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid):
+    # After the name in parentheses, which may hold anything: proc(5), fields 3 and on.
+    text = Path(f"/proc/{pid}/stat").read_text()
+    return text[text.rindex(")") + 2 :].split()
+
+
+def family(pid):
+    """`pid` and all its descendants: pid to CPU seconds."""
+    parents = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                parents[int(folder.name)] = int(_stat(folder.name)[1])
+            except (OSError, ValueError):
+                continue
+    found, new = set(), {pid}
+    while new:
+        found |= new
+        new = {child for child, parent in parents.items() if parent in new} - found
+    spent = {}
+    for one in found:
+        try:
+            fields = _stat(one)
+        except OSError:
+            continue
+        spent[one] = (int(fields[11]) + int(fields[12])) / _TICK
+    return spent
+
+
+def totals():
+    """`(busy, stolen, all)` seconds of all cores since the machine began."""
+    values = [int(value) / _TICK for value in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    everything = sum(values)
+    return everything - values[3] - values[4], values[7], everything
+
+
+class Meter:
+    """CPU between two moments."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.first = family(pid)
+        self.first_totals = totals()
+
+    def read(self, seconds):
+        """Percent of one core of each process by its role, and what was stolen from the machine, over `seconds`."""
+        roles = {}
+        for pid, spent in family(self.pid).items():
+            role = _role(pid)
+            roles[role] = roles.get(role, 0.0) + 100.0 * (spent - self.first.get(pid, 0.0)) / seconds
+        busy, stolen, everything = (b - a for a, b in zip(self.first_totals, totals()))
+        return {
+            "cpu_percent_of_core": {role: round(percent, 2) for role, percent in sorted(roles.items())},
+            "machine_busy_percent": round(100.0 * busy / max(everything, 1e-9), 1),
+            "machine_stolen_percent": round(100.0 * stolen / max(everything, 1e-9), 2),
+        }
+
+
+def _role(pid):
+    """The part of one of Hiwar's processes: the supervisor tells its children by a variable, as JSON."""
+    try:
+        environ = Path(f"/proc/{pid}/environ").read_bytes().decode("utf-8", "replace").lower()
+        line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return "ended"
+    if b"child" not in line:
+        return "supervisor"
+    if '"house"' in environ:
+        return "house"
+    return "reserved" if '"index":null' in environ else "crowd"

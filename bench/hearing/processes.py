@@ -1,0 +1,106 @@
+"""Other programs: started, watched, ended. Nothing that was started here outlives the benchmark."""
+
+import atexit
+import ctypes
+import json
+import queue
+import signal
+import subprocess
+import threading
+import time
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+_started = []
+
+
+class Died(RuntimeError):
+    """A program that was to go on has ended; its last words are in the message."""
+
+
+def _end_with_parent():
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def start(command, **options):
+    """`subprocess.Popen`; the program dies with us, whatever happens to us."""
+    process = subprocess.Popen([str(part) for part in command], preexec_fn=_end_with_parent, **options)
+    _started.append(process)
+    return process
+
+
+def stop(process, patience_s=5.0):
+    """Asks, waits `patience_s`, kills. Returns the exit code."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        try:
+            if pipe:
+                pipe.close()
+        except OSError:
+            pass
+    return process.wait(10)
+
+
+@atexit.register
+def stop_all():
+    """Newest first."""
+    for process in reversed(_started):
+        if process.poll() is None:
+            process.kill()
+    _started.clear()
+
+
+class Colleague:
+    """A program that takes commands and tells events as lines of JSON."""
+
+    def __init__(self, command, log, **options):
+        self.name = " ".join(str(part) for part in command[-2:])
+        self.log = open(log, "ab")
+        self.log_path = log
+        self.process = start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, **options)
+        self.events = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            try:
+                self.events.put(json.loads(line))
+            except ValueError:
+                self.log.write(line)
+        self.events.put(None)
+
+    def tell(self, **command):
+        """Sends a command."""
+        try:
+            self.process.stdin.write(json.dumps(command).encode() + b"\n")
+            self.process.stdin.flush()
+        except OSError as error:
+            raise Died(f"{self.name}: {error}; {self.last_words()}") from error
+
+    def hear(self, event, within_s):
+        """Waits for `event`; `{"event": "failed"}`, the end of the program and `within_s` are failures."""
+        deadline = time.monotonic() + within_s
+        while True:
+            try:
+                told = self.events.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise TimeoutError(f"{self.name}: no {event!r} within {within_s} s; {self.last_words()}") from None
+            if told is None or told.get("event") == "failed":
+                raise Died(f"{self.name}: {told or 'ended'}; {self.last_words()}")
+            if told.get("event") == event:
+                return told
+
+    def alive(self):
+        """Raises `Died` if it is not."""
+        if self.process.poll() is not None:
+            raise Died(f"{self.name}: exit code {self.process.returncode}; {self.last_words()}")
+
+    def last_words(self):
+        self.log.flush()
+        with open(self.log_path, "rb") as file:
+            return file.read()[-1500:].decode("utf-8", "replace")
