@@ -29,8 +29,14 @@ pub struct Inherited {
     pub fresh: bool,
 }
 
+/// Above the crowd workers, whatever they are asked to do; the beat itself goes higher still. Threads inherit it.
+const NICE: i32 = -10;
+
 /// Runs until the process is told to end.
 pub fn run(config: Config, inherited: Inherited) -> Result<(), String> {
+    if let Err(why) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!("the house shares the processor with the crowd as equals: {why}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
