@@ -525,7 +525,7 @@ impl Registry {
 
     fn take(&self, event: StudioEvent) {
         let (space, command) = match event {
-            StudioEvent::Connected { space, participant: _, session } => {
+            StudioEvent::Connected { space, session } => {
                 let known = self.lock().get(&space).and_then(|entry| {
                     let session = entry.sessions.get(&session)?;
                     Some(Command::Arrive { participant: session.participant.clone(), name: session.name.clone() })
@@ -536,7 +536,7 @@ impl Registry {
                 }
                 return;
             }
-            StudioEvent::Left { space, participant: _, session } => {
+            StudioEvent::Left { space, session } => {
                 self.forget_session(&space, &session);
                 return;
             }

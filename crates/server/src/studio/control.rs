@@ -192,19 +192,19 @@ impl Control {
     }
 
     /// A line ends. Who it was, the first time.
-    pub(super) fn leave(&mut self, token: u64) -> Option<(LogId, String, String)> {
+    pub(super) fn leave(&mut self, token: u64) -> Option<(LogId, String)> {
         let person = self.lines.remove(&token)?;
         self.command(&person.space, |slot| Command::Unseat { slot, token });
         if let Some(air) = self.spaces.get_mut(&person.space) {
             air.tokens.retain(|t| *t != token);
             air.quiet_since = Instant::now();
         }
-        Some((person.space, person.participant, person.session.unwrap_or_default()))
+        Some((person.space, person.session.unwrap_or_default()))
     }
 
-    pub(super) fn connected(&self, token: u64) -> Option<(LogId, String, String)> {
+    pub(super) fn connected(&self, token: u64) -> Option<(LogId, String)> {
         let person = self.lines.get(&token)?;
-        Some((person.space, person.participant.clone(), person.session.clone().unwrap_or_default()))
+        Some((person.space, person.session.clone().unwrap_or_default()))
     }
 
     pub(super) fn session(&self, name: &str) -> Option<u64> {

@@ -138,9 +138,9 @@ impl std::fmt::Display for Failure {
 #[derive(Debug, Clone)]
 pub enum StudioEvent {
     /// A speaker's media flows.
-    Connected { space: LogId, participant: String, session: String },
+    Connected { space: LogId, session: String },
     /// A speaker's session is over.
-    Left { space: LogId, participant: String, session: String },
+    Left { space: LogId, session: String },
     /// Somebody else, or nobody, is heard now.
     Speaking { space: LogId, participant: Option<String> },
     /// The disk is full; live goes on.
@@ -283,6 +283,7 @@ impl Studio {
     /// # Errors
     /// Files that cannot be removed.
     pub async fn delete_recording(&self, space: &LogId) -> Result<(), Failure> {
+        self.inner.publisher.publish(Down::Closed { log: *space });
         let (reply, deleted) = oneshot::channel();
         self.ask(log::Job::Delete { log: *space, reply })?;
         deleted.await.map_err(|_| Failure::Unavailable)?.map_err(Failure::Log)?;
@@ -435,8 +436,8 @@ impl Studio {
     }
 
     fn left(&self, id: u64) {
-        if let Some((space, participant, session)) = self.inner.lock().leave(id) {
-            let _ = self.inner.events.try_send(StudioEvent::Left { space, participant, session });
+        if let Some((space, session)) = self.inner.lock().leave(id) {
+            let _ = self.inner.events.try_send(StudioEvent::Left { space, session });
         }
     }
 
@@ -444,8 +445,8 @@ impl Studio {
         for event in events {
             match event {
                 net::Event::Connected(net::SessionId(id)) => {
-                    if let Some((space, participant, session)) = self.inner.lock().connected(id) {
-                        let _ = self.inner.events.try_send(StudioEvent::Connected { space, participant, session });
+                    if let Some((space, session)) = self.inner.lock().connected(id) {
+                        let _ = self.inner.events.try_send(StudioEvent::Connected { space, session });
                     }
                 }
                 net::Event::Closed(net::SessionId(id), reason) => {
