@@ -140,11 +140,11 @@ stage-name = اسمك
 stage-continue = متابعة
 stage-join = اصعد إلى المنصة
 stage-start = ابدأ الآن
-stage-start-hint = يسمع الجمهور المنصة منذ لحظة البدء.
-stage-waiting-host = أنت على المنصة. لم يبدأ المضيف بعد، لكن المتحدثين يسمع بعضهم بعضًا.
+stage-start-hint = من تلك اللحظة يسمع المستمعون المنصة.
+stage-waiting-host = لم يبدأ المضيف بعد. ستصعد إلى المنصة تلقائيًا عند البدء.
 stage-connecting = جارٍ الاتصال بالمنصة…
 stage-on-air = أنت على الهواء
-stage-off-air = لا يسمعك إلا من على المنصة
+stage-off-air = لا أحد يسمعك بعد
 stage-muted = صوتك مكتوم
 stage-reconnecting = انقطع الاتصال بالمنصة، وستعود إليها تلقائيًا…
 stage-reconnected = عدت إلى المنصة.
@@ -174,6 +174,12 @@ stage-left = غادرت المنصة
 stage-rejoin = عُد إلى المنصة
 stage-key-off = تعطيل المفتاح M
 stage-key-on = تفعيل المفتاح M
+stage-mic-silent = لا يصل صوت من ميكروفونك. هل هو مغلق؟
+stage-mic-gone = انقطع ميكروفونك. أعد وصله أو اختر غيره.
+stage-mic-again = تحقّق من الميكروفون من جديد
+stage-replaced = أنت على المنصة في مكان آخر
+stage-replaced-hint = صعدت إلى المنصة في نافذة أخرى أو من جهاز آخر، فغادرتها هذه النافذة.
+stage-take-back = اصعد إلى المنصة هنا
 
 ## روابط للمشاركة
 

@@ -140,11 +140,11 @@ stage-name = Your name
 stage-continue = Continue
 stage-join = Go on the stage
 stage-start = Start now
-stage-start-hint = Listeners hear the stage from the moment you start.
-stage-waiting-host = You are on the stage. The host has not started yet; speakers already hear each other.
+stage-start-hint = From then on listeners hear the stage.
+stage-waiting-host = The host has not started yet. You come on the stage by itself when it starts.
 stage-connecting = Connecting to the stage …
 stage-on-air = You are on air
-stage-off-air = Only the people on the stage hear you
+stage-off-air = Nobody hears you yet
 stage-muted = You are muted
 stage-reconnecting = The connection to the stage was lost. Coming back by itself …
 stage-reconnected = You are back on the stage.
@@ -174,6 +174,12 @@ stage-left = You left the stage
 stage-rejoin = Go back on the stage
 stage-key-off = Turn the key M off
 stage-key-on = Turn the key M on
+stage-mic-silent = Your microphone gives no sound. Is it switched off?
+stage-mic-gone = Your microphone is gone. Plug it in again or choose another one.
+stage-mic-again = Check the microphone again
+stage-replaced = You are on the stage somewhere else
+stage-replaced-hint = You came on the stage in another tab or on another device, so this one has left it.
+stage-take-back = Come on the stage here
 
 ## Links to share
 

@@ -7,7 +7,7 @@
 import { Backoff, pause, retryAfterMs } from "../player/backoff";
 import { codecs, sessionUrl, takesVoice } from "./sdp";
 
-export type State = "connecting" | "connected" | "reconnecting" | "refused" | "closed";
+export type State = "connecting" | "connected" | "reconnecting" | "refused" | "replaced" | "closed";
 
 export interface Config {
   /** `https://stage.example`, without a slash at the end. */
@@ -18,11 +18,11 @@ export interface Config {
   onState: (state: State, detail: string | null) => void;
   /** The others, as one mixed stream. Called again after each reconnection. */
   onOthers: (stream: MediaStream) => void;
+  /** Whether the house shows this participant on the stage now; false where it cannot be asked. */
+  shown: () => Promise<boolean>;
 }
-/**
- * A line that held this long was a good one. Two tabs with one pass take the stage from each other (the newest session wins):
- * because their waits grow until a line is steady, they do so ever more slowly and not in a storm.
- */
+
+/** A line that held this long was a good one; until then the waits between attempts go on growing. */
 const STEADY_MS = 20_000;
 
 interface Line {
@@ -99,9 +99,15 @@ export class Voice {
     const { signal } = this.#stop;
     try {
       while (!signal.aborted) {
+        if (await this.#replaced()) {
+          this.leave();
+          this.config.onState("replaced", null);
+          return;
+        }
         const result = await this.#connect(signal);
         if (signal.aborted) return;
         if (result === "connected") {
+          clearTimeout(this.#healing);
           clearTimeout(this.#steady);
           this.#steady = setTimeout(() => this.#backoff.reset(), STEADY_MS);
           this.config.onState("connected", null);
@@ -118,6 +124,18 @@ export class Voice {
     } finally {
       this.#dialling = false;
     }
+  }
+
+  /**
+   * Whether somebody with our pass took our place: our session is gone, and yet we are shown on the stage. A house that
+   * restarted has forgotten the session too, but shows nobody. Without this two tabs would throw each other out for ever.
+   */
+  async #replaced(): Promise<boolean> {
+    const session = this.#line?.session;
+    if (!session) return false;
+    const headers = { Authorization: `Bearer ${this.config.token}` };
+    const gone = await fetch(session, { headers, signal: this.#stop.signal }).then((r) => r.status === 404, () => false);
+    return gone && (await this.config.shown()) && !this.#stop.signal.aborted;
   }
 
   async #connect(signal: AbortSignal): Promise<"connected" | { wait: number | null } | { refused: string }> {

@@ -6,6 +6,9 @@ page-description-scheduled = حوار سيُسمع هنا.
 page-description-live = مباشر الآن: اضغط مرة واحدة واستمع.
 page-description-over = حوار انتهى.
 page-description-replay = استمع إلى التسجيل.
+noscript-listen = استمع مباشرة دون جافاسكربت:
+noscript-replay = استمع إلى التسجيل دون جافاسكربت:
+noscript-invited = الحوارات الخاصة بالمدعوين تحتاج إلى جافاسكربت.
 page-listen = استمع
 page-replay = التسجيل
 

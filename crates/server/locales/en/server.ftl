@@ -6,6 +6,9 @@ page-description-scheduled = A conversation that will be heard here.
 page-description-live = Live now: press once and listen.
 page-description-over = A conversation that has ended.
 page-description-replay = Listen to the recording.
+noscript-listen = Listen live without JavaScript:
+noscript-replay = Hear the recording without JavaScript:
+noscript-invited = Conversations for invited listeners need JavaScript.
 page-listen = Listen
 page-replay = Recording
 

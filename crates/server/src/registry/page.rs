@@ -15,6 +15,7 @@ use crate::api::{Language, Settings};
 const HEAD: &str = "<!--hiwar:head-->";
 const SPACE: &str = "<!--hiwar:space-->";
 const NOSCRIPT: &str = "<!--hiwar:noscript-->";
+const TITLE: &str = "<!--hiwar:title-->";
 
 /// The page as the workers serve it. It is asked for again at each visit, since it changes with the space.
 pub(super) fn document(settings: &Settings, view: &SpaceView) -> Document {
@@ -22,6 +23,7 @@ pub(super) fn document(settings: &Settings, view: &SpaceView) -> Document {
     let body = fill(settings.template, |marker| match marker {
         HEAD => head(&settings.public_origin, view),
         SPACE => island(view),
+        TITLE => escaped(&view.title),
         _ => noscript(view),
     });
     let mut hasher = DefaultHasher::new();
@@ -41,7 +43,7 @@ fn fill(template: &str, text_of: impl Fn(&str) -> String) -> String {
     let mut page = String::with_capacity(template.len() + 4096);
     let mut rest = template;
     loop {
-        let next = [HEAD, SPACE, NOSCRIPT].into_iter().filter_map(|marker| Some((rest.find(marker)?, marker))).min();
+        let next = [HEAD, TITLE, SPACE, NOSCRIPT].into_iter().filter_map(|marker| Some((rest.find(marker)?, marker))).min();
         let Some((at, marker)) = next else { break };
         page.push_str(&rest[..at]);
         page.push_str(&text_of(marker));
@@ -101,15 +103,30 @@ fn island(view: &SpaceView) -> String {
         .replace('\u{2029}', "\\u2029")
 }
 
-/// For whoever has no scripts: plain links to the sound.
+/// For whoever has no scripts: the browser's own player and plain links, in both languages, since nothing can choose one.
+/// Nothing is fetched before it is asked for. An invited space needs the pass, which a page of all visitors cannot hold.
 fn noscript(view: &SpaceView) -> String {
     let over = matches!(view.state, "ended" | "posted");
-    let (mp4, ogg) = match &view.replay {
-        Some(replay) => (&replay.mp4, &replay.ogg),
-        None if over => return String::new(),
-        None => (&view.listen.mp4, &view.listen.ogg),
+    let (key, sound) = match &view.replay {
+        _ if view.audience == "invited" => ("noscript-invited", None),
+        Some(replay) => ("noscript-replay", Some((&replay.mp4, &replay.ogg))),
+        None if over => ("page-description-over", None),
+        None => ("noscript-listen", Some((&view.listen.mp4, &view.listen.ogg))),
     };
-    format!("<p><a href=\"{ogg}\">Ogg</a> · <a href=\"{mp4}\">MP4</a></p>")
+    let mut text = String::new();
+    for language in [Language::Arabic, Language::English] {
+        let (code, direction, says) = (language.code(), language.direction(), language.say(key, &[]));
+        let _ = writeln!(text, "<p lang=\"{code}\" dir=\"{direction}\">{says}</p>");
+    }
+    if let Some((mp4, ogg)) = sound {
+        let _ = write!(
+            text,
+            "<audio controls preload=\"none\"><source src=\"{mp4}\" type='audio/mp4; codecs=\"opus\"'>\
+             <source src=\"{ogg}\" type=\"audio/ogg\"></audio>\n\
+             <p dir=\"ltr\"><a href=\"{ogg}\">Ogg</a> · <a href=\"{mp4}\">MP4</a></p>"
+        );
+    }
+    text
 }
 
 fn escaped(text: &str) -> String {
@@ -132,7 +149,7 @@ mod tests {
     use super::*;
     use crate::registry::{Links, SpeakerView};
 
-    const TEMPLATE: &str = "<html><head><!--hiwar:head--></head><body><noscript><!--hiwar:noscript--></noscript>\
+    const TEMPLATE: &str = "<html><head><!--hiwar:head--></head><body><h1><!--hiwar:title--></h1><noscript><!--hiwar:noscript--></noscript>\
         <script type=\"application/json\" id=\"space\"><!--hiwar:space--></script></body></html>";
 
     fn settings() -> Settings {
@@ -191,6 +208,9 @@ mod tests {
             "<meta property=\"og:title\" content=\"حوار\">",
             "<meta property=\"og:url\" content=\"https://talk.example/s/demo\">",
             "<meta property=\"og:audio\" content=\"https://talk.example/listen/demo.mp4\">",
+            "<h1>حوار</h1>",
+            "<audio controls preload=\"none\"><source src=\"/listen/demo.mp4\" type='audio/mp4; codecs=\"opus\"'>",
+            "<source src=\"/listen/demo.ogg\" type=\"audio/ogg\">",
             "<a href=\"/listen/demo.ogg\">",
         ] {
             assert!(page.contains(tag), "{tag} in {page}");
@@ -201,6 +221,7 @@ mod tests {
     fn an_invited_page_tells_nothing_without_a_pass() {
         let page = page("secret plan", "invited");
         assert!(!page.contains("secret plan") && !page.contains("p1"), "{page}");
+        assert!(!page.contains("<audio"), "it would be refused: {page}");
         assert!(page.contains("noindex") && page.contains("\"state\":\"live\""));
     }
 
