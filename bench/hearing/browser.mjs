@@ -122,7 +122,7 @@ const browser = await chromium.launch({
 const errors = [];
 
 /** A page whose clock is known: `toMonotonic` takes milliseconds of its performance.now(). */
-async function open(url, html) {
+async function open(url) {
   // The measuring worklet is not part of the page and its policy.
   const context = await browser.newContext({ bypassCSP: true, permissions: ["microphone"] });
   const page = await context.newPage();
@@ -138,7 +138,6 @@ async function open(url, html) {
     to.samples = at + bytes.length / 2;
   });
   await page.addInitScript(prepare);
-  if (html) await page.route(url, (route) => route.fulfill({ contentType: "text/html", body: html }));
   await page.goto(url, { waitUntil: "load" });
   // The quickest of many questions is the least wrong one.
   let best = Infinity;
@@ -153,7 +152,7 @@ async function open(url, html) {
 
 const commands = {
   async publish({ url, token, origin }) {
-    const { page, toMonotonic, clock_error_ms } = await open(`${origin}/bench`, "<!doctype html><title>microphone</title>");
+    const { page, toMonotonic, clock_error_ms } = await open(`${origin}/healthz`);
     const opened = await page.evaluate(([url, token]) => measure.publish(url, token), [url, token]);
     publisher = { page, token };
     tell({ event: "publishing", opened: toMonotonic(opened), clock_error_ms });

@@ -121,7 +121,7 @@ class _Turn:
         self.begin = begin
         self.heard = np.asarray(sound[int(begin * RATE) : int(end * RATE)], dtype=np.float32)
         time = int(begin * RATE) / RATE + np.arange(len(self.heard)) / RATE
-        said_at = time - np.interp(time, places + offsets, offsets)
+        said_at = time - _offset(time, places + offsets, offsets)
         margin = RATE
         low, high = max(0, int(said_at[0] * RATE) - margin), int(said_at[-1] * RATE) + margin
         coefficients = spline_filter1d(np.asarray(source[low:high], dtype=np.float64), order=3)
@@ -175,6 +175,15 @@ class _Turn:
                 number = max((n for n, _, heard_at in self.points if heard_at <= at), default=self.numbers[0])
                 what = "invented" if missing is None else "missing" if missing[first:end].mean() > 0.5 else "concealed"
                 result.gaps.append(Gap(at, length, what, number))
+
+
+def _offset(time, at, offsets):
+    """Heard minus said at each `time`: straight between marks, and on at the turn's own pace before and after them."""
+    pace = np.polyfit(at, offsets, 1)[0] if len(at) > 2 else 0.0
+    # More than a clock can be off is not a pace but a jump.
+    pace = pace if abs(pace) < 1e-3 else 0.0
+    outside = np.minimum(time - at[0], 0.0) + np.maximum(time - at[-1], 0.0)
+    return np.interp(time, at, offsets) + pace * outside
 
 
 def _bridged(bad, neutral):

@@ -15,6 +15,8 @@ EXE = imageio_ffmpeg.get_ffmpeg_exe()
 """An FFmpeg with the WHIP muxer (8.0 and later), from imageio-ffmpeg."""
 
 _BLOCK_S = 0.010
+# What an ear begins with comes all at once, each block just in time for itself: lateness is judged after this much.
+_SETTLED_S = 3.0
 
 
 class Publisher:
@@ -34,7 +36,7 @@ class Publisher:
              "-f", "wav", "-ignore_length", "1", "-max_size", str(int(RATE * 0.02) * 2), "-i", "pipe:0",
              "-ac", "2", "-ar", str(RATE), "-c:a", "libopus", "-b:a", "64k", "-frame_duration", "20",
              "-f", "whip", "-whip_flags", "dtls_active", "-authorization", token, url],
-            stdin=subprocess.PIPE, stdout=self._log, stderr=self._log, bufsize=0,
+            ahead=True, stdin=subprocess.PIPE, stdout=self._log, stderr=self._log, bufsize=0,
         )  # fmt: skip
         self.began = None
         self._content = np.zeros(0, dtype="<i2")
@@ -63,6 +65,7 @@ class Publisher:
         return block
 
     def _feed(self):
+        processes.hurry_this_thread()
         try:
             self.process.stdin.write(_wav_head())
             self.began = now()
@@ -109,28 +112,31 @@ class Ear:
     after its turn was missed in truth: `late_s_max` says by how much, and must not be positive.
     """
 
-    def __init__(self, name, url, folder):
+    def __init__(self, name, url, folder, container):
+        """`container`: FFmpeg's name of the format. Not guessed: guessing waits for 2 kB, which is seconds of silence."""
         self.name = name
         self.path = folder / f"{name}.s16"
         self.first_at = None
         self.late_s_max = -1e9
         self._log = open(folder / f"{name}.log", "ab")
         self.process = processes.start(
-            [EXE, "-hide_banner", "-nostdin", "-loglevel", "warning", "-fflags", "nobuffer", "-probesize", "4096", "-analyzeduration", "0",
-             "-i", url, "-f", "s16le", "-ac", "1", "-ar", str(RATE), "-flush_packets", "1", "pipe:1"],
-            stdout=subprocess.PIPE, stderr=self._log, bufsize=0,
+            [EXE, "-hide_banner", "-nostdin", "-loglevel", "warning", "-fflags", "nobuffer", "-probesize", "32", "-analyzeduration", "0",
+             "-f", container, "-i", url, "-f", "s16le", "-ac", "1", "-ar", str(RATE), "-flush_packets", "1", "pipe:1"],
+            ahead=True, stdout=subprocess.PIPE, stderr=self._log, bufsize=0,
         )  # fmt: skip
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
     def _listen(self):
+        processes.hurry_this_thread()
         samples = 0
         with open(self.path, "wb") as file:
             while block := self.process.stdout.read(65536):
                 at = now()
                 if self.first_at is None:
                     self.first_at = at
-                self.late_s_max = max(self.late_s_max, at - (self.first_at + samples / RATE) if samples else -1e9)
+                if samples > _SETTLED_S * RATE:
+                    self.late_s_max = max(self.late_s_max, at - (self.first_at + samples / RATE))
                 samples += len(block) // 2
                 file.write(block)
 

@@ -96,7 +96,7 @@ class Run:
             client.hear("connected", 30)
         browser = self._browser()
         browser.hear("ready", 60)
-        ears = [ffmpeg.Ear(name, f"{house.public}/listen/{space}.{name}", self.folder) for name in ("ogg", "mp4")]
+        ears = [ffmpeg.Ear(name, f"{house.public}/listen/{space}.{name}", self.folder, name) for name in ("ogg", "mp4")]
         _until(lambda: all(ear.first_at for ear in ears), 20, "the FFmpeg ears hear nothing")
         browser.tell(do="listen", url=f"{house.public}/s/{space}")
         listening = browser.hear("listening", 60)

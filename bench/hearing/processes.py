@@ -3,6 +3,7 @@
 import atexit
 import ctypes
 import json
+import os
 import queue
 import signal
 import subprocess
@@ -22,9 +23,29 @@ def _end_with_parent():
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def start(command, **options):
-    """`subprocess.Popen`; the program dies with us, whatever happens to us."""
-    process = subprocess.Popen([str(part) for part in command], preexec_fn=_end_with_parent, **options)
+def _ahead():
+    _end_with_parent()
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, AHEAD)
+    except OSError:
+        pass  # Not for everybody. What was late is told by the figures.
+
+
+def hurry_this_thread():
+    """The same for one thread of ours."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), AHEAD)
+    except OSError:
+        pass
+
+
+AHEAD = -12
+"""Niceness of publishers and ears: in life each has a machine of its own, so that they are not to wait for the server's CPU."""
+
+
+def start(command, ahead=False, **options):
+    """`subprocess.Popen`; the program dies with us, whatever happens to us. `ahead`: before others at the CPU."""
+    process = subprocess.Popen([str(part) for part in command], preexec_fn=_ahead if ahead else _end_with_parent, **options)
     _started.append(process)
     return process
 
@@ -62,7 +83,7 @@ class Colleague:
         self.name = " ".join(str(part) for part in command[-2:])
         self.log = open(log, "ab")
         self.log_path = log
-        self.process = start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, **options)
+        self.process = start(command, ahead=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, **options)
         self.events = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
