@@ -3,6 +3,7 @@
 //   node browser.mjs FOLDER MICROPHONE.wav
 //   {"do":"publish","url","token","origin"}   microphone → WHIP, nothing processed; {"event":"publishing","opened"}
 //   {"do":"listen","url"}                     the page of a space and one real press; {"event":"listening"}
+//   {"do":"restart"}                          ICE anew for the published stream; {"event":"restarted","before","after","ufrag"}
 //   {"do":"stop"}                             {"event":"stopped","errors"}
 //
 // Samples go to FOLDER/{mouth,mse}.s16 (48 kHz), their times to FOLDER/{mouth,mse}.points: "sample seconds", seconds of CLOCK_MONOTONIC.
@@ -85,12 +86,36 @@ function prepare() {
       const answer = await fetch(url, { method: "POST", headers, body: peer.localDescription.sdp });
       if (answer.status !== 201) throw new Error(`WHIP: ${answer.status} ${await answer.text()}`);
       globalThis.session = new URL(answer.headers.get("location"), url).href;
+      globalThis.etag = answer.headers.get("etag");
       await peer.setRemoteDescription({ type: "answer", sdp: await answer.text() });
+      await measure.connected(peer);
+      return opened;
+    },
+    async connected(peer) {
       for (let i = 0; peer.connectionState !== "connected"; i++) {
         if (i > 200 || peer.connectionState === "failed") throw new Error(`not connected: ${peer.connectionState}`);
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
-      return opened;
+    },
+    // RFC 9725 §4.3.3: new credentials in a PATCH, the server's in its answer; the rest of the session stays.
+    async restart(token) {
+      const peer = globalThis.kept[1];
+      const remote = peer.remoteDescription.sdp;
+      await peer.setLocalDescription(await peer.createOffer({ iceRestart: true }));
+      const line = (sdp, name) => sdp.match(new RegExp(`^a=${name}:.*$`, "m"))[0];
+      const offer = peer.localDescription.sdp;
+      const fragment = [line(offer, "ice-ufrag"), line(offer, "ice-pwd"), offer.match(/^m=.*$/m)[0], line(offer, "mid"), ""].join("\r\n");
+      const headers = { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": globalThis.etag, Authorization: `Bearer ${token}` };
+      const answer = await fetch(globalThis.session, { method: "PATCH", headers, body: fragment });
+      if (answer.status !== 200) throw new Error(`restart: ${answer.status} ${await answer.text()}`);
+      const theirs = await answer.text();
+      let sdp = remote;
+      for (const name of ["ice-ufrag", "ice-pwd"]) sdp = sdp.replace(line(sdp, name), line(theirs, name));
+      await peer.setRemoteDescription({ type: "answer", sdp });
+      await measure.connected(peer);
+      const before = globalThis.etag;
+      globalThis.etag = answer.headers.get("etag");
+      return { before, after: globalThis.etag, ufrag: [line(remote, "ice-ufrag"), line(theirs, "ice-ufrag")] };
     },
     // In the click itself, so that the context may sound under the default policy.
     tapAtPress(selector) {
@@ -156,6 +181,9 @@ const commands = {
     const opened = await page.evaluate(([url, token]) => measure.publish(url, token), [url, token]);
     publisher = { page, token };
     tell({ event: "publishing", opened: toMonotonic(opened), clock_error_ms });
+  },
+  async restart() {
+    tell({ event: "restarted", ...(await publisher.page.evaluate((token) => measure.restart(token), publisher.token)) });
   },
   async listen({ url }) {
     const { page, clock_error_ms } = await open(url);

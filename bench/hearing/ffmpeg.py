@@ -3,6 +3,7 @@
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
@@ -81,6 +82,15 @@ class Publisher:
                 fed += count
         except (OSError, ValueError):
             pass  # FFmpeg ended; `alive` tells.
+
+    def connected(self, within_s):
+        """Waits until FFmpeg says that its packets are on their way."""
+        deadline = now() + within_s
+        while b"Muxer state=10" not in Path(self._log.name).read_bytes():
+            self.alive()
+            if now() > deadline:
+                raise TimeoutError(f"FFmpeg is not connected after {within_s} s; see {self._log.name}")
+            time.sleep(0.02)
 
     def alive(self):
         if self.process.poll() is not None:
