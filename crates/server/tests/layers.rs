@@ -24,7 +24,9 @@ enum World {
     Anywhere,
 }
 
-const EVERY_CRATE: &[&str] = &["media", "space", "admission", "segment-log", "engine", "rtc", "delivery"];
+const EVERY_CRATE: &[&str] = &["media", "space", "admission", "segment-log", "engine", "rtc", "delivery", "rehearsal"];
+/// What a cast may use: everything but what it stands before.
+const ALL_BUT_SERVER: &[&str] = &["media", "space", "admission", "segment-log", "engine", "rtc", "delivery"];
 
 #[rustfmt::skip]
 const LAYERS: &[Layer] = &[
@@ -35,6 +37,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "engine",      needs: &["segment-log"],              world: World::In("embedded") },
     Layer { name: "rtc",         needs: &["media"],                    world: World::In("udp") },
     Layer { name: "delivery",    needs: &["admission", "segment-log"], world: World::In("http") },
+    Layer { name: "rehearsal",   needs: ALL_BUT_SERVER,               world: World::In("live") },
     Layer { name: "server",      needs: EVERY_CRATE,                   world: World::Anywhere },
 ];
 

@@ -1,0 +1,58 @@
+//! The cast against a real server: sockets, clocks and threads are here and nowhere else in this crate.
+
+mod client;
+pub mod codec;
+pub mod ear;
+pub mod speak;
+mod whip;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::voice::{self, Voice};
+
+/// Why a rehearsal broke off.
+#[derive(Debug)]
+pub enum Error {
+    /// A socket or a file said no, while doing this.
+    World(&'static str, io::Error),
+    /// The server answered a request with something else than was asked for.
+    Refused(String),
+    /// A sound file cannot be used.
+    Voice(PathBuf, voice::Error),
+    /// The WebRTC client could not do this.
+    Client(&'static str, String),
+    /// So many did not connect in time.
+    NotConnected(usize),
+    /// A word of the command line has no meaning.
+    Asked(&'static str),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::World(doing, why) => write!(f, "{doing}: {why}"),
+            Self::Refused(answer) => write!(f, "the server says: {answer}"),
+            Self::Voice(file, why) => write!(f, "{}: {why}", file.display()),
+            Self::Client(doing, why) => write!(f, "the WebRTC client, {doing}: {why}"),
+            Self::NotConnected(some) => write!(f, "{some} did not connect"),
+            Self::Asked(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// `count` talking voices from the given files, no two of them in chorus.
+fn talkers(files: &[PathBuf], count: usize) -> Result<Vec<Voice>, Error> {
+    let mut read = Vec::with_capacity(files.len());
+    for file in files {
+        let bytes = std::fs::read(file).map_err(|why| Error::World("reading a voice", why))?;
+        read.push(Voice::talking(&bytes).map_err(|why| Error::Voice(file.clone(), why))?);
+    }
+    if read.is_empty() && count > 0 {
+        return Err(Error::Asked("talkers need a --voice FILE"));
+    }
+    Ok((0..count).map(|n| read[n % read.len()].clone().begun_at(n as u64 * 197)).collect())
+}

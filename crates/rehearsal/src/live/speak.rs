@@ -1,0 +1,165 @@
+//! Many speakers in one process and one thread, each on its own absolute 20 ms schedule.
+//!
+//! Their schedules are spread over the 20 ms, as those of people who do not know each other are: a server that is woken once for all of them would
+//! look cheaper than it is.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde_json::{Value, json};
+
+use super::client::Client;
+use super::{Error, talkers, whip};
+use crate::voice::{Muting, Voice};
+
+/// Time between two packets of a speaker.
+const FRAME: Duration = Duration::from_millis(20);
+/// A connection takes a tenth of a second; this many take turns in being answered.
+const CONNECT_WAIT: Duration = Duration::from_secs(30);
+/// Clients are told the time this often.
+const TICK: Duration = Duration::from_millis(100);
+/// Returns are read this often: nobody hears them, and reading each as it comes would cost a wake-up.
+const READ: Duration = Duration::from_millis(5);
+
+/// What they are told.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// WHIP endpoint, `http://HOST:PORT/whip/SPACE`
+    #[arg(long)]
+    whip: String,
+    /// One pass for each speaker
+    #[arg(long = "pass", required = true, num_args = 1..)]
+    passes: Vec<String>,
+    /// How many of them talk; the others are muted
+    #[arg(long, default_value_t = 6)]
+    talking: usize,
+    /// What the muted send: `silence` or `dtx`
+    #[arg(long, default_value = "silence")]
+    muted: String,
+    /// Ogg Opus files with speech
+    #[arg(long = "voice", num_args = 1..)]
+    voices: Vec<PathBuf>,
+    /// Seconds to speak, from when all are connected
+    #[arg(long)]
+    seconds: u64,
+}
+
+struct Speaker {
+    client: Client,
+    voice: Voice,
+    next: Instant,
+    frame: u64,
+    pass: String,
+    session: String,
+}
+
+/// Lets them speak. Says `{"event":"connected"}` when all are there; returns what they sent and heard.
+///
+/// # Errors
+/// Somebody is refused or does not connect, or the world breaks.
+pub fn run(options: &Options) -> Result<Value, Error> {
+    let url = whip::Url::parse(&options.whip).ok_or(Error::Asked("--whip must be http://HOST:PORT/PATH"))?;
+    let muting = match options.muted.as_str() {
+        "silence" => Muting::Silence,
+        "dtx" => Muting::Dtx,
+        _ => return Err(Error::Asked("--muted is silence or dtx")),
+    };
+    let count = options.passes.len();
+    let talking = options.talking.min(count);
+    let mut voices = talkers(&options.voices, talking)?;
+    let muted = Voice::muted(muting).map_err(|why| Error::Voice(PathBuf::new(), why))?;
+    voices.extend((talking..count).map(|n| muted.clone().begun_at(n as u64)));
+    let mut cast = Vec::with_capacity(count);
+    for (number, (pass, voice)) in options.passes.iter().zip(voices).enumerate() {
+        let mut client = Client::new(IpAddr::from([127, 0, 0, 1]), 0x5000_0000 + number as u32)?;
+        let offer = client.offer()?;
+        let (session, answer) = whip::publish(&url, pass, &offer)?;
+        client.answer(answer)?;
+        cast.push(Speaker { client, voice, next: Instant::now(), frame: 0, pass: pass.clone(), session });
+        // The server gives up on a client that does not come; those who wait for the others are kept going.
+        turn(&mut cast, Duration::ZERO)?;
+    }
+    let end = Instant::now() + CONNECT_WAIT;
+    while !cast.iter().all(|speaker| speaker.client.connected) {
+        if Instant::now() > end {
+            return Err(Error::NotConnected(cast.iter().filter(|speaker| !speaker.client.connected).count()));
+        }
+        turn(&mut cast, Duration::from_millis(5))?;
+    }
+    println!("{}", json!({"event": "connected", "speakers": count}));
+    let late_us = perform(&mut cast, Duration::from_secs(options.seconds))?;
+    for speaker in &cast {
+        whip::leave(&url, &speaker.pass, &speaker.session)?;
+    }
+    let sum = |of: fn(&Speaker) -> u64| cast.iter().map(of).sum::<u64>();
+    Ok(json!({
+        "event": "done",
+        "speakers": count,
+        "sent": sum(|s| s.client.tally.sent),
+        "returns": sum(|s| s.client.tally.heard),
+        "returns_bytes": sum(|s| s.client.tally.heard_bytes),
+        "returns_lost": sum(|s| s.client.tally.lost),
+        "gone": cast.iter().filter(|s| s.client.gone).count(),
+        "late_us_max": late_us,
+    }))
+}
+
+/// Everybody takes what came and lets time pass.
+fn turn(cast: &mut [Speaker], wait: Duration) -> Result<(), Error> {
+    await_any(cast, wait)?;
+    let now = Instant::now();
+    for speaker in cast {
+        speaker.client.receive(now);
+        speaker.client.tick(now);
+    }
+    Ok(())
+}
+
+/// Returns how late the latest packet was, in microseconds.
+fn perform(cast: &mut [Speaker], time: Duration) -> Result<u64, Error> {
+    let begin = Instant::now();
+    let apart = FRAME / u32::try_from(cast.len()).unwrap_or(1);
+    let mut first = begin;
+    for speaker in cast.iter_mut() {
+        speaker.next = first;
+        first += apart;
+    }
+    let (mut tick, mut read) = (begin, begin);
+    let mut late = Duration::ZERO;
+    loop {
+        let now = Instant::now();
+        if now >= begin + time {
+            return Ok(u64::try_from(late.as_micros()).unwrap_or(u64::MAX));
+        }
+        for speaker in cast.iter_mut() {
+            while speaker.next <= now {
+                late = late.max(now - speaker.next);
+                speaker.client.speak(now, speaker.voice.packet(speaker.frame));
+                speaker.next += FRAME;
+                speaker.frame += 1;
+            }
+        }
+        if now >= tick {
+            cast.iter_mut().for_each(|speaker| speaker.client.tick(now));
+            tick = now + TICK;
+        }
+        if now >= read {
+            cast.iter_mut().for_each(|speaker| speaker.client.receive(now));
+            read = now + READ;
+        }
+        let next = cast.iter().map(|speaker| speaker.next).min().unwrap_or(now);
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+}
+
+fn await_any(cast: &[Speaker], wait: Duration) -> Result<(), Error> {
+    let wait = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.subsec_nanos()) };
+    let mut sockets: Vec<_> =
+        cast.iter().map(|speaker| PollFd::new(speaker.client.socket(), PollFlags::IN)).collect();
+    match poll(&mut sockets, Some(&wait)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(why) => Err(Error::World("waiting for returns", why.into())),
+    }
+}
