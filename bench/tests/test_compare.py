@@ -48,8 +48,10 @@ def test_sixty_milliseconds_are_found_and_thirty_are_not(conversation, kind):
             # A concealed frame takes its neighbours with it now and then.
             assert len(found) <= len(places) // 8
         else:
-            assert least * len(places) <= len(found) <= len(places)
-            assert all(abs(gap.length - length_s) < 0.045 for gap in found)
+            # A repeated frame may fit again for a moment: one damage, two gaps. But none where there is no damage.
+            near = [[at for at in places if abs(gap.at - at / RATE) < 0.15] for gap in found]
+            assert all(near) and len({at for (at,) in near}) >= least * len(places)
+            assert all(gap.length < length_s + 0.07 for gap in found)
 
 
 def test_invented_sound_in_a_pause_is_a_gap(conversation):
