@@ -1,5 +1,5 @@
 // What all browser tests need: a browser with the default autoplay policy and a voice, an ear that measures, and a reader for axe.
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +8,12 @@ import { chromium } from "playwright-core";
 export const ORIGIN = (process.env.HIWAR_ORIGIN ?? "http://127.0.0.1:8080").replace(/\/$/, "");
 /** The link that `hiwar serve` prints at its first run: `…/#/host?token=…`. */
 export const HOST_LINK = process.env.HIWAR_HOST_LINK ?? "";
+/** The pass in it. */
+export const CREATE = new URLSearchParams(HOST_LINK.split("?").at(-1)).get("token") ?? "";
+/** Process id of the server, if run.mjs started it: only then may a test kill parts of it. */
+export const SUPERVISOR = Number(process.env.HIWAR_SUPERVISOR ?? 0);
+/** A folder for screenshots; none are taken without it. */
+const PICTURES = process.env.HIWAR_PICTURES;
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -80,20 +86,29 @@ export async function pressAndHear(page, selector, { limit = 8_000, element = "a
     globalThis.heard = new Promise((resolve, reject) => {
       document.querySelector(selector).addEventListener("click", () => {
         const began = performance.now();
-        const context = (globalThis.measuring ??= new AudioContext());
+        // A copy of what goes to the loudspeaker: the element plays as it does for people, by the rules for people.
+        const audio = document.querySelector(element);
+        const context = new AudioContext();
         const analyser = context.createAnalyser();
         analyser.fftSize = 1024;
         const samples = new Float32Array(analyser.fftSize);
-        const audio = document.querySelector(element);
-        // In the sound's own way to the loudspeaker: what is measured here is what is heard.
-        globalThis.tap ??= context.createMediaElementSource(audio);
-        globalThis.tap.connect(analyser).connect(context.destination);
+        const stream = audio.captureStream();
+        const listened = new Set();
         const timer = setInterval(() => {
+          for (const track of stream.getAudioTracks()) {
+            if (listened.has(track)) continue;
+            listened.add(track);
+            context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+          }
           analyser.getFloatTimeDomainData(samples);
           const level = Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
           const elapsed = performance.now() - began;
           if (level > 0.003 && !audio.paused) {
             clearInterval(timer);
+            globalThis.level = () => {
+              analyser.getFloatTimeDomainData(samples);
+              return Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
+            };
             resolve(Math.round(elapsed));
           } else if (elapsed > limit) {
             clearInterval(timer);
@@ -102,9 +117,41 @@ export async function pressAndHear(page, selector, { limit = 8_000, element = "a
         }, 20);
       }, { once: true, capture: true });
     });
+    globalThis.heard.catch(() => {});
   }, { selector, element, limit });
   await page.click(selector);
   return page.evaluate(() => globalThis.heard);
+}
+
+/** The level that the ear of the last `pressAndHear` has now. */
+export const levelNow = (page) => page.evaluate(() => globalThis.level());
+
+/** Where the needle is, in seconds. */
+export const position = (page) => page.evaluate(() => document.querySelector("audio").currentTime);
+
+/** Makes a space through the API and starts it if `start`; answers with the server's own words. */
+export async function space(wish, { start = false } = {}) {
+  const ask = async (path, token, body) => {
+    const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+    const response = await fetch(`${ORIGIN}/api/spaces/v1${path}`, { method: "POST", headers, body: body && JSON.stringify(body) });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response.json().catch(() => null);
+  };
+  const made = await ask("/spaces", CREATE, { host_name: "Layla", audience: "public", ...wish });
+  if (start) await ask(`/spaces/${made.space.id}/start`, made.host_pass);
+  return made;
+}
+
+/** From the host's form to the microphone's check, all pressed and filled. */
+export async function hostUntilStage(page, { lang, title, name, audience = "public" }) {
+  await page.goto(`${ORIGIN}/?lang=${lang}#/host?token=${CREATE}`);
+  await page.fill("#title", title);
+  await page.fill("#name", name);
+  await page.check(`input[value=${audience}]`);
+  await page.click("button[type=submit]");
+  await page.click("#mic-allow");
+  await page.click("#mic-go");
+  await page.waitForSelector("#start:enabled");
 }
 
 /** Level (root mean square) of a stream given to the page's audio element by WebRTC, the loudest of `ms`. */
@@ -127,7 +174,7 @@ export function loudest(page, ms) {
 }
 
 /** What axe finds against WCAG 2.2 A and AA, one line each. */
-export async function accessibility(page) {
+async function accessibility(page) {
   await page.evaluate(AXE);
   const found = await page.evaluate(async () => {
     const result = await axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] });
@@ -136,8 +183,27 @@ export async function accessibility(page) {
   return found;
 }
 
+/** Widths that every screen must bear: the narrowest (WCAG 2.2, 1.4.10), a phone, a desk. The last one stays. */
+const SIZES = [[320, 640], [390, 844], [1280, 900]];
+
+/** A page must be readable in its language, by everyone, at every width. */
+export async function fine(page, lang, name) {
+  const before = page.viewportSize();
+  for (const [width, height] of SIZES) {
+    await page.setViewportSize({ width, height });
+    const wrong = await reading(page, lang);
+    if (width > 320) wrong.push(...(await accessibility(page)));
+    if (wrong.length > 0) throw new Error(`${name}, ${lang}, ${width} px wide:\n  ${wrong.join("\n  ")}`);
+    if (PICTURES && width > 320) {
+      mkdirSync(PICTURES, { recursive: true });
+      await page.screenshot({ path: `${PICTURES}/${lang}-${width > 500 ? "desk" : "phone"}-${name}.png`, fullPage: true });
+    }
+  }
+  await page.setViewportSize(before);
+}
+
 /** What is wrong with a page in `lang`: direction, unresolved messages, sideways scrolling, small targets. */
-export function reading(page, lang) {
+function reading(page, lang) {
   return page.evaluate((lang) => {
     const wrong = [];
     const root = document.documentElement;
@@ -149,8 +215,10 @@ export function reading(page, lang) {
       const said = walker.currentNode.nodeValue.trim();
       if (key.test(said) || /[{}]|undefined|NaN/.test(said) && !walker.currentNode.parentElement.closest("script, noscript, style")) wrong.push(`unresolved: ${said.slice(0, 60)}`);
     }
-    for (const target of document.querySelectorAll("button, select, input[type=range], input[type=text], header a, footer a")) {
-      const box = target.getBoundingClientRect();
+    // Links inside sentences are excepted by WCAG 2.2, 2.5.8; a radio's or a box's label is its target.
+    for (const target of document.querySelectorAll("button, select, input, summary, a[href]")) {
+      if (target.matches("p a:not(.button, .quiet)") && target.parentElement.textContent.trim() !== target.textContent.trim()) continue;
+      const box = (target.matches("input[type=radio], input[type=checkbox]") ? target.closest("label") : target).getBoundingClientRect();
       if (box.width > 0 && (box.height < 43.5 || box.width < 43.5)) wrong.push(`small target: ${target.id || target.textContent.trim()} ${Math.round(box.width)}×${Math.round(box.height)}`);
     }
     return wrong;

@@ -1,37 +1,95 @@
-// A line that breaks: the listener presses once, the connection is cut and refused for two seconds, and the sound comes back by itself.
-// A small relay in front of HIWAR_ORIGIN does the cutting.
+// What breaks while somebody listens: the line, a crowd worker, the house. The listener presses once; the sound comes back by itself.
+// A small relay in front of HIWAR_ORIGIN cuts the line; the processes are killed for real where run.mjs started the server.
 import assert from "node:assert/strict";
-import { launch, ORIGIN, page as open, pressAndHear, until } from "./browser.mjs";
+import { fine, launch, levelNow, ORIGIN, page as open, position, pressAndHear, SUPERVISOR, until } from "./browser.mjs";
 import { Relay } from "./relay.mjs";
+import { house, workers } from "./server.mjs";
 
 const SPACE = process.env.HIWAR_SPACE ?? "demo";
-const relay = await Relay.before(ORIGIN);
-
+/** How long the line is refused. */
+const REFUSED_MS = 2_000;
 const browser = await launch();
-try {
-  const { page, errors } = await open(browser, { lang: "en" });
-  await page.goto(`${relay.origin}/s/${SPACE}?lang=en`);
-  await pressAndHear(page, "#press");
-  await page.waitForTimeout(1_000);
+const measured = {};
 
-  relay.cut();
-  const broke = Date.now();
-  await until("it says so", async () => (await page.textContent("#notice")).includes("by itself"));
-  await page.waitForTimeout(2_000);
-  const attempts = relay.refused;
-  relay.mend();
-  const before = await page.evaluate(() => document.querySelector("audio").currentTime);
-  await until("the sound is back", () => page.evaluate((t) => document.querySelector("audio").currentTime > t + 0.5, before), 8_000);
-  const back_ms = Date.now() - broke;
-  await until("and it says nothing more", async () => (await page.textContent("#notice")) === "");
-  // Live again, not two seconds late.
-  await page.waitForTimeout(1_500);
-  const late = Number(/[\d.]+/.exec(await page.textContent("#late"))[0]);
-  assert.ok(late < 2, `${late} s late after coming back`);
-  assert.ok(attempts <= 12, `${attempts} attempts in two seconds is a storm`);
-  assert.deepEqual(errors, []);
-  console.log(JSON.stringify({ test: "recovery", back_ms, attempts_while_refused: attempts, late_s: late }));
+/** A listener who hears, and counts the page's connections for sound. */
+async function listener(origin, lang) {
+  const who = await open(browser, { lang });
+  who.asked = 0;
+  who.page.on("request", (request) => request.url().includes("/listen/") && (who.asked += 1));
+  await who.page.goto(`${origin}/s/${SPACE}?lang=${lang}`);
+  await pressAndHear(who.page, "#press");
+  await until("the sound runs", async () => (await position(who.page)) > 0.5);
+  return who;
+}
+
+/** New sound: the needle has gone past what was in hand at the break, and there is a voice. */
+async function back(who, from, what) {
+  await until(`${what}: the sound is back`, async () => (await position(who.page)) > from + 3, 15_000);
+  await until(`${what}: somebody is heard`, async () => (await levelNow(who.page)) > 0.003);
+  await until(`${what}: nothing more is said`, async () => (await who.page.textContent("#notice")) === "");
+  await until(`${what}: it is live again`, async () => Number(/\d+[.٫]\d/.exec(await who.page.textContent("#late"))?.[0] ?? 99) < 2);
+  assert.deepEqual(who.errors, [], what);
+}
+
+async function line() {
+  const relay = await Relay.before(ORIGIN);
+  try {
+    const who = await listener(relay.origin, "en");
+    relay.cut();
+    const from = await position(who.page);
+    const broke = Date.now();
+    await until("it says so", async () => (await who.page.textContent("#notice")).includes("by itself"));
+    await fine(who.page, "en", "page-reconnecting");
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, broke + REFUSED_MS - Date.now())));
+    const attempts = relay.refused;
+    relay.mend();
+    const mended = Date.now();
+    await back(who, from, "line");
+    measured.line = { attempts_while_refused: attempts, refused_ms: mended - broke };
+    assert.ok(attempts <= 16, `${attempts} attempts is a storm`);
+    await who.close();
+  } finally {
+    relay.close();
+  }
+}
+
+async function worker() {
+  const who = await listener(ORIGIN, "ar");
+  const killed = workers(SUPERVISOR, Number(new URL(ORIGIN).port));
+  assert.ok(killed.length > 0, "a worker has the listener's connection");
+  const from = await position(who.page);
+  for (const pid of killed) process.kill(pid, "SIGKILL");
+  const at = Date.now();
+  await until("it asks again", () => who.asked === 2);
+  await until("it plays new sound", async () => (await position(who.page)) > from + 1);
+  measured.worker = { killed: killed.length, one_more_second_heard_after_ms: Date.now() - at };
+  await back(who, from, "worker");
+  assert.equal(who.asked, 2, "one connection lost, one made");
+  await who.close();
+}
+
+async function houseDies() {
+  const who = await listener(ORIGIN, "en");
+  const before = house(SUPERVISOR);
+  assert.ok(before, "the house is a child of the supervisor");
+  process.kill(before, "SIGKILL");
+  const killed = Date.now();
+  const from = await position(who.page);
+  await until("another house", () => (house(SUPERVISOR) ?? before) !== before);
+  const restarted = Date.now() - killed;
+  await back(who, from, "house");
+  measured.house = { restarted_ms: restarted, live_again_ms: Date.now() - killed };
+  assert.equal(who.asked, 1, "the listener kept the one connection");
+  await who.close();
+}
+
+try {
+  await line();
+  if (SUPERVISOR) {
+    await worker();
+    await houseDies();
+  }
 } finally {
   await browser.close();
-  relay.close();
 }
+console.log(JSON.stringify({ test: "recovery", ...measured }));

@@ -5,10 +5,10 @@
  */
 import { Player, type State } from "../player/player";
 import type { SpaceEvent, Speaker } from "../player/event";
-import { apply, choose, store, stored, type Language } from "../text/language";
+import { apply, choose, parts, store, stored, type Language } from "../text/language";
 import { Replay, type Recording } from "./replay";
 import { numbers, say, speak } from "./text";
-import { by, icon, people, put } from "./view";
+import { by, entitle, icon, people, put } from "./view";
 
 interface Space {
   id: string;
@@ -85,8 +85,8 @@ function render(): void {
   for (const element of document.querySelectorAll<HTMLElement>("[data-text]")) element.textContent = say(element.dataset.text!);
   put("lang", say("language-other"));
   const title = space.title || say("page-untitled");
-  document.title = say("page-title", { title }).replace(/[\u2068\u2069]/g, "");
-  put("title", title);
+  document.title = say("page-title", { title: parts(title, language)[0] }).replace(/[\u2068\u2069]/g, "");
+  entitle(by("title"), title, language);
   by("title").lang = space.language ?? "";
   by("state").hidden = !space.id;
   by("state").classList.toggle("on", space.state === "live");
@@ -97,9 +97,11 @@ function render(): void {
   else if (over) replay.render();
   else {
     put("count", speakers.length ? say("page-speaker-count", { count: speakers.length }) : say("page-empty-stage"));
-    people(by("stage"), speakers, space.state === "live" ? speaking : null);
+    // Who spoke when the page was made is no news: only a listener's page knows who speaks now.
+    const heard = space.state === "live" && state === "playing";
+    people(by("stage"), speakers, heard ? speaking : null, language);
     const talks = speakers.find((speaker) => speaker.id === speaking);
-    put("now", space.state !== "live" ? "" : talks ? say("page-now", { name: talks.name }) : say("page-nobody"));
+    put("now", !heard ? "" : talks ? say("page-now", { name: parts(talks.name, language)[0] }) : say("page-nobody"));
     icon("press-icon", wanted ? "pause" : "play");
     put("press-text", say(wanted ? "player-pause" : "player-listen"));
     by("press").classList.toggle("busy", wanted && state !== "playing");

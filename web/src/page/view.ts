@@ -1,6 +1,7 @@
 /** Small pieces of the page: elements by id, icons, the people on the stage. */
 import type { Speaker } from "../player/event";
 import { hue, initial } from "../text/person";
+import { parts, type Language } from "../text/language";
 import { say } from "./text";
 
 /** An element that page.html is known to have. */
@@ -23,11 +24,25 @@ export function put(id: string, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Fills `element` with a title or name, its second language in smaller letters below. */
+export function entitle(element: HTMLElement, text: string, language: Language): void {
+  if (element.dataset.said === language + text) return;
+  element.dataset.said = language + text;
+  const [first, second] = parts(text, language);
+  element.replaceChildren(direct(first), ...(second ? [" ", direct(second, "second")] : []));
+}
+
+function direct(text: string, name = ""): HTMLSpanElement {
+  const element = span(name, text);
+  element.dir = "auto";
+  return element;
+}
+
 let drawn = "";
 
 /** Draws the people on the stage, if anything changed. Not announced: who speaks changes many times a minute. */
-export function people(list: HTMLElement, speakers: Speaker[], speaking: string | null): void {
-  const wanted = JSON.stringify([document.documentElement.lang, speakers, speaking]);
+export function people(list: HTMLElement, speakers: Speaker[], speaking: string | null, language: Language): void {
+  const wanted = JSON.stringify([language, speakers, speaking]);
   if (wanted === drawn) return;
   drawn = wanted;
   list.replaceChildren(
@@ -38,9 +53,8 @@ export function people(list: HTMLElement, speakers: Speaker[], speaking: string 
       const face = span("face", initial(speaker.name));
       face.setAttribute("aria-hidden", "true");
       face.style.setProperty("--hue", String(hue(speaker.id)));
-      const name = document.createElement("bdi");
-      name.className = "name";
-      name.textContent = speaker.name;
+      const name = span("name", "");
+      entitle(name, speaker.name, language);
       item.append(face, name, span("does", talks ? say("page-speaking") : speaker.muted ? say("page-muted") : ""));
       return item;
     }),

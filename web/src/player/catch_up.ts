@@ -7,8 +7,11 @@
 
 /** Seconds of sound that we like to have in hand. */
 export const TARGET_S = 0.5;
-/** Beyond this much in hand we play 5 % faster until the target is reached again. */
-export const HURRY_S = 1.2;
+/**
+ * Beyond this much in hand we play 5 % faster until the target is reached again. What is in hand swings by one chunk (200 ms),
+ * so this is two chunks above the target; a browser that needs 300 ms to begin is back at the target after six seconds.
+ */
+export const HURRY_S = 0.9;
 /** Beyond this the listener has clearly fallen behind (a sleeping tab, a stalled network): jump. */
 export const JUMP_S = 4;
 /** Each stall asks for this much more, up to `TARGET_MAX_S`: a shaky network gets a longer buffer instead of many gaps. */
@@ -56,7 +59,7 @@ export class CatchUp {
     const ahead = edge - current;
     const jump = Math.max(JUMP_S, this.#target + 2);
     if (ahead > jump) return { kind: "seek", to: live };
-    if (ahead > Math.max(HURRY_S, this.#target + 0.7)) this.#hurrying = true;
+    if (ahead > Math.max(HURRY_S, this.#target + 0.4)) this.#hurrying = true;
     if (ahead <= this.#target + 0.05) this.#hurrying = false;
     return { kind: "rate", rate: this.#hurrying ? 1.05 : 1 };
   }

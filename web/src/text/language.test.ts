@@ -1,6 +1,6 @@
 /** Language and numbers, as facts. */
 import { describe, expect, it } from "vitest";
-import { choose, clock, isolate, locale, spoken } from "./language";
+import { choose, clock, isolate, locale, parts, spoken } from "./language";
 
 describe("the language", () => {
   it("is the address's, then the stored, then the browser's, then Arabic", () => {
@@ -20,6 +20,12 @@ describe("the language", () => {
   it("says times in words", () => {
     expect(spoken(190, "en")).toBe("3 minutes 10 seconds");
     expect(spoken(0, "en")).toBe("0 seconds");
+  });
+
+  it("of a text in both comes first", () => {
+    expect(parts("عن الأبواب · About doors?", "ar")).toEqual(["عن الأبواب", "About doors?"]);
+    expect(parts("عن الأبواب · About doors?", "en")).toEqual(["About doors?", "عن الأبواب"]);
+    for (const one of ["Doors", "Doors · Windows", "باب · نافذة", "باب · Door · Tür", " · ", ""]) expect(parts(one, "ar")).toEqual([one]);
   });
 
   it("isolates with the terminator of isolates", () => {

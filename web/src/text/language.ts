@@ -48,6 +48,18 @@ export function apply(language: Language): void {
   document.documentElement.dir = language === "ar" ? "rtl" : "ltr";
 }
 
+/**
+ * A title or name in both languages, "… · …", as its parts with the reader's own first; any other text is one part.
+ * On one line the two directions would throw its punctuation about.
+ */
+export function parts(text: string, language: Language): [string, string?] {
+  const [one, other, more] = text.split(" · ");
+  if (!one || !other || more !== undefined || arabic(one) === arabic(other)) return [text];
+  return arabic(one) === (language === "ar") ? [one, other] : [other, one];
+}
+
+const arabic = (text: string) => /\p{Script=Arabic}/u.test(text);
+
 /** First strong isolate … pop: keeps a name or number from turning the sentence around it (UAX #9 §2.7). */
 export function isolate(text: string): string {
   return `\u2068${text}\u2069`;
