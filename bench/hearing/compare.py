@@ -31,6 +31,8 @@ _LIKENESS_MIN = 0.45
 _EDGE_S = 0.010
 # Between words of the same hole the source itself may be silent for a moment: so much of it does not end the hole.
 _BRIDGE_S = 0.030
+# Between two marks the way may become this much longer or shorter by a clock alone.
+_STEP_S = 0.001
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,17 @@ class _Turn:
         self.begin = begin
         self.heard = np.asarray(sound[int(begin * RATE) : int(end * RATE)], dtype=np.float32)
         time = int(begin * RATE) / RATE + np.arange(len(self.heard)) / RATE
-        said_at = time - _offset(time, places + offsets, offsets)
+        ways = [_offset(time, places + offsets, offsets)]
+        if np.ptp(offsets) > _STEP_S:
+            # The way changed at once somewhere between two marks: before that place the old length holds, after it the new.
+            after = np.searchsorted(places + offsets, time)
+            ways.append(offsets[np.clip(after - 1, 0, len(offsets) - 1)])
+            ways.append(offsets[np.clip(after, 0, len(offsets) - 1)])
         margin = RATE
-        low, high = max(0, int(said_at[0] * RATE) - margin), int(said_at[-1] * RATE) + margin
+        low, high = max(0, int(places[0] * RATE) - margin), int(places[-1] * RATE) + 2 * margin
         coefficients = spline_filter1d(np.asarray(source[low:high], dtype=np.float64), order=3)
-        self.said = map_coordinates(coefficients, [said_at * RATE - low], order=3, prefilter=False).astype(np.float32)
+        self.laid = [map_coordinates(coefficients, [(time - way) * RATE - low], order=3, prefilter=False).astype(np.float32) for way in ways]
+        self.said = self.laid[0]
 
     def jumps(self, result):
         """Time that was lost or put in between two marks."""
@@ -142,15 +150,22 @@ class _Turn:
 
     def frames(self, result):
         """Looks at each 20 ms of the turn; returns the likenesses of those in which there is speech."""
-        said, heard = _band(self.said), _band(self.heard)
-        if len(said) < RATE:
+        heard = _band(self.heard)
+        if len(heard) < RATE:
             return np.zeros(0)
-        said = _lay_beside(said, heard)
-        starts = np.arange(0, len(said) - _FRAME, _HOP)
+        starts = np.arange(0, len(heard) - _FRAME, _HOP)
         windows = starts[:, None] + np.arange(_FRAME)[None, :]
-        a, b = said[windows], heard[windows]
-        energy_a, energy_b = np.sum(a * a, axis=1) + 1e-12, np.sum(b * b, axis=1) + 1e-12
-        likeness = np.sum(a * b, axis=1) / np.sqrt(energy_a * energy_b)
+        b = heard[windows]
+        energy_b = np.sum(b * b, axis=1) + 1e-12
+        likeness, energy_a = np.full(len(starts), -1.0), np.full(len(starts), 1e-12)
+        # Each frame beside the source as it fits best: damage must not spoil the place of what is whole next to it.
+        for said in map(_band, self.laid):
+            for beside in _beside(said, heard):
+                a = beside[windows]
+                energy = np.sum(a * a, axis=1) + 1e-12
+                like = np.sum(a * b, axis=1) / np.sqrt(energy * energy_b)
+                better = like > likeness
+                likeness[better], energy_a[better] = like[better], energy[better]
         level_a, level_b = 10 * np.log10(energy_a / _FRAME), 10 * np.log10(energy_b / _FRAME)
         typical = 10 * np.log10(np.mean(10 ** (level_a / 10)))
         active = level_a > typical - _ACTIVE_DB
@@ -203,18 +218,21 @@ def _band(sound):
     return sosfiltfilt(butter(3, [300, 3_000], "bandpass", fs=RATE, output="sos"), sound)
 
 
-def _lay_beside(said, heard):
-    """Moves each half second of `said` by at most 4 ms to where it fits best."""
+def _beside(said, heard):
+    """`said` as it is, and with each half second moved by at most 4 ms to where it, or the one before or after it, fits best."""
     reach, part = RATE * 4 // 1000, RATE // 2
-    out = np.zeros_like(said)
-    for begin in range(0, len(said), part):
+    begins = range(0, len(said), part)
+    shifts = []
+    for begin in begins:
         end = min(begin + part, len(said))
         low, high = max(0, begin - reach), min(len(said), end + reach)
         match = fftconvolve(said[low:high], heard[begin:end][::-1], mode="valid")
-        shift = low + int(np.argmax(match)) - begin if np.any(heard[begin:end]) and len(match) else 0
-        indices = np.clip(np.arange(begin, end) + shift, 0, len(said) - 1)
-        out[begin:end] = said[indices]
-    return out
+        shifts.append(low + int(np.argmax(match)) - begin if np.any(heard[begin:end]) and len(match) else 0)
+    yield said
+    for neighbour in (0, -1, 1):
+        near = [shifts[min(max(k + neighbour, 0), len(shifts) - 1)] for k in range(len(shifts))]
+        indices = np.arange(len(said)) + np.repeat(near, part)[: len(said)]
+        yield said[np.clip(indices, 0, len(said) - 1)]
 
 
 def _slow_median(values, half):
