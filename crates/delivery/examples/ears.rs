@@ -26,6 +26,7 @@ fn main() {
     let config = Config {
         listen_key: hiwar_admission::ListenKey::from_bytes([0; 32]),
         replay_root: "none".into(),
+        serves: hiwar_delivery::http::Serves::Crowd,
         house: "none".into(),
         limits: None,
     };

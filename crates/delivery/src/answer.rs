@@ -26,6 +26,18 @@ pub struct Site {
     pub logs: HashMap<LogId, Tail>,
     /// Checks listening passes.
     pub listen_key: Key,
+    /// For whom it answers.
+    pub serves: Serves,
+}
+
+/// For whom a worker is there.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// Whoever comes: sound, recordings, pages, and the way to the house.
+    Crowd,
+    /// The people who host and speak: only the way to the house. A crowd that found this port would gain nothing here, so it cannot
+    /// fill the one worker that is kept free of it (`docs/adr/0001`).
+    Stage,
 }
 
 /// The listening key, kept out of `Debug`.
@@ -136,7 +148,17 @@ impl ReplayForm {
 /// Answers a request from what the site has.
 pub fn answer(site: &mut Site, request: &Request<'_>, now: SystemTime) -> Answer {
     let keep = keep(request);
-    let answered = match route(&request.path) {
+    let route = if request.path == "/healthz" {
+        Route::Health
+    } else if site.serves == Serves::Stage {
+        let ours = STAGE_PATHS.contains(&&*request.path) || STAGE_FOLDERS.iter().any(|f| request.path.starts_with(f));
+        if ours { Route::Other } else { Route::Nothing }
+    } else {
+        route(&request.path)
+    };
+    let answered = match route {
+        Route::Health => health(request, keep, now),
+        Route::Other if site.serves == Serves::Stage => Ok(Answer::Forward),
         Route::Listen { log, name } => listen(site, request, log, name, keep, now),
         Route::Hls { log, file } => hls(site, request, log, file, keep, now),
         Route::Replay { log, form } => replay(site, request, log, form, keep, now),
@@ -144,6 +166,27 @@ pub fn answer(site: &mut Site, request: &Request<'_>, now: SystemTime) -> Answer
         Route::Other => document(site, request, keep, now),
     };
     answered.unwrap_or_else(|problem| refuse(problem, Some(request), keep, now))
+}
+
+/// What the stage port passes on to the house; nothing else is there.
+const STAGE_FOLDERS: [&str; 2] = ["/api/", "/whip/"];
+const STAGE_PATHS: [&str; 1] = ["/readyz"];
+
+/// This process turns its loop, and that is all it says: whether the house is well is asked at `/readyz`. Answered here, so that whoever
+/// restarts what is not alive does not restart workers, and cut their listeners, because the house is away.
+fn health(request: &Request<'_>, keep: Keep, now: SystemTime) -> Result<Answer, Problem> {
+    if !matches!(request.method, Method::Get | Method::Head) {
+        return Err(Problem::Method("GET, HEAD"));
+    }
+    let body = Bytes::from_static(b"ok\n");
+    let head = Head::new(200, now)
+        .field("Content-Type", "text/plain; charset=utf-8")
+        .field("Content-Length", body.len())
+        .field("Cache-Control", "no-store")
+        .maybe("Connection", (keep == Keep::Close).then_some("close"))
+        .end();
+    let body = if request.method == Method::Head { Bytes::new() } else { body };
+    Ok(Answer::Ready { head, body, keep })
 }
 
 /// Whether another request may follow an answer that was given without reading the body: one that nobody reads would be taken for the
@@ -175,6 +218,8 @@ enum Route<'p> {
         log: LogId,
         form: ReplayForm,
     },
+    /// Whether this worker lives.
+    Health,
     /// Under one of our folders, but no such thing can exist.
     Nothing,
     Other,
@@ -416,13 +461,18 @@ mod tests {
             logs: [(id("demo"), tail(0..45)), (id("over"), ended), (id("secret"), invited), (id("new"), tail(0..0))]
                 .into(),
             listen_key: Key(ListenKey::from_bytes([7; 32])),
+            serves: Serves::Crowd,
         }
     }
 
     fn ask(line: &str, fields: &str) -> Answer {
+        ask_of(&mut site(), line, fields)
+    }
+
+    fn ask_of(site: &mut Site, line: &str, fields: &str) -> Answer {
         let head = format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
         match parse(head.as_bytes()) {
-            Parsed::Complete { request, .. } => answer(&mut site(), &request, NOW),
+            Parsed::Complete { request, .. } => answer(site, &request, NOW),
             other => panic!("{other:?}"),
         }
     }
@@ -514,6 +564,35 @@ mod tests {
                 assert_eq!(told(answer(&mut site(), &request, NOW)).0, 404, "{file}");
             }
         }
+    }
+
+    #[test]
+    fn the_stage_port_has_the_way_to_the_house_and_nothing_for_a_crowd() {
+        let mut site = Site { serves: Serves::Stage, ..site() };
+        for line in [
+            "GET /api/spaces/v1/config",
+            "OPTIONS /api/spaces/v1/spaces",
+            "POST /whip/demo",
+            "PATCH /whip/demo/1",
+            "GET /readyz",
+        ] {
+            assert!(matches!(ask_of(&mut site, line, ""), Answer::Forward), "{line}");
+        }
+        for path in ["/", "/s/demo", "/s/none", "/listen/demo.mp4", "/hls/demo/live.m3u8", "/replay/demo.mp4", "/metrics", "/apis"] {
+            let (status, head, _) = told(ask_of(&mut site, &format!("GET {path}"), ""));
+            assert_eq!(status, 404, "{path}");
+            assert!(head.contains("application/problem+json\r\n") && head.contains("Allow-Origin: *\r\n"), "{head}");
+        }
+        assert_eq!(told(ask_of(&mut site, "GET /healthz", "")).0, 200);
+    }
+
+    #[test]
+    fn a_worker_says_itself_that_it_lives_and_asks_the_house_whether_it_is_ready() {
+        let (status, _, body) = told(ask("GET /healthz", ""));
+        assert_eq!((status, &*body), (200, &b"ok\n"[..]));
+        assert_eq!(told(ask("HEAD /healthz", "")).2.len(), 0);
+        assert_eq!(told(ask("POST /healthz", "")).0, 405);
+        assert!(matches!(ask("GET /readyz", ""), Answer::Forward));
     }
 
     #[test]

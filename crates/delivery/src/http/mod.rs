@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hiwar_admission::ListenKey;
 use hiwar_segment_log::{LogId, Record};
 
-pub use crate::answer::Document;
+pub use crate::answer::{Document, Serves};
 pub use crate::shed::Limits;
 pub use crate::tail::Access;
 pub use worker::Worker;
@@ -34,6 +34,8 @@ pub struct Config {
     pub replay_root: PathBuf,
     /// The house's Unix socket. A path of any length; it need not exist yet.
     pub house: PathBuf,
+    /// For whom it is there.
+    pub serves: Serves,
     /// `None`: derived from how many files the process may open.
     pub limits: Option<Limits>,
 }

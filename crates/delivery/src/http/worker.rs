@@ -126,7 +126,12 @@ impl Worker {
             listener,
             epoll,
             limits,
-            site: Site { documents: HashMap::new(), logs: HashMap::new(), listen_key: Key(config.listen_key) },
+            site: Site {
+                documents: HashMap::new(),
+                logs: HashMap::new(),
+                listen_key: Key(config.listen_key),
+                serves: config.serves,
+            },
             slab: Slab::default(),
             channels: Channels::default(),
             wheel: Wheel::new(Instant::now()),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hiwar_admission::ListenKey;
-use hiwar_delivery::http::{Access, Config, Document, Handle, Limits, Update, Worker};
+use hiwar_delivery::http::{Access, Config, Document, Handle, Limits, Serves, Update, Worker};
 use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
 
 /// Longer than anything here takes; a test that reaches it has failed.
@@ -89,6 +89,7 @@ fn config(folder: &Path, limits: Limits) -> Config {
         listen_key: ListenKey::from_bytes([7; 32]),
         replay_root: folder.join("spaces"),
         house: folder.join("api.sock"),
+        serves: Serves::Crowd,
         limits: Some(limits),
     }
 }

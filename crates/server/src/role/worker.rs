@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hiwar_admission::ListenKey;
-use hiwar_delivery::http::{self, Handle, Update, Worker};
+use hiwar_delivery::http::{self, Handle, Serves, Update, Worker};
 use hiwar_engine::live_bus::{Access, Count, Document, Down, Subscription, Up, Uplink};
 
 use crate::config::Config;
@@ -29,6 +29,7 @@ pub fn run(config: &Config, listener: RawFd, index: Option<usize>) -> Result<(),
         listen_key: ListenKey::from_bytes(key),
         replay_root: config.data.join("spaces"),
         house: run.join("api.sock"),
+        serves: if index.is_some() { Serves::Crowd } else { Serves::Stage },
         limits: None,
     };
     let worker = Worker::new(listener, settings).map_err(|why| format!("cannot serve: {why}"))?;
@@ -52,6 +53,7 @@ fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), String>
 }
 
 /// Reads the live bus for ever, connecting again whenever it breaks.
+#[expect(clippy::disallowed_methods, reason = "pacing: nothing tells a client that a Unix socket listens again")]
 fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>) {
     let mut told = false;
     loop {
@@ -75,6 +77,7 @@ fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>) {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "pacing: a report each second, and nothing to wait for between them")]
 fn report(handle: &Handle, reporter: &Mutex<Option<Uplink>>) {
     loop {
         std::thread::sleep(REPORT_EVERY);
