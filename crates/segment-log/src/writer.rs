@@ -20,6 +20,8 @@ pub struct Order {
     pub next_time: u64,
     /// The log is complete.
     pub sealed: bool,
+    /// Nothing is in the log yet: it may begin anywhere (a space was heard before it was recorded).
+    pub fresh: bool,
 }
 
 impl Order {
@@ -40,12 +42,19 @@ impl Order {
         if record.position < self.next || (record.kind == Kind::Gap && record.resumes().is_none()) {
             return Err(Refusal::Conflict { next: self.next });
         }
-        if record.position == self.next {
+        if record.position == self.next || self.fresh {
             return Ok(None);
         }
         let mut gap = Record::gap(self.next, record.position, self.epoch, self.next_time, record.wall_us);
         gap.duration = u32::try_from(record.time.saturating_sub(self.next_time)).unwrap_or(u32::MAX);
         Ok(Some(gap))
+    }
+
+    /// A log in which nothing is yet begins with `record`, wherever that stands.
+    pub fn begin_at(&mut self, record: &Record) {
+        if self.fresh {
+            (self.next, self.next_time) = (record.position, record.time);
+        }
     }
 
     /// Notes that `record` was written.
@@ -55,6 +64,7 @@ impl Order {
         self.next = place.next.unwrap_or(self.next);
         self.next_time = self.next_time.max(record.time.saturating_add(record.duration.into()));
         self.sealed = record.kind == Kind::Seal;
+        self.fresh = false;
     }
 }
 

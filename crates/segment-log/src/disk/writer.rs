@@ -103,7 +103,13 @@ impl Writer {
             rollover: Rollover { bytes: options.segment_bytes.min(ROLLOVER_BYTES_MAX), span: options.segment_span },
             retention: options.retention,
             max_bytes: options.max_bytes,
-            order: Order { epoch, next: tail.next, next_time: tail.last.end_time, sealed: tail.last.sealed },
+            order: Order {
+                epoch,
+                next: tail.next,
+                next_time: tail.last.end_time,
+                sealed: tail.last.sealed,
+                fresh: listing.firsts.is_empty(),
+            },
             header: tail.header,
             current,
             sealed: VecDeque::new(),
@@ -139,6 +145,7 @@ impl Writer {
     /// [`AppendError`].
     pub fn append(&mut self, record: &Record) -> Result<(), AppendError> {
         let gap = self.order.admit(record)?;
+        self.order.begin_at(record);
         if self.unsynced.failed {
             return Err(AppendError::Io(failed_before()));
         }

@@ -172,3 +172,19 @@ fn a_segment_is_closed_at_its_size_too() {
     assert_eq!(chunks(dir.path()), [0, 1, 2, 3]);
     assert_eq!(verify(dir.path()).unwrap().damage, []);
 }
+
+#[test]
+fn a_log_begins_wherever_its_first_record_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, found) = open(dir.path());
+    writer.append(&header(found.epoch, 700)).unwrap();
+    writer.append(&chunk(found.epoch, 700)).unwrap();
+    writer.append(&chunk(found.epoch, 701)).unwrap();
+    writer.sync().unwrap();
+    drop(writer);
+    let report = verify(dir.path()).unwrap();
+    assert_eq!((report.gaps, report.damage_total, report.chunks), (0, 0, 2), "{report:?}");
+    assert_eq!(chunks(dir.path()), [700, 701]);
+    let (_, recovered) = open(dir.path());
+    assert_eq!(recovered.next, Position(702));
+}
