@@ -39,6 +39,8 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
     put("beats_total", "counter", "Beats of 20 ms.", figures.beats);
     put("beats_missed_total", "counter", "Beats whose frames were late.", figures.missed);
     put("beat_busy_microseconds_total", "counter", "Time spent working in beats.", figures.busy_us);
+    put("encodes_total", "counter", "Calls of the Opus encoder.", figures.encodes);
+    put("decodes_total", "counter", "Calls of the Opus decoder.", figures.decodes);
     put("notices_lost_total", "counter", "Notices of the beat lost to a full ring.", figures.overrun);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

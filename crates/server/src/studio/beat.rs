@@ -45,6 +45,8 @@ pub struct OnAir {
     programme: Box<Programme>,
     lines: [Option<Box<Line>>; SEATS],
     active: Option<Seat>,
+    /// Encodes and decodes that the figures know of.
+    counted: (u64, u64),
     /// Stops as soon as the chunk that was begun is whole.
     resting: bool,
 }
@@ -52,7 +54,7 @@ pub struct OnAir {
 impl OnAir {
     /// A programme with nobody on stage yet.
     pub fn new(programme: Box<Programme>) -> Self {
-        Self { programme, lines: [const { None }; SEATS], active: None, resting: false }
+        Self { programme, lines: [const { None }; SEATS], active: None, counted: (0, 0), resting: false }
     }
 
     /// Where the next chunk begins, for the programme that follows this one.
@@ -104,6 +106,10 @@ pub struct Figures {
     pub missed: AtomicU64,
     /// Microseconds of work in all beats.
     pub busy_us: AtomicU64,
+    /// Calls of the Opus encoder, for programmes and returns.
+    pub encodes: AtomicU64,
+    /// Calls of the Opus decoder.
+    pub decodes: AtomicU64,
     /// Chunks or notices that found a full ring.
     pub overrun: AtomicU64,
     /// Ask the thread to end.
@@ -285,6 +291,10 @@ fn play(slot: u16, space: &mut OnAir, now: Instant, notices: &mut Producer<Notic
             Output::Spent(event) => told |= give(notices, figures, Notice::Spent(event)),
         }
     }
+    let (encodes, decodes) = space.programme.codec_calls();
+    figures.encodes.fetch_add(encodes - space.counted.0, Relaxed);
+    figures.decodes.fetch_add(decodes - space.counted.1, Relaxed);
+    space.counted = (encodes, decodes);
     let active = space.programme.active();
     if active != space.active {
         space.active = active;

@@ -401,6 +401,8 @@ impl Studio {
             beats: figures.beats.load(Relaxed),
             missed: figures.missed.load(Relaxed),
             busy_us: figures.busy_us.load(Relaxed),
+            encodes: figures.encodes.load(Relaxed),
+            decodes: figures.decodes.load(Relaxed),
             overrun: figures.overrun.load(Relaxed),
         }
     }
@@ -478,6 +480,10 @@ pub struct Figures {
     pub missed: u64,
     /// Microseconds of work in all beats.
     pub busy_us: u64,
+    /// Calls of the Opus encoder, for programmes and returns.
+    pub encodes: u64,
+    /// Calls of the Opus decoder.
+    pub decodes: u64,
     /// Notices lost to a full ring.
     pub overrun: u64,
 }

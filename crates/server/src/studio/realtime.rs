@@ -14,7 +14,11 @@ const FIFO_PRIORITY: u8 = 10;
 const NICE: i32 = -10;
 
 /// Tries SCHED_FIFO, then a negative nice value, else carries on with a warning. For the calling thread.
+/// `HIWAR_BEAT=normal` leaves it at normal priority, so that `bench/studio` can show what the priority is for.
 pub fn enter(what: &str) {
+    if std::env::var_os("HIWAR_BEAT").is_some_and(|wish| wish == "normal") {
+        return warn!(what, "runs at normal priority because HIWAR_BEAT says so");
+    }
     let fifo = ThreadPriority::Crossplatform(FIFO_PRIORITY.try_into().expect("10 is below 100"));
     let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
     if set_thread_priority_and_policy(thread_native_id(), fifo, policy).is_ok() {
