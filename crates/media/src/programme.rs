@@ -269,11 +269,13 @@ impl Programme {
         self.next_beat
     }
 
-    /// Takes a chunk back into the pool.
-    pub fn recycle(&mut self, chunk: Box<Chunk>) {
-        if self.pool.len() < POOL {
-            self.pool.push(chunk);
+    /// Takes a chunk back into the pool. If that is full the chunk is given back, to be dropped off the beat.
+    pub fn recycle(&mut self, chunk: Box<Chunk>) -> Option<Box<Chunk>> {
+        if self.pool.len() >= POOL {
+            return Some(chunk);
         }
+        self.pool.push(chunk);
+        None
     }
 
     /// How many seats are taken.

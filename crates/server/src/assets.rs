@@ -10,9 +10,9 @@ static PLACEHOLDER: &[u8] = include_bytes!("../assets/placeholder.html");
 
 /// Documents by the path under which they are served: `/`, `/assets/…` and what else lies in `web/dist`.
 pub fn documents() -> impl Iterator<Item = (String, Document)> {
-    let index = file("index.html").is_none().then(|| {
-        (String::from("/"), document("index.html", Bytes::from_static(PLACEHOLDER), None, None))
-    });
+    let index = file("index.html")
+        .is_none()
+        .then(|| (String::from("/"), document("index.html", Bytes::from_static(PLACEHOLDER), None, None)));
     let files = FILES.iter().filter(|(name, _)| is_served(name)).map(|(name, bytes)| {
         let path = if *name == "index.html" { String::from("/") } else { format!("/{name}") };
         let brotli = file(&format!("{name}.br")).map(Bytes::from_static);

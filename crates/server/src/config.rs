@@ -1,7 +1,7 @@
 //! Configuration: the file, the command line and the embedded defaults, resolved once into values that cannot be wrong.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,9 @@ pub struct Config {
     pub stage: SocketAddr,
     /// WebRTC port of shard 0, UDP and TCP; 0 picks any.
     pub media_port: u16,
-    /// Address that WebRTC candidates name; the stage's own unless told otherwise (NAT).
+    /// Address at which WebRTC listens; the stage's own unless told otherwise.
+    pub media_bind: IpAddr,
+    /// Address that WebRTC candidates name: `media_bind` unless told otherwise (NAT).
     pub media_address: IpAddr,
     /// Crowd workers.
     pub workers: usize,
@@ -52,6 +54,7 @@ struct File {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Rtc {
+    bind: Option<IpAddr>,
     public_address: Option<IpAddr>,
 }
 
@@ -66,6 +69,8 @@ pub enum Error {
     Workers(usize),
     /// Public and stage address are the same.
     SameAddress(SocketAddr),
+    /// WebRTC listens everywhere, but speakers must be told one address.
+    NoMediaAddress(IpAddr),
 }
 
 impl fmt::Display for Error {
@@ -76,6 +81,9 @@ impl fmt::Display for Error {
             Self::Workers(n) => write!(f, "workers = {n}: give 1 to {WORKERS_MAX}"),
             Self::SameAddress(at) => {
                 write!(f, "public and stage are both {at}: the stage needs a port that the crowd cannot fill")
+            }
+            Self::NoMediaAddress(bind) => {
+                write!(f, "WebRTC listens on {bind}: set rtc.public_address to the address that speakers can reach")
             }
         }
     }
@@ -104,13 +112,31 @@ impl Config {
         if !(1..=WORKERS_MAX).contains(&workers) {
             return Err(Error::Workers(workers));
         }
-        let demo = if args.demo { Some(true) } else if args.no_demo { Some(false) } else { file.demo };
+        // Behind a proxy the stage's HTTP is on loopback, but speakers' media comes straight from outside.
+        let wherever = || match file.rtc.public_address {
+            Some(IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            Some(IpAddr::V4(_)) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            None => stage.ip(),
+        };
+        let media_bind = file.rtc.bind.unwrap_or_else(wherever);
+        let media_address = file.rtc.public_address.unwrap_or(media_bind);
+        if media_address.is_unspecified() {
+            return Err(Error::NoMediaAddress(media_bind));
+        }
+        let demo = if args.demo {
+            Some(true)
+        } else if args.no_demo {
+            Some(false)
+        } else {
+            file.demo
+        };
         Ok(Self {
             data: args.data.clone().or(file.data).unwrap_or_else(|| PathBuf::from("data")),
             public,
             stage,
             media_port: args.media_port.or(file.media_port).unwrap_or(8082),
-            media_address: file.rtc.public_address.unwrap_or(stage.ip()),
+            media_bind,
+            media_address,
             workers,
             demo,
             public_origin: file.public_origin,

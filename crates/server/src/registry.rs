@@ -35,8 +35,10 @@ pub use view::{Links, SpeakerView};
 pub const SPACES_MAX: usize = 10_000;
 /// Spaces in one listing.
 const LISTED_MAX: usize = 200;
-/// Watchers of one space, and how many of them need no pass: the stage must not be locked out by the curious.
-const WATCHERS_MAX: usize = 32;
+/// Watchers of one space: all, those who only listen (with or without a pass), and those without a pass. What is between
+/// them is kept for the stage (20 people, each with a second connection while reconnecting) and for the invited.
+const WATCHERS_MAX: usize = 72;
+const LISTENING_WATCHERS_MAX: usize = 32;
 const STRANGERS_MAX: usize = 16;
 /// Sessions remembered for one space: each speaker reconnecting twice within one timeout.
 const SESSIONS_MAX: usize = 64;
@@ -121,6 +123,8 @@ pub struct Guest {
 /// Who watches a space's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Watcher {
+    /// With a pass to host or to speak.
+    OnStage,
     /// Holds a pass for it.
     Invited,
     /// Found its link.
@@ -408,7 +412,11 @@ impl Registry {
     pub fn watch(&self, id: &LogId, watcher: Watcher) -> Result<watch::Receiver<u64>, Error> {
         let spaces = self.lock();
         let changes = &spaces.get(id).ok_or(Error::Unknown)?.changes;
-        let room = if watcher == Watcher::Invited { WATCHERS_MAX } else { STRANGERS_MAX };
+        let room = match watcher {
+            Watcher::OnStage => WATCHERS_MAX,
+            Watcher::Invited => LISTENING_WATCHERS_MAX,
+            Watcher::Stranger => STRANGERS_MAX,
+        };
         if changes.receiver_count() >= room { Err(Error::Watched) } else { Ok(changes.subscribe()) }
     }
 
@@ -432,15 +440,20 @@ impl Registry {
             return;
         };
         match (facts.phase, facts.recording) {
-            (Phase::Scheduled, _) => self.0.studio.open(&id, access),
+            (Phase::Scheduled, _) => self.0.studio.open(&id, access, facts.created),
             (Phase::Live { .. }, _) => {
-                self.0.studio.open(&id, access);
-                self.record(id).await;
+                let Some(keep) = self.lock().get(&id).map(|entry| entry.keep) else { return };
+                let outcome = self.0.studio.resume(&id, access, facts.created, keep).await;
+                self.recorded(id, outcome);
             }
             // The house stopped while a replay was being made, or a recording deleted.
-            (_, Recording::Sealing) => self.0.studio.make_replay(&id, facts.title.as_str().to_owned()),
-            (_, Recording::Deleted) => drop(self.0.studio.delete_recording(&id).await),
-            _ => {}
+            (_, Recording::Sealing) => {
+                self.0.studio.shelve(&id, access);
+                self.0.studio.make_replay(&id, facts.title.as_str().to_owned());
+            }
+            (_, Recording::Deleted | Recording::Off) => drop(self.0.studio.delete_recording(&id).await),
+            // Workers serve no recording of a space that they have not heard of.
+            _ => self.0.studio.shelve(&id, access),
         }
         self.announce(&id);
     }
@@ -449,6 +462,11 @@ impl Registry {
     async fn record(&self, id: LogId) {
         let Some(keep) = self.lock().get(&id).map(|entry| entry.keep) else { return };
         let outcome = self.0.studio.record(&id, keep).await;
+        self.recorded(id, outcome);
+    }
+
+    /// Notes whether a live space's log could be claimed.
+    fn recorded(&self, id: LogId, outcome: Result<(), Failure>) {
         if let Err(why) = &outcome {
             tracing::error!(space = %id, "cannot record: {why}; live goes on");
         }
@@ -545,6 +563,12 @@ impl Registry {
             }
             StudioEvent::RecordingPaused { space } => (space, Command::PauseRecording),
             StudioEvent::RecordingResumed { space } => (space, Command::ResumeRecording),
+            StudioEvent::RecordingLost { space } => {
+                if let Some(entry) = self.lock().get_mut(&space) {
+                    entry.owed.record = true;
+                }
+                (space, Command::PauseRecording)
+            }
             StudioEvent::ReplayReady { space, duration, loudness_lufs } => {
                 (space, Command::Post(Replay { duration, loudness_lufs }))
             }
@@ -553,7 +577,9 @@ impl Registry {
                 (space, Command::GiveUpReplay)
             }
             StudioEvent::Counts { space, listening } => {
-                if let Some(entry) = self.lock().get_mut(&space) {
+                if let Some(entry) = self.lock().get_mut(&space)
+                    && matches!(entry.space.facts().phase, Phase::Scheduled | Phase::Live { .. })
+                {
                     entry.listening = listening;
                     entry.changes.send_modify(|version| *version += 1);
                 }

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
@@ -26,7 +27,9 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Longest pause between restarts: an operator who repairs something should not wait longer.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long children may take to end by themselves before they are killed.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(4);
+/// Where the addresses are told, below the data directory.
+const ADDRESSES: &str = "run/addresses.json";
 /// Connections that the kernel holds while every worker is busy; capped by net.core.somaxconn.
 const BACKLOG: i32 = 4096;
 
@@ -68,6 +71,7 @@ pub fn run(args: &cli::Serve) -> ExitCode {
 async fn supervise(mut config: Config) -> Result<(), String> {
     let fresh = !config.data.join("keys").exists();
     let _lock = lock_data(&config.data)?;
+    raise_file_limit();
     let sockets = bind(&mut config)?;
     write_addresses(&config)?;
 
@@ -102,7 +106,11 @@ fn lock_data(data: &Path) -> Result<File, String> {
     std::fs::create_dir_all(data.join("run")).map_err(|e| say(&e))?;
     let file = File::create(data.join("hiwar.lock")).map_err(|e| say(&e))?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            // Whoever waits for the addresses must not find those of the last time.
+            let _ = std::fs::remove_file(data.join(ADDRESSES));
+            Ok(file)
+        }
         Err(rustix::io::Errno::WOULDBLOCK) => Err(say(&"another hiwar is running on it")),
         Err(why) => Err(say(&why)),
     }
@@ -114,7 +122,7 @@ fn bind(config: &mut Config) -> Result<Sockets, String> {
     let stage = listen(config.stage, "the stage port")?;
     config.public = public.local_addr().map_err(|e| e.to_string())?;
     config.stage = stage.local_addr().map_err(|e| e.to_string())?;
-    let shard = media_sockets(SocketAddr::new(config.stage.ip(), config.media_port))?;
+    let shard = media_sockets(SocketAddr::new(config.media_bind, config.media_port))?;
     config.media_port = shard.0.local_addr().map_err(|e| e.to_string())?.port();
     let run = config.data.join("run");
     Ok(Sockets { public, stage, shards: vec![shard], api: unix(&run, "api.sock")?, bus: unix(&run, "bus.sock")? })
@@ -154,6 +162,16 @@ fn unix(run: &Path, name: &str) -> Result<UnixListener, String> {
     UnixListener::bind(format!("/proc/self/fd/{}/{name}", dir.number())).map_err(|e| say(&e))
 }
 
+/// Lets this process and its children open as many files as the system allows at all: a listener is one. The soft limit
+/// is low by habit only (programs that use `select`).
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(why) = setrlimit(Resource::Nofile, limit) {
+        warn!("cannot raise the number of open files: {why}");
+    }
+}
+
 /// Tells other programs (and tests) where this server is: `DATA/run/addresses.json`.
 fn write_addresses(config: &Config) -> Result<(), String> {
     let text = serde_json::json!({
@@ -161,8 +179,8 @@ fn write_addresses(config: &Config) -> Result<(), String> {
         "stage": format!("http://{}", config.stage),
         "media": format!("{}:{}", config.media_address, config.media_port),
     });
-    let path = config.data.join("run/addresses.json");
-    let temporary = config.data.join("run/addresses.json.new");
+    let path = config.data.join(ADDRESSES);
+    let temporary = path.with_extension("json.new");
     std::fs::write(&temporary, text.to_string())
         .and_then(|()| std::fs::rename(&temporary, &path))
         .map_err(|e| format!("cannot write {}: {e}", path.display()))
@@ -191,7 +209,7 @@ impl Watch {
     }
 
     fn start_if_due(&mut self, now: Instant, config: &Config, sockets: &Sockets) {
-        if !self.due.is_some_and(|due| due <= now) {
+        if self.due.is_none_or(|due| due > now) {
             return;
         }
         self.due = None;
@@ -242,8 +260,9 @@ fn spawn(part: Part, first: bool, config: &Config, sockets: &Sockets) -> io::Res
         }
     };
     let (name, value) = Inheritance { role, config: config.clone() }.variable();
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg("child").env(name, value).kill_on_drop(true);
+    // The file that this process runs, also after another was put in its place: parts of two versions do not mix.
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("hiwar").arg("child").env(name, value).kill_on_drop(true);
     while_inheritable(&fds, || command.spawn())
 }
 

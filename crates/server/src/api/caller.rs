@@ -46,8 +46,16 @@ impl Caller {
 
     /// Whether the caller holds any pass for this space.
     pub(super) fn is_invited(&self, keys: &Keys, space: &LogId) -> Result<(), Problem> {
-        let token = self.token.as_deref().or(self.listen_token.as_deref()).ok_or(Kind::PassMissing)?;
-        Ok(keys.sees(SystemTime::now(), token, space.as_str())?)
+        match (&self.token, &self.listen_token) {
+            (Some(token), _) => Ok(keys.sees(SystemTime::now(), token, space.as_str())?),
+            (None, Some(token)) => Ok(keys.listens(SystemTime::now(), token, space.as_str())?),
+            (None, None) => Err(Kind::PassMissing.into()),
+        }
+    }
+
+    /// Whether the caller may be on the stage of this space.
+    pub(super) fn is_on_stage(&self, keys: &Keys, space: &LogId) -> bool {
+        self.pass(keys).is_ok_and(|pass| pass.sees(space.as_str()).is_ok())
     }
 }
 

@@ -33,7 +33,13 @@ pub(super) async fn follow(
     caller: Caller,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let id = api.seen_space(&id, &caller)?;
-    let watcher = if caller.is_invited(&api.keys, &id).is_ok() { Watcher::Invited } else { Watcher::Stranger };
+    let watcher = if caller.is_on_stage(&api.keys, &id) {
+        Watcher::OnStage
+    } else if caller.is_invited(&api.keys, &id).is_ok() {
+        Watcher::Invited
+    } else {
+        Watcher::Stranger
+    };
     let mut changes = api.registry.watch(&id, watcher)?;
     changes.mark_changed();
     let states = unfold((api, changes, false), move |(api, mut changes, told)| async move {

@@ -47,13 +47,21 @@ impl Keys {
         self.verifier.verify(now, token)
     }
 
+    /// May the holder of this token, a pass to listen, hear that space?
+    ///
+    /// # Errors
+    /// As [`Refusal`] says.
+    pub fn listens(&self, now: SystemTime, token: &str, space: &str) -> Result<(), Refusal> {
+        self.listen.verify(now, token)?.admits(space)
+    }
+
     /// May the holder of this token see that space? Any pass for it will do.
     ///
     /// # Errors
     /// As [`Refusal`] says.
     pub fn sees(&self, now: SystemTime, token: &str, space: &str) -> Result<(), Refusal> {
         match self.verifier.verify(now, token) {
-            Err(Refusal::WrongKind) => self.listen.verify(now, token)?.admits(space),
+            Err(Refusal::WrongKind) => self.listens(now, token, space),
             pass => pass?.sees(space),
         }
     }

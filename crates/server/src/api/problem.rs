@@ -3,7 +3,7 @@
 //! A handler returns a [`Problem`]; the outermost layer ([`super::dress`]) knows the client's language and writes it out.
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hiwar_admission as admission;
@@ -230,6 +230,8 @@ impl Problem {
         };
         *response.body_mut() = Body::from(serde_json::to_vec(&details).expect("strings and numbers are JSON"));
         let headers = response.headers_mut();
+        // Of the body that was here before: the router has written an empty one by now.
+        headers.remove(CONTENT_LENGTH);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language.code()));
         headers.insert(VARY, HeaderValue::from_static("Accept-Language"));

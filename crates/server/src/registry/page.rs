@@ -43,7 +43,8 @@ fn fill(template: &str, text_of: impl Fn(&str) -> String) -> String {
     let mut page = String::with_capacity(template.len() + 4096);
     let mut rest = template;
     loop {
-        let next = [HEAD, TITLE, SPACE, NOSCRIPT].into_iter().filter_map(|marker| Some((rest.find(marker)?, marker))).min();
+        let next =
+            [HEAD, TITLE, SPACE, NOSCRIPT].into_iter().filter_map(|marker| Some((rest.find(marker)?, marker))).min();
         let Some((at, marker)) = next else { break };
         page.push_str(&rest[..at]);
         page.push_str(&text_of(marker));

@@ -1,6 +1,7 @@
 //! The demo: a space that is always live, with a short conversation in Arabic and English, so that a newcomer hears
 //! something at once and an operator can try every player.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,12 +64,22 @@ pub fn is_there(data: &Path) -> bool {
     data.join("spaces").join(ID).is_dir()
 }
 
+/// Removes what an earlier start with the demo left: a stage on which nobody would speak any more.
+///
+/// # Errors
+/// Files that cannot be removed.
+pub fn forget(data: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(data.join("spaces").join(ID)) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+        _ => Ok(()),
+    }
+}
+
 /// Puts the demo on the air.
 pub async fn start(studio: &Studio, registry: &Registry) -> Result<(), String> {
     let space = LogId::parse(ID).map_err(|why| why.to_string())?;
     let cast: Cast = toml::from_str(CAST).map_err(|why| why.to_string())?;
-    let guests: Vec<Guest> =
-        cast.speaker.iter().map(|v| Guest { id: v.id.clone(), name: v.name.text() }).collect();
+    let guests: Vec<Guest> = cast.speaker.iter().map(|v| Guest { id: v.id.clone(), name: v.name.text() }).collect();
     let title = cast.space.title.text();
     registry.perform(space, &title, Keep::Window(KEEP), &guests).await.map_err(|why| why.to_string())?;
     let mut performers = Vec::with_capacity(cast.speaker.len());

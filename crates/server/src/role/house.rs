@@ -73,6 +73,10 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
         })
         .map_err(say("no thread"))?;
 
+    let with_demo = config.demo.unwrap_or(inherited.fresh || demo::is_there(&config.data));
+    if !with_demo {
+        demo::forget(&config.data).map_err(say("cannot remove the demo"))?;
+    }
     let public_origin = config.public_origin.clone().unwrap_or_else(|| format!("http://{}", config.public));
     let stage_origin = config.stage_origin.clone().unwrap_or_else(|| format!("http://{}", config.stage));
     let (template, policy) = crate::assets::page_template();
@@ -87,17 +91,17 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     let router = api::router(registry.clone(), studio.clone(), keys.clone(), settings);
     let serving = tokio::spawn(async move { axum::serve(api, router).await });
 
-    if config.demo.unwrap_or(inherited.fresh || demo::is_there(&config.data)) {
-        demo::start(&studio, &registry).await.map_err(|why| format!("no demo: {why}"))?;
+    if with_demo && let Err(why) = demo::start(&studio, &registry).await {
+        tracing::error!("no demo: {why}");
     }
     if inherited.greet {
         greet::print(&public_origin, &keys);
     }
 
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .map_err(say("no signals"))?;
-    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
-        .map_err(say("no signals"))?;
+    let mut terminate =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(say("no signals"))?;
+    let mut interrupt =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt()).map_err(say("no signals"))?;
     let mut tidy = tokio::time::interval(TIDY_EVERY);
     loop {
         tokio::select! {

@@ -24,13 +24,8 @@ pub fn load_or_make(data: &Path, name: &str) -> io::Result<[u8; 32]> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
     file.write_all(&key)?;
     file.sync_all()?;
-    match rustix::fs::renameat_with(
-        rustix::fs::CWD,
-        &aside,
-        rustix::fs::CWD,
-        &path,
-        rustix::fs::RenameFlags::NOREPLACE,
-    ) {
+    match rustix::fs::renameat_with(rustix::fs::CWD, &aside, rustix::fs::CWD, &path, rustix::fs::RenameFlags::NOREPLACE)
+    {
         Ok(()) => {
             File::open(&dir)?.sync_all()?;
             Ok(key)

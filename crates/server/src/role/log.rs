@@ -35,7 +35,8 @@ fn print(report: &Report) {
     }
     for damage in &report.damage {
         let (first, last) = (damage.positions.start(), damage.positions.end());
-        let positions = if first == last { format!("position {first}") } else { format!("positions {first} to {last}") };
+        let positions =
+            if first == last { format!("position {first}") } else { format!("positions {first} to {last}") };
         println!(
             "DAMAGED {positions}: {} at byte {} of {} ({} bytes; chunks lost: {})",
             damage.what, damage.offset, damage.file, damage.bytes, damage.chunks_lost

@@ -23,7 +23,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Serves until the process is told to end.
 pub fn run(config: &Config, listener: RawFd, index: Option<usize>) -> Result<(), String> {
     let listener: TcpListener = adopt(listener).map_err(|why| format!("no listening socket: {why}"))?;
-    let key = super::keys::load_or_make(&config.data, "listen.key").map_err(|why| format!("no listening key: {why}"))?;
+    let key =
+        super::keys::load_or_make(&config.data, "listen.key").map_err(|why| format!("no listening key: {why}"))?;
     let run = config.data.join("run");
     let settings = http::Config {
         listen_key: ListenKey::from_bytes(key),
@@ -121,4 +122,3 @@ fn served(document: Document) -> http::Document {
     let Document { mime, etag, cache, policy, body, brotli } = document;
     http::Document { mime, etag, cache, policy, body, brotli }
 }
-

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hiwar_engine::live_bus::Down;
 use hiwar_media::chunk::Chunk;
-use hiwar_media::package::{fmp4, ogg, Track};
+use hiwar_media::package::{Track, fmp4, ogg};
 use hiwar_media::{CHUNK_FRAMES, FRAME_SAMPLES, SAMPLE_RATE, Time};
 use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
 use rtrb::{Consumer, Producer};
@@ -67,47 +67,54 @@ impl Airing {
                 let Some((space, ..)) = control.slot(slot) else { return };
                 let participant = token.and_then(|token| control.participant(token));
                 drop(control);
-                let _ = self.studio.events.try_send(StudioEvent::Speaking { space, participant });
+                self.studio.happened(StudioEvent::Speaking { space, participant });
             }
             Notice::Rested { slot, space } => self.studio.lock().rested(slot, space.programme()),
-            Notice::Line(_) | Notice::Spent(_) => {}
+            Notice::Line(_) | Notice::Spent(_) | Notice::SpentChunk(_) => {}
         }
     }
 
     fn air(&mut self, slot: u16, chunk: &Chunk) {
         let Some((log, recorded, epoch)) = self.studio.lock().slot(slot) else { return };
-        let body = Parts::new()
-            .push(PART_MP4, &chunk.mp4)
-            .push(PART_OGG, &chunk.ogg)
-            .push(PART_FACTS, &chunk.facts.to_bytes())
-            .finish();
-        let record = Record {
-            position: Position(chunk.index),
-            epoch,
-            kind: Kind::Chunk,
-            time: chunk.time.0,
-            duration: chunk.duration,
-            wall_us: super::wall_us(),
-            body,
-        };
+        let record = record(chunk, epoch);
         self.studio.publisher.publish(Down::Chunk { log, record: record.clone() });
         let Some(epoch) = recorded else {
             self.begun.remove(&log);
             return;
         };
-        if self.begun.insert(log, epoch) != Some(epoch) {
+        if self.begun.get(&log) != Some(&epoch) {
             // Every epoch begins with a header, for whoever reads from here.
             let record = header(&log, Position(chunk.index), epoch, chunk.time, super::wall_us());
-            self.studio.log.send(log::Job::Append { log, record });
+            if self.studio.log.send(log::Job::Append { log, record }) {
+                self.begun.insert(log, epoch);
+            }
         }
         if self.studio.log.send(log::Job::Append { log, record }) {
             if self.behind.remove(&log) {
-                let _ = self.studio.events.try_send(StudioEvent::RecordingResumed { space: log });
+                self.studio.happened(StudioEvent::RecordingResumed { space: log });
             }
         } else if self.behind.insert(log) {
             tracing::error!(%log, "the disk does not keep up: recording is paused");
-            let _ = self.studio.events.try_send(StudioEvent::RecordingPaused { space: log });
+            self.studio.happened(StudioEvent::RecordingPaused { space: log });
         }
+    }
+}
+
+/// A finished chunk as the log and the live bus carry it.
+pub(super) fn record(chunk: &Chunk, epoch: Epoch) -> Record {
+    let body = Parts::new()
+        .push(PART_MP4, &chunk.mp4)
+        .push(PART_OGG, &chunk.ogg)
+        .push(PART_FACTS, &chunk.facts.to_bytes())
+        .finish();
+    Record {
+        position: Position(chunk.index),
+        epoch,
+        kind: Kind::Chunk,
+        time: chunk.time.0,
+        duration: chunk.duration,
+        wall_us: super::wall_us(),
+        body,
     }
 }
 

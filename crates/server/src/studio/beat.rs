@@ -93,6 +93,8 @@ pub enum Notice {
     Rested { slot: u16, space: Box<OnAir> },
     /// A line that is no longer on stage, or found no seat.
     Line(#[expect(dead_code, reason = "carried to be dropped off the beat")] Box<Line>),
+    /// A chunk to drop.
+    SpentChunk(#[expect(dead_code, reason = "carried to be dropped off the beat")] Box<Chunk>),
     /// Bytes to drop.
     Spent(#[expect(dead_code, reason = "carried to be dropped off the beat")] Box<[u8]>),
 }
@@ -175,14 +177,20 @@ impl Beat {
         }
         while let Ok((slot, chunk)) = self.recycled.pop() {
             match self.slots.get_mut(usize::from(slot)) {
-                Some(Some(space)) => space.programme.recycle(chunk),
-                // The programme is gone: the chunk goes back to be dropped where it came from.
-                _ => told |= give(&mut self.notices, &self.figures, Notice::Chunk { slot: u16::MAX, chunk }),
+                Some(Some(space)) => {
+                    if let Some(surplus) = space.programme.recycle(chunk) {
+                        told |= give(&mut self.notices, &self.figures, Notice::SpentChunk(surplus));
+                    }
+                }
+                // The programme is gone: the chunk goes back to be dropped where dropping is allowed.
+                _ => told |= give(&mut self.notices, &self.figures, Notice::SpentChunk(chunk)),
             }
         }
         for (slot, place) in self.slots.iter_mut().enumerate() {
             let slot = u16::try_from(slot).unwrap_or(u16::MAX);
-            if let Some(space) = place.take_if(|space| space.resting && space.programme.is_between_chunks()) {
+            // With a full ring it waits for the end of another chunk rather than being lost.
+            let room = !self.notices.is_full();
+            if let Some(space) = place.take_if(|space| room && space.resting && space.programme.is_between_chunks()) {
                 told |= give(&mut self.notices, &self.figures, Notice::Rested { slot, space });
             }
             let Some(space) = place else { continue };
@@ -279,6 +287,13 @@ fn play(slot: u16, space: &mut OnAir, now: Instant, notices: &mut Producer<Notic
     space.programme.handle(now, Input::Beat);
     while let Some(output) = space.programme.poll() {
         match output {
+            Output::Chunk(chunk) if notices.is_full() => {
+                // Lost, but not its box, or the pool would run dry.
+                figures.overrun.fetch_add(1, Relaxed);
+                if let Some(surplus) = space.programme.recycle(chunk) {
+                    std::mem::forget(surplus);
+                }
+            }
             Output::Chunk(chunk) => told |= give(notices, figures, Notice::Chunk { slot, chunk }),
             Output::Return { seat, payload, time } => {
                 if let Some(Some(line)) = space.lines.get_mut(usize::from(seat.0))

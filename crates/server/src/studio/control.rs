@@ -4,7 +4,7 @@
 //! ring, in order.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use hiwar_engine::live_bus::{Access, Count, WorkerId};
 use hiwar_media::Time;
@@ -22,6 +22,9 @@ use super::{PublishRefusal, Speaking, airing};
 
 /// With nobody on stage and nobody listening a programme stops after this long: a page reload must not stop it.
 const QUIET: Duration = Duration::from_secs(5);
+/// Commands kept while a programme comes back from the beat, which takes a fifth of a second: everyone on a full stage
+/// leaving and coming.
+const PENDING_MAX: usize = 64;
 /// A worker's counts are forgotten when it has not reported for this long (it reports every second).
 const REPORT_LIFE: Duration = Duration::from_secs(5);
 /// Speech in full band, mono.
@@ -29,13 +32,20 @@ const PROGRAMME_BITRATE_BPS: i32 = 32_000;
 /// Bit rate of what a speaker hears: as the programme's, for they are part of it.
 const RETURN_BITRATE_BPS: i32 = 32_000;
 /// Said in the sound when nobody is heard.
-const NOBODY: &[u8] = br#"{"t":"speaking","id":null}"#;
+pub(super) const NOBODY: &[u8] = br#"{"t":"speaking","id":null}"#;
+
+/// One chunk, as time and as samples.
+const CHUNK_MS: u128 = 200;
+const CHUNK_SAMPLES: u64 = (hiwar_media::CHUNK_FRAMES * hiwar_media::FRAME_SAMPLES) as u64;
 
 /// Everything the studio knows, behind one lock.
 pub(super) struct Control {
     beat: Producer<Command>,
     spaces: HashMap<LogId, Air>,
+    /// Which space a slot belongs to, until the beat has given its programme back.
     slots: Box<[Option<LogId>]>,
+    /// Slots of spaces that are off the air and whose programmes must still be asked to rest.
+    orphans: Vec<u16>,
     lines: HashMap<u64, Person>,
     reports: HashMap<WorkerId, (Instant, HashMap<LogId, u32>)>,
     next_token: u64,
@@ -51,23 +61,49 @@ struct Air {
     listening: u32,
     quiet_since: Instant,
     standing: Option<Vec<u8>>,
+    /// For the programme that follows the one on its way back. At most [`PENDING_MAX`].
+    pending: Vec<Later>,
     epoch: Epoch,
     recording: bool,
+    /// The space is ending: nothing wakes it any more.
+    ending: bool,
 }
 
+/// A command for whichever slot the space will have.
+type Later = Box<dyn FnOnce(u16) -> Command + Send>;
+
 /// Where a programme's next chunk begins.
-#[derive(Clone, Copy)]
-struct Origin {
-    index: u64,
-    time: Time,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) index: u64,
+    pub(super) time: Time,
+}
+
+impl Origin {
+    /// Where a space would be now if it had been heard ever since: no earlier programme can have come further.
+    pub(super) fn since(begun: SystemTime) -> Self {
+        let elapsed = SystemTime::now().duration_since(begun).unwrap_or_default();
+        Self { index: 0, time: Time(0) }.later(elapsed)
+    }
+
+    /// The place of the chunk that begins so much later, in whole chunks.
+    pub(super) fn later(self, elapsed: Duration) -> Self {
+        let chunks = u64::try_from(elapsed.as_millis() / CHUNK_MS).unwrap_or(0);
+        Self { index: self.index + chunks, time: Time(self.time.0 + chunks * CHUNK_SAMPLES) }
+    }
 }
 
 /// Whether a programme runs.
 enum State {
     Asleep,
-    Awake { slot: u16 },
-    /// On its way back from the beat. `again`: it is needed once more and is sent straight back.
-    Resting { slot: u16, again: Vec<Command>, done: Option<oneshot::Sender<()>> },
+    Awake {
+        slot: u16,
+    },
+    /// On its way back from the beat.
+    Resting {
+        slot: u16,
+        done: Option<oneshot::Sender<()>>,
+    },
 }
 
 /// Somebody on stage.
@@ -84,6 +120,7 @@ impl Control {
             beat,
             spaces: HashMap::new(),
             slots: vec![None; SLOTS].into(),
+            orphans: Vec::new(),
             lines: HashMap::new(),
             reports: HashMap::new(),
             next_token: 1,
@@ -91,26 +128,30 @@ impl Control {
     }
 
     /// Returns the header to announce when the space is new or its access changed.
-    pub(super) fn open(&mut self, space: LogId, access: Access) -> Option<Record> {
+    pub(super) fn open(&mut self, space: LogId, access: Access, origin: Origin) -> Option<Record> {
         if let Some(air) = self.spaces.get_mut(&space) {
             let changed = air.access != access;
             air.access = access;
             return changed.then(|| air.header.clone());
         }
         let header = airing::header(&space, Position(0), Epoch(0), Time(0), super::wall_us());
+        // Those who stayed through a restart of the house were reported before it opened.
+        let listening = self.reports.values().filter_map(|(_, report)| report.get(&space)).sum();
         self.spaces.insert(
             space,
             Air {
                 access,
                 header: header.clone(),
-                origin: Origin { index: 0, time: Time(0) },
+                origin,
                 state: State::Asleep,
                 tokens: Vec::new(),
-                listening: 0,
+                listening,
                 quiet_since: Instant::now(),
                 standing: None,
+                pending: Vec::new(),
                 epoch: Epoch(0),
                 recording: false,
+                ending: false,
             },
         );
         Some(header)
@@ -120,8 +161,8 @@ impl Control {
         self.spaces.contains_key(space)
     }
 
-    /// The log was claimed: chunks are recorded from now on. A programme that sleeps goes on where the log ended; one
-    /// that runs (people listen to the pre-roll) keeps its own time. False: no such space.
+    /// The log was claimed: chunks are recorded from now on. The programme, whether it sleeps or runs (people listen to the
+    /// pre-roll), keeps its own time unless the log is ahead of it. False: no such space.
     pub(super) fn begin_log(&mut self, space: &LogId, recovered: &Recovered) -> bool {
         let Some(air) = self.spaces.get_mut(space) else { return false };
         if matches!(air.state, State::Asleep) && recovered.next.0 > air.origin.index {
@@ -147,7 +188,8 @@ impl Control {
         Some(self.spaces.get(space)?.tokens.iter().map(|token| SessionId(*token)).collect())
     }
 
-    /// Seats a speaker and wakes the space. Returns the token that names the line.
+    /// Seats a speaker and wakes the space; a line that the same participant has here gives way at once. Returns the token
+    /// that names the new line, and the session that gave way.
     pub(super) fn seat(
         &mut self,
         space: &LogId,
@@ -155,9 +197,11 @@ impl Control {
         session: Option<String>,
         packets: Consumer<Packet>,
         returns: Option<Producer<Return>>,
-    ) -> Result<u64, PublishRefusal> {
+    ) -> Result<(u64, Option<SessionId>), PublishRefusal> {
         let air = self.spaces.get(space).ok_or(PublishRefusal::NotOnAir)?;
-        if air.tokens.len() >= programme::SEATS {
+        let older = self.lines.iter().find(|(_, p)| p.space == *space && p.participant == who.participant);
+        let older = older.map(|(token, _)| *token);
+        if air.tokens.len() - usize::from(older.is_some()) >= programme::SEATS {
             return Err(PublishRefusal::Full);
         }
         let token = self.next_token;
@@ -174,27 +218,27 @@ impl Control {
             PublishRefusal::Unavailable
         })?;
         let speaker = Box::new(speaker);
+        // The older line leaves first, for the stage may be full; so there must be room for both commands.
+        if self.beat.slots() < 2 {
+            return Err(PublishRefusal::Unavailable);
+        }
+        if let Some(older) = older {
+            self.leave(older);
+        }
         let line = Box::new(Line { token, speaker: Some(speaker), packets, returns });
-        self.command(space, |slot| Command::Seat { slot, line }).ok_or(PublishRefusal::Unavailable)?;
+        self.command(space, move |slot| Command::Seat { slot, line }).ok_or(PublishRefusal::Unavailable)?;
         let person = Person { space: *space, participant: who.participant, session, etag: String::new() };
         self.lines.insert(token, person);
         if let Some(air) = self.spaces.get_mut(space) {
             air.tokens.push(token);
         }
-        Ok(token)
-    }
-
-    /// The session that a participant already has here: it gives way. It leaves the stage at once.
-    pub(super) fn replace(&mut self, space: &LogId, participant: &str) -> Option<SessionId> {
-        let token = *self.lines.iter().find(|(_, p)| p.space == *space && p.participant == participant)?.0;
-        self.leave(token);
-        Some(SessionId(token))
+        Ok((token, older.map(SessionId)))
     }
 
     /// A line ends. Who it was, the first time.
     pub(super) fn leave(&mut self, token: u64) -> Option<(LogId, String)> {
         let person = self.lines.remove(&token)?;
-        self.command(&person.space, |slot| Command::Unseat { slot, token });
+        self.command(&person.space, move |slot| Command::Unseat { slot, token });
         if let Some(air) = self.spaces.get_mut(&person.space) {
             air.tokens.retain(|t| *t != token);
             air.quiet_since = Instant::now();
@@ -224,38 +268,57 @@ impl Control {
     pub(super) fn stand(&mut self, space: &LogId, event: Vec<u8>) {
         let Some(air) = self.spaces.get_mut(space) else { return };
         air.standing = Some(event.clone());
-        self.command(space, |slot| Command::Stand { slot, event: event.into_boxed_slice() });
+        // A programme that is yet to be built begins with it.
+        let State::Awake { .. } = air.state else { return };
+        self.command(space, move |slot| Command::Stand { slot, event: event.into_boxed_slice() });
     }
 
     pub(super) fn tell(&mut self, space: &LogId, event: Vec<u8>) {
-        self.command(space, |slot| Command::Tell { slot, event: event.into_boxed_slice() });
+        self.command(space, move |slot| Command::Tell { slot, event: event.into_boxed_slice() });
     }
 
     pub(super) fn on_air(&self) -> usize {
         self.slots.iter().flatten().count()
     }
 
-    /// Takes in a worker's report; the spaces whose sum changed.
+    /// Takes in a worker's report; the spaces whose sum changed. The work is proportional to the report.
     pub(super) fn counted(&mut self, worker: WorkerId, counts: &[Count], now: Instant) -> Vec<(LogId, u32)> {
-        self.reports.insert(worker, (now, counts.iter().map(|c| (c.log, c.listening)).collect()));
-        self.reports.retain(|_, (at, _)| now.saturating_duration_since(*at) < REPORT_LIFE);
-        let mut changed = Vec::new();
-        let mut woken = Vec::new();
-        for (space, air) in &mut self.spaces {
-            let listening = self.reports.values().filter_map(|(_, report)| report.get(space)).sum();
-            if listening != air.listening {
-                if air.listening == 0 && matches!(air.state, State::Asleep | State::Resting { .. }) {
-                    woken.push(*space);
-                }
-                if listening == 0 {
-                    air.quiet_since = now;
-                }
-                air.listening = listening;
-                changed.push((*space, listening));
+        let report: HashMap<LogId, u32> =
+            counts.iter().filter(|count| count.listening > 0).map(|count| (count.log, count.listening)).collect();
+        let mut before: HashMap<LogId, u32> = HashMap::new();
+        let mut forget = |reports: &HashMap<LogId, u32>| {
+            for (space, listening) in reports {
+                *before.entry(*space).or_default() += listening;
             }
+        };
+        if let Some((_, old)) = self.reports.insert(worker, (now, report.clone())) {
+            forget(&old);
         }
-        for space in woken {
-            self.wake(&space);
+        self.reports.retain(|_, (at, report)| {
+            let alive = now.saturating_duration_since(*at) < REPORT_LIFE;
+            if !alive {
+                forget(report);
+            }
+            alive
+        });
+        for space in report.keys() {
+            before.entry(*space).or_default();
+        }
+        let mut changed = Vec::new();
+        for (space, gone) in before {
+            let Some(air) = self.spaces.get_mut(&space) else { continue };
+            let came = report.get(&space).copied().unwrap_or(0);
+            if came == gone {
+                continue;
+            }
+            air.listening = (air.listening + came).saturating_sub(gone);
+            if air.listening == 0 {
+                air.quiet_since = now;
+            }
+            changed.push((space, air.listening));
+            if air.listening > 0 {
+                self.wake(&space);
+            }
         }
         changed
     }
@@ -276,44 +339,57 @@ impl Control {
         for space in quiet {
             self.rest(&space, None);
         }
+        // Whoever found no slot, or a full ring, is tried again.
+        for slot in std::mem::take(&mut self.orphans) {
+            self.rest_slot(slot);
+        }
+        let waiting: Vec<LogId> = self
+            .spaces
+            .iter()
+            .filter(|(_, air)| matches!(air.state, State::Asleep) && (air.listening > 0 || !air.tokens.is_empty()))
+            .map(|(space, _)| *space)
+            .collect();
+        for space in waiting {
+            self.wake(&space);
+        }
     }
 
     /// Stops a space's programme for good; resolves when its last chunk has been handed on.
     pub(super) fn stop(&mut self, space: &LogId) -> Option<oneshot::Receiver<()>> {
-        let tokens = self.spaces.get(space)?.tokens.clone();
-        for token in tokens {
+        let air = self.spaces.get_mut(space)?;
+        air.ending = true;
+        for token in air.tokens.clone() {
             self.leave(token);
         }
         let (done, stopped) = oneshot::channel();
         self.rest(space, Some(done)).then_some(stopped)
     }
 
-    /// The space is off the air.
+    /// The space is off the air. Its slot stays taken until the beat has given the programme back.
     pub(super) fn forget(&mut self, space: &LogId) {
-        if let Some(air) = self.spaces.remove(space)
-            && let State::Awake { slot } | State::Resting { slot, .. } = air.state
-        {
-            self.slots[usize::from(slot)] = None;
+        if let Some(Air { state: State::Awake { slot }, .. }) = self.spaces.remove(space) {
+            self.rest_slot(slot);
         }
     }
 
     /// The programme of `slot` came back.
     pub(super) fn rested(&mut self, slot: u16, programme: &Programme) {
-        let Some(space) = self.slots.get(usize::from(slot)).copied().flatten() else { return };
+        let Some(space) = self.slots.get_mut(usize::from(slot)).and_then(Option::take) else { return };
         let Some(air) = self.spaces.get_mut(&space) else { return };
-        let (index, time) = programme.next();
-        air.origin = Origin { index, time };
-        let State::Resting { again, done, .. } = std::mem::replace(&mut air.state, State::Asleep) else { return };
-        self.slots[usize::from(slot)] = None;
-        if let Some(done) = done {
-            let _ = done.send(());
+        let State::Resting { slot: expected, done } = &mut air.state else { return };
+        if *expected != slot {
             return;
         }
-        if !again.is_empty() || self.spaces.get(&space).is_some_and(|air| air.listening > 0) {
+        let done = done.take();
+        let (index, time) = programme.next();
+        air.origin = Origin { index, time };
+        air.state = State::Asleep;
+        if let Some(done) = done {
+            let _ = done.send(());
+        } else if air.listening > 0 || !air.tokens.is_empty() {
             self.wake(&space);
-            for command in again {
-                let _ = self.beat.push(command);
-            }
+        } else {
+            air.pending.clear();
         }
     }
 
@@ -325,11 +401,10 @@ impl Control {
                 if self.beat.push(Command::Rest { slot }).is_err() {
                     return false;
                 }
-                air.state = State::Resting { slot, again: Vec::new(), done };
+                air.state = State::Resting { slot, done };
                 true
             }
-            State::Resting { done: waiting, again, .. } if done.is_some() => {
-                again.clear();
+            State::Resting { done: waiting, .. } if done.is_some() => {
                 *waiting = done;
                 true
             }
@@ -337,43 +412,65 @@ impl Control {
         }
     }
 
-    /// Makes sure that a programme runs, or will. `None`: no slot is free or the beat does not take commands.
+    fn rest_slot(&mut self, slot: u16) {
+        if self.beat.push(Command::Rest { slot }).is_err() {
+            self.orphans.push(slot);
+        }
+    }
+
+    /// Makes sure that a programme runs, or will. `None`: no slot is free, the space is ending, or the beat takes no
+    /// commands; [`Control::tidy`] tries again.
     fn wake(&mut self, space: &LogId) -> Option<()> {
         let air = self.spaces.get_mut(space)?;
+        if air.ending {
+            return None;
+        }
         let State::Asleep = air.state else { return Some(()) };
-        let slot = self.slots.iter().position(Option::is_none)?;
-        let config = programme::Config {
-            index: air.origin.index,
-            time: air.origin.time,
-            beginning: if air.origin.index == 0 { Beginning::New } else { Beginning::Resumed },
-            bitrate_bps: PROGRAMME_BITRATE_BPS,
-            ogg_serial: airing::serial(space),
-            nobody_event: NOBODY.into(),
-        };
-        let programme = Programme::new(config).inspect_err(|why| tracing::error!("no codec for a programme: {why}"));
-        let mut programme = Box::new(programme.ok()?);
+        let free = self.slots.iter().position(Option::is_none)?;
+        let slot = u16::try_from(free).ok()?;
+        if self.beat.slots() <= air.pending.len() {
+            return None;
+        }
+        let mut programme = Box::new(programme_at(space, air.origin)?);
         if let Some(event) = &air.standing {
             programme.stand(event.clone().into_boxed_slice());
         }
-        let space_on_air = Box::new(OnAir::new(programme));
-        let slot_number = u16::try_from(slot).ok()?;
-        self.beat.push(Command::Air { slot: slot_number, space: space_on_air }).ok()?;
-        air.state = State::Awake { slot: slot_number };
+        self.beat.push(Command::Air { slot, space: Box::new(OnAir::new(programme)) }).ok()?;
+        air.state = State::Awake { slot };
         air.quiet_since = Instant::now();
-        self.slots[slot] = Some(*space);
+        self.slots[free] = Some(*space);
+        for later in air.pending.drain(..) {
+            // There is room: it was looked at before.
+            let _ = self.beat.push(later(slot));
+        }
         Some(())
     }
 
-    /// Sends a command to a space's slot; kept for later while the programme is on its way back; nothing if it sleeps.
-    fn command(&mut self, space: &LogId, make: impl FnOnce(u16) -> Command) -> Option<()> {
+    /// Sends a command to a space's programme; kept for the next one while this one is on its way back; nothing if it
+    /// sleeps.
+    fn command(&mut self, space: &LogId, make: impl FnOnce(u16) -> Command + Send + 'static) -> Option<()> {
         let air = self.spaces.get_mut(space)?;
-        match &mut air.state {
+        match &air.state {
             State::Asleep => None,
             State::Awake { slot } => self.beat.push(make(*slot)).ok(),
-            State::Resting { slot, again, .. } => {
-                again.push(make(*slot));
+            State::Resting { .. } if air.pending.len() < PENDING_MAX => {
+                air.pending.push(Box::new(make));
                 Some(())
             }
+            State::Resting { .. } => None,
         }
     }
+}
+
+/// A programme with nobody on stage. `None`: no codec.
+pub(super) fn programme_at(space: &LogId, origin: Origin) -> Option<Programme> {
+    let config = programme::Config {
+        index: origin.index,
+        time: origin.time,
+        beginning: if origin.index == 0 { Beginning::New } else { Beginning::Resumed },
+        bitrate_bps: PROGRAMME_BITRATE_BPS,
+        ogg_serial: airing::serial(space),
+        nobody_event: NOBODY.into(),
+    };
+    Programme::new(config).inspect_err(|why| tracing::error!("no codec for a programme: {why}")).ok()
 }

@@ -40,6 +40,8 @@ pub enum Change {
     Paused,
     /// Recording again; the gap is marked in the log.
     Resumed,
+    /// The disk may have lost what it had taken. The log is let go of and can be claimed anew.
+    Lost,
 }
 
 /// The sending end.
@@ -155,12 +157,17 @@ impl Log {
     }
 
     fn sync(&mut self) {
-        for (log, open) in self.open.iter_mut().filter(|(_, open)| open.dirty) {
-            open.dirty = false;
-            if let Err(why) = open.writer.sync() {
-                pause(&self.changed, *log, open, &why);
+        let changed = &self.changed;
+        self.open.retain(|log, open| {
+            if !std::mem::take(&mut open.dirty) {
+                return true;
             }
-        }
+            let Err(why) = open.writer.sync() else { return true };
+            error!(%log, "the disk did not keep the recording: {why}");
+            changed(*log, Change::Lost);
+            // This claim is over (`Writer::sync`): the next one reads what is really there.
+            false
+        });
     }
 
     fn retain(&mut self) {

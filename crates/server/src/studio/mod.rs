@@ -9,6 +9,7 @@
 
 mod airing;
 pub mod beat;
+mod bridge;
 mod control;
 mod log;
 pub mod perform;
@@ -22,25 +23,28 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hiwar_engine::live_bus::{Access, Document, Down, Publisher, Report, Up};
 use hiwar_engine::SpaceLog;
-use hiwar_rtc::offer::{self, Certificate};
+use hiwar_engine::live_bus::{Access, Document, Down, Publisher, Report, Up};
+use hiwar_media::Time;
 use hiwar_rtc::candidate;
+use hiwar_rtc::offer::{self, Certificate};
 use hiwar_rtc::session::{Patched, Session};
 use hiwar_rtc::udp as net;
-use hiwar_segment_log::LogId;
-use hiwar_segment_log::disk::{self, AppendError, Options};
+use hiwar_segment_log::disk::{self, Options, Recovered};
 use hiwar_segment_log::retention::Retention;
+use hiwar_segment_log::{Epoch, LogId, Position};
 use tokio::sync::{mpsc, oneshot};
 
-use control::Control;
+use control::{Control, Origin};
 
 /// Speakers' packets waiting for the next beat: 1.2 s of 20 ms frames; past it the oldest sound is stale anyway.
 const PACKETS_WAITING: usize = 64;
 /// Frames waiting to be sent to a speaker.
 const RETURNS_WAITING: usize = 16;
-/// Events that the registry has not read yet. It reads at once; a full channel drops the least important (counts).
-const EVENTS_WAITING: usize = 4096;
+/// Events that the registry has not read yet; it reads at once.
+const EVENTS_WAITING: usize = 8192;
+/// Places kept for events that must arrive; who listens and who speaks is told again soon.
+const EVENTS_KEPT: usize = 4096;
 /// Notices between beat and airing: two seconds of a full shard.
 const NOTICES_WAITING: usize = 8192;
 /// Log kept when a recording is off: what a late joiner or a rewinding listener may ask for.
@@ -114,8 +118,6 @@ pub enum Failure {
     NotOnAir,
     /// The log could not be claimed or deleted.
     Log(disk::Error),
-    /// The log could not be closed.
-    Unsealed(AppendError),
     /// A file said no.
     File(io::Error),
     /// The studio is stopping, or its queue is full.
@@ -127,7 +129,6 @@ impl std::fmt::Display for Failure {
         match self {
             Self::NotOnAir => f.write_str("the space is not on the air"),
             Self::Log(why) => write!(f, "the log: {why}"),
-            Self::Unsealed(why) => write!(f, "the log was not closed: {why}"),
             Self::File(why) => write!(f, "a file: {why}"),
             Self::Unavailable => f.write_str("the studio is busy or stopping"),
         }
@@ -147,6 +148,8 @@ pub enum StudioEvent {
     RecordingPaused { space: LogId },
     /// Recording again.
     RecordingResumed { space: LogId },
+    /// The log was let go of after the disk failed; [`Studio::record`] claims it anew.
+    RecordingLost { space: LogId },
     /// The replay can be heard.
     ReplayReady { space: LogId, duration: Duration, loudness_lufs: f32 },
     /// No replay could be made.
@@ -191,6 +194,7 @@ impl Studio {
             let _ = changes.try_send(match change {
                 log::Change::Paused => StudioEvent::RecordingPaused { space: log },
                 log::Change::Resumed => StudioEvent::RecordingResumed { space: log },
+                log::Change::Lost => StudioEvent::RecordingLost { space: log },
             });
         })?;
         let (net, net_events, _) = net::Shard::spawn(net::Sockets { udp: setup.udp, tcp: Some(setup.tcp) })?;
@@ -222,30 +226,65 @@ impl Studio {
         Ok((studio, happened))
     }
 
-    /// Puts a space on the air: workers learn of it, and it wakes when somebody comes.
-    pub fn open(&self, space: &LogId, access: Access) {
+    /// Puts a space on the air: workers learn of it, and it wakes when somebody comes. `since` is when its clock began;
+    /// what was aired before a restart and never logged lies before now on it.
+    pub fn open(&self, space: &LogId, access: Access, since: SystemTime) {
+        self.open_at(space, access, Origin::since(since));
+    }
+
+    fn open_at(&self, space: &LogId, access: Access, origin: Origin) {
         let mut control = self.inner.lock();
-        if let Some(header) = control.open(*space, access) {
+        if let Some(header) = control.open(*space, access, origin) {
             self.inner.publisher.publish(Down::Open { log: *space, access, header });
         }
     }
 
-    /// Begins the log of a space, or goes on with it after a restart.
+    /// Puts a space back on the air that was live when the house died: its log is claimed first, so that the first chunk
+    /// already follows the last one. Sound goes on where the clock on the wall is; listeners who stayed get silence for the
+    /// hole, and their media time neither jumps nor steps back.
+    ///
+    /// # Errors
+    /// The log cannot be claimed; the space is on the air nevertheless, unrecorded.
+    pub async fn resume(&self, space: &LogId, access: Access, since: SystemTime, keep: Keep) -> Result<(), Failure> {
+        let recovered = match self.claim(space, keep).await {
+            Ok(recovered) => recovered,
+            Err(why) => {
+                self.open(space, access, since);
+                return Err(why);
+            }
+        };
+        let origin = bridge::cross(&self.inner, space, access, &recovered, since);
+        self.open_at(space, access, origin);
+        if self.inner.lock().begin_log(space, &recovered) { Ok(()) } else { Err(Failure::NotOnAir) }
+    }
+
+    /// Tells the workers of a space that is over, so that they serve its recording.
+    pub fn shelve(&self, space: &LogId, access: Access) {
+        let header = airing::header(space, Position(0), Epoch(0), Time(0), wall_us());
+        self.inner.publisher.publish(Down::Open { log: *space, access, header });
+        self.inner.publisher.publish(Down::Ended { log: *space });
+    }
+
+    /// Begins the log of a space, or goes on with one that failed.
     ///
     /// # Errors
     /// The space is not on the air, or its log cannot be claimed.
     pub async fn record(&self, space: &LogId, keep: Keep) -> Result<(), Failure> {
+        if !self.inner.lock().knows(space) {
+            return Err(Failure::NotOnAir);
+        }
+        let recovered = self.claim(space, keep).await?;
+        if self.inner.lock().begin_log(space, &recovered) { Ok(()) } else { Err(Failure::NotOnAir) }
+    }
+
+    async fn claim(&self, space: &LogId, keep: Keep) -> Result<Recovered, Failure> {
         let retention = match keep {
             Keep::All => Retention::EVERYTHING,
             Keep::Window(window) => Retention::window(window),
         };
-        if !self.inner.lock().knows(space) {
-            return Err(Failure::NotOnAir);
-        }
         let (reply, claimed) = oneshot::channel();
         self.ask(log::Job::Claim { log: *space, options: Options { retention, ..Options::default() }, reply })?;
-        let recovered = claimed.await.map_err(|_| Failure::Unavailable)?.map_err(Failure::Log)?;
-        if self.inner.lock().begin_log(space, &recovered) { Ok(()) } else { Err(Failure::NotOnAir) }
+        claimed.await.map_err(|_| Failure::Unavailable)?.map_err(Failure::Log)
     }
 
     /// Takes a space off the air, closes its log and, if asked, makes the replay in the background.
@@ -266,9 +305,14 @@ impl Studio {
         self.inner.publisher.publish(Down::Ended { log: *space });
         let (reply, sealed) = oneshot::channel();
         self.ask(log::Job::Seal { log: *space, reply })?;
-        sealed.await.map_err(|_| Failure::Unavailable)?.map_err(Failure::Unsealed)?;
-        if let Replay::Make { title } = replay {
-            self.make_replay(space, title);
+        // What was recorded is there, whether or not its end could be noted (a full disk).
+        if let Err(why) = sealed.await.map_err(|_| Failure::Unavailable)? {
+            tracing::warn!(%space, "the log was not sealed: {why}");
+        }
+        match replay {
+            Replay::Make { title } => self.make_replay(space, title),
+            // The live window of a conversation that was not to be recorded ends with it.
+            Replay::None => self.delete_log(space).await?,
         }
         Ok(())
     }
@@ -284,14 +328,18 @@ impl Studio {
     /// Files that cannot be removed.
     pub async fn delete_recording(&self, space: &LogId) -> Result<(), Failure> {
         self.inner.publisher.publish(Down::Closed { log: *space });
-        let (reply, deleted) = oneshot::channel();
-        self.ask(log::Job::Delete { log: *space, reply })?;
-        deleted.await.map_err(|_| Failure::Unavailable)?.map_err(Failure::Log)?;
+        self.delete_log(space).await?;
         let replay = self.inner.spaces.join(space.as_str()).join("replay");
         match tokio::task::spawn_blocking(move || std::fs::remove_dir_all(replay)).await {
             Ok(Err(why)) if why.kind() != io::ErrorKind::NotFound => Err(Failure::File(why)),
             _ => Ok(()),
         }
+    }
+
+    async fn delete_log(&self, space: &LogId) -> Result<(), Failure> {
+        let (reply, deleted) = oneshot::channel();
+        self.ask(log::Job::Delete { log: *space, reply })?;
+        deleted.await.map_err(|_| Failure::Unavailable)?.map_err(Failure::Log)
     }
 
     /// Sets the event that the sound repeats every two seconds, for those who join late.
@@ -316,12 +364,7 @@ impl Studio {
     ///
     /// # Errors
     /// As [`PublishRefusal`] says; nothing is seated then.
-    pub async fn publish(
-        &self,
-        space: &LogId,
-        who: Speaking,
-        offer: String,
-    ) -> Result<Published, PublishRefusal> {
+    pub async fn publish(&self, space: &LogId, who: Speaking, offer: String) -> Result<Published, PublishRefusal> {
         let config = offer::Config {
             certificate: self.inner.certificate.clone(),
             candidates: vec![self.inner.candidate],
@@ -329,8 +372,7 @@ impl Studio {
         };
         // Milliseconds of work, and a panic in the parser must cost one request only.
         let accepted = tokio::task::spawn_blocking(move || offer::accept(Instant::now(), &offer, &config)).await;
-        let (session, answer) =
-            accepted.map_err(|_| PublishRefusal::Unavailable)?.map_err(PublishRefusal::Offer)?;
+        let (session, answer) = accepted.map_err(|_| PublishRefusal::Unavailable)?.map_err(PublishRefusal::Offer)?;
         let name = random_name();
         self.seat(space, who, &name, &answer.etag, session)?;
         Ok(Published { session: name, answer: answer.sdp, etag: answer.etag })
@@ -347,8 +389,7 @@ impl Studio {
         let (packets_out, packets) = rtrb::RingBuffer::new(PACKETS_WAITING);
         let (returns, returns_in) = rtrb::RingBuffer::new(RETURNS_WAITING);
         let mut control = self.inner.lock();
-        let replaced = control.replace(space, &who.participant);
-        let id = control.seat(space, who, Some(name.to_owned()), packets, Some(returns))?;
+        let (id, replaced) = control.seat(space, who, Some(name.to_owned()), packets, Some(returns))?;
         control.set_etag(id, etag.to_owned());
         drop(control);
         if let Some(old) = replaced {
@@ -417,7 +458,7 @@ impl Studio {
         };
         drop(control);
         for (space, listening) in changed {
-            let _ = self.inner.events.try_send(StudioEvent::Counts { space, listening });
+            self.inner.happened(StudioEvent::Counts { space, listening });
         }
     }
 
@@ -439,7 +480,7 @@ impl Studio {
 
     fn left(&self, id: u64) {
         if let Some((space, session)) = self.inner.lock().leave(id) {
-            let _ = self.inner.events.try_send(StudioEvent::Left { space, session });
+            self.inner.happened(StudioEvent::Left { space, session });
         }
     }
 
@@ -448,7 +489,7 @@ impl Studio {
             match event {
                 net::Event::Connected(net::SessionId(id)) => {
                     if let Some((space, session)) = self.inner.lock().connected(id) {
-                        let _ = self.inner.events.try_send(StudioEvent::Connected { space, session });
+                        self.inner.happened(StudioEvent::Connected { space, session });
                     }
                 }
                 net::Event::Closed(net::SessionId(id), reason) => {
@@ -489,6 +530,17 @@ pub struct Figures {
 }
 
 impl Inner {
+    /// Tells the registry. What will be told again anyway leaves room for the rest.
+    fn happened(&self, event: StudioEvent) {
+        let again = matches!(event, StudioEvent::Counts { .. } | StudioEvent::Speaking { .. });
+        if again && self.events.capacity() < EVENTS_KEPT {
+            return;
+        }
+        if let Err(why) = self.events.try_send(event) {
+            tracing::error!("the registry does not keep up: {why}");
+        }
+    }
+
     /// The studio's state. A panic elsewhere while it was held is no reason to fall silent.
     fn lock(&self) -> MutexGuard<'_, Control> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)

@@ -45,6 +45,7 @@ struct Voice {
     sequence: u64,
 }
 
+#[expect(clippy::disallowed_methods, reason = "pacing: a frame every 20 ms on an absolute schedule")]
 fn run(mut voices: Vec<Voice>) {
     let rounds = voices.iter().map(|v| v.frames.len()).max().unwrap_or(0);
     let mut due = Instant::now();

@@ -25,15 +25,17 @@ static SEALING: Mutex<()> = Mutex::new(());
 /// Bytes gathered before they are written.
 const FLUSH_AT: usize = 256 * 1024;
 
+/// Pause before another try when the disk did not take the replay.
+const RETRY_EVERY: Duration = Duration::from_secs(30);
+/// Tries: half a day, in which an operator makes room. The next start of the house begins anew.
+const TRIES_MAX: usize = 1440;
+
 /// Makes the replay in the background and tells how it went.
 pub(super) fn start(spaces: PathBuf, space: LogId, title: String, events: mpsc::Sender<StudioEvent>) {
     let failed = events.clone();
     let work = move || {
-        let begun = Instant::now();
-        let _one = SEALING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let event = match seal(&spaces.join(space.as_str()), &space, &title) {
+        let event = match persist(&spaces.join(space.as_str()), &space, &title) {
             Ok(made) => {
-                tracing::info!(%space, took = ?begun.elapsed(), duration = ?made.duration, "the replay is ready");
                 let loudness_lufs = made.loudness_lufs;
                 StudioEvent::ReplayReady { space, duration: made.duration, loudness_lufs }
             }
@@ -46,6 +48,39 @@ pub(super) fn start(spaces: PathBuf, space: LogId, title: String, events: mpsc::
     };
     if let Err(why) = std::thread::Builder::new().name("seal".into()).spawn(work) {
         let _ = failed.try_send(StudioEvent::ReplayFailed { space, why: why.to_string() });
+    }
+}
+
+/// Tries until the replay is there: the log is safe meanwhile, and a full disk is made room on.
+#[expect(clippy::disallowed_methods, reason = "pacing: nothing tells when a disk has room again")]
+fn persist(home: &Path, space: &LogId, title: &str) -> io::Result<Made> {
+    let mut tries = 0;
+    loop {
+        let begun = Instant::now();
+        let made = {
+            let _one = SEALING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            seal(home, space, title)
+        };
+        let why = match made {
+            Ok(made) => {
+                tracing::info!(%space, took = ?begun.elapsed(), duration = ?made.duration, "the replay is ready");
+                return Ok(made);
+            }
+            Err(why) => why,
+        };
+        // Half-made files would keep the disk full.
+        for name in ["replay.mp4", "replay.ogg", "index.m3u8"] {
+            let _ = std::fs::remove_file(home.join("replay").join(format!("{name}.new")));
+        }
+        tries += 1;
+        let final_word = matches!(why.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound);
+        if final_word || tries == TRIES_MAX || !home.exists() {
+            return Err(why);
+        }
+        if tries == 1 {
+            tracing::error!(%space, "the replay cannot be made now: {why}; trying again every {RETRY_EVERY:?}");
+        }
+        std::thread::sleep(RETRY_EVERY);
     }
 }
 

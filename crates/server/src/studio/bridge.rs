@@ -1,0 +1,64 @@
+//! Bridges the hole that a dead house left in a space's sound: silence, encoded and packaged like any other sound, goes to
+//! the log and to the listeners who stayed, so that their players see one stream whose time neither jumps nor steps back.
+//!
+//! What the old house aired last is not known exactly, but the clock on the wall bounds it: no programme runs faster than
+//! that. So the next programme begins where the old one would be by now.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use hiwar_engine::live_bus::{Access, Down};
+use hiwar_media::chunk::Chunk;
+use hiwar_media::programme::{Input, Output};
+use hiwar_media::{CHUNK_FRAMES, Time};
+use hiwar_segment_log::disk::Recovered;
+use hiwar_segment_log::{LogId, Position};
+
+use super::control::{self, Origin};
+use super::{Inner, airing, log, wall_us};
+
+/// Longest hole that is filled. Whoever heard nothing for longer has reconnected; a longer hole is one jump, which the log
+/// marks as a gap.
+const FILLED_MAX: Duration = Duration::from_secs(10);
+
+/// Fills the hole after `recovered`, and says where the next programme begins. `since` is when the space's clock began.
+pub(super) fn cross(studio: &Inner, space: &LogId, access: Access, recovered: &Recovered, since: SystemTime) -> Origin {
+    if recovered.last_wall_us == 0 {
+        return Origin::since(since);
+    }
+    let end = Origin { index: recovered.next.0, time: Time(recovered.next_time) };
+    let hole = Duration::from_micros(wall_us().saturating_sub(recovered.last_wall_us));
+    let origin = end.later(hole);
+    if hole > FILLED_MAX {
+        return origin;
+    }
+    let header = airing::header(space, Position(end.index), recovered.epoch, end.time, wall_us());
+    studio.publisher.publish(Down::Open { log: *space, access, header: header.clone() });
+    studio.log.send(log::Job::Append { log: *space, record: header });
+    for chunk in silence(space, end, origin) {
+        let record = airing::record(&chunk, recovered.epoch);
+        studio.publisher.publish(Down::Chunk { log: *space, record: record.clone() });
+        // A full queue leaves a gap, which the log marks.
+        studio.log.send(log::Job::Append { log: *space, record });
+    }
+    origin
+}
+
+/// Chunks without a voice from `begin` up to `end`.
+fn silence(space: &LogId, begin: Origin, end: Origin) -> Vec<Chunk> {
+    let Some(mut programme) = control::programme_at(space, begin) else { return Vec::new() };
+    // Whoever was heard last is not heard now.
+    let _ = programme.tell(control::NOBODY.into());
+    let now = Instant::now();
+    let mut chunks = Vec::new();
+    for _ in 0..end.index.saturating_sub(begin.index) * CHUNK_FRAMES as u64 {
+        programme.handle(now, Input::Beat);
+        while let Some(output) = programme.poll() {
+            if let Output::Chunk(chunk) = output {
+                // The programme has a small pool of chunks: each is copied and given back.
+                chunks.push((*chunk).clone());
+                programme.recycle(chunk);
+            }
+        }
+    }
+    chunks
+}
