@@ -87,13 +87,8 @@ impl Client {
             codec,
             ..Default::default()
         };
-        let track = MediaStreamTrack::new(
-            "stream".into(),
-            "track".into(),
-            "mic".into(),
-            RtpCodecKind::Audio,
-            vec![encoding],
-        );
+        let track =
+            MediaStreamTrack::new("stream".into(), "track".into(), "mic".into(), RtpCodecKind::Audio, vec![encoding]);
         let sender = peer.add_track(track).map_err(failed("a track"))?;
         let base_config = CandidateConfig {
             network: "udp".to_owned(),

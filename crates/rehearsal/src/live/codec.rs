@@ -40,9 +40,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<Value, Error> {
     let paced = measure(options, Some(FRAME))?;
     let straight = measure(options, None)?;
-    let json = |cost: &Cost| {
-        json!({"encode_us": cost.encode_us, "decode_us": cost.decode_us, "decode_silence_us": cost.decode_silence_us})
-    };
+    let json = |cost: &Cost| json!({"encode_us": cost.encode_us, "decode_us": cost.decode_us, "decode_silence_us": cost.decode_silence_us});
     Ok(json!({"event": "done", "paced": json(&paced), "straight": json(&straight)}))
 }
 
@@ -111,9 +109,8 @@ fn mixes(sounds: &[[f32; FRAME_SAMPLES]]) -> Vec<[f32; FRAME_SAMPLES]> {
     for sound in sounds {
         programme.iter_mut().zip(sound).for_each(|(sum, sample)| *sum += sample * 0.7);
     }
-    let without = |sound: &[f32; FRAME_SAMPLES]| {
-        std::array::from_fn(|n| (programme[n] - sound[n] * 0.7).clamp(-0.9, 0.9))
-    };
+    let without =
+        |sound: &[f32; FRAME_SAMPLES]| std::array::from_fn(|n| (programme[n] - sound[n] * 0.7).clamp(-0.9, 0.9));
     let parts: Vec<_> = sounds.iter().map(without).collect();
     let whole = std::array::from_fn(|n| f32::clamp(programme[n], -0.9, 0.9));
     std::iter::once(whole).chain(parts).collect()
@@ -121,7 +118,8 @@ fn mixes(sounds: &[[f32; FRAME_SAMPLES]]) -> Vec<[f32; FRAME_SAMPLES]> {
 
 /// Time that this thread has had on a core: what others take from it meanwhile does not count.
 fn cpu_us() -> Result<f64, Error> {
-    let stat = fs::read_to_string("/proc/thread-self/schedstat").map_err(|why| Error::World("reading schedstat", why))?;
+    let stat =
+        fs::read_to_string("/proc/thread-self/schedstat").map_err(|why| Error::World("reading schedstat", why))?;
     let nanoseconds = stat.split_whitespace().next().and_then(|first| first.parse::<f64>().ok());
     nanoseconds.map(|nanoseconds| nanoseconds / 1e3).ok_or(Error::Asked("this system keeps no schedstat"))
 }

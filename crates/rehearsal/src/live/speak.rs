@@ -156,8 +156,7 @@ fn perform(cast: &mut [Speaker], time: Duration) -> Result<u64, Error> {
 
 fn await_any(cast: &[Speaker], wait: Duration) -> Result<(), Error> {
     let wait = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.subsec_nanos()) };
-    let mut sockets: Vec<_> =
-        cast.iter().map(|speaker| PollFd::new(speaker.client.socket(), PollFlags::IN)).collect();
+    let mut sockets: Vec<_> = cast.iter().map(|speaker| PollFd::new(speaker.client.socket(), PollFlags::IN)).collect();
     match poll(&mut sockets, Some(&wait)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(why) => Err(Error::World("waiting for returns", why.into())),
