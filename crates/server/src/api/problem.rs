@@ -298,10 +298,10 @@ impl From<admission::Refusal> for Problem {
         use admission::Refusal as R;
         Self::from(match refusal {
             // Which check a forged pass failed is not the stranger's business.
-            R::TooLong | R::Malformed | R::WrongSignature => Kind::PassInvalid,
+            R::TooLong | R::Malformed | R::WrongSignature | R::WrongKind => Kind::PassInvalid,
             R::Expired => Kind::PassExpired,
             R::WrongSpace => Kind::PassWrongSpace,
-            R::WrongKind | R::WrongRole => Kind::PassNotEnough,
+            R::WrongRole => Kind::PassNotEnough,
         })
     }
 }
