@@ -1,7 +1,7 @@
 //! The newest chunks of one log, as every listener on this worker shares them.
 //!
 //! It is the only memory sound takes here: a listener holds a position and, after a short write, a slice of a chunk. It does not know
-//! who listens. Positions rise; a chunk of a newer epoch replaces what an older epoch said about the same positions.
+//! who listens. Positions rise; what was heard once is never told differently.
 
 use bytes::{Bytes, BytesMut};
 use hiwar_segment_log::{Epoch, Header, Kind, Record, Rendition};
@@ -63,7 +63,7 @@ impl Chunk {
 pub enum Pushed {
     /// It is the newest now.
     Newest,
-    /// A newer writer says something else from this position on; what was said before is forgotten.
+    /// A newer writer begins before everything that is here: the log lost its past, and so does the tail.
     Rewound,
     /// Known already, from an older writer, or no chunk.
     Ignored,
@@ -94,12 +94,13 @@ impl Tail {
         let position = record.position.0;
         let mut pushed = Pushed::Newest;
         if self.newest().is_some_and(|newest| newest.position >= position) {
-            if record.epoch == self.epoch {
+            // Told twice; or a newer writer bridges a hole and does not know all that was aired before it: what was heard
+            // stands, so that nobody's time steps back.
+            if record.epoch == self.epoch || position >= self.first_position() {
+                self.epoch = record.epoch;
                 return Pushed::Ignored;
             }
-            while self.newest().is_some_and(|newest| newest.position >= position) {
-                self.chunks.pop_back();
-            }
+            self.chunks.clear();
             self.segments.clear();
             pushed = Pushed::Rewound;
         }
@@ -274,11 +275,22 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_newer_writer_is_believed() {
+    fn what_was_heard_stands_when_a_newer_writer_bridges_a_hole() {
         let mut tail = tail(0..10);
+        assert_eq!(tail.push(&chunk(8, 2)), Pushed::Ignored);
+        assert_eq!(tail.live(), 10);
+        assert_eq!(tail.push(&chunk(10, 1)), Pushed::Ignored);
+        assert_eq!(tail.push(&chunk(9, 2)), Pushed::Ignored);
+        assert_eq!(tail.push(&chunk(10, 2)), Pushed::Newest);
+    }
+
+    #[test]
+    fn a_newer_writer_that_lost_the_past_is_believed() {
+        let mut tail = tail(1_000..1_010);
+        assert_eq!(tail.push(&chunk(8, 1)), Pushed::Ignored);
         assert_eq!(tail.push(&chunk(8, 2)), Pushed::Rewound);
         assert_eq!(tail.live(), 9);
-        assert_eq!(tail.push(&chunk(9, 1)), Pushed::Ignored);
+        assert_eq!(tail.push(&chunk(1_010, 1)), Pushed::Ignored);
         assert_eq!(tail.push(&chunk(9, 2)), Pushed::Newest);
     }
 

@@ -1,0 +1,112 @@
+//! Processes die; what listeners and recordings lose by it is bounded.
+
+use rustix::process::Signal;
+
+use crate::ear::{Ear, pieces};
+use crate::http::ask;
+use crate::mouth::Mouth;
+use crate::server::{Server, Space, kill, until};
+
+/// A space with a recording, talked in for about a second.
+fn posted(server: &Server) -> Space {
+    let space = server.live("short");
+    let ear = Ear::on(server.public, &format!("/listen/{}.ogg", space.id));
+    let mouth = Mouth::speak(server.stage, &space.id, &space.host_pass, 500.0);
+    ear.hears(500.0, 0);
+    server.host(&space, "end");
+    drop(mouth);
+    server.until_view(&space, "posted", |view| view["state"] == "posted");
+    space
+}
+
+#[test]
+fn a_killed_house_costs_listeners_a_pause_and_nothing_else() {
+    let server = Server::start();
+    let space = server.live("on the air");
+    let by_mp4 = Ear::on(server.public, &format!("/listen/{}.mp4", space.id));
+    let by_ogg = Ear::on(server.public, &format!("/listen/{}.ogg", space.id));
+    let mouth = Mouth::speak(server.stage, &space.id, &space.host_pass, 440.0);
+    by_ogg.hears(440.0, 0);
+
+    server.kill_child("\"House\"");
+    drop(mouth);
+    server.until_answered();
+    let view = server.view(&space);
+    assert_eq!((view["state"].as_str(), view["recording"].as_str()), (Some("live"), Some("on")), "{view}");
+    // The speaker comes back with the same pass and is heard over the same connections.
+    let from = by_ogg.bytes();
+    let mouth = Mouth::speak(server.stage, &space.id, &space.host_pass, 700.0);
+    by_ogg.hears(700.0, from);
+    by_mp4.body("media time without a step back or a hole", |body| {
+        let pieces = pieces(body);
+        for pair in pieces.windows(2) {
+            assert_eq!(pair[1].time, pair[0].time + 9_600, "the house's death is heard as a jump in time");
+        }
+        let resumed = pieces.iter().rev().take(10).flat_map(|piece| &piece.events).any(|e| e["t"] == "speaking");
+        resumed.then_some(())
+    });
+    assert!(!by_mp4.is_closed() && !by_ogg.is_closed());
+
+    server.host(&space, "end");
+    drop(mouth);
+    let view = server.until_view(&space, "posted", |view| view["state"] == "posted");
+    let live_s = pieces(&by_mp4.closed("the end")).len() as f64 * 0.2;
+    let duration_s = view["replay"]["duration"].as_f64().unwrap();
+    assert!((live_s - duration_s).abs() <= 0.3, "{live_s} s were heard, the replay has {duration_s} s");
+    let (code, words) = server.verify(&space.id);
+    assert!(code == Some(0) && words.contains("epochs: 2"), "{words}");
+}
+
+#[test]
+fn a_space_that_waits_goes_on_for_its_listeners_after_the_house_was_killed() {
+    let server = Server::start();
+    let space = server.create(serde_json::json!({ "title": "soon", "audience": "public" }));
+    let ear = Ear::on(server.public, &format!("/listen/{}.mp4", space.id));
+    let times = |body: &[u8]| -> Vec<u64> { pieces(body).iter().map(|piece| piece.time).collect() };
+    let before = ear.body("some silence", |body| times(body).get(6).copied());
+    server.kill_child("\"House\"");
+    server.until_answered();
+    ear.body("more silence", |body| times(body).last().filter(|last| **last > before + 96_000).copied());
+    ear.body("rising time", |body| times(body).is_sorted_by(|a, b| a < b).then_some(()));
+}
+
+#[test]
+fn a_killed_worker_is_replaced_and_knows_everything_again() {
+    let mut server = Server::start();
+    let (over, live) = (posted(&server), server.live("live"));
+    let data = server.data().to_owned();
+    let check = |server: &Server| {
+        let get = |path: String| ask(server.public, "GET", &path, &[], &[]).status;
+        assert_eq!(get(format!("/s/{}", over.id)), 200);
+        assert_eq!(get(format!("/s/{}", live.id)), 200);
+        for path in [".ogg", ".mp4", "/index.m3u8"] {
+            until("the replay", || (get(format!("/replay/{}{path}", over.id)) == 200).then_some(()));
+        }
+        assert_eq!(get(format!("/listen/{}.ogg", over.id)), 410);
+        Ear::on(server.public, &format!("/listen/{}.ogg", live.id))
+            .body("sound", |body| (body.len() > 4000).then_some(()));
+    };
+    check(&server);
+    server.kill_child("\"index\":0");
+    until("the worker is back", || {
+        crate::http::try_ask(server.public, "GET", &format!("/s/{}", over.id), &[], &[])
+            .ok()
+            .filter(|r| r.status == 200)
+    });
+    check(&server);
+
+    // And after a night: everything stopped and started again on the same directory.
+    let dir = server.keep_dir();
+    server.stop();
+    drop(server);
+    let server = Server::start_in(&data, &["--no-demo"]);
+    check(&server);
+    // The service manager's last resort: the children end with the supervisor.
+    let children = crate::server::children(server.pid());
+    assert_eq!(children.len(), 3);
+    kill(server.pid().cast_signed(), Signal::KILL);
+    for pid in children {
+        until("a child's end", || crate::server::has_ended(pid).then_some(()));
+    }
+    drop(dir);
+}

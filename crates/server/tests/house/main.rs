@@ -1,0 +1,20 @@
+//! The whole of Hiwar from outside: the real binary, real sockets, speakers and listeners that share no code with it.
+//!
+//! Each test starts its own server in a directory of its own with ports that the kernel picks. Nothing here sleeps to let
+//! something happen: every wait ends when it has happened, and fails after [`server::PATIENCE`].
+
+#[path = "../../../rtc/tests/client/mod.rs"]
+#[allow(dead_code, reason = "shared with the tests of `rtc`, which use all of it")]
+mod client;
+mod ear;
+mod http;
+mod mouth;
+mod server;
+
+mod conversation;
+mod crash;
+mod demo;
+mod disk;
+mod refusals;
+mod supervisor;
+mod whip;
