@@ -31,10 +31,16 @@ export type Act =
 export class CatchUp {
   #target = TARGET_S;
   #hurrying = false;
+  #beginning: "silent" | "just heard" | "over" = "silent";
 
   /** Seconds wanted in hand just now. */
   get target(): number {
     return this.#target;
+  }
+
+  /** The element gives sound. A slow start has left it behind; one jump then is not missed by anybody, later ones would be. */
+  begun(): void {
+    if (this.#beginning === "silent") this.#beginning = "just heard";
   }
 
   /** The element ran dry while it should have played. */
@@ -57,9 +63,11 @@ export class CatchUp {
       return { kind: "seek", to: next === last ? Math.max(next.start, live) : next.start };
     }
     const ahead = edge - current;
-    const jump = Math.max(JUMP_S, this.#target + 2);
+    const hurry = Math.max(HURRY_S, this.#target + 0.4);
+    const jump = this.#beginning === "just heard" ? hurry : Math.max(JUMP_S, this.#target + 2);
+    if (this.#beginning === "just heard") this.#beginning = "over";
     if (ahead > jump) return { kind: "seek", to: live };
-    if (ahead > Math.max(HURRY_S, this.#target + 0.4)) this.#hurrying = true;
+    if (ahead > hurry) this.#hurrying = true;
     if (ahead <= this.#target + 0.05) this.#hurrying = false;
     return { kind: "rate", rate: this.#hurrying ? 1.05 : 1 };
   }

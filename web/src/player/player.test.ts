@@ -119,6 +119,16 @@ describe("catching up", () => {
     expect(act(10, [0, 14.1])).toEqual({ kind: "seek", to: 13.6 });
   });
 
+  it("jumps once more when a slow start has left it behind", () => {
+    const policy = new CatchUp();
+    const act = () => policy.act(10, [{ start: 0, end: 12 }]);
+    expect(act()).toEqual({ kind: "rate", rate: 1.05 });
+    policy.begun();
+    expect(act()).toEqual({ kind: "seek", to: 11.5 });
+    policy.begun();
+    expect(act()).toEqual({ kind: "rate", rate: 1.05 });
+  });
+
   it("steps over the hole that a lost connection left", () => {
     expect(act(10, [0, 10], [12, 12.4])).toEqual({ kind: "seek", to: 12 });
     expect(act(10, [0, 10])).toEqual({ kind: "none" });

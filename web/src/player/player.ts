@@ -9,6 +9,7 @@ import { BoxWalker, join, NotBoxes } from "./boxes";
 import { CatchUp, Lateness } from "./catch_up";
 import { Agenda, eventsOf, type SpaceEvent } from "./event";
 import { Feed, support } from "./feed";
+import { look, plain, ways } from "./plain";
 
 export type State =
   | "idle" | "connecting" | "waiting" | "playing" | "reconnecting"
@@ -47,6 +48,7 @@ export class Player {
   constructor(private config: Config) {
     const { audio } = config;
     audio.addEventListener("waiting", () => this.#state === "playing" && this.#catchUp.stalled());
+    audio.addEventListener("playing", () => this.#catchUp.begun());
     audio.addEventListener("ended", () => this.#feed && this.#ended && this.#finish());
     // Headphones pulled out, another app took the speaker: a live stream cannot be held, so it is a stop.
     audio.addEventListener("pause", () => {
@@ -85,17 +87,15 @@ export class Player {
       stop.signal.addEventListener("abort", () => clearInterval(timer));
       void this.#run(stop.signal);
     } else {
-      const query = pass ? `?pass=${encodeURIComponent(pass)}` : "";
-      const hls = audio.canPlayType("application/vnd.apple.mpegurl") !== "";
-      if (!hls && audio.canPlayType('audio/ogg; codecs="opus"') === "") return this.#is("unsupported");
-      audio.src = hls ? `/hls/${space}/live.m3u8${query}` : `/listen/${space}.ogg${query}`;
-      audio.addEventListener("error", () => this.#is("reconnecting"), { once: true, signal: stop.signal });
+      const addresses = ways(audio, space, pass);
+      if (addresses.length === 0) return this.#is("unsupported");
+      audio.addEventListener("playing", () => this.#sounds(), { signal: stop.signal });
+      plain(audio, addresses, stop.signal, () => this.#broke(stop.signal));
     }
     audio.play().then(
       () => {
         if (this.#stop !== stop) return;
-        this.#heard = true;
-        this.#is("playing");
+        this.#sounds();
       },
       (error: DOMException) => {
         if (this.#stop !== stop || error.name !== "NotAllowedError") return;
@@ -113,6 +113,29 @@ export class Player {
     this.#feed?.detach();
     this.#feed = null;
     if (this.#state !== "ended") this.#is("idle");
+  }
+
+  #sounds(): void {
+    this.#heard = true;
+    this.#is("playing");
+  }
+
+  /** The browser could not go on by itself: is there anything to go on with? */
+  async #broke(signal: AbortSignal): Promise<"again" | "stop"> {
+    const { space, pass, begun } = this.config;
+    const heard = this.#heard;
+    // The pause that follows an error is not the listener's.
+    this.#heard = false;
+    const found = await look(space, pass, signal);
+    if (signal.aborted) return "stop";
+    if (found === "refused") this.#give("refused");
+    else if (found === "over" || (found === "missing" && heard)) this.#finish();
+    else if (found === "missing" && begun()) this.#give("missing");
+    else {
+      this.#is(found === "missing" ? "waiting" : "reconnecting");
+      return "again";
+    }
+    return "stop";
   }
 
   #is(state: State): void {
