@@ -83,6 +83,11 @@ fn a_killed_worker_is_replaced_and_knows_everything_again() {
             until("the replay", || (get(format!("/replay/{}{path}", over.id)) == 200).then_some(()));
         }
         assert_eq!(get(format!("/listen/{}.ogg", over.id)), 410);
+        // A new worker is told of one space after the other, and of a live one only when its log is claimed.
+        until("the live space", || {
+            let path = format!("/listen/{}.ogg", live.id);
+            (ask(server.public, "HEAD", &path, &[], &[]).status == 200).then_some(())
+        });
         Ear::on(server.public, &format!("/listen/{}.ogg", live.id))
             .body("sound", |body| (body.len() > 4000).then_some(()));
     };

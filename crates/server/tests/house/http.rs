@@ -88,7 +88,10 @@ pub(crate) fn open(
 }
 
 /// Where the body begins, the status, and the headers.
-pub(crate) fn head(bytes: &[u8]) -> Option<(usize, u16, Vec<(String, String)>)> {
+pub(crate) type Head = (usize, u16, Vec<(String, String)>);
+
+/// The head of an answer, once it is there.
+pub(crate) fn head(bytes: &[u8]) -> Option<Head> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let text = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let mut lines = text.split("\r\n");
