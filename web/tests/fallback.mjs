@@ -56,6 +56,8 @@ async function without(lang) {
 
 /** The live playlist in a player that is not ours. */
 async function playlist() {
+  // A server that has just begun has no whole segment for its first four seconds.
+  await until("a segment is whole", async () => (await fetch(`${ORIGIN}/hls/${SPACE}/live.m3u8`)).ok);
   const { page, close } = await open(browser, { lang: "en" });
   await page.route(`${ORIGIN}/playlist-test`, (route) =>
     route.fulfill({ contentType: "text/html", body: `<title>test</title><button id="press">play</button><audio></audio><script>${HLS}</script>` }),

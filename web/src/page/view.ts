@@ -50,7 +50,7 @@ export function people(list: HTMLElement, speakers: Speaker[], speaking: string 
       const item = document.createElement("li");
       const talks = speaker.id === speaking;
       if (talks) item.className = "speaking";
-      const face = span("face", initial(speaker.name));
+      const face = span("face", initial(parts(speaker.name, language)[0]));
       face.setAttribute("aria-hidden", "true");
       face.style.setProperty("--hue", String(hue(speaker.id)));
       const name = span("name", "");

@@ -23,7 +23,7 @@ pub(super) fn document(settings: &Settings, view: &SpaceView) -> Document {
     let body = fill(settings.template, |marker| match marker {
         HEAD => head(&settings.public_origin, view),
         SPACE => island(view),
-        TITLE => escaped(&view.title),
+        TITLE => heading(&view.title),
         _ => noscript(view),
     });
     let mut hasher = DefaultHasher::new();
@@ -92,6 +92,15 @@ fn head(origin: &str, view: &SpaceView) -> String {
         head.push_str("\n<meta name=\"robots\" content=\"noindex\">");
     }
     head
+}
+
+/// The title in its languages, "… · …", a line for each: the page's own script shows it in the same way.
+fn heading(title: &str) -> String {
+    let mut heading = String::new();
+    for part in title.split(" · ") {
+        let _ = write!(heading, "<span dir=\"auto\">{}</span>", escaped(part));
+    }
+    heading
 }
 
 /// The space as JSON that is also harmless HTML.
@@ -209,7 +218,7 @@ mod tests {
             "<meta property=\"og:title\" content=\"حوار\">",
             "<meta property=\"og:url\" content=\"https://talk.example/s/demo\">",
             "<meta property=\"og:audio\" content=\"https://talk.example/listen/demo.mp4\">",
-            "<h1>حوار</h1>",
+            "<h1><span dir=\"auto\">حوار</span></h1>",
             "<audio controls preload=\"none\"><source src=\"/listen/demo.mp4\" type='audio/mp4; codecs=\"opus\"'>",
             "<source src=\"/listen/demo.ogg\" type=\"audio/ogg\">",
             "<a href=\"/listen/demo.ogg\">",
