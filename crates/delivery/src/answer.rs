@@ -578,7 +578,16 @@ mod tests {
         ] {
             assert!(matches!(ask_of(&mut site, line, ""), Answer::Forward), "{line}");
         }
-        for path in ["/", "/s/demo", "/s/none", "/listen/demo.mp4", "/hls/demo/live.m3u8", "/replay/demo.mp4", "/metrics", "/apis"] {
+        for path in [
+            "/",
+            "/s/demo",
+            "/s/none",
+            "/listen/demo.mp4",
+            "/hls/demo/live.m3u8",
+            "/replay/demo.mp4",
+            "/metrics",
+            "/apis",
+        ] {
             let (status, head, _) = told(ask_of(&mut site, &format!("GET {path}"), ""));
             assert_eq!(status, 404, "{path}");
             assert!(head.contains("application/problem+json\r\n") && head.contains("Allow-Origin: *\r\n"), "{head}");

@@ -111,8 +111,8 @@ impl Problem {
     fn words(self, language: Language) -> (&'static str, &'static str) {
         let (english, arabic) = match self {
             Self::Request(Refusal::BodyTooLarge) => (
-                ("Too large", "The request carries more than 10 MiB."),
-                ("أكبر من المسموح", "يحمل الطلب أكثر من ١٠ ميبي بايت."),
+                ("Too large", "The request carries more than 64 KiB."),
+                ("أكبر من المسموح", "يحمل الطلب أكثر من ٦٤ كيبي بايت."),
             ),
             Self::Request(_) => (
                 ("The request cannot be understood", "It breaks the rules of HTTP or a limit of this server."),

@@ -182,8 +182,9 @@ pub const HEAD_BYTES_MAX: usize = 8 * 1024;
 pub const TARGET_BYTES_MAX: usize = 4 * 1024;
 /// The most header fields; browsers send about 20.
 pub const FIELDS_MAX: usize = 64;
-/// The largest body passed on to the house: a picture from a phone, and nothing more.
-pub const BODY_BYTES_MAX: u64 = 10 * 1024 * 1024;
+/// The largest body passed on to the house: as much as the house takes, an SDP offer and every command being far smaller. Small enough
+/// to be collected here before the house hears of it.
+pub const BODY_BYTES_MAX: u64 = 64 * 1024;
 
 /// Reads one head from the start of `bytes`. Call again with more bytes after `Incomplete`; the caller's buffer need never hold more
 /// than [`HEAD_BYTES_MAX`], for then the answer is `Complete` or `Refused`.
@@ -454,7 +455,7 @@ mod tests {
         refused(&with("Content-Length: 1, 1"), Refusal::ContentLength);
         refused(&with("Content-Length: +1"), Refusal::ContentLength);
         refused(&with("Content-Length:"), Refusal::ContentLength);
-        refused(&with("Content-Length: 10485761"), Refusal::BodyTooLarge);
+        refused(&with("Content-Length: 65537"), Refusal::BodyTooLarge);
         refused(&with("Content-Length: 99999999999999999999999"), Refusal::BodyTooLarge);
         refused(&with("Transfer-Encoding: gzip, chunked"), Refusal::TransferEncoding);
         refused(&with("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"), Refusal::TransferEncoding);

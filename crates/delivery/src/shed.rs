@@ -16,15 +16,24 @@ pub struct Limits {
     /// How long an idle connection is kept for a next request. A page's assets arrive within a second or two; longer would only hold
     /// places.
     pub idle: Duration,
-    /// From an answer to its last byte being taken by the kernel. 1 MB of app at 300 kbit/s takes 27 s.
+    /// From an answer to its last byte being taken by the kernel, whoever made it. 1 MB of app at 300 kbit/s takes 27 s.
     pub answer: Duration,
     /// Replays being sent at once; each holds two files.
     pub replays: usize,
     /// Requests at the house at once, without event streams: what one API can be asked by one worker. Beyond it: 503, Retry-After.
     pub forwards: usize,
+    /// Of those, for one address (see `http::neighbours`): a browser opens six connections.
+    pub forwards_each: usize,
+    /// Bodies being collected at once, before the house is asked; each holds at most 128 KiB and one file. A body that comes in one piece
+    /// with its head needs no such place, so strangers who hold them all only stop those who are slow.
+    pub uploads: usize,
+    /// From a head to the last byte of its body, however steadily it comes. 64 KiB at 50 kbit/s take 11 s.
+    pub upload: Duration,
     /// Event streams through this worker at once; each holds two files.
     pub streams: usize,
-    /// Longest that the house may be silent on an ordinary request before the client is told 504.
+    /// Of those, for one address: an office behind one.
+    pub streams_each: usize,
+    /// Longest that the house may take to begin an answer before the client is told 504.
     pub house: Duration,
 }
 
@@ -33,7 +42,8 @@ impl Limits {
     pub fn for_files(files: usize) -> Self {
         let share = (files / 16).clamp(16, 1_000);
         let forwards = 64;
-        let others = FILES_RESERVED + 2 * (share + share + forwards);
+        let uploads = (files / 64).clamp(16, 256);
+        let others = FILES_RESERVED + 2 * (share + share + forwards) + uploads;
         Self {
             connections: files.saturating_sub(others).max(16),
             head: Duration::from_secs(10),
@@ -41,7 +51,11 @@ impl Limits {
             answer: Duration::from_secs(60),
             replays: share,
             forwards,
+            forwards_each: forwards / 8,
+            uploads,
+            upload: Duration::from_secs(15),
             streams: share,
+            streams_each: share / 4,
             house: Duration::from_secs(60),
         }
     }
@@ -135,7 +149,10 @@ mod tests {
     fn the_limits_fit_into_the_files() {
         for files in [1_024, 20_000, 1_000_000] {
             let limits = Limits::for_files(files);
-            assert!(limits.connections + 2 * (limits.replays + limits.streams + limits.forwards) < files, "{limits:?}");
+            assert!(
+                limits.connections + 2 * (limits.replays + limits.streams + limits.forwards) + limits.uploads < files,
+                "{limits:?}"
+            );
             assert!(limits.connections > files / 2, "{limits:?}");
         }
     }

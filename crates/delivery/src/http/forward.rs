@@ -1,8 +1,12 @@
 //! The one thread between clients and the house: everything a worker cannot answer goes through here.
 //!
-//! One epoll copies both ways between a client and a connection of its own to the house's Unix socket, a buffer each way and no more.
-//! Ordinary requests and event streams are bounded apart, so that people who watch a stage never keep others from the API. The head is
-//! written anew: hop-by-hop fields go, `X-Forwarded-For` is ours, one request per connection.
+//! A request waits here until its body is whole; only then does it take one of the few places at the house, on a connection of its own
+//! to the Unix socket. The answer is copied back through a buffer, and when the house has said all, the client is no longer its business.
+//! So nobody holds a place by being slow, and every wait has an end that no trickle of bytes puts off.
+//!
+//! Bodies under way, ordinary requests and event streams are bounded apart, and each again for one address: people who watch a stage, or
+//! mean harm, never keep others from the API. The head is written anew: hop-by-hop fields go, `X-Forwarded-For` is ours, one request
+//! per connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,60 +23,106 @@ use rustix::time::Timespec;
 
 use super::Place;
 use super::mailbox::{Inbox, Mail, Outbox, mailbox};
+use super::neighbours::{Neighbours, Share};
 use super::slab::{Slab, Token};
 use super::socket::{self, Moved};
+use super::upload::{Upload, Whole};
 use super::worker::Returned;
 use crate::problem::{Keep, Language, Problem};
-use crate::request::{BODY_BYTES_MAX, Body, Method, Request, Version};
+use crate::request::{Method, Request, Version};
 use crate::shed::Limits;
 
 /// Where the fan-out thread hands connections over.
 pub(super) struct Desk {
     jobs: Outbox<Handed>,
-    taken: Arc<AtomicUsize>,
-    limit: usize,
+    asking: Pool,
+    uploads: Pool,
 }
 
 /// A request on its way to the house.
 pub(super) struct Job {
     head: Vec<u8>,
-    body: Body,
+    body: Upload,
+    expects: Expects,
     method: Method,
     language: Language,
+    /// Among those who ask if the body is whole, otherwise among the uploads.
     place: Place,
+}
+
+/// Whether the client sends its body only when told to (RFC 9110 §10.1.1).
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Expects {
+    Nothing,
+    Continue,
 }
 
 struct Handed {
     job: Job,
     socket: OwnedFd,
     peer: SocketAddr,
-    read: Vec<u8>,
+}
+
+/// A bounded number of places, shared between threads.
+#[derive(Clone)]
+struct Pool {
+    taken: Arc<AtomicUsize>,
+    limit: usize,
+}
+
+impl Pool {
+    fn new(limit: usize) -> Self {
+        Self { taken: Arc::default(), limit }
+    }
+
+    fn take(&self) -> Option<Place> {
+        Place::take(&self.taken, self.limit)
+    }
 }
 
 impl Desk {
     /// Starts the thread. It ends when the desk is dropped.
     pub(super) fn start(house: PathBuf, limits: &Limits, returns: Outbox<Returned>) -> io::Result<Self> {
-        let (jobs, inbox) = mailbox(limits.forwards + limits.streams + 1)?;
+        let (jobs, inbox) = mailbox(limits.forwards + limits.uploads + 1)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, inbox.bell(), EventData::new_u64(BELL.0), EventFlags::IN)?;
-        let streams = Streams { taken: Arc::default(), limit: limits.streams };
-        let patience = limits.house;
-        let clerk =
-            Clerk { house, epoll, inbox, returns, streams, patience, pairs: Slab::default(), looked: Instant::now() };
+        let (asking, uploads) = (Pool::new(limits.forwards), Pool::new(limits.uploads));
+        let clerk = Clerk {
+            house,
+            epoll,
+            inbox,
+            returns,
+            asking: asking.clone(),
+            neighbours: Neighbours::new(limits.forwards_each),
+            streams: Streams { pool: Pool::new(limits.streams), neighbours: Neighbours::new(limits.streams_each) },
+            waits: Waits { upload: limits.upload, house: limits.house, answer: limits.answer },
+            crossings: Slab::default(),
+            looked: Instant::now(),
+        };
         std::thread::Builder::new().name("forward".into()).spawn(move || clerk.run())?;
-        Ok(Self { jobs, taken: Arc::default(), limit: limits.forwards })
+        Ok(Self { jobs, asking, uploads })
     }
 
-    /// Prepares a request for the house, if it may be asked now.
-    pub(super) fn job(&self, request: &Request<'_>, peer: SocketAddr) -> Result<Job, Problem> {
-        let place = Place::take(&self.taken, self.limit).ok_or(Problem::Busy)?;
+    /// Prepares a request for the house, if it may be asked now. `read` is what came behind the head.
+    pub(super) fn job(&self, request: &Request<'_>, peer: SocketAddr, read: &[u8]) -> Result<Job, Problem> {
+        let mut body = Upload::new(request.body, read.to_vec());
+        let pool = match body.look().map_err(Problem::Request)? {
+            Whole::Yes => &self.asking,
+            Whole::NotYet => &self.uploads,
+        };
+        let place = pool.take().ok_or(Problem::Busy)?;
         let language = Language::preferred(request.field("accept-language"));
-        Ok(Job { head: head(request, peer), body: request.body, method: request.method, language, place })
+        let expects = if request.version == Version::Http11 && request.field("expect").is_some() {
+            Expects::Continue
+        } else {
+            Expects::Nothing
+        };
+        Ok(Job { head: head(request, peer), body, expects, method: request.method, language, place })
     }
 
-    /// Hands a connection over, with what was read of the body. Never waits.
-    pub(super) fn send(&self, job: Job, socket: OwnedFd, peer: SocketAddr, read: Vec<u8>) {
-        let _ = self.jobs.try_send(Handed { job, socket, peer, read });
+    /// Hands a connection over. Never waits.
+    pub(super) fn send(&self, job: Job, socket: OwnedFd, peer: SocketAddr) {
+        let _ = self.jobs.try_send(Handed { job, socket, peer });
     }
 }
 
@@ -108,7 +158,9 @@ fn head(request: &Request<'_>, peer: SocketAddr) -> Vec<u8> {
     out
 }
 
-const NOT_FORWARDED: [&str; 10] = [
+const NOT_FORWARDED: [&str; 11] = [
+    // Answered here.
+    "expect",
     "host",
     "connection",
     "keep-alive",
@@ -127,15 +179,38 @@ struct Clerk {
     epoll: OwnedFd,
     inbox: Inbox<Handed>,
     returns: Outbox<Returned>,
+    asking: Pool,
+    /// Who sends a body or asks, by address.
+    neighbours: Neighbours,
     streams: Streams,
-    patience: Duration,
-    pairs: Slab<Pair>,
+    waits: Waits,
+    crossings: Slab<Crossing>,
     looked: Instant,
 }
 
 struct Streams {
-    taken: Arc<AtomicUsize>,
-    limit: usize,
+    pool: Pool,
+    neighbours: Neighbours,
+}
+
+/// How long each part of a crossing may take.
+struct Waits {
+    upload: Duration,
+    house: Duration,
+    answer: Duration,
+}
+
+/// A client between its head and the end of its answer.
+enum Crossing {
+    Uploading(Box<Uploading>),
+    Asking(Box<Pair>),
+}
+
+/// A client whose body is not whole yet. The house does not know of it.
+struct Uploading {
+    handed: Handed,
+    deadline: Instant,
+    share: Share,
 }
 
 /// A client and its connection to the house.
@@ -145,8 +220,6 @@ struct Pair {
     peer: SocketAddr,
     method: Method,
     language: Language,
-    /// What may still come from the client.
-    upload: Upload,
     /// On its way to the house, from `up_sent`.
     up: Vec<u8>,
     up_sent: usize,
@@ -159,24 +232,15 @@ struct Pair {
     house_over: bool,
     /// The house hung up: what it said is in the socket, and epoll has nothing more to tell.
     house_hung: bool,
-    /// When anything last moved.
-    moved: Instant,
-    _place: Place,
+    /// When it is over, whatever moves. `None` for an event stream whose client has read everything.
+    deadline: Option<Instant>,
+    place: Place,
+    share: Share,
 }
 
 struct Side {
     socket: OwnedFd,
     watched: EventFlags,
-}
-
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Upload {
-    /// So many bytes to come; `bounded` says whether their end is known.
-    Length(u64),
-    /// Chunked: at most so many bytes, framing included.
-    Chunked(u64),
-    /// Nothing more is read from the client.
-    Over,
 }
 
 /// How far the house's answer is.
@@ -205,7 +269,7 @@ enum Fate {
 impl Clerk {
     fn run(mut self) {
         let mut events: Vec<Event> = Vec::with_capacity(256);
-        let wait = Timespec { tv_sec: 1, tv_nsec: 0 };
+        let wait = Timespec { tv_sec: CLOCK.as_secs() as i64, tv_nsec: 0 };
         loop {
             events.clear();
             match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&wait)) {
@@ -221,7 +285,7 @@ impl Clerk {
                     self.inbox.hush();
                     loop {
                         match self.inbox.take() {
-                            Mail::Item(handed) => self.begin(handed),
+                            Mail::Item(handed) => self.begin(handed, Instant::now()),
                             Mail::Empty => break,
                             Mail::Over => return,
                         }
@@ -235,30 +299,85 @@ impl Clerk {
         }
     }
 
-    fn begin(&mut self, handed: Handed) {
-        let Handed { job: Job { head, body, method, language, place }, socket, peer, mut read } = handed;
+    fn begin(&mut self, handed: Handed, now: Instant) {
+        let Some(share) = self.neighbours.take(handed.peer) else { return self.refuse(handed, Problem::Busy) };
+        self.look(Uploading { handed, deadline: now + self.waits.upload, share }, now);
+    }
+
+    /// Asks the house if the body is whole, or waits for the rest.
+    fn look(&mut self, mut uploading: Uploading, now: Instant) {
+        match uploading.handed.job.body.look() {
+            Ok(Whole::Yes) => self.ask(uploading, now),
+            Ok(Whole::NotYet) => {
+                if std::mem::replace(&mut uploading.handed.job.expects, Expects::Nothing) == Expects::Continue {
+                    // A socket that has been written nothing, or answers that were read, takes 25 bytes. If not: clients do not wait
+                    // for this for ever (RFC 9110 §10.1.1).
+                    let _ = socket::write(&uploading.handed.socket, b"HTTP/1.1 100 Continue\r\n\r\n");
+                }
+                let token = self.crossings.insert(Crossing::Uploading(Box::new(uploading)));
+                let Some(Crossing::Uploading(uploading)) = self.crossings.get(token) else { return };
+                let data = EventData::new_u64(token.0);
+                if epoll::add(&self.epoll, &uploading.handed.socket, data, EventFlags::IN).is_err() {
+                    self.crossings.remove(token.index());
+                }
+            }
+            Err(refusal) => self.refuse(uploading.handed, Problem::Request(refusal)),
+        }
+    }
+
+    /// More of a body.
+    fn read_body(&mut self, token: Token) {
+        let Some(Crossing::Uploading(uploading)) = self.crossings.get(token) else { return };
+        let mut buffer = [0; BUFFER_BYTES];
+        let body = &mut uploading.handed.job.body;
+        let looked = match socket::read(&uploading.handed.socket, &mut buffer) {
+            Moved::Bytes(bytes) => {
+                body.push(buffer.get(..bytes).unwrap_or_default());
+                body.look()
+            }
+            Moved::Later => return,
+            // Who leaves before the end of a request has asked nothing.
+            Moved::End | Moved::Broken => {
+                self.crossings.remove(token.index());
+                return;
+            }
+        };
+        if looked != Ok(Whole::NotYet)
+            && let Some(uploading) = self.take_upload(token)
+        {
+            self.look(uploading, Instant::now());
+        }
+    }
+
+    fn take_upload(&mut self, token: Token) -> Option<Uploading> {
+        match self.crossings.remove(token.index())? {
+            Crossing::Uploading(uploading) => {
+                let _ = epoll::delete(&self.epoll, &uploading.handed.socket);
+                Some(*uploading)
+            }
+            Crossing::Asking(_) => None,
+        }
+    }
+
+    /// Puts a whole request to the house.
+    fn ask(&mut self, uploading: Uploading, now: Instant) {
+        let Uploading { mut handed, share, .. } = uploading;
+        if !Arc::ptr_eq(&handed.job.place.0, &self.asking.taken) {
+            match self.asking.take() {
+                Some(place) => handed.job.place = place,
+                None => return self.refuse(handed, Problem::Busy),
+            }
+        }
         let house = match connect(&self.house) {
             Ok(house) => house,
             Err(why) => {
                 tracing::debug!("the house does not answer: {why}");
                 let problem = if why == rustix::io::Errno::AGAIN { Problem::Busy } else { Problem::HouseAway };
-                drop(place);
-                return refuse(&self.returns, problem, language, method, socket, peer);
+                return self.refuse(handed, problem);
             }
         };
-        let mut up = head;
-        let upload = match body {
-            Body::None => Upload::Over,
-            Body::Length(bytes) => {
-                let here = read.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
-                up.extend(read.drain(..here));
-                Upload::Length(bytes - here as u64)
-            }
-            Body::Chunked => {
-                up.append(&mut read);
-                Upload::Chunked(BODY_BYTES_MAX + CHUNKED_FRAMING_BYTES)
-            }
-        };
+        let Handed { job: Job { head: mut up, body, method, language, place, .. }, socket, peer } = handed;
+        up.append(&mut body.into_bytes());
         let side = |socket| Side { socket, watched: EventFlags::empty() };
         let pair = Pair {
             client: side(socket),
@@ -266,7 +385,6 @@ impl Clerk {
             peer,
             method,
             language,
-            upload: if upload == Upload::Length(0) { Upload::Over } else { upload },
             up,
             up_sent: 0,
             down: Vec::new(),
@@ -275,29 +393,34 @@ impl Clerk {
             answer: Answered::No,
             house_over: false,
             house_hung: false,
-            moved: Instant::now(),
-            _place: place,
+            deadline: Some(now + self.waits.house),
+            place,
+            share,
         };
-        let token = self.pairs.insert(pair);
-        let Some(pair) = self.pairs.get(token) else { return };
+        let token = self.crossings.insert(Crossing::Asking(Box::new(pair)));
+        let Some(Crossing::Asking(pair)) = self.crossings.get(token) else { return };
         let nothing = EventFlags::empty();
         let client = epoll::add(&self.epoll, &pair.client.socket, EventData::new_u64(token.0), nothing);
         let house = epoll::add(&self.epoll, &pair.house.socket, EventData::new_u64(token.0 | HOUSE_BIT), nothing);
         if client.is_err() || house.is_err() {
-            self.pairs.remove(token.index());
+            self.crossings.remove(token.index());
             return;
         }
         self.pump(token);
     }
 
     fn on_ready(&mut self, token: Token, from_client: bool, flags: EventFlags) {
-        let Some(pair) = self.pairs.get(token) else { return };
+        let pair = match self.crossings.get(token) {
+            None => return,
+            Some(Crossing::Uploading(_)) => return self.read_body(token),
+            Some(Crossing::Asking(pair)) => pair,
+        };
         // Nobody is left to answer. A house that hung up may have left its answer in the socket.
         let broken = flags.intersects(EventFlags::ERR | EventFlags::HUP);
         // An event stream's client has nothing to send: its end means that it left.
         let left = pair.answer == Answered::Stream && flags.contains(EventFlags::RDHUP);
         if from_client && (broken || left) {
-            self.pairs.remove(token.index());
+            self.crossings.remove(token.index());
             return;
         }
         if broken && !pair.house_hung {
@@ -309,75 +432,91 @@ impl Clerk {
     }
 
     fn pump(&mut self, token: Token) {
-        let Some(pair) = self.pairs.get(token) else { return };
-        match pair.pump(&self.streams) {
+        let Some(Crossing::Asking(pair)) = self.crossings.get(token) else { return };
+        match pair.pump(&mut self.streams, &self.waits) {
             Fate::GoesOn => pair.watch(&self.epoll, token),
             fate => self.end(token, fate),
         }
     }
 
     fn end(&mut self, token: Token, fate: Fate) {
-        let Some(pair) = self.pairs.remove(token.index()) else { return };
-        let Pair { client, house, peer, method, language, _place, .. } = pair;
+        let Some(Crossing::Asking(pair)) = self.crossings.remove(token.index()) else { return };
+        let Pair { client, house, peer, method, language, mut down, down_sent, place, share, .. } = *pair;
         let _ = epoll::delete(&self.epoll, &client.socket);
         // The place is free before the client hears the end, so that its next request finds it.
-        drop((house, _place));
+        drop((house, place, share));
         match fate {
             Fate::Refuse(problem) => refuse(&self.returns, problem, language, method, client.socket, peer),
             Fate::Done => {
-                let returned =
-                    Returned { socket: client.socket, peer, read: Vec::new(), keep: Keep::Close, answer: None };
+                // What the client has not read yet it reads from the fan-out thread, which has a deadline for that.
+                let rest = down.split_off(down_sent.min(down.len()));
+                let answer = (!rest.is_empty()).then(|| (rest, bytes::Bytes::new()));
+                let returned = Returned { socket: client.socket, peer, read: Vec::new(), keep: Keep::Close, answer };
                 self.returns.send(returned);
             }
             Fate::GoesOn | Fate::Gone => {}
         }
     }
 
-    /// Once a second: ends what has been silent for too long.
+    fn refuse(&self, handed: Handed, problem: Problem) {
+        let Handed { job: Job { language, method, place, .. }, socket, peer } = handed;
+        drop(place);
+        refuse(&self.returns, problem, language, method, socket, peer);
+    }
+
+    /// Once a second: ends what has taken too long.
     fn look_at_the_clock(&mut self, now: Instant) {
-        if now.duration_since(self.looked) < Duration::from_secs(1) {
+        if now.duration_since(self.looked) < CLOCK {
             return;
         }
         self.looked = now;
-        let tokens: Vec<Token> = self.pairs.tokens().collect();
+        self.neighbours.tidy();
+        self.streams.neighbours.tidy();
+        let tokens: Vec<Token> = self.crossings.tokens().collect();
         for token in tokens {
-            let Some(pair) = self.pairs.get(token) else { continue };
-            if pair.answer == Answered::Stream || now.duration_since(pair.moved) < self.patience {
-                continue;
+            match self.crossings.get(token) {
+                Some(Crossing::Uploading(uploading)) if now >= uploading.deadline => {
+                    if let Some(uploading) = self.take_upload(token) {
+                        self.refuse(uploading.handed, Problem::Slow);
+                    }
+                }
+                Some(Crossing::Asking(pair)) if pair.deadline.is_some_and(|deadline| now >= deadline) => {
+                    let untold = pair.answer == Answered::No;
+                    self.end(token, if untold { Fate::Refuse(Problem::HouseSlow) } else { Fate::Gone });
+                }
+                _ => {}
             }
-            let fate = if pair.answer == Answered::No { Fate::Refuse(Problem::HouseSlow) } else { Fate::Gone };
-            self.end(token, fate);
         }
     }
 }
 
 impl Pair {
     /// Moves what can be moved, in bounded turns; epoll is level-triggered and brings us back for the rest.
-    fn pump(&mut self, streams: &Streams) -> Fate {
+    fn pump(&mut self, streams: &mut Streams, waits: &Waits) -> Fate {
         let mut turns = 0;
         // What a house that hung up left behind is at most a socket's buffer, and nothing but this loop will fetch it.
         while turns < PUMP_TURNS || self.house_hung {
             turns += 1;
             let mut progress = self.send_up();
-            progress |= match self.read_client() {
-                Ok(progress) => progress,
-                Err(fate) => return fate,
-            };
             progress |= self.read_house();
-            if let Err(fate) = self.clear(streams) {
+            if let Err(fate) = self.clear(streams, waits) {
                 return fate;
             }
             progress |= match self.send_down() {
                 Ok(progress) => progress,
                 Err(fate) => return fate,
             };
-            if self.house_over && self.down_sent == self.down.len() {
+            if self.house_over {
                 return if self.answer == Answered::No { Fate::Refuse(Problem::HouseAway) } else { Fate::Done };
             }
             if !progress {
                 break;
             }
-            self.moved = Instant::now();
+        }
+        if self.answer == Answered::Stream {
+            // It may be silent for as long as it likes, but what was said must be read.
+            let unread = self.down_sent < self.down.len();
+            self.deadline = if unread { self.deadline.or_else(|| Some(Instant::now() + waits.answer)) } else { None };
         }
         Fate::GoesOn
     }
@@ -399,51 +538,8 @@ impl Pair {
             // The house stopped reading: it may have answered already, a refusal of the body for instance.
             Moved::End | Moved::Broken => {
                 (self.up, self.up_sent) = (Vec::new(), 0);
-                self.upload = Upload::Over;
                 true
             }
-        }
-    }
-
-    fn read_client(&mut self) -> Result<bool, Fate> {
-        let left = match self.upload {
-            Upload::Over => return Ok(false),
-            Upload::Length(left) | Upload::Chunked(left) => left,
-        };
-        if !self.up.is_empty() {
-            return Ok(false);
-        }
-        if left == 0 {
-            // Only chunked bodies get here. What the house would make of a cut body is not our business.
-            return Err(if self.answer == Answered::No {
-                Fate::Refuse(Problem::Request(crate::request::Refusal::BodyTooLarge))
-            } else {
-                Fate::Gone
-            });
-        }
-        let room = usize::try_from(left).unwrap_or(BUFFER_BYTES).min(BUFFER_BYTES);
-        let mut buffer = vec![0; room];
-        match socket::read(&self.client.socket, &mut buffer) {
-            Moved::Bytes(bytes) => {
-                buffer.truncate(bytes);
-                self.up = buffer;
-                let left = left - bytes as u64;
-                self.upload = match self.upload {
-                    Upload::Length(_) if left == 0 => Upload::Over,
-                    Upload::Length(_) => Upload::Length(left),
-                    Upload::Chunked(_) => Upload::Chunked(left),
-                    Upload::Over => Upload::Over,
-                };
-                Ok(true)
-            }
-            Moved::Later => Ok(false),
-            Moved::End => {
-                // The client has closed its side: so is ours, and the house sees whether the body was whole.
-                self.upload = Upload::Over;
-                socket::finish(&self.house.socket);
-                Ok(true)
-            }
-            Moved::Broken => Err(Fate::Gone),
         }
     }
 
@@ -461,7 +557,7 @@ impl Pair {
     }
 
     /// Looks at the house's head: interim responses may go, the final one tells an event stream from an ordinary answer.
-    fn clear(&mut self, streams: &Streams) -> Result<(), Fate> {
+    fn clear(&mut self, streams: &mut Streams, waits: &Waits) -> Result<(), Fate> {
         while self.answer == Answered::No {
             let mut fields = [httparse::EMPTY_HEADER; 96];
             let mut head = httparse::Response::new(&mut fields);
@@ -475,15 +571,17 @@ impl Pair {
                         field.name.eq_ignore_ascii_case("content-type") && field.value.starts_with(b"text/event-stream")
                     });
                     self.answer = if is_stream { Answered::Stream } else { Answered::Ordinary };
+                    self.deadline = (!is_stream).then(|| Instant::now() + waits.answer);
                 }
                 Ok(httparse::Status::Partial) if unread.len() < BUFFER_BYTES => return Ok(()),
                 _ => return Err(Fate::Refuse(Problem::HouseAway)),
             }
         }
         self.down_cleared = self.down.len();
-        if self.answer == Answered::Stream && !Arc::ptr_eq(&self._place.0, &streams.taken) {
+        if self.answer == Answered::Stream && !Arc::ptr_eq(&self.place.0, &streams.pool.taken) {
             // It leaves its place among the ordinary ones, for one among the streams. Nothing of the answer is out yet.
-            self._place = Place::take(&streams.taken, streams.limit).ok_or(Fate::Refuse(Problem::Busy))?;
+            self.place = streams.pool.take().ok_or(Fate::Refuse(Problem::Busy))?;
+            self.share = streams.neighbours.take(self.peer).ok_or(Fate::Refuse(Problem::Busy))?;
         }
         Ok(())
     }
@@ -509,8 +607,7 @@ impl Pair {
     /// Watches for exactly what could be moved next.
     fn watch(&mut self, epoll: &OwnedFd, token: Token) {
         let when = |condition, flag| if condition { flag } else { EventFlags::empty() };
-        let client = when(self.upload != Upload::Over && self.up.is_empty(), EventFlags::IN)
-            | when(self.down_sent < self.down_cleared, EventFlags::OUT)
+        let client = when(self.down_sent < self.down_cleared, EventFlags::OUT)
             | when(self.answer == Answered::Stream, EventFlags::RDHUP);
         let house = when(!self.up.is_empty(), EventFlags::OUT)
             | when(!self.house_over && self.down.len() - self.down_sent < BUFFER_BYTES, EventFlags::IN);
@@ -570,8 +667,8 @@ const BELL: Token = Token(u64::MAX);
 const BUFFER_BYTES: usize = 16 * 1024;
 /// Steps for one pair before the next has a turn.
 const PUMP_TURNS: usize = 8;
-/// What the framing of a chunked body may add to [`BODY_BYTES_MAX`].
-const CHUNKED_FRAMING_BYTES: u64 = 256 * 1024;
+/// How exact the ends of waits are: they are many seconds long.
+const CLOCK: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

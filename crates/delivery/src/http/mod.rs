@@ -3,14 +3,17 @@
 //! * `worker` the fan-out thread: accepts, reads heads, answers, and owns every listener
 //! * `exchange` one connection that is not a listener · `slab` where connections live
 //! * `replay` helper threads for recordings · `forward` one thread between clients and the house
+//! * `upload` bodies on their way in · `neighbours` what one address may hold of the way to the house
 //! * `mailbox` bounded queues with a bell that epoll hears · `socket` what is set on a socket, and why
 
 mod exchange;
 mod forward;
 mod mailbox;
+mod neighbours;
 mod replay;
 mod slab;
 mod socket;
+mod upload;
 mod worker;
 
 use std::collections::HashMap;

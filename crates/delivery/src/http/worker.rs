@@ -57,7 +57,7 @@ pub(super) struct Returned {
     pub(super) read: Vec<u8>,
     /// Whether another request may follow.
     pub(super) keep: Keep,
-    /// A refusal that is still to be said.
+    /// What is still to be said.
     pub(super) answer: Option<(Vec<u8>, Bytes)>,
 }
 
@@ -116,7 +116,7 @@ impl Worker {
         let limits = config.limits.unwrap_or_else(|| Limits::for_files(files));
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let (updates_in, updates) = mailbox(UPDATES_MAX)?;
-        let (returns_in, returns) = mailbox(limits.replays + limits.forwards + limits.streams + 16)?;
+        let (returns_in, returns) = mailbox(limits.replays + limits.forwards + limits.uploads + limits.streams + 16)?;
         watch(&epoll, updates.bell(), UPDATES, EventFlags::IN)?;
         watch(&epoll, returns.bell(), RETURNS, EventFlags::IN)?;
         watch(&epoll, &listener, LISTENER, EventFlags::IN | EventFlags::EXCLUSIVE)?;
@@ -277,7 +277,10 @@ impl Worker {
                 }
                 Parsed::Complete { request, head_bytes } => {
                     let answer = answer::answer(&mut self.site, &request, wall);
-                    let handed = matches!(answer, Answer::Forward).then(|| self.forward.job(&request, exchange.peer));
+                    let handed = matches!(answer, Answer::Forward).then(|| {
+                        let read = exchange.read.get(head_bytes..).unwrap_or_default();
+                        self.forward.job(&request, exchange.peer, read)
+                    });
                     let answer = if let Some(Err(problem)) = &handed { busy(*problem, &request, wall) } else { answer };
                     (answer, head_bytes, handed.and_then(Result::ok))
                 }
@@ -309,7 +312,7 @@ impl Worker {
                 },
                 Answer::Forward => {
                     if let (Some(exchange), Some(job)) = (self.take_out(token), handed) {
-                        self.forward.send(job, exchange.socket, exchange.peer, exchange.read);
+                        self.forward.send(job, exchange.socket, exchange.peer);
                     }
                     return Step::Wait;
                 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::{Duration, Instant};
 
 use hiwar_delivery::http::Limits;
 
@@ -45,12 +46,12 @@ fn a_request_and_its_answer_cross() {
     let house = House::of(&rig);
     let mut client = rig.client();
     client.say("POST /api/x?y HTTP/1.1\r\nHost: here\r\nX-Forwarded-For: 6.6.6.6\r\nContent-Length: 10\r\n\r\n01234");
+    client.say("56789");
     let mut visitor = house.visitor();
     let head = visitor.hear_until("\r\n\r\n");
     assert!(head.starts_with("POST /api/x?y HTTP/1.1\r\nHost: here\r\n"), "{head}");
     assert!(head.contains("X-Forwarded-For: 127.0.0.1\r\n") && !head.contains("6.6.6.6"), "{head}");
     assert!(head.contains("Connection: close\r\n"), "{head}");
-    client.say("56789");
     assert_eq!(visitor.hear_until("9"), "0123456789");
     visitor.say("HTTP/1.1 201 Created\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
     drop(visitor);
@@ -77,11 +78,10 @@ fn an_upload_that_is_expected_to_ask_first_may() {
     let house = House::of(&rig);
     let mut client = rig.client();
     client.say("PUT /api/x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n");
-    let mut visitor = house.visitor();
-    visitor.hear_until("\r\n\r\n");
-    visitor.say("HTTP/1.1 100 Continue\r\n\r\n");
-    client.hear_until("\r\n\r\n");
+    assert_eq!(client.hear_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
     client.say("1\r\nx\r\n0\r\n\r\n");
+    let mut visitor = house.visitor();
+    assert!(!visitor.hear_until("\r\n\r\n").contains("Expect"));
     assert_eq!(visitor.hear_until("0\r\n\r\n"), "1\r\nx\r\n0\r\n\r\n");
     visitor.say("HTTP/1.1 204 No Content\r\n\r\n");
     drop(visitor);
@@ -136,30 +136,66 @@ fn event_streams_do_not_take_the_places_of_ordinary_requests() {
 }
 
 #[test]
-fn a_chunked_upload_without_end_is_refused() {
+fn a_chunked_upload_without_end_is_refused_and_the_house_never_hears_of_it() {
     let rig = Rig::new();
     let house = House::of(&rig);
     let mut client = rig.client();
     client.say("POST /api/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
-    let mut visitor = house.visitor();
-    let thread = std::thread::spawn(move || {
-        let mut heard = Vec::new();
-        let _ = visitor.0.read_to_end(&mut heard);
-        heard.len()
+    client.say(&format!("8000\r\n{}\r\n", "x".repeat(0x8000)).repeat(3));
+    assert_eq!(client.answer().status, 413);
+    house.0.set_nonblocking(true).unwrap();
+    assert!(house.0.accept().is_err());
+}
+
+#[test]
+fn slow_bodies_hold_no_place_at_the_house_and_have_an_end_however_steadily_they_trickle() {
+    let limits = Limits { forwards: 1, uploads: 2, upload: Duration::from_millis(500), ..Limits::for_files(20_000) };
+    let rig = Rig::with(limits);
+    let house = House::of(&rig);
+    let post = "POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\nx";
+    let mut slow = [rig.client(), rig.client()];
+    slow.iter_mut().for_each(|client| client.say(post));
+    rig.until("both are handed over", |rig| {
+        rig.handle.stats().accepted_total == 2 && rig.handle.stats().connections == 0
     });
-    let chunk = format!("100000\r\n{}\r\n", "x".repeat(1 << 20));
-    let status = loop {
-        if client.0.write_all(chunk.as_bytes()).is_err() {
-            break None;
+    assert_eq!(rig.ask(post).status, 503, "there is no third place for what is not whole");
+    let mut quick = rig.client();
+    quick.say("POST /api/y HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+    let mut visitor = house.visitor();
+    assert!(visitor.hear_until("hi").starts_with("POST /api/y"));
+    visitor.say("HTTP/1.1 204 No Content\r\n\r\n");
+    drop(visitor);
+    assert_eq!(quick.answer().status, 204);
+    for mut client in slow {
+        client.0.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let begin = Instant::now();
+        while client.0.peek(&mut [0]).is_err() {
+            assert!(begin.elapsed() < WAIT, "still taken, byte by byte");
+            let _ = client.0.write_all(b"x");
         }
-        client.0.set_nonblocking(true).unwrap();
-        let mut head = [0; 12];
-        let read = client.0.peek(&mut head);
-        client.0.set_nonblocking(false).unwrap();
-        if matches!(read, Ok(12)) {
-            break Some(String::from_utf8(head[9..].to_vec()).unwrap());
-        }
+        client.0.set_read_timeout(Some(WAIT)).unwrap();
+        client.hear_until("408 ");
+    }
+}
+
+#[test]
+fn whoever_does_not_read_an_answer_holds_no_place_at_the_house() {
+    let limits = Limits { forwards: 1, answer: Duration::from_millis(500), ..Limits::for_files(20_000) };
+    let rig = Rig::with(limits);
+    let house = House::of(&rig);
+    let ask = || {
+        let mut client = rig.client();
+        client.say("GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n");
+        let mut visitor = house.visitor();
+        visitor.hear_until("\r\n\r\n");
+        (client, visitor)
     };
-    assert!(status.is_none_or(|status| status == "413"));
-    assert!(thread.join().unwrap() < 11 << 20);
+    let (_unread, mut visitor) = ask();
+    // More than sockets hold: the house is cut off in the middle of it, for the client reads nothing.
+    let endless = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(64 << 20));
+    assert!(visitor.0.write_all(endless.as_bytes()).is_err());
+    let (mut next, mut visitor) = ask();
+    visitor.say("HTTP/1.1 204 No Content\r\n\r\n");
+    drop(visitor);
+    assert_eq!(next.answer().status, 204);
 }

@@ -1,0 +1,177 @@
+//! A body on its way in, collected until it is whole: the house hears of a request only then.
+//!
+//! Pure: bytes in, a verdict out. Small enough to wait here, because the house takes no larger body anyway.
+
+use crate::request::{BODY_BYTES_MAX, Body, Refusal};
+
+/// What has come of a body.
+#[derive(Debug)]
+pub(super) struct Upload {
+    bytes: Vec<u8>,
+    framing: Framing,
+}
+
+#[derive(Debug)]
+enum Framing {
+    Length(usize),
+    /// How far the chunks were followed (RFC 9112 §7.1), and the content in them so far.
+    Chunked {
+        at: usize,
+        content: u64,
+        part: Part,
+    },
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Chunks,
+    Trailers,
+    Over,
+}
+
+/// Whether a body is there.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// It is.
+    Yes,
+    /// More is to come.
+    NotYet,
+}
+
+impl Upload {
+    /// A body whose first bytes came with the head.
+    pub(super) fn new(body: Body, bytes: Vec<u8>) -> Self {
+        let framing = match body {
+            Body::None => Framing::Length(0),
+            Body::Length(bytes) => Framing::Length(usize::try_from(bytes).unwrap_or(usize::MAX)),
+            Body::Chunked => Framing::Chunked { at: 0, content: 0, part: Part::Chunks },
+        };
+        Self { bytes, framing }
+    }
+
+    /// Takes more bytes.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Whether it is whole. Goes on where it stopped, so that a body that comes byte by byte is read once. What comes after its end is
+    /// cut off: the connection takes no other request.
+    ///
+    /// # Errors
+    /// If it is larger than the house takes, or no chunked body.
+    pub(super) fn look(&mut self) -> Result<Whole, Refusal> {
+        match &mut self.framing {
+            Framing::Length(length) if self.bytes.len() >= *length => {
+                self.bytes.truncate(*length);
+                Ok(Whole::Yes)
+            }
+            Framing::Length(_) => Ok(Whole::NotYet),
+            Framing::Chunked { at, content, part } => {
+                let whole = follow(&self.bytes, at, content, part)?;
+                if whole == Whole::Yes {
+                    self.bytes.truncate(*at);
+                } else if self.bytes.len() as u64 > BODY_BYTES_MAX + FRAMING_BYTES_MAX {
+                    return Err(Refusal::BodyTooLarge);
+                }
+                Ok(whole)
+            }
+        }
+    }
+
+    /// As it came, framing included.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+fn follow(bytes: &[u8], at: &mut usize, content: &mut u64, part: &mut Part) -> Result<Whole, Refusal> {
+    while *part == Part::Chunks {
+        let rest = bytes.get(*at..).unwrap_or_default();
+        let (line, length) = match httparse::parse_chunk_size(rest) {
+            Ok(httparse::Status::Complete(found)) => found,
+            Ok(httparse::Status::Partial) => return Ok(Whole::NotYet),
+            Err(_) => return Err(Refusal::Malformed),
+        };
+        if length == 0 {
+            *at += line;
+            *part = Part::Trailers;
+            break;
+        }
+        if length > BODY_BYTES_MAX || *content + length > BODY_BYTES_MAX {
+            return Err(Refusal::BodyTooLarge);
+        }
+        // Fits: it was just compared with a small number.
+        let end = line + length as usize;
+        match rest.get(end..end + 2) {
+            Some(b"\r\n") => {}
+            Some(_) => return Err(Refusal::Malformed),
+            None => return Ok(Whole::NotYet),
+        }
+        *at += end + 2;
+        *content += length;
+    }
+    while *part == Part::Trailers {
+        let rest = bytes.get(*at..).unwrap_or_default();
+        let Some(line) = rest.windows(2).position(|pair| pair == b"\r\n") else { return Ok(Whole::NotYet) };
+        *at += line + 2;
+        if line == 0 {
+            *part = Part::Over;
+            return Ok(Whole::Yes);
+        }
+    }
+    Ok(Whole::Yes)
+}
+
+/// What framing may add to [`BODY_BYTES_MAX`]: chunk sizes, extensions and trailers. As much again allows chunks of six bytes.
+const FRAMING_BYTES_MAX: u64 = BODY_BYTES_MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(body: Body, sent: &str, expected: Result<(Whole, &str), Refusal>) {
+        let mut at_once = Upload::new(body, sent.into());
+        let looked = at_once.look().map(|whole| (whole, String::from_utf8(at_once.bytes.clone()).unwrap()));
+        assert_eq!(looked.clone(), expected.map(|(whole, kept)| (whole, kept.to_owned())), "{sent:?}");
+        assert_eq!(at_once.look(), looked.map(|(whole, _)| whole), "asked again: {sent:?}");
+        let mut slowly = Upload::new(body, Vec::new());
+        let mut last = slowly.look();
+        for byte in sent.bytes() {
+            if last != Ok(Whole::NotYet) {
+                break;
+            }
+            slowly.push(&[byte]);
+            last = slowly.look();
+        }
+        assert_eq!(last, expected.map(|(whole, _)| whole), "byte by byte: {sent:?}");
+    }
+
+    #[test]
+    fn a_body_is_whole_at_its_end_and_not_before() {
+        check(Body::None, "", Ok((Whole::Yes, "")));
+        check(Body::Length(3), "ab", Ok((Whole::NotYet, "ab")));
+        check(Body::Length(3), "abcd", Ok((Whole::Yes, "abc")));
+        check(Body::Chunked, "3\r\nabc\r\n0\r\n\r\nGET", Ok((Whole::Yes, "3\r\nabc\r\n0\r\n\r\n")));
+        check(Body::Chunked, "3\r\nabc\r\n0\r\nA: b\r\n\r\n", Ok((Whole::Yes, "3\r\nabc\r\n0\r\nA: b\r\n\r\n")));
+        check(Body::Chunked, "3\r\nabc\r\n0\r\nA: b\r\n", Ok((Whole::NotYet, "3\r\nabc\r\n0\r\nA: b\r\n")));
+        check(Body::Chunked, "3\r\nab", Ok((Whole::NotYet, "3\r\nab")));
+    }
+
+    #[test]
+    fn what_is_too_large_or_no_chunk_is_refused() {
+        check(Body::Chunked, "3\r\nabcd\r\n", Err(Refusal::Malformed));
+        check(Body::Chunked, "x\r\n", Err(Refusal::Malformed));
+        check(Body::Chunked, "10001\r\n", Err(Refusal::BodyTooLarge));
+        check(Body::Chunked, "ffffffffffffffff\r\n", Err(Refusal::BodyTooLarge));
+        check(Body::Chunked, &"1\r\nx\r\n".repeat(30_000), Err(Refusal::BodyTooLarge));
+        check(Body::Chunked, &format!("0\r\n{}", "A: b\r\n".repeat(30_000)), Err(Refusal::BodyTooLarge));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Upload::new(Body::Chunked, bytes).look();
+        }
+    }
+}
