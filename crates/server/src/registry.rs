@@ -229,6 +229,8 @@ impl Registry {
         for id in ids {
             registry.resume(id).await;
         }
+        // A path that ends in a slash: what the workers say of all below it that they do not know.
+        registry.0.studio.document("/s/".into(), Some(page::nowhere(&registry.0.settings)));
         tokio::spawn(registry.clone().attend(happened));
         Ok(registry)
     }

@@ -20,12 +20,25 @@ const TITLE: &str = "<!--hiwar:title-->";
 /// The page as the workers serve it. It is asked for again at each visit, since it changes with the space.
 pub(super) fn document(settings: &Settings, view: &SpaceView) -> Document {
     let view = if view.audience == "invited" { &stripped(view) } else { view };
-    let body = fill(settings.template, |marker| match marker {
+    page(settings, |marker| match marker {
         HEAD => head(&settings.public_origin, view),
         SPACE => island(view),
         TITLE => heading(&view.title),
         _ => noscript(view),
-    });
+    })
+}
+
+/// What stands at the address of a space that does not exist.
+pub(super) fn nowhere(settings: &Settings) -> Document {
+    page(settings, |marker| match marker {
+        HEAD => "<title>Hiwar · حوار</title>\n<meta name=\"robots\" content=\"noindex\">".into(),
+        NOSCRIPT => said("problem-space-not-found"),
+        _ => String::new(),
+    })
+}
+
+fn page(settings: &Settings, text_of: impl Fn(&str) -> String) -> Document {
+    let body = fill(settings.template, text_of);
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
     Document {
@@ -123,11 +136,7 @@ fn noscript(view: &SpaceView) -> String {
         None if over => ("page-description-over", None),
         None => ("noscript-listen", Some((&view.listen.mp4, &view.listen.ogg))),
     };
-    let mut text = String::new();
-    for language in [Language::Arabic, Language::English] {
-        let (code, direction, says) = (language.code(), language.direction(), language.say(key, &[]));
-        let _ = writeln!(text, "<p lang=\"{code}\" dir=\"{direction}\">{says}</p>");
-    }
+    let mut text = said(key);
     if let Some((mp4, ogg)) = sound {
         let _ = write!(
             text,
@@ -135,6 +144,16 @@ fn noscript(view: &SpaceView) -> String {
              <source src=\"{ogg}\" type=\"audio/ogg\"></audio>\n\
              <p dir=\"ltr\"><a href=\"{ogg}\">Ogg</a> · <a href=\"{mp4}\">MP4</a></p>"
         );
+    }
+    text
+}
+
+/// A message of ours in both languages.
+fn said(key: &str) -> String {
+    let mut text = String::new();
+    for language in [Language::Arabic, Language::English] {
+        let (code, direction, says) = (language.code(), language.direction(), language.say(key, &[]));
+        let _ = writeln!(text, "<p lang=\"{code}\" dir=\"{direction}\">{says}</p>");
     }
     text
 }
