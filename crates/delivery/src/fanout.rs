@@ -109,7 +109,7 @@ impl Cursor {
     /// Decides about a listener who could not take everything. Called once per new chunk, not per attempt to write.
     pub fn judge(&mut self, tail: &Tail) -> Judgement {
         let newest = tail.live().saturating_sub(1);
-        if tail.live().saturating_sub(self.next) < LAG_CHUNKS_MAX {
+        if tail.count_from(self.next) < LAG_CHUNKS_MAX {
             return Judgement::Keep;
         }
         if self.mercy == Mercy::Used {
@@ -118,11 +118,6 @@ impl Cursor {
         self.mercy = Mercy::Used;
         self.next = newest;
         Judgement::Skipped
-    }
-
-    /// A newer writer replaced everything from here on: hear its version, not a later position of the old one.
-    pub fn rewind(&mut self, live: u64) {
-        self.next = self.next.min(live);
     }
 
     fn due<'a>(&self, tail: &'a Tail) -> impl Iterator<Item = &'a Chunk> {
@@ -217,7 +212,7 @@ pub const GATHER_MAX: usize = 16;
 /// A listener this many chunks behind (5 s), beyond what the kernel holds for it, is skipped to live or cut. Longer than a mobile
 /// network's handover (1 to 3 s); shorter than what a person waits before reloading. Far less than the tail keeps, so that `next` is
 /// always still there.
-pub const LAG_CHUNKS_MAX: u64 = 25;
+pub const LAG_CHUNKS_MAX: usize = 25;
 
 /// Listeners visited before the worker looks at its sockets again: about 5 ms of writes at the wall, so a join waits no longer.
 pub const SWEEP_TURN: usize = 512;

@@ -16,14 +16,20 @@ pub fn live(tail: &Tail, pass: Option<&str>) -> Option<String> {
     let timescale = u64::from(tail.header().timescale.max(1));
     let target = (SEGMENT_CHUNKS * u64::from(tail.header().chunk_duration)).div_ceil(timescale).max(1);
     let query = pass.map(|pass| format!("?pass={pass}")).unwrap_or_default();
+    let (breaks, breaks_before) = tail.breaks(numbers.start);
+    let breaks: Vec<u64> = breaks.collect();
     let mut text = String::with_capacity(1_024);
     let _ = write!(
         text,
-        "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:{}\n#EXT-X-INDEPENDENT-SEGMENTS\n\
-         #EXT-X-MAP:URI=\"init.mp4{query}\"\n",
+        "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:{}\n\
+         #EXT-X-DISCONTINUITY-SEQUENCE:{breaks_before}\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4{query}\"\n",
         numbers.start
     );
     for number in numbers {
+        // Where media time jumps, or a player that counts durations would look for sound in the wrong place (RFC 8216 §4.3.2.3).
+        if breaks.contains(&number) {
+            text.push_str("#EXT-X-DISCONTINUITY\n");
+        }
         let mut chunks = tail.segment_chunks(number).peekable();
         let wall_us = chunks.peek().map(|chunk| chunk.wall_us);
         let duration: u64 = chunks.map(|chunk| u64::from(chunk.duration)).sum();
@@ -114,5 +120,24 @@ mod tests {
         let text = live(&tail, None).unwrap();
         assert!(text.contains("#EXT-X-GAP\n#EXTINF:4,\n2.m4s\n"), "{text}");
         assert!(text.contains("#EXTINF:3.00000,\n3.m4s\n"), "{text}");
+        assert!(text.contains("2.m4s\n#EXT-X-DISCONTINUITY\n"), "{text}");
+        assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+    }
+
+    #[test]
+    fn a_house_that_went_back_is_a_break_and_never_an_earlier_number() {
+        let mut tail = tail(0..45);
+        for position in 0..60 {
+            tail.push(&chunk(position, 2));
+        }
+        let text = live(&tail, None).unwrap();
+        assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-DISCONTINUITY-SEQUENCE:0\n"), "{text}");
+        assert!(text.contains("2.m4s\n#EXT-X-DISCONTINUITY\n"), "{text}");
+        for position in 60..200 {
+            tail.push(&chunk(position, 2));
+        }
+        let text = live(&tail, None).unwrap();
+        assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:7\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n"), "{text}");
+        assert!(!text.contains("#EXT-X-DISCONTINUITY\n"), "{text}");
     }
 }

@@ -1,7 +1,11 @@
 //! The newest chunks of one log, as every listener on this worker shares them.
 //!
 //! It is the only memory sound takes here: a listener holds a position and, after a short write, a slice of a chunk. It does not know
-//! who listens. Positions rise; what was heard once is never told differently.
+//! who listens.
+//!
+//! Law: positions here rise for as long as the worker lives, whatever a restarted house says of its own. A newer writer that has lost a
+//! part of the past, or whose clock went back, is moved to the next free segment: listeners go on with its next chunk, and no player of
+//! HLS sees a media sequence go back.
 
 use bytes::{Bytes, BytesMut};
 use hiwar_segment_log::{Epoch, Header, Kind, Record, Rendition};
@@ -23,7 +27,15 @@ pub struct Tail {
     ended: Ended,
     header: Header,
     epoch: Epoch,
+    /// What is added to the log's positions: a multiple of [`SEGMENT_CHUNKS`], 0 unless a writer went back.
+    shift: u64,
+    /// The newest position of this epoch, as the log has it.
+    told: Option<u64>,
     chunks: VecDeque<Chunk>,
+    /// Segments before which players are told of a break, oldest first; no more than there are chunks.
+    breaks: VecDeque<u64>,
+    /// Breaks before segments that are gone.
+    breaks_gone: u64,
     /// Whole segments already joined for someone, per rendition and number. Never more than the window holds.
     segments: BTreeMap<(usize, u64), Bytes>,
 }
@@ -40,8 +52,12 @@ pub enum Ended {
 /// One chunk in every rendition.
 #[derive(Debug)]
 pub struct Chunk {
-    /// Its number in the log.
+    /// Its number in the log, moved up if the log went back.
     pub position: u64,
+    /// Its time on the space's clock, in the header's timescale.
+    pub time: u64,
+    /// Whether its time is where the chunk before ended.
+    pub joint: Joint,
     /// How long it lasts, in the header's timescale.
     pub duration: u32,
     /// When it was made, microseconds since the Unix epoch.
@@ -58,13 +74,20 @@ impl Chunk {
     }
 }
 
+/// How a chunk follows the one before.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Joint {
+    /// Without a gap.
+    Smooth,
+    /// Time jumped: sound was lost, or a newer writer's clock is another.
+    Break,
+}
+
 /// What a new chunk did to the tail.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Pushed {
     /// It is the newest now.
     Newest,
-    /// A newer writer begins before everything that is here: the log lost its past, and so does the tail.
-    Rewound,
     /// Known already, from an older writer, or no chunk.
     Ignored,
 }
@@ -72,7 +95,18 @@ pub enum Pushed {
 impl Tail {
     /// A log that has begun; no chunk yet.
     pub fn new(access: Access, header: Header, epoch: Epoch) -> Self {
-        Self { access, ended: Ended::No, header, epoch, chunks: VecDeque::new(), segments: BTreeMap::new() }
+        Self {
+            access,
+            ended: Ended::No,
+            header,
+            epoch,
+            shift: 0,
+            told: None,
+            chunks: VecDeque::new(),
+            breaks: VecDeque::new(),
+            breaks_gone: 0,
+            segments: BTreeMap::new(),
+        }
     }
 
     /// The writer began again (or told us again): chunks and listeners stay.
@@ -84,6 +118,7 @@ impl Tail {
             self.segments.clear();
         }
         (self.access, self.ended, self.header) = (access, Ended::No, header);
+        self.begin(epoch);
     }
 
     /// Takes a record. Only chunks matter here.
@@ -91,28 +126,68 @@ impl Tail {
         if record.kind != Kind::Chunk || record.epoch < self.epoch {
             return Pushed::Ignored;
         }
-        let position = record.position.0;
-        let mut pushed = Pushed::Newest;
-        if self.newest().is_some_and(|newest| newest.position >= position) {
-            // Told twice; or a newer writer bridges a hole and does not know all that was aired before it: what was heard
-            // stands, so that nobody's time steps back.
-            if record.epoch == self.epoch || position >= self.first_position() {
-                self.epoch = record.epoch;
-                return Pushed::Ignored;
-            }
-            self.chunks.clear();
-            self.segments.clear();
-            pushed = Pushed::Rewound;
+        self.begin(record.epoch);
+        if self.told.is_some_and(|told| told >= record.position.0) {
+            return Pushed::Ignored;
         }
-        self.epoch = record.epoch;
+        let Some((position, joint)) = self.place(record) else { return Pushed::Ignored };
+        self.told = Some(record.position.0);
         let forms = self.header.renditions.iter().map(|r| record.part(r.part).unwrap_or_default()).collect();
-        self.chunks.push_back(Chunk { position, duration: record.duration, wall_us: record.wall_us, forms });
+        if joint == Joint::Break {
+            let segment = position / SEGMENT_CHUNKS;
+            let opens = self.newest().is_none_or(|newest| newest.position / SEGMENT_CHUNKS < segment);
+            // Inside a segment nothing can be said; before the next one it still puts a player's time right.
+            let told_before = if opens { segment } else { segment + 1 };
+            if self.breaks.back() != Some(&told_before) {
+                self.breaks.push_back(told_before);
+            }
+        }
+        let (time, duration, wall_us) = (record.time, record.duration, record.wall_us);
+        self.chunks.push_back(Chunk { position, time, joint, duration, wall_us, forms });
         while self.chunks.len() > TAIL_CHUNKS {
             self.chunks.pop_front();
         }
         let oldest = self.first_position() / SEGMENT_CHUNKS;
         self.segments.retain(|&(_, number), _| number >= oldest);
-        pushed
+        while self.breaks.front().is_some_and(|&number| number < oldest) {
+            self.breaks.pop_front();
+            self.breaks_gone += 1;
+        }
+        Pushed::Newest
+    }
+
+    /// Where a chunk goes and how it follows. Moves everything from here on into the next segments if position or time went back.
+    fn place(&mut self, record: &Record) -> Option<(u64, Joint)> {
+        let position = record.position.0.checked_add(self.shift)?;
+        let Some(newest) = self.newest() else { return Some((position, Joint::Smooth)) };
+        let end = newest.time.saturating_add(u64::from(newest.duration));
+        let joint = if record.time == end { Joint::Smooth } else { Joint::Break };
+        if position > newest.position && record.time >= end {
+            return Some((position, joint));
+        }
+        let free = newest.position / SEGMENT_CHUNKS + 1;
+        let lift = free.saturating_sub(position / SEGMENT_CHUNKS).checked_mul(SEGMENT_CHUNKS)?;
+        let lifted = position.checked_add(lift)?;
+        self.shift = self.shift.checked_add(lift)?;
+        Some((lifted, Joint::Break))
+    }
+
+    /// A newer writer's first chunk is taken wherever it is.
+    fn begin(&mut self, epoch: Epoch) {
+        if epoch > self.epoch {
+            (self.epoch, self.told) = (epoch, None);
+        }
+    }
+
+    /// Breaks before the segments from this one on, and how many there were earlier (RFC 8216 §6.2.2).
+    pub fn breaks(&self, from: u64) -> (impl Iterator<Item = u64>, u64) {
+        let earlier = self.breaks.iter().filter(|&&number| number < from).count() as u64;
+        (self.breaks.iter().copied().filter(move |&number| number >= from), self.breaks_gone + earlier)
+    }
+
+    /// How many chunks there are from a position on.
+    pub fn count_from(&self, position: u64) -> usize {
+        self.chunks.len() - self.chunks.partition_point(|chunk| chunk.position < position)
     }
 
     /// Nothing more will come.
@@ -157,9 +232,17 @@ impl Tail {
         self.chunks.range(self.chunks.len() - after..)
     }
 
-    /// Where a listener begins who is to get this much of the past at once: at most `chunks` chunks back, whole ones only.
+    /// Where a listener begins who is to get this much of the past at once: at most `chunks` chunks back, whole ones
+    /// only, and none from before a break: a player that begins in two times at once stalls.
     pub fn burst_from(&self, chunks: usize) -> u64 {
-        self.chunks.get(self.chunks.len().saturating_sub(chunks)).map_or_else(|| self.live(), |chunk| chunk.position)
+        let mut first = self.live();
+        for chunk in self.chunks.iter().rev().take(chunks) {
+            first = chunk.position;
+            if chunk.joint == Joint::Break {
+                break;
+            }
+        }
+        first
     }
 
     /// Numbers of the segments that are whole and in the window, oldest first. Segment n is positions 20n to 20n+19, whichever worker
@@ -275,23 +358,51 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_was_heard_stands_when_a_newer_writer_bridges_a_hole() {
-        let mut tail = tail(0..10);
+    fn a_newer_writer_that_lost_the_past_goes_on_in_the_next_segment() {
+        let mut tail = tail(1_000..1_010);
+        assert_eq!(tail.push(&chunk(8, 1)), Pushed::Ignored);
+        assert_eq!(tail.push(&chunk(8, 2)), Pushed::Newest);
+        assert_eq!(tail.live(), 1_029);
+        assert_eq!(tail.push(&chunk(1_010, 1)), Pushed::Ignored);
         assert_eq!(tail.push(&chunk(8, 2)), Pushed::Ignored);
-        assert_eq!(tail.live(), 10);
-        assert_eq!(tail.push(&chunk(10, 1)), Pushed::Ignored);
-        assert_eq!(tail.push(&chunk(9, 2)), Pushed::Ignored);
-        assert_eq!(tail.push(&chunk(10, 2)), Pushed::Newest);
+        assert_eq!(tail.push(&chunk(9, 2)), Pushed::Newest);
+        assert_eq!(tail.burst_from(10), 1_028, "no burst across the break");
+        assert_eq!(tail.breaks(0).0.collect::<Vec<_>>(), [51]);
     }
 
     #[test]
-    fn a_newer_writer_that_lost_the_past_is_believed() {
-        let mut tail = tail(1_000..1_010);
-        assert_eq!(tail.push(&chunk(8, 1)), Pushed::Ignored);
-        assert_eq!(tail.push(&chunk(8, 2)), Pushed::Rewound);
-        assert_eq!(tail.live(), 9);
-        assert_eq!(tail.push(&chunk(1_010, 1)), Pushed::Ignored);
-        assert_eq!(tail.push(&chunk(9, 2)), Pushed::Newest);
+    fn a_newer_writer_that_bridges_a_hole_keeps_the_numbers_of_the_log() {
+        let mut tail = tail(0..10);
+        assert_eq!(tail.push(&chunk(15, 2)), Pushed::Newest);
+        assert_eq!(tail.live(), 16);
+        assert_eq!(tail.breaks(0).0.collect::<Vec<_>>(), [1]);
+    }
+
+    proptest::proptest! {
+        /// Wherever a restarted house begins, its next chunk is heard by who has heard everything, and numbers never go back.
+        #[test]
+        fn after_any_reopening_the_next_chunk_is_delivered(
+            restarts in proptest::collection::vec((0u64..3_000, 0u64..3_000, 1u64..50), 1..8),
+        ) {
+            let mut tail = tail(1_000..1_030);
+            for (n, (position, time, count)) in restarts.into_iter().enumerate() {
+                let epoch = n as u32 + 2;
+                let live = tail.live();
+                let segments = tail.segment_numbers();
+                tail.reopen(Access::Open, header(), Epoch(epoch));
+                for more in 0..count {
+                    let before = tail.live();
+                    let mut record = chunk(position + more, epoch);
+                    record.time = (time + more) * 9_600;
+                    proptest::prop_assert_eq!(tail.push(&record), Pushed::Newest);
+                    proptest::prop_assert_eq!(tail.from(before).count(), 1);
+                    proptest::prop_assert_eq!(tail.push(&record), Pushed::Ignored);
+                }
+                proptest::prop_assert!(tail.live() > live);
+                proptest::prop_assert!(tail.segment_numbers().start >= segments.start);
+                proptest::prop_assert!(tail.segment_numbers().end >= segments.end);
+            }
+        }
     }
 
     #[test]

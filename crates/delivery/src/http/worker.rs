@@ -550,19 +550,11 @@ impl Worker {
         if tail.ended() == Ended::Yes {
             return;
         }
-        let pushed = tail.push(record);
-        if pushed == Pushed::Ignored {
+        if tail.push(record) == Pushed::Ignored {
             return;
         }
         for &index in self.channels.by_log.get(&log).map_or(&[][..], Vec::as_slice) {
             let Some(channel) = self.channels.all.at(index) else { continue };
-            if pushed == Pushed::Rewound {
-                for &member in channel.group.members() {
-                    if let Some(Client::Listening(listening)) = self.slab.at(member) {
-                        listening.cursor.rewind(record.position.0);
-                    }
-                }
-            }
             if channel.group.due() {
                 self.channels.sweeping.push_back(index);
             }
