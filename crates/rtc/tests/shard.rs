@@ -231,6 +231,18 @@ fn a_client_without_udp_comes_by_tcp() {
 }
 
 #[test]
+fn strangers_who_say_nothing_keep_no_client_out() {
+    let house = House::new();
+    let _idle: Vec<_> = (0..200).map(|_| std::net::TcpStream::connect(house.tcp).unwrap()).collect();
+    let mut client = Client::tcp(Sendrecv, house.tcp);
+    let _seat = house.take(1, &mut client);
+    client.run_until(|client| client.connected);
+    assert_eq!(house.event(), Event::Connected(SessionId(1)));
+    assert!(house.handle.counters().tcp_cut.load(Relaxed) >= 72, "128 stay, with the client");
+    house.close();
+}
+
+#[test]
 fn a_full_ring_loses_packets_and_counts_them() {
     let house = House::new();
     let (mut client, seat) = house.connect(1, Sendonly);

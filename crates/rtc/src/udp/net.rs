@@ -299,11 +299,8 @@ impl Net {
             }
             None => {}
         }
-        if source.0 == Proto::Tcp
-            && let Some(token) = self.wire.connections.by_peer.get(&source.1)
-            && let Some(connection) = self.wire.connections.by_token.get_mut(token)
-        {
-            connection.known = true;
+        if source.0 == Proto::Tcp {
+            self.wire.connections.welcome(source.1);
         }
         let Some(slot) = self.sessions.get_mut(&id) else { return };
         slot.sources.push(source);
@@ -371,9 +368,13 @@ impl Net {
                     return;
                 }
             };
+            if let Some(oldest) = self.wire.connections.to_push_out() {
+                self.wire.counters.tcp_cut.fetch_add(1, Relaxed);
+                self.wire.connections.remove(oldest);
+            }
             let connections = &mut self.wire.connections;
-            let room =
-                connections.by_token.len() < tcp::CONNECTIONS_MAX && connections.strangers() < tcp::STRANGERS_MAX;
+            // Full of clients that are known: no one can be pushed out.
+            let room = connections.by_token.len() < tcp::CONNECTIONS_MAX;
             let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
             let ready =
                 stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).and_then(|()| stream.local_addr());
@@ -434,12 +435,13 @@ impl Net {
     }
 
     fn cut_strangers(&mut self, now: Instant) {
-        let strangers = self.wire.connections.by_token.iter().filter(|(_, connection)| !connection.known);
-        let (late, waiting): (Vec<_>, Vec<_>) = strangers
-            .map(|(token, connection)| (*token, connection.since + tcp::STRANGER_WAIT))
-            .partition(|(_, at)| now >= *at);
-        self.strangers_at = waiting.iter().map(|(_, at)| *at).min();
-        for (token, _) in late {
+        self.strangers_at = None;
+        while let Some((token, since)) = self.wire.connections.oldest_stranger() {
+            let at = since + tcp::STRANGER_WAIT;
+            if now < at {
+                self.strangers_at = Some(at);
+                return;
+            }
             self.wire.counters.tcp_cut.fetch_add(1, Relaxed);
             self.cut(token);
         }

@@ -1,6 +1,6 @@
 //! TCP connections of clients whose network lets no UDP through (RFC 6544, passive side), one frame per datagram (RFC 4571).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
@@ -12,7 +12,8 @@ use crate::session::DATAGRAM_BYTES_MAX;
 
 /// Most connections in all: every session on TCP, and as many again.
 pub(super) const CONNECTIONS_MAX: usize = 2 * super::SESSIONS_MAX;
-/// Most connections that have not yet shown a check for one of our sessions. More are refused: they cost a file descriptor each.
+/// Most connections that have not yet shown a check for one of our sessions; they cost a file descriptor each. One more pushes the oldest
+/// out, so that strangers who say nothing never keep a client out: it sends its check at once, long before 128 others have come.
 pub(super) const STRANGERS_MAX: usize = 128;
 /// How long a connection may stay a stranger. A client sends its first check at once.
 pub(super) const STRANGER_WAIT: Duration = Duration::from_secs(5);
@@ -29,8 +30,8 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     pub(super) local: SocketAddr,
     pub(super) since: Instant,
-    /// Whether a session has answered a check that came by it.
-    pub(super) known: bool,
+    /// Whether a session has answered a check that came by it. Changed by [`Connections::welcome`] only.
+    known: bool,
     /// An unfinished frame, and never more than one.
     unread: Vec<u8>,
     unsent: VecDeque<u8>,
@@ -50,25 +51,49 @@ pub(super) enum Sent {
 pub(super) struct Connections {
     pub(super) by_token: HashMap<Token, Connection>,
     pub(super) by_peer: HashMap<SocketAddr, Token>,
+    /// Those that are not known yet; tokens rise, so the first is the oldest.
+    strangers: BTreeSet<Token>,
 }
 
 impl Connections {
     pub(super) fn insert(&mut self, token: Token, connection: Connection) {
         self.by_peer.insert(connection.peer, token);
+        if !connection.known {
+            self.strangers.insert(token);
+        }
         self.by_token.insert(token, connection);
     }
 
     /// Closes a connection by forgetting it.
     pub(super) fn remove(&mut self, token: Token) -> Option<SocketAddr> {
         let connection = self.by_token.remove(&token)?;
+        self.strangers.remove(&token);
         if self.by_peer.get(&connection.peer) == Some(&token) {
             self.by_peer.remove(&connection.peer);
         }
         Some(connection.peer)
     }
 
-    pub(super) fn strangers(&self) -> usize {
-        self.by_token.values().filter(|connection| !connection.known).count()
+    /// A session has answered a check that came from this peer.
+    pub(super) fn welcome(&mut self, peer: SocketAddr) {
+        if let Some(token) = self.by_peer.get(&peer)
+            && let Some(connection) = self.by_token.get_mut(token)
+        {
+            connection.known = true;
+            self.strangers.remove(token);
+        }
+    }
+
+    /// The stranger that must leave before another may come; `None` if there is room.
+    pub(super) fn to_push_out(&self) -> Option<Token> {
+        let full = self.by_token.len() >= CONNECTIONS_MAX || self.strangers.len() >= STRANGERS_MAX;
+        self.strangers.first().copied().filter(|_| full)
+    }
+
+    /// The oldest stranger, and since when it is here.
+    pub(super) fn oldest_stranger(&self) -> Option<(Token, Instant)> {
+        let token = self.strangers.first()?;
+        self.by_token.get(token).map(|connection| (*token, connection.since))
     }
 
     pub(super) fn send(&mut self, epoll: &impl AsFd, peer: SocketAddr, bytes: &[u8]) -> Sent {
