@@ -195,6 +195,12 @@ impl Tail {
         self.ended = Ended::Yes;
     }
 
+    /// Keeps nothing but who may hear it: for a log that has ended and whose last chunks were heard.
+    pub fn fade(&mut self) {
+        (self.chunks, self.breaks, self.segments) = Default::default();
+        self.header.renditions = Vec::new();
+    }
+
     /// Who may hear it.
     pub fn access(&self) -> Access {
         self.access

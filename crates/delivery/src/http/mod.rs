@@ -104,16 +104,23 @@ impl Handle {
         self.updates.send(update);
     }
 
-    /// How many listen to each log, now and in all. Logs that were closed are left out.
+    /// How many listen to each log, now and in all: of the logs that someone hears, or whose numbers are other than when this was last
+    /// asked. Thousands that are over need not be told of each second.
     pub fn counts(&self) -> Vec<Count> {
         let logs = self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner);
         let mut counts: Vec<Count> = logs
             .iter()
-            .map(|(&log, counters)| Count {
-                log,
-                listening: counters.listening.load(Relaxed),
-                joined_total: counters.joined.load(Relaxed),
-                bytes_total: counters.bytes.load(Relaxed),
+            .filter_map(|(&log, counters)| {
+                let count = Count {
+                    log,
+                    listening: counters.listening.load(Relaxed),
+                    joined_total: counters.joined.load(Relaxed),
+                    bytes_total: counters.bytes.load(Relaxed),
+                };
+                // That the last one left is told, too.
+                let quiet = if count.listening > 0 { 0 } else { count.bytes_total + 1 };
+                let before = counters.told.swap(quiet, Relaxed);
+                (quiet == 0 || before != quiet).then_some(count)
             })
             .collect();
         counts.sort_by_key(|count| count.log);
@@ -187,6 +194,8 @@ struct Counters {
     listening: AtomicU32,
     joined: AtomicU64,
     bytes: AtomicU64,
+    /// One more than `bytes` when it was last told that nobody listens; `bytes` changes with everyone who joins.
+    told: AtomicU64,
 }
 
 /// One of a bounded number of places; freed when dropped.

@@ -37,6 +37,8 @@ pub struct Worker {
     slab: Slab<Client>,
     channels: Channels,
     wheel: Wheel<Token>,
+    /// Logs that ended, oldest first, and when the last of their sound is forgotten.
+    fading: VecDeque<(Instant, LogId)>,
     gate: Gate,
     /// Files ran out at `accept`: not before the next tick.
     exhausted: bool,
@@ -135,6 +137,7 @@ impl Worker {
             slab: Slab::default(),
             channels: Channels::default(),
             wheel: Wheel::new(Instant::now()),
+            fading: VecDeque::new(),
             gate: Gate::Open,
             exhausted: false,
             shared: Arc::default(),
@@ -434,7 +437,22 @@ impl Worker {
         visited
     }
 
+    /// Forgets the sound of logs that ended a while ago, and whoever has still not read it.
+    fn fade(&mut self, now: Instant) {
+        while let Some(&(at, log)) = self.fading.front()
+            && at <= now
+        {
+            self.fading.pop_front();
+            // One that was opened again goes on.
+            if self.site.logs.get(&log).is_some_and(|tail| tail.ended() == Ended::Yes) {
+                self.dismiss(log);
+                self.site.logs.entry(log).and_modify(Tail::fade);
+            }
+        }
+    }
+
     fn on_tick(&mut self, now: Instant) {
+        self.fade(now);
         while let Some(due) = self.wheel.turn(now) {
             self.exhausted = false;
             for token in due {
@@ -563,6 +581,9 @@ impl Worker {
 
     fn ended(&mut self, log: LogId) {
         let Some(tail) = self.site.logs.get_mut(&log) else { return };
+        if tail.ended() == Ended::No {
+            self.fading.push_back((Instant::now() + self.limits.farewell, log));
+        }
         tail.end();
         for &index in self.channels.by_log.get(&log).map_or(&[][..], Vec::as_slice) {
             if self.channels.all.at(index).is_some_and(|channel| channel.group.due()) {

@@ -63,8 +63,13 @@ fn everyone_hears_the_same_bytes_to_the_end() {
         client.hear_until("\r\n\r\n");
         assert_eq!(client.rest(), format!("init-mp4;{expected}"));
     }
-    rig.until("all gone", |rig| rig.listening("demo") == 0);
-    let count = rig.handle.counts()[0];
+    let last = std::cell::Cell::new(None);
+    rig.until("all gone", |rig| {
+        last.set(rig.handle.counts().first().copied());
+        last.get().is_some_and(|count| count.listening == 0)
+    });
+    let count = last.get().unwrap();
+    assert!(rig.handle.counts().is_empty(), "told once");
     assert_eq!(count.joined_total, 100);
     assert!(count.bytes_total > 100 * expected.len() as u64);
     assert_eq!(rig.ask("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").status, 410);
@@ -192,4 +197,22 @@ fn a_full_worker_lets_others_wait_and_goes_on_when_someone_leaves() {
         position += 1;
     }
     outside.hear_until("init-mp4;");
+}
+
+#[test]
+fn an_ended_log_is_forgotten_but_for_who_may_hear_its_recording() {
+    let farewell = std::time::Duration::from_millis(300);
+    let rig = Rig::with(Limits { farewell, ..Limits::for_files(20_000) });
+    rig.open("demo", Access::Open);
+    rig.chunks("demo", 0..45);
+    let segment = |rig: &Rig| rig.ask("GET /hls/demo/1.m4s HTTP/1.0\r\n\r\n").status;
+    rig.until("told", |rig| segment(rig) == 200);
+    assert_eq!(rig.handle.counts().len(), 1, "told once");
+    rig.handle.push(Update::Ended { log: id("demo") });
+    rig.until("forgotten", |rig| segment(rig) == 404);
+    assert_eq!(rig.ask("GET /listen/demo.ogg HTTP/1.0\r\n\r\n").status, 410);
+    assert!(rig.handle.counts().is_empty());
+    rig.open("demo", Access::Open);
+    rig.chunks("demo", 45..65);
+    rig.until("open again", |rig| rig.ask("HEAD /listen/demo.ogg HTTP/1.0\r\n\r\n").status == 200);
 }
