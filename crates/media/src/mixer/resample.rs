@@ -12,6 +12,20 @@ pub const TAPS: usize = 24;
 /// Points between two samples with stored coefficients; linear in between.
 const PHASES: usize = 128;
 
+/// Points computed together. A frame is a whole number of them.
+const BLOCK: usize = 16;
+
+/// How far each of them is.
+const GLIDE: [f32; BLOCK] = {
+    let mut glide = [0.0; BLOCK];
+    let mut n = 0;
+    while n < BLOCK {
+        glide[n] = n as f32;
+        n += 1;
+    }
+    glide
+};
+
 /// Shape of the Kaiser window: side lobes below −70 dB.
 const KAISER_BETA: f64 = 7.0;
 
@@ -43,30 +57,48 @@ impl Resampler {
     /// Fills `out` from `input` and returns how many input samples are done with. Input that is missing counts as silence.
     pub fn frame(&mut self, input: &[f32], correction_ppm: f32, out: &mut [f32; FRAME_SAMPLES]) -> usize {
         let step = step(correction_ppm);
-        for (n, sample) in out.iter_mut().enumerate() {
-            let at = self.phase + step * n as f64;
-            let whole = at as usize;
-            let fine = (at - whole as f64) * PHASES as f64;
-            let row = fine as usize;
-            let blend = (fine - row as f64) as f32;
-            let Some(window) = input.get(whole..).and_then(|rest| rest.first_chunk::<TAPS>()) else {
-                *sample = 0.0;
-                continue;
-            };
-            // Row is below PHASES because `fine` is a fraction of it; the last row is there for the blend.
-            let (left, right) = (&self.table[row.min(PHASES - 1)], &self.table[row.min(PHASES - 1) + 1]);
-            let mut sums = [0_f32; 8];
-            for lane in 0..TAPS / 8 {
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    let tap = lane * 8 + i;
-                    *sum += window[tap] * (left[tap] + blend * (right[tap] - left[tap]));
-                }
+        for (block, samples) in out.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
+            let at = |n: usize| self.phase + step * (block * BLOCK + n) as f64;
+            let whole = at(0) as usize;
+            let window = input.get(whole..).and_then(|rest| rest.first_chunk::<{ BLOCK + TAPS }>());
+            match window {
+                Some(window) if at(BLOCK) as usize == whole + BLOCK => self.block(window, at(0), step, samples),
+                // The point passes a sample within this block, which happens once in a thousand samples at most; or it is the last.
+                _ => samples.iter_mut().enumerate().for_each(|(n, sample)| *sample = self.point(input, at(n))),
             }
-            *sample = sums.iter().sum();
         }
         let end = self.phase + step * FRAME_SAMPLES as f64;
         self.phase = end.fract();
         end as usize
+    }
+
+    /// Points one sample apart but for `step`: the coefficients glide from those of the first to those after the last. Written so that all points
+    /// are computed side by side.
+    fn block(&self, window: &[f32; BLOCK + TAPS], at: f64, step: f64, out: &mut [f32; BLOCK]) {
+        let first = self.coefficients(at);
+        let last = self.coefficients(at.fract() + (step - 1.0) * BLOCK as f64);
+        let mut sums = [0_f32; BLOCK];
+        for tap in 0..TAPS {
+            let (coefficient, glide) = (first[tap], (last[tap] - first[tap]) / BLOCK as f32);
+            for n in 0..BLOCK {
+                sums[n] += window[tap + n] * (coefficient + glide * GLIDE[n]);
+            }
+        }
+        *out = sums;
+    }
+
+    fn point(&self, input: &[f32], at: f64) -> f32 {
+        let Some(window) = input.get(at as usize..).and_then(|rest| rest.first_chunk::<TAPS>()) else { return 0.0 };
+        window.iter().zip(self.coefficients(at)).map(|(sample, coefficient)| sample * coefficient).sum()
+    }
+
+    fn coefficients(&self, at: f64) -> [f32; TAPS] {
+        let fine = at.fract() * PHASES as f64;
+        // Row is below PHASES because `fine` is a fraction of it; the last row is there for the blend.
+        let row = (fine as usize).min(PHASES - 1);
+        let blend = (fine - row as f64) as f32;
+        let (left, right) = (&self.table[row], &self.table[row + 1]);
+        std::array::from_fn(|tap| left[tap] + blend * (right[tap] - left[tap]))
     }
 
     /// Forgets the fraction: for when there is silence anyway.

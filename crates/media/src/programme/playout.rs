@@ -11,6 +11,7 @@ use crate::level::Level;
 use crate::mixer::Frame;
 use crate::mixer::resample::{CORRECTION_PPM_MAX, Resampler, TAPS};
 use crate::opus::{CodecError, Decoder, PACKET_SAMPLES_MAX};
+use crate::packet::Payload;
 
 /// Room for decoded sound: what one beat needs, a longest packet on top, and a doubled piece.
 const ROOM: usize = 2 * FRAME_SAMPLES + PACKET_SAMPLES_MAX + FRAME_SAMPLES;
@@ -26,6 +27,9 @@ const SPLICE_MIN: i64 = 480;
 
 /// Length of a cross-fade where sound is cut: 2.5 ms.
 const FADE: usize = 120;
+
+/// Below this a sample is nothing: −120 dBFS. Decoded digital silence is not quite zero in every mode of Opus.
+const NOTHING: f32 = 1e-6;
 
 /// What remains of a click one sample later: the last sample dies away in 2 ms.
 const CLICK_DECAY: f32 = 0.96;
@@ -43,6 +47,8 @@ pub(super) struct Playout {
     silent: usize,
     /// The gain at which the last sound ended: 0 after silence.
     edge: f32,
+    /// The last packet, if it decoded to nothing: another like it says nothing either.
+    nothing: Option<Payload>,
     correction_ppm: f32,
     malformed: u64,
 }
@@ -58,6 +64,7 @@ impl Playout {
             end: 0,
             silent: TAPS,
             edge: 0.0,
+            nothing: None,
             correction_ppm: 0.0,
             malformed: 0,
         })
@@ -183,11 +190,16 @@ impl Playout {
         let room = &mut self.sound[self.end..];
         match self.jitter.pull(now, pending) {
             Pull::Silence { samples } => self.put_silence(samples),
-            Pull::Frame(packet) if packet.payload.is_silence() => {
+            Pull::Frame(packet) if packet.payload.is_silence() || self.nothing == Some(packet.payload) => {
                 let samples = packet.payload.duration().unwrap_or(FRAME_SAMPLES as u32) as usize;
                 self.put_silence(samples);
             }
             Pull::Frame(packet) => match self.decoder.decode(&packet.payload, room) {
+                // Browsers send a muted microphone as sound that is all zeros: nothing behind the decoder need touch it.
+                Ok(samples) if room.iter().take(samples).all(|sample| sample.abs() < NOTHING) => {
+                    self.nothing = Some(packet.payload);
+                    self.put_silence(samples);
+                }
                 Ok(samples) => self.put_sound(samples, 1.0, 1.0),
                 Err(CodecError) => {
                     let samples = packet.payload.duration().unwrap_or(FRAME_SAMPLES as u32) as usize;
@@ -244,6 +256,7 @@ impl Playout {
         self.edge = to;
         self.end += samples;
         self.silent = 0;
+        self.nothing = None;
     }
 
     fn put_silence(&mut self, samples: usize) {

@@ -70,6 +70,18 @@ fn a_muted_speaker_is_silent_within_one_frame() {
 }
 
 #[test]
+fn a_microphone_that_sends_zeros_costs_nearly_nothing_and_is_heard_when_it_speaks() {
+    let mut world = World::new();
+    let mut voice = world.voice(|n| if n < 4 * 48_000 { 0.0 } else { tone(400.0, 0.2, n) });
+    world.run(200, &mut [&mut voice]);
+    let stats = world.programme.stats();
+    assert!(stats.decodes < 60 && stats.encodes < 60, "{} decodes, {} encodes", stats.decodes, stats.encodes);
+    world.run(100, &mut [&mut voice]);
+    assert!(world.programme.stats().decodes > stats.decodes + 90);
+    assert!(amount(&world.heard()[5 * 48_000 - 24_000..6 * 48_000 - 9600], 400.0) > 0.15);
+}
+
+#[test]
 fn everyone_at_once_stays_below_the_ceiling() {
     let mut world = World::new();
     let mut voices: Vec<Voice> = (0..6).map(|_| world.voice(|n| tone(250.0, 0.9, n))).collect();
