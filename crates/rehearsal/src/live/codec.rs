@@ -3,13 +3,13 @@
 //! They are made at the house's own pace, once every 20 ms, because a codec that has slept is slower than one that runs on: its code and state
 //! have left the caches. The figure without pauses is given beside it.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use hiwar_media::FRAME_SAMPLES;
 use hiwar_media::opus::{Decoder, Encoder, PACKET_SAMPLES_MAX};
 use hiwar_media::packet::Payload;
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 use super::{Error, talkers};
@@ -36,7 +36,7 @@ pub struct Options {
 /// Time on a core, in microseconds per call, of encoding and of decoding (speech, and digital silence).
 ///
 /// # Errors
-/// The files cannot be used, or this system does not say what a thread has used.
+/// The files cannot be used.
 pub fn run(options: &Options) -> Result<Value, Error> {
     let paced = measure(options, Some(FRAME))?;
     let straight = measure(options, None)?;
@@ -75,25 +75,25 @@ fn measure(options: &Options, pace: Option<Duration>) -> Result<Cost, Error> {
         let packet = |voice: &Voice| voice.packet(frame).and_then(Payload::new);
         let packets: Vec<Option<Payload>> = voices.iter().map(packet).collect();
         let quiet = packet(&silence);
-        let start = cpu_us()?;
+        let start = cpu_us();
         for ((decoder, packet), sound) in decoders.iter_mut().zip(&packets).zip(&mut sounds) {
             let Some(packet) = packet else { continue };
             if decoder.decode(packet, &mut out).is_ok() {
                 sound.copy_from_slice(&out[..FRAME_SAMPLES]);
             }
         }
-        let decoded = cpu_us()?;
+        let decoded = cpu_us();
         if let Some(quiet) = quiet {
             let _ = silent.decode(&quiet, &mut out);
         }
         decoding += decoded - start;
-        decoding_silence += cpu_us()? - decoded;
+        decoding_silence += cpu_us() - decoded;
         let parts = mixes(&sounds);
-        let start = cpu_us()?;
+        let start = cpu_us();
         for (encoder, part) in encoders.iter_mut().zip(&parts) {
             let _ = encoder.encode(part);
         }
-        encoding += cpu_us()? - start;
+        encoding += cpu_us() - start;
     }
     let frames = frames as f64;
     Ok(Cost {
@@ -116,10 +116,9 @@ fn mixes(sounds: &[[f32; FRAME_SAMPLES]]) -> Vec<[f32; FRAME_SAMPLES]> {
     std::iter::once(whole).chain(parts).collect()
 }
 
-/// Time that this thread has had on a core: what others take from it meanwhile does not count.
-fn cpu_us() -> Result<f64, Error> {
-    let stat =
-        fs::read_to_string("/proc/thread-self/schedstat").map_err(|why| Error::World("reading schedstat", why))?;
-    let nanoseconds = stat.split_whitespace().next().and_then(|first| first.parse::<f64>().ok());
-    nanoseconds.map(|nanoseconds| nanoseconds / 1e3).ok_or(Error::Asked("this system keeps no schedstat"))
+/// Time that this thread has had on a core, in microseconds: what others take from it meanwhile does not count. (`schedstat` is as good over
+/// seconds, but moves only with the scheduler's tick.)
+fn cpu_us() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
 }
