@@ -151,14 +151,60 @@ fn speech(file: &[u8]) -> Result<Vec<[f32; FRAME_SAMPLES]>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use hiwar_media::Time;
+    use hiwar_media::packet::Packet;
+    use hiwar_media::programme::{
+        BEAT, Beginning, Config, Input, Programme, Returning, Speaker, SpeakerConfig, Voicing,
+    };
+
     use super::*;
 
     #[test]
     fn somebody_muted_sends_silence_every_frame_or_one_byte_twenty_times_as_rarely() {
         let silence = Voice::muted(Muting::Silence).unwrap();
-        assert!((0..40).all(|frame| silence.packet(frame).is_some_and(|packet| packet.len() < 20)));
+        assert!((0..40).all(|frame| silence.packet(frame).is_some_and(|packet| packet.len() < 30)));
         let dtx = Voice::muted(Muting::Dtx).unwrap();
         assert_eq!((0..40).filter_map(|frame| dtx.packet(frame)).map(<[u8]>::len).collect::<Vec<_>>(), [1, 1]);
+    }
+
+    #[test]
+    fn silence_as_browsers_send_it_costs_the_house_hardly_a_decode() {
+        let voice = Voice::muted(Muting::Silence).unwrap();
+        let config = Config {
+            index: 0,
+            time: Time(0),
+            beginning: Beginning::New,
+            bitrate_bps: BITRATE_BPS,
+            ogg_serial: 1,
+            nobody_event: Box::default(),
+        };
+        let mut programme = Programme::new(config).unwrap();
+        let config = SpeakerConfig {
+            speaking_event: Box::default(),
+            returning: Returning::Wanted,
+            voicing: Voicing::Open,
+            return_bitrate_bps: BITRATE_BPS,
+        };
+        let seat = programme.seat(Box::new(Speaker::new(config).unwrap())).unwrap();
+        #[allow(clippy::disallowed_methods, reason = "a test needs some instant to begin at")]
+        let mut now = std::time::Instant::now();
+        for sequence in 0..100 {
+            let packet = Packet {
+                source: 0,
+                sequence,
+                timestamp: sequence * FRAME_SAMPLES as u64,
+                arrival: now,
+                redundant: false,
+                level: None,
+                payload: Payload::new(voice.packet(sequence).unwrap()).unwrap(),
+            };
+            programme.handle(now, Input::Packet { seat, packet: &packet });
+            programme.handle(now, Input::Beat);
+            while programme.poll().is_some() {}
+            now += BEAT;
+        }
+        let stats = programme.stats();
+        assert!(stats.decodes < 20 && stats.encodes < 40, "{} decodes, {} encodes", stats.decodes, stats.encodes);
     }
 
     #[test]

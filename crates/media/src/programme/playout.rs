@@ -28,8 +28,8 @@ const SPLICE_MIN: i64 = 480;
 /// Length of a cross-fade where sound is cut: 2.5 ms.
 const FADE: usize = 120;
 
-/// Below this a sample is nothing: −120 dBFS. Decoded digital silence is not quite zero in every mode of Opus.
-const NOTHING: f32 = 1e-6;
+/// Below this a sample is nothing: −88 dBFS, just above one step of 16 bits, which is what SILK makes of digital silence.
+const NOTHING: f32 = 4e-5;
 
 /// What remains of a click one sample later: the last sample dies away in 2 ms.
 const CLICK_DECAY: f32 = 0.96;

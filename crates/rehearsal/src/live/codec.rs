@@ -70,7 +70,7 @@ fn measure(options: &Options, pace: Option<Duration>) -> Result<Cost, Error> {
     for frame in 0..frames {
         if let Some(pace) = pace {
             let due = begin + pace * u32::try_from(frame).unwrap_or(u32::MAX);
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            super::wait_until(due);
         }
         let packet = |voice: &Voice| voice.packet(frame).and_then(Payload::new);
         let packets: Vec<Option<Payload>> = voices.iter().map(packet).collect();

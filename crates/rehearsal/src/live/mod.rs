@@ -9,6 +9,7 @@ mod whip;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use crate::voice::{self, Voice};
 
@@ -43,6 +44,12 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Keeps a schedule.
+#[allow(clippy::disallowed_methods, reason = "the deadline is on an absolute schedule; there is no event to wait for")]
+fn wait_until(due: Instant) {
+    std::thread::sleep(due.saturating_duration_since(Instant::now()));
+}
 
 /// `count` talking voices from the given files, no two of them in chorus.
 fn talkers(files: &[PathBuf], count: usize) -> Result<Vec<Voice>, Error> {

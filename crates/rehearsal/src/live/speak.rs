@@ -150,7 +150,7 @@ fn perform(cast: &mut [Speaker], time: Duration) -> Result<u64, Error> {
             read = now + READ;
         }
         let next = cast.iter().map(|speaker| speaker.next).min().unwrap_or(now);
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        super::wait_until(next);
     }
 }
 
