@@ -439,19 +439,18 @@ async fn speakers_come_are_heard_and_leave() {
     let space = LogId::parse(&id).expect("an id");
     let location = house.publish(&id, &house.speaker(&id, "p1")).await.header("location").to_owned();
     let session = location.rsplit('/').next().expect("a name").to_owned();
-    let participant = String::from("p1");
-    let connected = StudioEvent::Connected { space, participant: participant.clone(), session: session.clone() };
+    let connected = StudioEvent::Connected { space, session: session.clone() };
     let view = house.tell_until(connected, &id, |view| view["speakers"] != json!([])).await;
     assert_eq!(view["speakers"], json!([{ "id": "p1", "name": "ليلى", "speaking": false }]));
-    let speaking = StudioEvent::Speaking { space, participant: Some(participant.clone()) };
+    let speaking = StudioEvent::Speaking { space, participant: Some("p1".into()) };
     house.tell_until(speaking, &id, |view| view["speakers"][0]["speaking"] == true).await;
     house.tell_until(StudioEvent::Counts { space, listening: 7 }, &id, |view| view["listeners"] == 7).await;
     house.tell_until(StudioEvent::RecordingPaused { space }, &id, |view| view["recording"] == "paused").await;
     house.tell_until(StudioEvent::RecordingResumed { space }, &id, |view| view["recording"] == "on").await;
     // Of a session that was replaced long ago.
-    let old = StudioEvent::Left { space, participant: participant.clone(), session: "old".into() };
+    let old = StudioEvent::Left { space, session: "old".into() };
     house.happens.send(old).await.expect("a registry");
-    let left = StudioEvent::Left { space, participant, session };
+    let left = StudioEvent::Left { space, session };
     house.tell_until(left, &id, |view| view["speakers"] == json!([])).await;
 }
 

@@ -177,7 +177,8 @@ fn an_empty_pool_costs_chunks_and_nothing_else() {
     }
     assert_eq!(kept.len(), POOL);
     assert_eq!(world.programme.stats().missed, 3);
-    kept.into_iter().for_each(|chunk| world.programme.recycle(chunk));
+    assert!(kept.into_iter().all(|chunk| world.programme.recycle(chunk).is_none()));
+    assert!(world.programme.recycle(Box::new(Chunk::new())).is_some(), "a surplus chunk is not dropped on the beat");
     world.run(20, &mut []);
     assert_eq!(world.chunks[0].index, POOL as u64 + 3);
     assert!(world.chunks[0].discontinuous && !world.chunks[1].discontinuous);
