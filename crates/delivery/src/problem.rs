@@ -95,6 +95,7 @@ impl Problem {
 
     fn name(self) -> &'static str {
         match self {
+            Self::Request(Refusal::BodyTooLarge) => "body-too-large",
             Self::Request(_) => "bad-request",
             Self::Slow => "slow-request",
             Self::NotFound => "not-found",

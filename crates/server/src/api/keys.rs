@@ -44,7 +44,11 @@ impl Keys {
     /// # Errors
     /// As [`Refusal`] says.
     pub fn stage(&self, now: SystemTime, token: &str) -> Result<StagePass, Refusal> {
-        self.verifier.verify(now, token)
+        match self.verifier.verify(now, token) {
+            // A pass to listen that is good is not enough; anything else of another kind is no pass of ours.
+            Err(Refusal::WrongKind) if self.listen.verify(now, token).is_ok() => Err(Refusal::WrongRole),
+            checked => checked,
+        }
     }
 
     /// May the holder of this token, a pass to listen, hear that space?
