@@ -54,9 +54,9 @@ pub fn write(out: &mut Vec<u8>, time: Time, id: u32, event: &[u8]) -> Result<(),
 pub struct Event<'a> {
     /// When it is due.
     pub time: Time,
-    /// As given to [`write`].
+    /// As given to [`write()`].
     pub id: u32,
-    /// As given to [`write`].
+    /// As given to [`write()`].
     pub payload: &'a [u8],
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`fragment`] runs on the beat: no allocation while `out` has room, no lock, no log.
 //! A live init segment has no edit list: listeners join in mid-stream, where a decoder has nothing to drop, and the offset of
-//! [`PRE_SKIP`](super::PRE_SKIP) samples (6.5 ms) is the same for everybody. A replay begins at its beginning, and has one.
+//! [`PRE_SKIP`] samples (6.5 ms) is the same for everybody. A replay begins at its beginning, and has one.
 
 use super::boxes::{Cursor, boxed, full, u16, u32, u64};
 use super::emsg::{self, Event};
