@@ -152,6 +152,9 @@ class _Turn:
             first = int((at - self.begin) * RATE)
             window = slice(max(0, first), max(0, first + int(mark.LENGTH_S * RATE)))
             a, b = said[window], heard[window]
+            # Where another mark stands, this one does not.
+            if any(abs(at - other) < mark.LENGTH_S for _, _, other in self.points):
+                a = a[:0]
             alike = float(np.sum(a * b) / np.sqrt(np.sum(a * a) * np.sum(b * b) + 1e-12)) if len(a) else 0.0
             if alike < _MARK_LIKENESS_MIN:
                 result.gaps.append(Gap(at, mark.LENGTH_S, "missing", number))
