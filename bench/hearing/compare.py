@@ -26,8 +26,6 @@ _ACTIVE_DB = 25.0
 _MISSING_DB = 12.0
 # And likeness below this, where a codec keeps the wave, is something else in its place.
 _LIKENESS_MIN = 0.45
-# A mark that could not be read is there all the same if its wave is like this: what reads it needs more than the ear does.
-_MARK_LIKENESS_MIN = 0.8
 # A frame of 20 ms slid over the edge of a hole looks like a hole while most of it lies inside: about this much is to be
 # added to the run of bad frames (first to last) to get the hole. Found on synthetic holes; bench/tests holds it.
 _EDGE_S = 0.010
@@ -82,7 +80,6 @@ def compare(plan, sources, sound, numbers=None):
                 scores.append(0.0)
                 continue
             turn.jumps(result)
-            turn.unread(plan, result)
             scores.append(turn.intelligibility())
             likeness.append(turn.frames(result))
         if scores:
@@ -93,7 +90,7 @@ def compare(plan, sources, sound, numbers=None):
 
 
 def _order(plan, heard, wanted, result):
-    """Marks that come again, or come in the wrong order."""
+    """Marks that are missing, come again, or come in the wrong order."""
     newest = -1
     for one in heard:
         if one.number in result.marks:
@@ -104,6 +101,10 @@ def _order(plan, heard, wanted, result):
         if one.number < newest and plan.speaker(one.number) == plan.speaker(newest):
             result.gaps.append(Gap(one.at, 1.0, "repeated", one.number))
         newest = max(newest, one.number)
+    for number in sorted(wanted):
+        if plan.speaker(number) is not None and number not in result.marks:
+            before = [at for n, at in result.marks.items() if n < number]
+            result.gaps.append(Gap(max(before, default=0.0), mark.LENGTH_S, "missing", number))
 
 
 class _Turn:
@@ -140,24 +141,6 @@ class _Turn:
             change = (next_at - at) - (next_place - place)
             if abs(change) > GAP_S:
                 result.gaps.append(Gap(at, abs(change), "skipped" if change < 0 else "invented", n))
-
-    def unread(self, plan, result):
-        """Marks that were not read, where their neighbours say they must be: heard all the same if the wave is there."""
-        said, heard = _band(self.said), _band(self.heard)
-        for number in self.numbers:
-            if number in result.marks:
-                continue
-            nearest = min(self.points, key=lambda point: abs(point[0] - number))
-            at = plan.place(number) + nearest[2] - nearest[1]
-            first = int((at - self.begin) * RATE)
-            window = slice(max(0, first), max(0, first + int(mark.LENGTH_S * RATE)))
-            a, b = said[window], heard[window]
-            # Where another mark stands, this one does not.
-            if any(abs(at - other) < mark.LENGTH_S for _, _, other in self.points):
-                a = a[:0]
-            alike = float(np.sum(a * b) / np.sqrt(np.sum(a * a) * np.sum(b * b) + 1e-12)) if len(a) else 0.0
-            if alike < _MARK_LIKENESS_MIN:
-                result.gaps.append(Gap(at, mark.LENGTH_S, "missing", number))
 
     def intelligibility(self):
         """STOI of the turn, 0 to 1."""

@@ -18,9 +18,6 @@ REPLAYS = ("replay_ogg", "replay_mp4")
 DRIFT_END_S = 60
 """The way's length at the start and at the end is the median over this much of the plan."""
 
-DRIFT_SETTLE_S = 30
-"""And the start is this much after the beginning (a tenth of a shorter plan)."""
-
 
 def read_sound(folder, name):
     """A recording at the rate of analysis."""
@@ -107,11 +104,9 @@ def describe(ways):
 def drift(plan, ways, run):
     """How much longer or shorter the way became, in ms: the worst publisher whose clock is off, and all of them."""
     span = min(DRIFT_END_S, plan.seconds / 3)
-    # Everybody has just started, on one machine: how the jitter buffers settle after that is not the clocks' doing.
-    settled = min(DRIFT_SETTLE_S, plan.seconds / 10)
     changes = {}
     for who, way in ways.items():
-        first = [ms for n, ms in way if settled <= n < settled + span]
+        first = [ms for n, ms in way if n < span]
         last = [ms for n, ms in way if n >= plan.seconds - span]
         if first and last:
             changes[who] = round(float(np.median(last) - np.median(first)), 2)
