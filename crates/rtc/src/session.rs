@@ -54,6 +54,8 @@ pub enum Proto {
 pub enum Input<'a> {
     /// Something came in for this session.
     Datagram {
+        /// When it came, if it was left lying for a while; for the jitter buffer.
+        arrival: Instant,
         /// By which wire.
         proto: Proto,
         /// The client's address.
@@ -74,11 +76,7 @@ pub enum Input<'a> {
 
 /// What a session gives.
 #[derive(Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "a packet is passed by value so that it can go into a ring without allocation"
-)]
-pub enum Output {
+pub enum Output<'a> {
     /// Send this.
     Transmit {
         /// By which wire.
@@ -90,8 +88,8 @@ pub enum Output {
         /// The bytes.
         bytes: Vec<u8>,
     },
-    /// Sound from the speaker.
-    Packet(Packet),
+    /// Sound from the speaker. Lent, as a packet is large and goes into a ring by copy.
+    Packet(&'a Packet),
     /// ICE and DTLS are up. Comes once.
     Connected,
     /// The session is over; nothing follows. Comes once.
@@ -154,12 +152,25 @@ pub struct Session {
     /// SSRCs declared to the library beyond the offer's, oldest first, and whether an authenticated packet came from each.
     sources: Vec<(Ssrc, bool)>,
     sources_proven: usize,
+    /// Where the last authenticated packet came from: the library knows it.
+    heard_last: Option<Ssrc>,
     phase: Phase,
     /// End of [`CONNECT_WAIT`] or [`SILENCE_WAIT`].
     give_up: Instant,
     library_deadline: Instant,
     malformed: u64,
-    outputs: VecDeque<Output>,
+    waiting: VecDeque<Waiting>,
+    /// The packets that [`Waiting::Packet`] stands for, in order; the first may be lent out.
+    packets: VecDeque<Packet>,
+    lent: bool,
+}
+
+/// An output that was not polled yet.
+enum Waiting {
+    Transmit { proto: Proto, source: SocketAddr, destination: SocketAddr, bytes: Vec<u8> },
+    Packet,
+    Connected,
+    Closed(Reason),
 }
 
 impl std::fmt::Debug for Session {
@@ -197,11 +208,14 @@ impl Session {
             outgoing,
             sources: Vec::new(),
             sources_proven: 0,
+            heard_last: None,
             phase: Phase::Connecting,
             give_up: now + CONNECT_WAIT,
             library_deadline: now,
             malformed: 0,
-            outputs: VecDeque::new(),
+            waiting: VecDeque::new(),
+            packets: VecDeque::new(),
+            lent: false,
             offer,
         };
         session.handle(now, Input::Timeout);
@@ -215,8 +229,8 @@ impl Session {
             return;
         }
         match input {
-            Input::Datagram { proto, source, destination, bytes } => {
-                self.receive(now, proto, source, destination, bytes);
+            Input::Datagram { arrival, proto, source, destination, bytes } => {
+                self.receive(now, arrival, proto, source, destination, bytes);
             }
             Input::Timeout => {
                 if now >= self.give_up {
@@ -245,8 +259,21 @@ impl Session {
     }
 
     /// The next thing to do for this session, in order.
-    pub fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+    pub fn poll(&mut self) -> Option<Output<'_>> {
+        if std::mem::take(&mut self.lent) {
+            self.packets.pop_front();
+        }
+        Some(match self.waiting.pop_front()? {
+            Waiting::Transmit { proto, source, destination, bytes } => {
+                Output::Transmit { proto, source, destination, bytes }
+            }
+            Waiting::Packet => {
+                self.lent = true;
+                Output::Packet(self.packets.front()?)
+            }
+            Waiting::Connected => Output::Connected,
+            Waiting::Closed(reason) => Output::Closed(reason),
+        })
     }
 
     /// When to call [`Session::handle`] with [`Input::Timeout`]; `None` once closed.
@@ -276,6 +303,7 @@ impl Session {
             self.close(now, Reason::Bug);
             return Err(candidate::Refusal::Closed);
         };
+        self.heard_last = None;
         self.remote = fragment.credentials;
         self.local = library::local_credentials(&mut self.rtc);
         self.drain(now);
@@ -304,7 +332,15 @@ impl Session {
         self.malformed
     }
 
-    fn receive(&mut self, now: Instant, proto: Proto, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) {
+    fn receive(
+        &mut self,
+        now: Instant,
+        arrival: Instant,
+        proto: Proto,
+        source: SocketAddr,
+        destination: SocketAddr,
+        bytes: &[u8],
+    ) {
         if bytes.len() > DATAGRAM_BYTES_MAX {
             return;
         }
@@ -318,10 +354,10 @@ impl Session {
         // An error here is DTLS that made no sense. Anybody can forge that, so it ends nothing; what the library holds fatal for itself it
         // says again when polled.
         let _ = self.rtc.handle_input(str0m::Input::Receive(now, receive));
-        let before = self.outputs.len();
-        self.drain(now);
+        let before = self.waiting.len();
+        self.drain(arrival);
         // Only a check with the right password is answered to where it came from; only sound with the right key becomes a packet.
-        let authentic = is_stun(bytes) && self.outputs.iter().skip(before).any(|output| answers(output, source));
+        let authentic = is_stun(bytes) && self.waiting.iter().skip(before).any(|output| answers(output, source));
         if authentic && self.phase == Phase::Connected {
             self.give_up = now + SILENCE_WAIT;
         }
@@ -335,6 +371,9 @@ impl Session {
             return;
         }
         let ssrc = Ssrc::from(ssrc);
+        if self.heard_last == Some(ssrc) {
+            return;
+        }
         let mut direct = self.rtc.direct_api();
         if direct.stream_rx(&ssrc).is_some() {
             return;
@@ -343,6 +382,7 @@ impl Session {
             let oldest = self.sources.iter().position(|(_, proven)| !proven).unwrap_or(0);
             let (old, _) = self.sources.remove(oldest);
             direct.remove_stream_rx(old);
+            self.heard_last = self.heard_last.filter(|last| *last != old);
         }
         direct.expect_stream_rx(ssrc, None, self.mid, None).suppress_nack(true);
         self.sources.push((ssrc, false));
@@ -358,24 +398,25 @@ impl Session {
         same_family.or(same_kind.clone().next()).map(|(_, a)| *a)
     }
 
-    fn drain(&mut self, now: Instant) {
+    /// `at`: when what is drained came to pass.
+    fn drain(&mut self, at: Instant) {
         loop {
             match self.rtc.poll_output() {
-                Ok(str0m::Output::Timeout(at)) => {
-                    self.library_deadline = at;
+                Ok(str0m::Output::Timeout(deadline)) => {
+                    self.library_deadline = deadline;
                     return;
                 }
                 Ok(str0m::Output::Transmit(transmit)) => {
                     let proto = if transmit.proto == Protocol::Udp { Proto::Udp } else { Proto::Tcp };
                     let (source, destination) = (transmit.source, transmit.destination);
-                    self.outputs.push_back(Output::Transmit {
+                    self.waiting.push_back(Waiting::Transmit {
                         proto,
                         source,
                         destination,
                         bytes: transmit.contents.into(),
                     });
                 }
-                Ok(str0m::Output::Event(event)) => self.event(now, event),
+                Ok(str0m::Output::Event(event)) => self.event(at, event),
                 Err(error) => {
                     tracing::debug!(%error, "session failed");
                     return self.end(Reason::Failed);
@@ -387,22 +428,23 @@ impl Session {
         }
     }
 
-    fn event(&mut self, now: Instant, event: Event) {
+    fn event(&mut self, at: Instant, event: Event) {
         match event {
             Event::Connected if self.phase == Phase::Connecting => {
                 self.phase = Phase::Connected;
-                self.give_up = now + SILENCE_WAIT;
-                self.outputs.push_back(Output::Connected);
+                self.give_up = at + SILENCE_WAIT;
+                self.waiting.push_back(Waiting::Connected);
             }
-            Event::RtpPacket(packet) => self.packet(now, &packet),
+            Event::RtpPacket(packet) => self.packet(at, &packet),
             Event::Closed => self.end(Reason::Left),
             _ => {}
         }
     }
 
-    fn packet(&mut self, now: Instant, packet: &RtpPacket) {
-        self.give_up = now + SILENCE_WAIT;
+    fn packet(&mut self, arrival: Instant, packet: &RtpPacket) {
+        self.give_up = arrival + SILENCE_WAIT;
         let header = &packet.header;
+        self.heard_last = Some(header.ssrc);
         if let Some((_, proven)) = self.sources.iter_mut().find(|(ssrc, proven)| *ssrc == header.ssrc && !proven) {
             *proven = true;
             self.sources_proven += 1;
@@ -423,8 +465,12 @@ impl Session {
             level: header.ext_vals.audio_level.map(Level::from_dbov),
             payload: &packet.payload,
         };
-        let outputs = &mut self.outputs;
-        if self.depacketizer.depacketize(now, rtp, |packet| outputs.push_back(Output::Packet(packet))).is_err() {
+        let (waiting, packets) = (&mut self.waiting, &mut self.packets);
+        let give = |packet| {
+            packets.push_back(packet);
+            waiting.push_back(Waiting::Packet);
+        };
+        if self.depacketizer.depacketize(arrival, rtp, give).is_err() {
             self.malformed += 1;
         }
     }
@@ -440,7 +486,7 @@ impl Session {
     fn end(&mut self, reason: Reason) {
         if self.phase != Phase::Closed {
             self.phase = Phase::Closed;
-            self.outputs.push_back(Output::Closed(reason));
+            self.waiting.push_back(Waiting::Closed(reason));
         }
     }
 }
@@ -457,8 +503,8 @@ fn is_stun(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|byte| *byte < 4)
 }
 
-fn answers(output: &Output, source: SocketAddr) -> bool {
-    matches!(output, Output::Transmit { destination, bytes, .. } if *destination == source && is_stun(bytes))
+fn answers(output: &Waiting, source: SocketAddr) -> bool {
+    matches!(output, Waiting::Transmit { destination, bytes, .. } if *destination == source && is_stun(bytes))
 }
 
 #[cfg(test)]

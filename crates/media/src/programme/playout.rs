@@ -263,11 +263,16 @@ impl Playout {
         let last = if self.end > self.start && self.silent == 0 { self.sound[self.end - 1] } else { 0.0 };
         let Some(sound) = self.sound.get_mut(self.end..self.end + samples) else { return };
         let mut click = last;
-        for sample in sound.iter_mut() {
+        let mut rest = sound.iter_mut();
+        // Nearly always there is nothing to die away, and most of a stage is silent: filling is all that it may cost.
+        while click != 0.0
+            && let Some(sample) = rest.next()
+        {
             click *= CLICK_DECAY;
             click = if click.abs() < 1e-6 { 0.0 } else { click };
             *sample = click;
         }
+        rest.into_slice().fill(0.0);
         self.edge = 0.0;
         self.end += samples;
         // A piece too short for the last sound to die away in counts as sound.

@@ -18,11 +18,12 @@ use rtrb::{Consumer, Producer};
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
+use super::datagrams::{Datagram, Datagrams, Haste, Leaving, Taking};
 use super::tcp::{self, Connection, Connections, Sent, Token};
 use super::{Command, Counters, Event, SessionId, stun};
 use crate::candidate;
 use crate::returns::Return;
-use crate::session::{DATAGRAM_BYTES_MAX, Input, Output, Proto, Reason, Session};
+use crate::session::{Input, Output, Proto, Reason, Session};
 
 /// Datagrams read in one go, so that commands and deadlines get their turn under a flood.
 const DATAGRAMS_PER_TURN: usize = 256;
@@ -30,9 +31,8 @@ const DATAGRAMS_PER_TURN: usize = 256;
 const ACCEPTS_PER_TURN: usize = 32;
 /// Sessions from which on datagrams are gathered: with fewer, reading each at once costs little.
 const GATHER_FROM: usize = 4;
-/// How long datagrams are then left in the socket, so that one wake-up reads several. Sound waits for the next beat anyway; a fifth of one is
-/// added to the jitter at most. The socket's own buffer holds far more than comes in that time.
-const GATHER: Duration = Duration::from_millis(4);
+/// Sessions up to which they are gathered for a whole beat: a packet each takes half of the socket's buffer where it is smallest (200 kB).
+const GATHER_BEAT_UP_TO: usize = 100;
 /// Epoll events taken in one go.
 const EVENTS_PER_TURN: usize = 64;
 /// Client addresses remembered per session: a phone that changes networks has two or three, each browser interface may check from one more.
@@ -58,6 +58,7 @@ struct Slot {
     packets: Producer<Packet>,
     /// `None` if the client did not ask for the return feed.
     returns: Option<Consumer<Return>>,
+    connected: bool,
     /// Addresses that lead here, oldest first.
     sources: Vec<(Proto, SocketAddr)>,
     ufrag: Box<[u8]>,
@@ -71,6 +72,7 @@ struct Wire {
     udp: UdpSocket,
     udp_local: SocketAddr,
     connections: Connections,
+    leaving: Leaving,
     counters: Arc<Counters>,
 }
 
@@ -82,9 +84,13 @@ pub(super) struct Net {
     strangers_at: Option<Instant>,
     next_token: Token,
     wake: Arc<OwnedFd>,
+    taking: Arc<Taking>,
+    datagrams: Option<Datagrams>,
     commands: Receiver<Command>,
     events: Sender<Event>,
     sessions: HashMap<SessionId, Slot>,
+    /// Sessions that are not connected yet.
+    connecting: usize,
     by_ufrag: HashMap<Box<[u8]>, SessionId>,
     by_source: HashMap<(Proto, SocketAddr), SessionId>,
     deadlines: BinaryHeap<Reverse<(Instant, SessionId)>>,
@@ -99,6 +105,7 @@ impl Net {
     pub(super) fn new(
         sockets: super::Sockets,
         wake: Arc<OwnedFd>,
+        taking: Arc<Taking>,
         commands: Receiver<Command>,
         events: Sender<Event>,
         counters: Arc<Counters>,
@@ -114,16 +121,27 @@ impl Net {
         }
         let udp_local = udp.local_addr()?;
         let now = Instant::now();
+        let datagrams = Some(Datagrams::new(&udp));
         Ok(Self {
-            wire: Wire { epoll, udp, udp_local, connections: Connections::default(), counters },
+            wire: Wire {
+                epoll,
+                udp,
+                udp_local,
+                connections: Connections::default(),
+                leaving: Leaving::default(),
+                counters,
+            },
             listener,
             accept_again: None,
             strangers_at: None,
             next_token: FIRST_CONNECTION,
             wake,
+            taking,
+            datagrams,
             commands,
             events,
             sessions: HashMap::new(),
+            connecting: 0,
             by_ufrag: HashMap::new(),
             by_source: HashMap::new(),
             deadlines: BinaryHeap::new(),
@@ -136,9 +154,8 @@ impl Net {
 
     pub(super) fn run(mut self) {
         let mut events = Vec::with_capacity(EVENTS_PER_TURN);
-        let mut read_at = Instant::now();
         while !self.stopped {
-            self.gather(read_at);
+            self.gather();
             let timeout = self.timeout(Instant::now());
             match epoll::wait(&self.wire.epoll, spare_capacity(&mut events), timeout.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -155,10 +172,7 @@ impl Net {
                         let _ = rustix::io::read(&*self.wake, &mut [0_u8; 8]);
                         woken = true;
                     }
-                    UDP => {
-                        self.read_udp();
-                        read_at = Instant::now();
-                    }
+                    UDP => self.read_udp(),
                     LISTENER => self.accept(),
                     token => self.read_tcp(token, event.flags),
                 }
@@ -171,8 +185,10 @@ impl Net {
                 self.take_returns(now, woken);
             }
             self.take_deadlines(Instant::now());
+            self.wire.flush();
         }
         self.say_goodbye();
+        self.wire.flush();
     }
 
     /// How long epoll may wait; `None` for ever, which is what an empty shard does.
@@ -185,11 +201,17 @@ impl Net {
     }
 
     /// Sleeps until it is worth reading again, or until somebody wakes us.
-    fn gather(&self, read_at: Instant) {
-        if self.sessions.len() < GATHER_FROM {
-            return;
-        }
-        let wait = (read_at + GATHER).saturating_duration_since(Instant::now());
+    fn gather(&self) {
+        let haste = match self.sessions.len() {
+            0..GATHER_FROM => Haste::Each,
+            GATHER_FROM..=GATHER_BEAT_UP_TO if self.connecting == 0 && self.wire.connections.by_token.is_empty() => {
+                Haste::BeforeBeat
+            }
+            _ => Haste::Soon,
+        };
+        let next = self.datagrams.as_ref().and_then(|datagrams| datagrams.read_next(haste, &self.taking));
+        let Some(next) = next else { return };
+        let wait = next.saturating_duration_since(Instant::now());
         if !wait.is_zero() {
             let wait = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.subsec_nanos()) };
             // Whatever ends this, the loop looks for itself.
@@ -225,8 +247,9 @@ impl Net {
         let ufrag: Box<[u8]> = session.ufrag().as_bytes().into();
         let returns = session.wants_returns().then_some(returns);
         self.by_ufrag.insert(ufrag.clone(), id);
-        let slot = Slot { session, packets, returns, sources: Vec::new(), ufrag, scheduled: None };
+        let slot = Slot { session, packets, returns, connected: false, sources: Vec::new(), ufrag, scheduled: None };
         self.sessions.insert(id, slot);
+        self.connecting += 1;
         self.feed(Instant::now(), id, Input::Timeout, None);
     }
 
@@ -267,14 +290,16 @@ impl Net {
             match output {
                 Output::Transmit { proto, destination, bytes, .. } => {
                     answered |= from == Some((proto, destination));
-                    self.wire.send(proto, destination, &bytes);
+                    self.wire.send(proto, destination, bytes);
                 }
                 Output::Packet(packet) => {
-                    if slot.packets.push(packet).is_err() {
+                    if slot.packets.push(*packet).is_err() {
                         self.wire.counters.packets_dropped.fetch_add(1, Relaxed);
                     }
                 }
                 Output::Connected => {
+                    self.connecting -= 1;
+                    slot.connected = true;
                     if let Some(returns) = &mut slot.returns {
                         // What was put into the ring before the client could hear is stale by now.
                         while returns.pop().is_ok() {}
@@ -299,6 +324,7 @@ impl Net {
 
     fn forget(&mut self, id: SessionId, reason: Reason) {
         let Some(mut slot) = self.sessions.remove(&id) else { return };
+        self.connecting -= usize::from(!slot.connected);
         self.by_ufrag.remove(&slot.ufrag);
         for source in std::mem::take(&mut slot.sources) {
             self.by_source.remove(&source);
@@ -343,7 +369,7 @@ impl Net {
     }
 
     /// Finds the session that something is for, and gives it to it.
-    fn deliver(&mut self, now: Instant, proto: Proto, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) {
+    fn deliver(&mut self, arrival: Instant, proto: Proto, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) {
         let counters = &self.wire.counters;
         counters.received.fetch_add(1, Relaxed);
         let (id, from) = if stun::is_stun(bytes) {
@@ -359,19 +385,18 @@ impl Net {
             };
             (*id, None)
         };
-        self.feed(now, id, Input::Datagram { proto, source, destination, bytes }, from);
+        self.feed(Instant::now(), id, Input::Datagram { arrival, proto, source, destination, bytes }, from);
     }
 
     fn read_udp(&mut self) {
-        // One byte more than a session takes, so that what was cut short is known to be too long.
-        let mut buffer = [0; DATAGRAM_BYTES_MAX + 1];
+        let Some(mut datagrams) = self.datagrams.take() else { return };
+        datagrams.begin();
+        let local = self.wire.udp_local;
         for _ in 0..DATAGRAMS_PER_TURN {
-            // Errors other than "nothing there" are echoes of earlier sends; what matters comes again.
-            let Ok((length, source)) = self.wire.udp.recv_from(&mut buffer) else { return };
-            let source = SocketAddr::new(source.ip().to_canonical(), source.port());
-            let local = self.wire.udp_local;
-            self.deliver(Instant::now(), Proto::Udp, source, local, buffer.get(..length).unwrap_or_default());
+            let Some(Datagram { source, arrival, bytes }) = datagrams.read(&self.wire.udp) else { break };
+            self.deliver(arrival, Proto::Udp, source, local, bytes);
         }
+        self.datagrams = Some(datagrams);
     }
 
     fn accept(&mut self) {
@@ -540,16 +565,30 @@ impl Slot {
 }
 
 impl Wire {
-    fn send(&mut self, proto: Proto, destination: SocketAddr, bytes: &[u8]) {
-        let sent = match proto {
-            Proto::Udp => self.udp.send_to(bytes, self.reachable(destination)).is_ok(),
-            Proto::Tcp => match self.connections.send(&self.epoll, destination, bytes) {
-                Sent::Yes => true,
-                Sent::Full | Sent::Dead => false,
-            },
-        };
-        let counter = if sent { &self.counters.sent } else { &self.counters.send_dropped };
-        counter.fetch_add(1, Relaxed);
+    /// Sends by TCP at once, by UDP with the next [`Self::flush`].
+    fn send(&mut self, proto: Proto, destination: SocketAddr, bytes: Vec<u8>) {
+        match proto {
+            Proto::Udp => {
+                self.leaving.push(self.reachable(destination), bytes);
+                if self.leaving.is_full() {
+                    self.flush();
+                }
+            }
+            Proto::Tcp => {
+                let counter = match self.connections.send(&self.epoll, destination, &bytes) {
+                    Sent::Yes => &self.counters.sent,
+                    Sent::Full | Sent::Dead => &self.counters.send_dropped,
+                };
+                counter.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    /// Sends what waits. To be called before the thread waits for anything.
+    fn flush(&mut self) {
+        let (sent, dropped) = self.leaving.flush(&self.udp);
+        self.counters.sent.fetch_add(sent, Relaxed);
+        self.counters.send_dropped.fetch_add(dropped, Relaxed);
     }
 
     /// The same address in the family of our socket: an IPv6 socket reaches IPv4 by mapped addresses (RFC 4291 §2.5.5.2).

@@ -198,6 +198,7 @@ impl Beat {
             told |= played.told;
             returned |= played.returned;
         }
+        self.net.will_take(now + BEAT);
         if returned {
             self.net.wake();
         }

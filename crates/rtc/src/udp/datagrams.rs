@@ -1,0 +1,260 @@
+//! Datagrams, many at a time: when it is worth waking up for them, when each of them came, and sending all that wait by one system call.
+//!
+//! Sound that came in is taken at the next beat and not before, so with many speakers the thread reads just before a beat, and once more when
+//! the beat has woken it to send returns: a hundred times a second instead of a thousand. That adds no jitter, as each datagram carries
+//! the time at which the kernel got it.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
+use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
+use rustix::time::{ClockId, Timespec, clock_gettime};
+
+use crate::session::DATAGRAM_BYTES_MAX;
+
+/// How long datagrams are left in the socket when it is not known when their sound will be taken, or when somebody waits for an answer: a fifth
+/// of a beat.
+const GATHER: Duration = Duration::from_millis(4);
+/// Longest that datagrams are left in the socket: a beat and a bit. A schedule that says more is not believed.
+const GATHER_MAX: Duration = Duration::from_millis(25);
+/// How long before a beat its datagrams are read: a hundred of them take a millisecond on a small machine, and waking up half of one.
+const AHEAD: Duration = Duration::from_millis(2);
+/// A datagram that seems to have waited longer tells that the wall clock was set: it counts as having come now.
+const WAITED_MAX: Duration = Duration::from_millis(100);
+
+/// When sound will next be taken out of the rings; written by who takes it, read by the net thread.
+#[derive(Debug)]
+pub(super) struct Taking {
+    epoch: Instant,
+    /// Nanoseconds since `epoch`; 0 for never.
+    next_ns: AtomicU64,
+}
+
+impl Taking {
+    pub(super) fn new() -> Self {
+        Self { epoch: Instant::now(), next_ns: AtomicU64::new(0) }
+    }
+
+    pub(super) fn set(&self, next: Instant) {
+        let since = next.saturating_duration_since(self.epoch);
+        self.next_ns.store(u64::try_from(since.as_nanos()).unwrap_or(0), Relaxed);
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let next_ns = self.next_ns.load(Relaxed);
+        (next_ns > 0).then(|| self.epoch + Duration::from_nanos(next_ns))
+    }
+}
+
+/// Datagrams sent by one call: a beat of five full stages. More wait for nothing; they go with the next call.
+const LEAVING_MAX: usize = 100;
+
+/// What the net thread's datagrams are for at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Haste {
+    /// Few sessions: each datagram is read as it comes, which costs little.
+    Each,
+    /// Somebody is connecting, speaks over TCP (whose bytes carry no time), or there are more sessions than the socket's buffer holds for a beat.
+    Soon,
+    /// Nothing but sound.
+    BeforeBeat,
+}
+
+/// One datagram.
+pub(super) struct Datagram<'a> {
+    pub(super) source: SocketAddr,
+    /// When the kernel got it, and later by [`AHEAD`]: what came at least that long before a beat is there at that beat.
+    pub(super) arrival: Instant,
+    pub(super) bytes: &'a [u8],
+}
+
+/// Reads one socket.
+pub(super) struct Datagrams {
+    // One byte more than a session takes, so that what was cut short is known to be too long.
+    buffer: Box<[u8; DATAGRAM_BYTES_MAX + 1]>,
+    control: Vec<u8>,
+    read_at: Instant,
+    /// The same moment on the clock of arrivals and on the wall clock, which the kernel stamps with.
+    moment: (Instant, Timespec),
+}
+
+impl Datagrams {
+    /// Asks the kernel to stamp what comes in on `socket`. Where it will not, datagrams count as having come when they are read.
+    pub(super) fn new(socket: &UdpSocket) -> Self {
+        if let Err(error) = setsockopt(socket, sockopt::ReceiveTimestampns, &true) {
+            tracing::warn!(%error, "datagrams are not stamped: the way of a full stage's sound is up to 20 ms longer");
+        }
+        let buffer = Box::new([0; DATAGRAM_BYTES_MAX + 1]);
+        let now = Instant::now();
+        let moment = (now, clock_gettime(ClockId::Realtime));
+        Self { buffer, control: nix::cmsg_space!(TimeSpec), read_at: now, moment }
+    }
+
+    /// When to read again; `None` for at once.
+    pub(super) fn read_next(&self, haste: Haste, taking: &Taking) -> Option<Instant> {
+        match haste {
+            Haste::Each => None,
+            Haste::Soon => Some(self.read_at + GATHER),
+            Haste::BeforeBeat => Some(read_next(self.read_at, taking.next())),
+        }
+    }
+
+    /// To be called before a series of [`Self::read`].
+    pub(super) fn begin(&mut self) {
+        self.read_at = Instant::now();
+        self.moment = (self.read_at, clock_gettime(ClockId::Realtime));
+    }
+
+    /// The next datagram; `None` when there is no other. Errors are echoes of earlier sends; what matters comes again.
+    pub(super) fn read(&mut self, socket: &UdpSocket) -> Option<Datagram<'_>> {
+        let mut slices = [IoSliceMut::new(&mut *self.buffer)];
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let message =
+            recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut self.control), flags).ok()?;
+        let (length, source) = (message.bytes, address(message.address?)?);
+        let stamp = message.cmsgs().ok()?.find_map(|control| match control {
+            ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
+            _ => None,
+        });
+        let arrival = stamp.map_or(self.moment.0, |stamp| arrival(self.moment, stamp));
+        Some(Datagram { source, arrival: arrival + AHEAD, bytes: self.buffer.get(..length).unwrap_or_default() })
+    }
+}
+
+/// Datagrams that wait to be sent together.
+#[derive(Default)]
+pub(super) struct Leaving {
+    to: Vec<SocketAddrAny>,
+    bytes: Vec<Vec<u8>>,
+}
+
+impl Leaving {
+    pub(super) fn push(&mut self, to: SocketAddr, bytes: Vec<u8>) {
+        self.to.push(to.into());
+        self.bytes.push(bytes);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.to.len() >= LEAVING_MAX
+    }
+
+    /// Sends everything; returns how many the system took and how many it had no room, or no way, for.
+    pub(super) fn flush(&mut self, socket: &UdpSocket) -> (u64, u64) {
+        let (mut sent, mut dropped) = (0, 0);
+        if self.to.is_empty() {
+            return (sent, dropped);
+        }
+        let slices: Vec<[IoSlice<'_>; 1]> = self.bytes.iter().map(|bytes| [IoSlice::new(bytes)]).collect();
+        let mut nothing: Vec<SendAncillaryBuffer<'_, '_, '_>> = slices.iter().map(|_| Default::default()).collect();
+        let mut messages: Vec<MMsgHdr<'_>> = self
+            .to
+            .iter()
+            .zip(&slices)
+            .zip(&mut nothing)
+            .map(|((to, slice), nothing)| MMsgHdr::new_with_addr(to, slice, nothing))
+            .collect();
+        let mut rest = messages.as_mut_slice();
+        while !rest.is_empty() {
+            // It stops at the first that cannot be sent, which the next call then says; that one is passed over.
+            let taken = match sendmmsg(socket, rest, SendFlags::DONTWAIT) {
+                Ok(taken @ 1..) => {
+                    sent += taken as u64;
+                    taken
+                }
+                Err(rustix::io::Errno::INTR) => 0,
+                Ok(0) | Err(_) => {
+                    dropped += 1;
+                    1
+                }
+            };
+            rest = rest.get_mut(taken..).unwrap_or_default();
+        }
+        drop(messages);
+        drop(nothing);
+        drop(slices);
+        self.to.clear();
+        self.bytes.clear();
+        (sent, dropped)
+    }
+}
+
+/// Just before the sound is taken; or, if that has been done, a little after the next taking, in case nobody wakes us for returns.
+fn read_next(read_at: Instant, taken_next: Option<Instant>) -> Instant {
+    let wanted = taken_next.and_then(|next| [next - AHEAD, next + GATHER].into_iter().find(|at| *at > read_at));
+    wanted.filter(|at| *at <= read_at + GATHER_MAX).unwrap_or(read_at + GATHER)
+}
+
+/// The stamp on the clock of arrivals.
+fn arrival((instant, wall): (Instant, Timespec), stamp: TimeSpec) -> Instant {
+    let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+    let waited = nanos(wall.tv_sec, wall.tv_nsec) - nanos(stamp.tv_sec(), stamp.tv_nsec());
+    // What came after the series began has waited for less than nothing.
+    match u64::try_from(waited).map(Duration::from_nanos) {
+        Ok(waited) if waited <= WAITED_MAX => instant.checked_sub(waited).unwrap_or(instant),
+        _ => instant,
+    }
+}
+
+fn address(storage: SockaddrStorage) -> Option<SocketAddr> {
+    let source = match (storage.as_sockaddr_in(), storage.as_sockaddr_in6()) {
+        (Some(v4), _) => SocketAddr::V4((*v4).into()),
+        (_, Some(v6)) => SocketAddr::V6((*v6).into()),
+        _ => return None,
+    };
+    Some(SocketAddr::new(source.ip().to_canonical(), source.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_full_stage_is_read_just_before_the_beat_and_once_after_it() {
+        let start = Instant::now();
+        let at = |ms: u32| start + ms * MS;
+        // After the beat at 20 ms woke us, until just before the one at 40.
+        assert_eq!(read_next(at(21), Some(at(40))), at(38));
+        // Read before the beat: the next is the beat's own wake-up, or 4 ms later.
+        assert_eq!(read_next(at(38), Some(at(40))), at(44));
+        // Nothing is known, or nothing that can be true.
+        assert_eq!(read_next(at(21), None), at(25));
+        assert_eq!(read_next(at(21), Some(at(500))), at(25));
+        assert_eq!(read_next(at(500), Some(at(40))), at(504));
+    }
+
+    #[test]
+    fn a_stamp_is_believed_unless_the_wall_clock_was_set() {
+        let now = Instant::now();
+        let wall = Timespec { tv_sec: 1_000, tv_nsec: 5_000_000 };
+        assert_eq!(arrival((now, wall), TimeSpec::new(999, 995_000_000)), now - 10 * MS);
+        assert_eq!(arrival((now, wall), TimeSpec::new(1_000, 6_000_000)), now);
+        assert_eq!(arrival((now, wall), TimeSpec::new(5, 0)), now);
+        assert_eq!(arrival((now, wall), TimeSpec::new(i64::MAX, 0)), now);
+    }
+
+    #[test]
+    fn a_datagram_carries_the_time_at_which_it_came() {
+        let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let theirs = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut datagrams = Datagrams::new(&ours);
+        let before = Instant::now();
+        theirs.send_to(b"hello", ours.local_addr().unwrap()).unwrap();
+        let after = Instant::now();
+        // Long after it came, as far as this test may wait.
+        while Instant::now() < after + 20 * MS {}
+        datagrams.begin();
+        let datagram = datagrams.read(&ours).unwrap();
+        assert_eq!((datagram.bytes, datagram.source), (&b"hello"[..], theirs.local_addr().unwrap()));
+        // The clocks may run apart by a little while one is read after the other.
+        assert!(datagram.arrival >= before + AHEAD - MS && datagram.arrival <= after + AHEAD + 10 * MS);
+        assert!(datagrams.read(&ours).is_none());
+    }
+}
