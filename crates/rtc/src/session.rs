@@ -49,23 +49,27 @@ pub enum Proto {
     Tcp,
 }
 
+/// One thing that came in from a client, by either wire.
+#[derive(Debug, Clone, Copy)]
+pub struct Datagram<'a> {
+    /// When it came, if it was left lying for a while; for the jitter buffer.
+    pub arrival: Instant,
+    /// By which wire.
+    pub proto: Proto,
+    /// The client's address.
+    pub source: SocketAddr,
+    /// Our address, if known. One that is not among our candidates stands for the first of its kind: behind NAT, or on a socket bound
+    /// to all addresses, nobody can tell.
+    pub destination: SocketAddr,
+    /// The bytes.
+    pub bytes: &'a [u8],
+}
+
 /// What a session takes.
 #[derive(Debug)]
 pub enum Input<'a> {
     /// Something came in for this session.
-    Datagram {
-        /// When it came, if it was left lying for a while; for the jitter buffer.
-        arrival: Instant,
-        /// By which wire.
-        proto: Proto,
-        /// The client's address.
-        source: SocketAddr,
-        /// Our address, if known. One that is not among our candidates stands for the first of its kind: behind NAT, or on a socket bound
-        /// to all addresses, nobody can tell.
-        destination: SocketAddr,
-        /// The bytes.
-        bytes: &'a [u8],
-    },
+    Datagram(Datagram<'a>),
     /// The deadline has passed.
     Timeout,
     /// One frame for the speaker to hear.
@@ -229,9 +233,7 @@ impl Session {
             return;
         }
         match input {
-            Input::Datagram { arrival, proto, source, destination, bytes } => {
-                self.receive(now, arrival, proto, source, destination, bytes);
-            }
+            Input::Datagram(datagram) => self.receive(now, datagram),
             Input::Timeout => {
                 if now >= self.give_up {
                     let reason = if self.phase == Phase::Connecting { Reason::NeverConnected } else { Reason::Silent };
@@ -332,15 +334,8 @@ impl Session {
         self.malformed
     }
 
-    fn receive(
-        &mut self,
-        now: Instant,
-        arrival: Instant,
-        proto: Proto,
-        source: SocketAddr,
-        destination: SocketAddr,
-        bytes: &[u8],
-    ) {
+    fn receive(&mut self, now: Instant, datagram: Datagram<'_>) {
+        let Datagram { arrival, proto, source, destination, bytes } = datagram;
         if bytes.len() > DATAGRAM_BYTES_MAX {
             return;
         }

@@ -127,10 +127,9 @@ impl Pair {
     fn give(&mut self, bytes: &[u8]) {
         // The socket is bound to all addresses, so the destination says little.
         let destination = "0.0.0.0:8082".parse().unwrap();
-        self.ours.handle(
-            self.now,
-            Input::Datagram { arrival: self.now, proto: Proto::Udp, source: self.client_address, destination, bytes },
-        );
+        let (arrival, source) = (self.now, self.client_address);
+        let datagram = Datagram { arrival, proto: Proto::Udp, source, destination, bytes };
+        self.ours.handle(self.now, Input::Datagram(datagram));
     }
 
     /// Sends one packet with an SSRC of choice, and no section id, as FFmpeg does.

@@ -16,7 +16,7 @@ use nix::sys::time::TimeSpec;
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-use crate::session::DATAGRAM_BYTES_MAX;
+use crate::session::{DATAGRAM_BYTES_MAX, Datagram, Proto};
 
 /// How long datagrams are left in the socket when it is not known when their sound will be taken, or when somebody waits for an answer: a fifth
 /// of a beat.
@@ -66,14 +66,6 @@ pub(super) enum Haste {
     BeforeBeat,
 }
 
-/// One datagram.
-pub(super) struct Datagram<'a> {
-    pub(super) source: SocketAddr,
-    /// When the kernel got it, and later by [`AHEAD`]: what came at least that long before a beat is there at that beat.
-    pub(super) arrival: Instant,
-    pub(super) bytes: &'a [u8],
-}
-
 /// Reads one socket.
 pub(super) struct Datagrams {
     // One byte more than a session takes, so that what was cut short is known to be too long.
@@ -111,8 +103,9 @@ impl Datagrams {
         self.moment = (self.read_at, clock_gettime(ClockId::Realtime));
     }
 
-    /// The next datagram; `None` when there is no other. Errors are echoes of earlier sends; what matters comes again.
-    pub(super) fn read(&mut self, socket: &UdpSocket) -> Option<Datagram<'_>> {
+    /// The next datagram; `None` when there is no other. Its arrival is when the kernel got it, and later by [`AHEAD`]: what came at least that long
+    /// before a beat is there at that beat. Errors are echoes of earlier sends; what matters comes again.
+    pub(super) fn read(&mut self, socket: &UdpSocket, destination: SocketAddr) -> Option<Datagram<'_>> {
         let mut slices = [IoSliceMut::new(&mut *self.buffer)];
         let flags = MsgFlags::MSG_DONTWAIT;
         let message =
@@ -123,7 +116,8 @@ impl Datagrams {
             _ => None,
         });
         let arrival = stamp.map_or(self.moment.0, |stamp| arrival(self.moment, stamp));
-        Some(Datagram { source, arrival: arrival + AHEAD, bytes: self.buffer.get(..length).unwrap_or_default() })
+        let bytes = self.buffer.get(..length).unwrap_or_default();
+        Some(Datagram { arrival: arrival + AHEAD, proto: Proto::Udp, source, destination, bytes })
     }
 }
 
@@ -251,10 +245,10 @@ mod tests {
         // Long after it came, as far as this test may wait.
         while Instant::now() < after + 20 * MS {}
         datagrams.begin();
-        let datagram = datagrams.read(&ours).unwrap();
+        let datagram = datagrams.read(&ours, ours.local_addr().unwrap()).unwrap();
         assert_eq!((datagram.bytes, datagram.source), (&b"hello"[..], theirs.local_addr().unwrap()));
         // The clocks may run apart by a little while one is read after the other.
         assert!(datagram.arrival >= before + AHEAD - MS && datagram.arrival <= after + AHEAD + 10 * MS);
-        assert!(datagrams.read(&ours).is_none());
+        assert!(datagrams.read(&ours, ours.local_addr().unwrap()).is_none());
     }
 }

@@ -18,12 +18,12 @@ use rtrb::{Consumer, Producer};
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
-use super::datagrams::{Datagram, Datagrams, Haste, Leaving, Taking};
+use super::datagrams::{Datagrams, Haste, Leaving, Taking};
 use super::tcp::{self, Connection, Connections, Sent, Token};
 use super::{Command, Counters, Event, SessionId, stun};
 use crate::candidate;
 use crate::returns::Return;
-use crate::session::{Input, Output, Proto, Reason, Session};
+use crate::session::{Datagram, Input, Output, Proto, Reason, Session};
 
 /// Datagrams read in one go, so that commands and deadlines get their turn under a flood.
 const DATAGRAMS_PER_TURN: usize = 256;
@@ -369,7 +369,8 @@ impl Net {
     }
 
     /// Finds the session that something is for, and gives it to it.
-    fn deliver(&mut self, arrival: Instant, proto: Proto, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) {
+    fn deliver(&mut self, datagram: Datagram<'_>) {
+        let Datagram { proto, source, bytes, .. } = datagram;
         let counters = &self.wire.counters;
         counters.received.fetch_add(1, Relaxed);
         let (id, from) = if stun::is_stun(bytes) {
@@ -385,7 +386,7 @@ impl Net {
             };
             (*id, None)
         };
-        self.feed(Instant::now(), id, Input::Datagram { arrival, proto, source, destination, bytes }, from);
+        self.feed(Instant::now(), id, Input::Datagram(datagram), from);
     }
 
     fn read_udp(&mut self) {
@@ -393,8 +394,8 @@ impl Net {
         datagrams.begin();
         let local = self.wire.udp_local;
         for _ in 0..DATAGRAMS_PER_TURN {
-            let Some(Datagram { source, arrival, bytes }) = datagrams.read(&self.wire.udp) else { break };
-            self.deliver(arrival, Proto::Udp, source, local, bytes);
+            let Some(datagram) = datagrams.read(&self.wire.udp, local) else { break };
+            self.deliver(datagram);
         }
         self.datagrams = Some(datagrams);
     }
@@ -456,7 +457,9 @@ impl Net {
         loop {
             match tcp::next_frame(rest) {
                 Ok(Some((frame, more))) => {
-                    self.deliver(Instant::now(), Proto::Tcp, peer, local, frame);
+                    let arrival = Instant::now();
+                    let (source, destination) = (peer, local);
+                    self.deliver(Datagram { arrival, proto: Proto::Tcp, source, destination, bytes: frame });
                     rest = more;
                 }
                 Ok(None) => break,
