@@ -49,14 +49,8 @@ const CONTINUES: i64 = 2880;
 /// Silence after which the offset between the clocks is measured anew: at 200 ppm, 2 ms.
 const BASE_LIFE: i64 = 480_000;
 
-/// After a loss, wait for redundant copies for another 30 s.
+/// After a loss, wait for redundant copies for another 30 s, or for as long as we have known the speaker: the first seconds may be the only bad ones.
 const WAIT_FOR_COPIES: i64 = 1_440_000;
-
-/// What remains per packet of a lateness that once emptied the buffer: half after 14 s of 20 ms packets.
-const SCARE_DECAY: f32 = 0.999;
-
-/// Beats in each of the two windows over which the buffer's least filling is kept: 1.5 s.
-const WINDOW_BEATS: u32 = 75;
 
 /// What to play next.
 #[derive(Debug)]
@@ -125,10 +119,10 @@ pub struct Jitter {
     held: i64,
     /// Samples made up in a row.
     concealed: u32,
-    scare: f32,
+    /// The last beat, until the next new packet comes.
+    waits_since: Option<i64>,
     copies_seen: bool,
     wait_for_copies_until: i64,
-    filling: Filling,
     counts: Counts,
 }
 
@@ -151,14 +145,6 @@ struct Stream {
     last_arrival: i64,
 }
 
-/// Least filling after a pull, over one to two windows.
-#[derive(Debug, Clone, Copy)]
-struct Filling {
-    least: i64,
-    least_before: i64,
-    beats: u32,
-}
-
 impl Jitter {
     /// An empty buffer; the only place that allocates.
     pub fn new() -> Self {
@@ -176,10 +162,9 @@ impl Jitter {
             last_duration: FRAME_SAMPLES as i64,
             held: 0,
             concealed: 0,
-            scare: 0.0,
+            waits_since: None,
             copies_seen: false,
             wait_for_copies_until: i64::MIN,
-            filling: Filling::new(),
             counts: Counts::default(),
         }
     }
@@ -228,9 +213,12 @@ impl Jitter {
     /// What to play next. `pending` samples were pulled and not played yet.
     pub fn pull(&mut self, now: Instant, pending: usize) -> Pull<'_> {
         let now = self.clock(now);
+        self.waits_since = Some(now);
         self.cut_excess(pending);
-        if !self.playing && !self.begin(now) {
-            return Pull::Silence { samples: self.wait(now) };
+        // What is pulled now is played after what is pending.
+        let played_at = now + pending as i64;
+        if !self.playing && !self.begin(played_at) {
+            return Pull::Silence { samples: self.wait(played_at) };
         }
         let Some(first) = self.slot(0) else { return self.hold() };
         let (timestamp, lost) = (first.timestamp, first.sequence > self.last_sequence + 1);
@@ -246,26 +234,11 @@ impl Jitter {
         if lost { self.fill(gap) } else { self.skip_silence(gap) }
     }
 
-    /// Ends a beat: notes how much is left in the buffer. `pending` as for `pull`.
-    pub fn end_beat(&mut self, pending: usize) {
-        if self.playing {
-            let left = self.buffered(pending);
-            self.filling.note(left);
-        }
-    }
-
     /// How much more sound is held than is needed, in samples; negative if it is too little; `None` while nobody speaks.
     pub fn excess(&self, now: Instant, pending: usize) -> Option<i64> {
         let base = self.delay.base().filter(|_| self.playing)?;
-        let excess = self.clock(now) - base - (self.next - pending as i64) - self.target();
-        // What the buffer needed lately is needed, whatever the statistics say.
-        Some(excess.min(self.filling.least().max(0)))
-    }
-
-    /// The caller played `samples` less (or more, if negative) than it was given.
-    pub fn adjusted(&mut self, samples: i64) {
-        self.filling.least -= samples;
-        self.filling.least_before -= samples;
+        // While time is held nobody knows yet whether what is made up will have delayed the rest.
+        Some(self.clock(now) - base - (self.next + self.held - pending as i64) - self.target())
     }
 
     /// Forgets all packets; the statistics stay.
@@ -286,17 +259,22 @@ impl Jitter {
 
     /// The delay aimed for between the fastest packet's arrival and its play-out, in samples.
     pub fn target(&self) -> i64 {
-        let lateness = (i64::from(self.delay.lateness())).max(self.scare as i64);
         let copies = match self.stream {
             Some(stream) if stream.last_arrival < self.wait_for_copies_until => self.last_duration,
             _ => 0,
         };
-        (lateness + copies + BEAT).clamp(TARGET_MIN, TARGET_MAX)
+        (self.delay.lateness() + copies + BEAT).clamp(TARGET_MIN, TARGET_MAX)
     }
 
     /// How much faster the speaker's clock runs than ours, in parts per million.
     pub fn drift_ppm(&self) -> f32 {
         self.delay.drift_ppm()
+    }
+
+    /// Where play-out stands, in stream time; `None` while nothing is played.
+    #[cfg(test)]
+    pub(crate) fn position(&self) -> Option<i64> {
+        self.playing.then_some(self.next)
     }
 
     /// What happened so far.
@@ -344,6 +322,7 @@ impl Jitter {
         }
         let timestamp = raw_timestamp + stream.timestamp_shift;
         let sequence = raw_sequence + stream.sequence_shift;
+        let in_order = timestamp >= stream.newest_end;
         stream.newest_end = stream.newest_end.max(timestamp + duration);
         stream.newest_sequence = stream.newest_sequence.max(sequence);
         stream.last_arrival = stream.last_arrival.max(arrival);
@@ -351,10 +330,11 @@ impl Jitter {
         self.copies_seen |= packet.redundant || packet.payload.has_fec();
         if !packet.redundant {
             let late = self.delay.observe(arrival, timestamp);
-            self.scare *= SCARE_DECAY;
-            if self.held > 0 && timestamp <= self.next {
-                // Time stands still for this one: never again so soon.
-                self.scare = self.scare.max(late as f32);
+            // After more than we would ever wait, patience would help nobody, nor for what comes with this packet.
+            if let Some(beat) = self.waits_since.take_if(|_| in_order)
+                && late <= TARGET_MAX - BEAT
+            {
+                self.delay.stood_still(late, late - (arrival - beat));
             }
         }
         Some((timestamp, sequence, duration))
@@ -370,7 +350,6 @@ impl Jitter {
         self.playing = true;
         self.next = timestamp;
         self.last_sequence = sequence - 1;
-        self.filling = Filling::new();
         true
     }
 
@@ -463,7 +442,7 @@ impl Jitter {
 
     fn expect_copies(&mut self) {
         if let Some(stream) = self.stream.filter(|_| self.copies_seen) {
-            self.wait_for_copies_until = stream.last_arrival + WAIT_FOR_COPIES;
+            self.wait_for_copies_until = stream.last_arrival + stream.last_arrival.min(WAIT_FOR_COPIES);
         }
     }
 
@@ -481,7 +460,6 @@ impl Jitter {
             self.last_sequence = second.sequence - 1;
         }
         self.held = 0;
-        self.filling = Filling::new();
     }
 
     /// Sound that is here and not played, holes included.
@@ -515,25 +493,6 @@ impl Jitter {
 impl Default for Jitter {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Filling {
-    fn new() -> Self {
-        // Until a window has passed nothing is known to be too much.
-        Self { least: i64::MAX / 2, least_before: 0, beats: 0 }
-    }
-
-    fn note(&mut self, left: i64) {
-        self.least = self.least.min(left);
-        self.beats += 1;
-        if self.beats >= WINDOW_BEATS {
-            *self = Self { least: i64::MAX / 2, least_before: self.least, beats: 0 };
-        }
-    }
-
-    fn least(&self) -> i64 {
-        self.least.min(self.least_before)
     }
 }
 

@@ -1,8 +1,8 @@
 //! How late packets come: what the network adds to a speaker's clock, and how that clock runs against ours.
 //!
 //! Three questions, one stream of (arrival, timestamp) pairs. *Base*: the offset of the fastest packets of the last 16 s. *Lateness*: how much
-//! slower than that most packets are (95 %). *Drift*: the slope of the fastest packets over minutes, which is the clocks' alone, as the fastest packets
-//! know no queue. All times are samples at 48 kHz.
+//! slower than that most packets are (95 %), or those that ended a standstill, in the last 12 s of sound. *Drift*: the slope of the fastest packets
+//! over minutes, which is the clocks' alone, as the fastest packets know no queue. All times are samples at 48 kHz.
 
 /// Length of one period of the minimum, in samples: 2 s. Long enough that it holds a packet that met no queue.
 const PERIOD: i64 = 96_000;
@@ -28,11 +28,19 @@ const CLASS: i64 = 240;
 /// Classes of lateness, up to 200 ms and one for beyond.
 const CLASSES: usize = 41;
 
-/// Weight that is left of a packet one packet later: 10 s of 20 ms packets.
-const FORGET: f32 = 0.998;
+/// Length of one piece of memory, in samples: 1 s, but at least so many packets. While nothing is said few come, and what was known before is kept.
+const SECOND: i64 = 48_000;
+const SECOND_PACKETS: u16 = 25;
 
-/// Lateness before anything is known.
-const LATENESS_AT_FIRST: u32 = 960;
+/// Seconds remembered, the one that runs included: a network that stands still every ten seconds is to be known for that.
+const SECONDS: usize = 12;
+
+/// Seconds before the one that runs that count in any case. Beyond these only the later half of all that came counts, until the memory is full: where
+/// everything has just been started, the first seconds say little of those to come.
+const SECONDS_AT_FIRST: usize = 2;
+
+/// Lateness before anything is known: 30 ms, which most networks keep even while everything starts.
+const LATENESS_AT_FIRST: i64 = 1440;
 
 /// Packets before the distribution is believed: 1 s.
 const PACKETS_MIN: u32 = 50;
@@ -50,8 +58,23 @@ pub(super) struct Delay {
     /// How many of the last periods belong to one slope.
     slope_len: usize,
     drift_ppm: f32,
-    classes: [f32; CLASSES],
+    /// Each of the last seconds, as a ring, and all that is remembered of them.
+    seconds: [Tally; SECONDS],
+    remembered: Tally,
+    /// Seconds that ended.
+    ended: usize,
+    second_start: i64,
     packets: u32,
+}
+
+/// How late packets were.
+#[derive(Debug, Clone, Copy)]
+struct Tally {
+    /// Packets of each class.
+    classes: [u16; CLASSES],
+    packets: u16,
+    /// Lateness after the worst standstill.
+    standstill: i64,
 }
 
 impl Delay {
@@ -65,7 +88,10 @@ impl Delay {
             past_next: 0,
             slope_len: 0,
             drift_ppm: 0.0,
-            classes: [0.0; CLASSES],
+            seconds: [Tally::NONE; SECONDS],
+            remembered: Tally::NONE,
+            ended: 0,
+            second_start: 0,
             packets: 0,
         }
     }
@@ -83,14 +109,26 @@ impl Delay {
             self.fastest = Some((arrival, offset));
         }
         let late = offset - self.base().unwrap_or(offset);
-        for class in &mut self.classes {
-            *class *= FORGET;
+        if timestamp - self.second_start >= SECOND && self.second().packets >= SECOND_PACKETS {
+            self.end_second();
         }
-        if let Some(class) = self.classes.get_mut((late.max(0) / CLASS).min(CLASSES as i64 - 1) as usize) {
-            *class += 1.0;
+        if self.second().packets == 0 {
+            self.second_start = timestamp;
         }
+        let class = (late.max(0) / CLASS).min(CLASSES as i64 - 1) as usize;
+        self.second().count(class);
+        self.remembered.count(class);
         self.packets = self.packets.saturating_add(1);
         late
+    }
+
+    /// The packet just observed is the first after a beat, and `late`; at that beat it was late by `missed` already. If the usual patience would
+    /// have found nothing to play then, this was a standstill, even if we had more patience: or what nobody heard would be forgotten, and heard again.
+    pub(super) fn stood_still(&mut self, late: i64, missed: i64) {
+        if missed > self.usual() {
+            self.second().stood_still(late);
+            self.remembered.stood_still(late);
+        }
     }
 
     /// Arrival minus timestamp of the fastest packets lately; `None` before the first.
@@ -100,21 +138,26 @@ impl Delay {
         past.chain(self.fastest.map(|(_, offset)| offset)).min()
     }
 
+    /// Lateness to be waited for, in samples: the usual one, or that of the worst standstill lately.
+    pub(super) fn lateness(&self) -> i64 {
+        self.usual().max(self.remembered.standstill)
+    }
+
     /// Lateness that 95 of 100 packets keep, in samples.
-    pub(super) fn lateness(&self) -> u32 {
+    fn usual(&self) -> i64 {
         if self.packets < PACKETS_MIN {
             return LATENESS_AT_FIRST;
         }
-        let mut left = self.classes.iter().sum::<f32>() * 0.05;
-        let mut class = CLASSES;
-        for weight in self.classes.iter().rev() {
-            left -= weight;
-            if left < 0.0 {
+        let mut left = self.remembered.packets / 20;
+        let mut class = CLASSES as i64;
+        for packets in self.remembered.classes.iter().rev() {
+            if *packets > left {
                 break;
             }
+            left -= packets;
             class -= 1;
         }
-        (class as u32) * CLASS as u32
+        class * CLASS
     }
 
     /// How much faster the speaker's clock runs than ours, in parts per million; 0 until half a minute is known.
@@ -132,6 +175,21 @@ impl Delay {
         self.fastest = None;
         self.past_len = 0;
         self.slope_len = 0;
+    }
+
+    /// The second that runs.
+    fn second(&mut self) -> &mut Tally {
+        &mut self.seconds[self.ended % SECONDS]
+    }
+
+    fn end_second(&mut self) {
+        self.ended += 1;
+        *self.second() = Tally::NONE;
+        self.remembered = Tally::NONE;
+        let before = (self.ended / 2).clamp(SECONDS_AT_FIRST, SECONDS - 1).min(self.ended);
+        for second in self.ended - before..self.ended {
+            self.remembered.add(&self.seconds[second % SECONDS]);
+        }
     }
 
     fn close_period(&mut self, arrival: i64) {
@@ -167,6 +225,29 @@ impl Delay {
         let n = self.slope_len as f64;
         let spread = n * xx - x * x;
         if spread <= 0.0 { 0.0 } else { ((n * xy - x * y) / spread) as f32 }
+    }
+}
+
+impl Tally {
+    const NONE: Self = Self { classes: [0; CLASSES], packets: 0, standstill: 0 };
+
+    fn count(&mut self, class: usize) {
+        if let Some(packets) = self.classes.get_mut(class) {
+            *packets = packets.saturating_add(1);
+            self.packets = self.packets.saturating_add(1);
+        }
+    }
+
+    fn stood_still(&mut self, late: i64) {
+        self.standstill = self.standstill.max(late);
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (packets, more) in self.classes.iter_mut().zip(&other.classes) {
+            *packets = packets.saturating_add(*more);
+        }
+        self.packets = self.packets.saturating_add(other.packets);
+        self.stood_still(other.standstill);
     }
 }
 
@@ -208,6 +289,25 @@ mod tests {
         let uniform = run(3000, 0.0, |n| noise(n) % 4800).lateness();
         assert!((4320..=4800).contains(&uniform), "{uniform}");
         assert_eq!(run(3000, 0.0, |n| if n % 50 == 0 { 4000 } else { 0 }).lateness(), 240);
+    }
+
+    #[test]
+    fn the_first_seconds_are_forgotten_soon_and_later_ones_after_eleven() {
+        let late_until = |second: i64, now: i64| run(now * 50, 0.0, |n| if n < second * 50 { n % 2 * 4000 } else { 0 });
+        assert!(late_until(5, 8).lateness() > 3800);
+        assert!(late_until(5, 10).lateness() <= 240);
+        assert!(late_until(60, 69).lateness() > 3800);
+        assert!(late_until(60, 73).lateness() <= 240);
+    }
+
+    #[test]
+    fn a_standstill_counts_if_the_usual_patience_was_too_little() {
+        let mut delay = run(3000, 0.0, |n| noise(n) % 480);
+        let usual = delay.lateness();
+        delay.stood_still(900, usual);
+        assert_eq!(delay.lateness(), usual);
+        delay.stood_still(900, usual + 1);
+        assert_eq!(delay.lateness(), 900);
     }
 
     #[test]

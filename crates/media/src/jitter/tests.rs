@@ -59,7 +59,6 @@ impl World {
             played += &letter;
         }
         self.pending -= 960;
-        self.jitter.end_beat(self.pending);
         played
     }
 

@@ -25,7 +25,7 @@ fn through(packets: u64, arrival_ms: impl Fn(u64) -> Option<u64>) -> (World, Sea
     (world, voice.seat)
 }
 
-fn noise(n: u64) -> u64 {
+pub(super) fn noise(n: u64) -> u64 {
     n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33
 }
 
