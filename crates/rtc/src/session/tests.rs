@@ -31,7 +31,7 @@ struct Pair {
 
 /// What a session gave, but for what it sent.
 enum Given {
-    Packet(Packet),
+    Packet(Box<Packet>),
     Connected,
     Closed(Reason),
 }
@@ -112,7 +112,7 @@ impl Pair {
         while let Some(output) = self.ours.poll() {
             match output {
                 Output::Transmit { bytes, .. } => to_client.push(bytes),
-                Output::Packet(packet) => self.outputs.push(Given::Packet(*packet)),
+                Output::Packet(packet) => self.outputs.push(Given::Packet(Box::new(*packet))),
                 Output::Connected => self.outputs.push(Given::Connected),
                 Output::Closed(reason) => self.outputs.push(Given::Closed(reason)),
             }
