@@ -24,6 +24,8 @@ pub struct Site {
     pub documents: HashMap<String, Document>,
     /// The logs that are open here, live or ended.
     pub logs: HashMap<LogId, Tail>,
+    /// Whether that is all.
+    pub told: Told,
     /// Checks listening passes.
     pub listen_key: Key,
     /// For whom it answers.
@@ -38,6 +40,25 @@ pub enum Serves {
     /// The people who host and speak: only the way to the house. A crowd that found this port would gain nothing here, so it cannot
     /// fill the one worker that is kept free of it (`docs/adr/0001`).
     Stage,
+}
+
+/// How much of what stands a worker has been told.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// A part, or nothing: what is unknown may exist, and nobody is told otherwise.
+    Partly,
+    /// Everything: what is unknown does not exist. A worker that was told everything once stays so, for it is told of every change.
+    Wholly,
+}
+
+impl Told {
+    /// What to say of something that is not known here.
+    fn unknown(self) -> Problem {
+        match self {
+            Self::Partly => Problem::Starting,
+            Self::Wholly => Problem::NotFound,
+        }
+    }
 }
 
 /// The listening key, kept out of `Debug`.
@@ -150,6 +171,9 @@ pub fn answer(site: &mut Site, request: &Request<'_>, now: SystemTime) -> Answer
     let keep = keep(request);
     let route = if request.path == "/healthz" {
         Route::Health
+    } else if request.path == "/readyz" && site.told == Told::Partly && site.serves == Serves::Crowd {
+        // Whoever sends people only to those who are ready keeps them from here. The stage needs nothing but the house.
+        Route::Unready
     } else if site.serves == Serves::Stage {
         let ours = STAGE_PATHS.contains(&&*request.path) || STAGE_FOLDERS.iter().any(|f| request.path.starts_with(f));
         if ours { Route::Other } else { Route::Nothing }
@@ -163,6 +187,7 @@ pub fn answer(site: &mut Site, request: &Request<'_>, now: SystemTime) -> Answer
         Route::Hls { log, file } => hls(site, request, log, file, keep, now),
         Route::Replay { log, form } => replay(site, request, log, form, keep, now),
         Route::Nothing => Err(Problem::NotFound),
+        Route::Unready => Err(Problem::Starting),
         Route::Other => document(site, request, keep, now),
     };
     answered.unwrap_or_else(|problem| refuse(problem, Some(request), keep, now))
@@ -220,6 +245,8 @@ enum Route<'p> {
     },
     /// Whether this worker lives.
     Health,
+    /// Whether it is ready, and it is not.
+    Unready,
     /// Under one of our folders, but no such thing can exist.
     Nothing,
     Other,
@@ -284,7 +311,7 @@ fn listen(
     if let Some(answer) = sound_method(request, keep, now)? {
         return Ok(answer);
     }
-    let tail = site.logs.get(&log).ok_or(Problem::NotFound)?;
+    let tail = site.logs.get(&log).ok_or(site.told.unknown())?;
     admitted(site, request, log, tail.access(), now)?;
     if tail.ended() == Ended::Yes {
         return Err(Problem::Ended);
@@ -315,7 +342,7 @@ fn hls(
     if let Some(answer) = sound_method(request, keep, now)? {
         return Ok(answer);
     }
-    let tail = site.logs.get(&log).ok_or(Problem::NotFound)?;
+    let tail = site.logs.get(&log).ok_or(site.told.unknown())?;
     admitted(site, request, log, tail.access(), now)?;
     let access = tail.access();
     let (rendition, told) = tail.rendition("mp4").ok_or(Problem::NotFound)?;
@@ -331,7 +358,8 @@ fn hls(
         ("audio/mp4", "max-age=60", told.init.clone())
     } else {
         let number = file.strip_suffix(".m4s").and_then(segment_number).ok_or(Problem::NotFound)?;
-        let body = site.logs.get_mut(&log).and_then(|tail| tail.segment(rendition, number)).ok_or(Problem::NotFound)?;
+        let body = site.logs.get_mut(&log).and_then(|tail| tail.segment(rendition, number));
+        let body = body.ok_or(site.told.unknown())?;
         ("audio/mp4", "max-age=60", body)
     };
     let scope = if access == Access::Pass { "private" } else { "public" };
@@ -364,7 +392,7 @@ fn replay(
         return Ok(answer);
     }
     // Known logs only: the access of one that was never announced here is unknown, so it is not served.
-    let access = site.logs.get(&log).ok_or(Problem::NotFound)?.access();
+    let access = site.logs.get(&log).ok_or(site.told.unknown())?.access();
     admitted(site, request, log, access, now)?;
     let text = |name| request.field(name).map(str::to_owned);
     let wish = Wish {
@@ -388,6 +416,9 @@ fn document(site: &Site, request: &Request<'_>, keep: Keep, now: SystemTime) -> 
     };
     if !matches!(request.method, Method::Get | Method::Head) {
         return Err(Problem::Method("GET, HEAD"));
+    }
+    if status == 404 && site.told == Told::Partly {
+        return Err(Problem::Starting);
     }
     Ok(ready(status, document, request, keep, now))
 }
@@ -460,6 +491,7 @@ mod tests {
                 .into(),
             logs: [(id("demo"), tail(0..45)), (id("over"), ended), (id("secret"), invited), (id("new"), tail(0..0))]
                 .into(),
+            told: Told::Wholly,
             listen_key: Key(ListenKey::from_bytes([7; 32])),
             serves: Serves::Crowd,
         }
@@ -564,6 +596,58 @@ mod tests {
                 assert_eq!(told(answer(&mut site(), &request, NOW)).0, 404, "{file}");
             }
         }
+    }
+
+    #[test]
+    fn before_everything_was_told_nothing_is_said_not_to_exist() {
+        let mut site = Site { told: Told::Partly, ..site() };
+        for path in [
+            "/s/nowhere",
+            "/listen/none.ogg",
+            "/listen/none.mp4",
+            "/hls/none/live.m3u8",
+            "/hls/none/init.mp4",
+            "/hls/none/0.m4s",
+            // Its chunks may still be on their way.
+            "/hls/new/0.m4s",
+            "/replay/none.mp4",
+            "/replay/none/index.m3u8",
+            "/readyz",
+        ] {
+            let (status, head, body) = told(ask_of(&mut site, &format!("GET {path}"), "Accept-Language: ar\r\n"));
+            assert_eq!(status, 503, "{path}");
+            assert!(head.contains("Retry-After: 1\r\n") && head.contains("Cache-Control: no-store\r\n"), "{head}");
+            assert!(head.contains("application/problem+json\r\n") && head.contains("Content-Language: ar\r\n"));
+            assert!(String::from_utf8(body.to_vec()).unwrap().contains("/problems/starting"), "{path}");
+            let (status, head, body) = told(ask_of(&mut site, &format!("HEAD {path}"), ""));
+            assert_eq!((status, body.len()), (503, 0), "{path}");
+            assert!(head.contains("Content-Language: en\r\n"), "{head}");
+        }
+    }
+
+    #[test]
+    fn what_was_told_before_the_rest_is_served_at_once() {
+        let mut site = Site { told: Told::Partly, ..site() };
+        let mut status = |line: &str| told(ask_of(&mut site, line, "")).0;
+        for path in ["/", "/s/demo", "/hls/demo/live.m3u8", "/hls/demo/1.m4s", "/healthz"] {
+            assert_eq!(status(&format!("GET {path}")), 200, "{path}");
+        }
+        assert_eq!(status("GET /listen/over.ogg"), 410);
+        assert_eq!(status("GET /listen/secret.ogg"), 401);
+        assert_eq!(status("GET /listen/demo.wav"), 404, "the log is known, and has no such form");
+        assert_eq!(status("GET /listen/%2E%2E.ogg"), 404, "no log has that name");
+        assert_eq!(status("POST /s/nowhere"), 405);
+        assert_eq!(status("OPTIONS /listen/none.ogg"), 204);
+        assert!(matches!(ask_of(&mut site, "GET /listen/demo.ogg", ""), Answer::Listen { .. }));
+        assert!(matches!(ask_of(&mut site, "GET /replay/over.mp4", ""), Answer::Replay(_)));
+        assert!(matches!(ask_of(&mut site, "GET /api/spaces/v1/spaces", ""), Answer::Forward));
+    }
+
+    #[test]
+    fn the_stage_is_ready_when_the_house_is() {
+        let mut site = Site { told: Told::Partly, serves: Serves::Stage, ..site() };
+        assert!(matches!(ask_of(&mut site, "GET /readyz", ""), Answer::Forward));
+        assert!(matches!(ask_of(&mut site, "POST /whip/demo", ""), Answer::Forward));
     }
 
     #[test]

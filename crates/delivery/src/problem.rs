@@ -25,6 +25,8 @@ pub enum Problem {
     Ended,
     /// The first sound, or the first segment, is not here yet: come back in a moment.
     NotYet,
+    /// The house has not told everything yet: what is not known here may be there all the same.
+    Starting,
     /// The house is restarting.
     HouseAway,
     /// The house took too long.
@@ -78,7 +80,7 @@ impl Problem {
             Self::Method(_) => 405,
             Self::Pass => 401,
             Self::Ended => 410,
-            Self::NotYet | Self::HouseAway | Self::Busy => 503,
+            Self::NotYet | Self::Starting | Self::HouseAway | Self::Busy => 503,
             Self::HouseSlow => 504,
         }
     }
@@ -86,6 +88,7 @@ impl Problem {
     /// Seconds after which trying again makes sense.
     fn retry_after_s(self) -> Option<u32> {
         match self {
+            Self::Starting => Some(1),
             Self::NotYet => Some(2),
             Self::HouseAway => Some(3),
             Self::Busy => Some(5),
@@ -103,6 +106,7 @@ impl Problem {
             Self::Pass => "pass",
             Self::Ended => "ended",
             Self::NotYet => "not-yet",
+            Self::Starting => "starting",
             Self::HouseAway => "house-away",
             Self::HouseSlow => "house-slow",
             Self::Busy => "busy",
@@ -143,6 +147,13 @@ impl Problem {
                 ("In a moment", "The sound is about to begin. Please try again in a few seconds."),
                 ("بعد لحظات", "الصوت على وشك أن يبدأ. حاول بعد ثوانٍ قليلة."),
             ),
+            Self::Starting => (
+                (
+                    "Just starting",
+                    "A part of the service is starting, and not every conversation is known yet. Please try again in a second.",
+                ),
+                ("نبدأ بعد لحظات", "يبدأ جزء من الخدمة الآن، ولم تُعرف كل الحوارات بعد. حاول مرة أخرى بعد ثانية."),
+            ),
             Self::HouseAway => (
                 ("Back in a moment", "A part of the service is restarting. Please try again in a few seconds."),
                 ("نعود بعد لحظات", "يُعاد تشغيل جزء من الخدمة. حاول بعد ثوانٍ قليلة."),
@@ -175,6 +186,8 @@ impl Problem {
             .field("Cache-Control", "no-store")
             .field("Access-Control-Allow-Origin", "*")
             .maybe("Retry-After", self.retry_after_s())
+            // No browser heeds Retry-After when a person opens a page; this they all do, and the page comes by itself.
+            .maybe("Refresh", self.retry_after_s().filter(|_| self == Self::Starting))
             .maybe("Allow", allow)
             .maybe("WWW-Authenticate", (self == Self::Pass).then_some("Bearer"))
             .maybe("Connection", (keep == Keep::Close).then_some("close"))
@@ -216,5 +229,16 @@ mod tests {
         assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("Retry-After: 3\r\n"), "{head}");
         assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())));
         assert!(String::from_utf8(body.to_vec()).unwrap().contains("\"lang\":\"ar\""));
+    }
+
+    #[test]
+    fn a_page_that_is_not_known_yet_is_asked_for_again_by_the_browser() {
+        let head = |problem: Problem| {
+            let (head, _) = problem.answer(Language::English, None, Keep::Close, SystemTime::UNIX_EPOCH);
+            String::from_utf8(head).unwrap()
+        };
+        let starting = head(Problem::Starting);
+        assert!(starting.contains("Retry-After: 1\r\n") && starting.contains("Refresh: 1\r\n"), "{starting}");
+        assert!(!head(Problem::NotFound).contains("Refresh"));
     }
 }

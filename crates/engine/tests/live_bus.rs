@@ -97,6 +97,7 @@ fn every_down() -> Vec<Down> {
         chunk("demo", 9),
         Down::Ended { log: log("demo") },
         Down::Closed { log: log(&"z".repeat(40)) },
+        Down::Whole,
     ]
 }
 
@@ -142,6 +143,30 @@ fn a_worker_that_connects_is_told_what_stands_before_what_comes() {
     expected.extend((15..=25).map(|position| chunk("live", position)));
     for down in expected {
         assert_eq!(worker.next().unwrap(), down);
+    }
+}
+
+#[test]
+fn that_this_was_all_is_told_after_what_stands_and_before_what_comes() {
+    let house = house();
+    for down in [document("/", "app"), opened("live"), chunk("live", 0)] {
+        house.publisher.publish(down);
+    }
+    let (mut early, _) = house.worker();
+    house.publisher.publish(opened("read-last"));
+    house.publisher.publish(Down::Whole);
+    // Known before everything was told, or after: the place of the word is the same.
+    house.publisher.publish(document("/s/new", "page"));
+    let (mut late, _) = house.worker();
+    house.publisher.publish(chunk("live", 1));
+
+    let first = [document("/", "app"), opened("live"), chunk("live", 0), opened("read-last"), Down::Whole];
+    for down in first.into_iter().chain([document("/s/new", "page"), chunk("live", 1)]) {
+        assert_eq!(early.next().unwrap(), down);
+    }
+    let standing = [document("/", "app"), document("/s/new", "page"), opened("live"), chunk("live", 0)];
+    for down in standing.into_iter().chain([opened("read-last"), Down::Whole, chunk("live", 1)]) {
+        assert_eq!(late.next().unwrap(), down);
     }
 }
 

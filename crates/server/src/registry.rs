@@ -27,6 +27,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::api::{self, Settings};
 use crate::studio::{self, Failure, Keep, PublishRefusal, Published, Speaking, Studio, StudioEvent};
+pub use page::nowhere;
 pub use view::SpaceView;
 #[cfg(test)]
 pub use view::{Links, SpeakerView};
@@ -229,8 +230,6 @@ impl Registry {
         for id in ids {
             registry.resume(id).await;
         }
-        // A path that ends in a slash: what the workers say of all below it that they do not know.
-        registry.0.studio.document("/s/".into(), Some(page::nowhere(&registry.0.settings)));
         tokio::spawn(registry.clone().attend(happened));
         Ok(registry)
     }

@@ -86,6 +86,8 @@ pub enum Update {
         /// Which.
         log: LogId,
     },
+    /// Everything that stands has been told: from now on what is unknown does not exist. Until then it is answered with 503.
+    Whole,
     /// The worker ends, and every connection with it.
     Stop,
 }

@@ -21,7 +21,7 @@ use super::mailbox::{Inbox, Mail, Outbox, mailbox};
 use super::slab::{Slab, Token};
 use super::socket::{self, Moved};
 use super::{Config, Counters, Handle, Shared, UPDATES_MAX, Update, forward, replay};
-use crate::answer::{self, Answer, Key, Site};
+use crate::answer::{self, Answer, Key, Site, Told};
 use crate::fanout::{self, Cursor, GATHER_MAX, Group, Judgement, Owed, SWEEP_TURN};
 use crate::problem::{Keep, Problem};
 use crate::request::{self, HEAD_BYTES_MAX, Parsed, Request};
@@ -131,6 +131,7 @@ impl Worker {
             site: Site {
                 documents: HashMap::new(),
                 logs: HashMap::new(),
+                told: Told::Partly,
                 listen_key: Key(config.listen_key),
                 serves: config.serves,
             },
@@ -534,6 +535,7 @@ impl Worker {
                 Update::Chunk { log, record } => self.chunk(log, &record),
                 Update::Ended { log } => self.ended(log),
                 Update::Closed { log } => self.closed(log),
+                Update::Whole => self.site.told = Told::Wholly,
                 Update::Stop => return Run::Stop,
             }
         }

@@ -43,6 +43,28 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
+fn a_worker_that_has_just_begun_denies_nothing_until_it_was_told_everything() {
+    let rig = Rig::untold(Limits::for_files(20_000));
+    let status = |path: &str| {
+        let answer = rig.ask(&format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+        assert_eq!(answer.status == 503, answer.has("Retry-After: 1"), "{path}: {answer:?}");
+        answer.status
+    };
+    rig.handle.push(Update::Document { path: "/s/".into(), document: document("nobody talks here") });
+    rig.handle.push(Update::Document { path: "/s/demo".into(), document: document("page") });
+    rig.open("demo", Access::Open);
+    rig.chunks("demo", 0..45);
+    rig.until("a part", |_| status("/hls/demo/live.m3u8") == 200);
+    let unknown = ["/s/x", "/listen/x.ogg", "/hls/x/live.m3u8"];
+    assert_eq!(unknown.map(status), [503; 3]);
+    assert_eq!((status("/s/demo"), status("/readyz"), status("/healthz")), (200, 503, 200));
+    rig.handle.push(Update::Whole);
+    rig.until("the whole", |_| status("/s/x") == 404);
+    assert_eq!(unknown.map(status), [404; 3]);
+    assert_eq!(status("/s/demo"), 200);
+}
+
+#[test]
 fn a_connection_is_kept_between_requests() {
     let rig = rig();
     let mut client = rig.client();

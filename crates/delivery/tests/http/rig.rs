@@ -26,7 +26,15 @@ impl Rig {
         Self::with(Limits::for_files(20_000))
     }
 
+    /// A worker that knows everything: nothing yet.
     pub(crate) fn with(limits: Limits) -> Self {
+        let rig = Self::untold(limits);
+        rig.handle.push(Update::Whole);
+        rig
+    }
+
+    /// A worker that has just begun, and has been told nothing.
+    pub(crate) fn untold(limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -12,7 +12,8 @@ use super::socket;
 use crate::live_bus::frame::{self, FRAME_BYTES_MAX, LENGTH_BYTES, Malformed};
 use crate::live_bus::{Down, Up};
 
-/// A connection to the house. The first messages are what stands: documents, open logs, their last chunks.
+/// A connection to the house. The first messages are what stands: documents, open logs, their last chunks; [`Down::Whole`] says that
+/// this was all.
 #[derive(Debug)]
 pub struct Subscription {
     stream: UnixStream,

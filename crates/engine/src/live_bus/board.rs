@@ -12,6 +12,8 @@ use super::Down;
 pub(crate) struct Board {
     documents: BTreeMap<String, Bytes>,
     logs: BTreeMap<LogId, Standing>,
+    /// Until the house has said so, what stands here may be a part of what it knows.
+    whole: Option<Bytes>,
 }
 
 #[derive(Debug)]
@@ -53,16 +55,17 @@ impl Board {
             Down::Closed { log } => {
                 self.logs.remove(&log);
             }
+            Down::Whole => self.whole = Some(frame.clone()),
         }
     }
 
-    /// Everything that stands, in an order in which it makes sense.
+    /// Everything that stands, in an order in which it makes sense, and last, if that is so, that it was all.
     pub(crate) fn snapshot(&self) -> impl Iterator<Item = Bytes> {
         let logs = self
             .logs
             .values()
             .flat_map(|standing| std::iter::once(&standing.open).chain(&standing.chunks).chain(&standing.ended));
-        self.documents.values().chain(logs).cloned()
+        self.documents.values().chain(logs).chain(&self.whole).cloned()
     }
 }
 

@@ -45,6 +45,7 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
         }
         Down::Ended { log } => frame.head(ENDED, log),
         Down::Closed { log } => frame.head(CLOSED, log),
+        Down::Whole => frame.0.put_u8(WHOLE),
     }
     frame.finish()
 }
@@ -91,6 +92,7 @@ pub fn decode_down(frame: Bytes) -> Result<Down, Malformed> {
         CHUNK => Down::Chunk { log: take_log(&mut rest)?, record: take_record(&mut rest, Kind::Chunk)? },
         ENDED => Down::Ended { log: take_log(&mut rest)? },
         CLOSED => Down::Closed { log: take_log(&mut rest)? },
+        WHOLE => Down::Whole,
         _ => return Err(Malformed),
     };
     if rest.has_remaining() { Err(Malformed) } else { Ok(down) }
@@ -193,7 +195,7 @@ fn down_capacity(down: &Down) -> usize {
         }
         Down::Forget { path } => path.len(),
         Down::Open { header: record, .. } | Down::Chunk { record, .. } => record.encoded_len(),
-        Down::Ended { .. } | Down::Closed { .. } => 0,
+        Down::Ended { .. } | Down::Closed { .. } | Down::Whole => 0,
     };
     content + 64
 }
@@ -283,4 +285,5 @@ const OPEN: u8 = 3;
 const CHUNK: u8 = 4;
 const ENDED: u8 = 5;
 const CLOSED: u8 = 6;
+const WHOLE: u8 = 7;
 const COUNTS: u8 = 64;

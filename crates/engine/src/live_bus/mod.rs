@@ -1,8 +1,8 @@
 //! From the house to its crowd workers: ready answers and live chunks; back: counts.
 //!
 //! At most once, and never waited for: [`Publisher::publish`] does not block, a worker that lags is cut and counted, and a worker that
-//! connects is told everything that stands (documents, headers, the last chunks) before what comes. Whoever needs every chunk reads the
-//! log. Pure here: the messages, their frames, and the board from which newcomers are told; sockets and threads are in `embedded/`.
+//! connects is told everything that stands (documents, headers, the last chunks), and that this was all, before what comes. Whoever needs
+//! every chunk reads the log. Pure here: the messages, their frames, and the board from which newcomers are told; sockets and threads are in `embedded/`.
 
 mod board;
 pub mod frame;
@@ -56,6 +56,9 @@ pub enum Down {
         /// Which log.
         log: LogId,
     },
+    /// Everything that stands has been told: what a worker does not know by now is not there. A house publishes it once, when it has
+    /// begun; who connects later is told it after what stands.
+    Whole,
 }
 
 /// A ready answer. What it means is unknown to the engine.

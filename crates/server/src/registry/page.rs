@@ -20,7 +20,7 @@ const TITLE: &str = "<!--hiwar:title-->";
 /// The page as the workers serve it. It is asked for again at each visit, since it changes with the space.
 pub(super) fn document(settings: &Settings, view: &SpaceView) -> Document {
     let view = if view.audience == "invited" { &stripped(view) } else { view };
-    page(settings, |marker| match marker {
+    page((settings.template, settings.policy), |marker| match marker {
         HEAD => head(&settings.public_origin, view),
         SPACE => island(view),
         TITLE => heading(&view.title),
@@ -28,24 +28,24 @@ pub(super) fn document(settings: &Settings, view: &SpaceView) -> Document {
     })
 }
 
-/// What stands at the address of a space that does not exist.
-pub(super) fn nowhere(settings: &Settings) -> Document {
-    page(settings, |marker| match marker {
+/// What stands at the address of a space that does not exist. The same in every house: each worker brings it along.
+pub fn nowhere() -> Document {
+    page(crate::assets::page_template(), |marker| match marker {
         HEAD => "<title>Hiwar · حوار</title>\n<meta name=\"robots\" content=\"noindex\">".into(),
         NOSCRIPT => said("problem-space-not-found"),
         _ => String::new(),
     })
 }
 
-fn page(settings: &Settings, text_of: impl Fn(&str) -> String) -> Document {
-    let body = fill(settings.template, text_of);
+fn page((template, policy): (&str, Option<&str>), text_of: impl Fn(&str) -> String) -> Document {
+    let body = fill(template, text_of);
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
     Document {
         mime: "text/html; charset=utf-8".into(),
         etag: format!("\"{:016x}\"", hasher.finish()),
         cache: "no-cache".into(),
-        policy: settings.policy.map(Into::into),
+        policy: policy.map(Into::into),
         body: body.into(),
         brotli: None,
     }

@@ -1,14 +1,15 @@
 //! The house: composition root of the studio, the registry of spaces and the API.
 //!
 //! Order of starting: keys, live bus, studio, registry (spaces that were live go on), API, demo. Each needs the ones
-//! before it; the API comes late so that nobody is answered by half a house.
+//! before it; the API comes late so that nobody is answered by half a house, and only then are the workers told that
+//! they have heard of everything there is.
 
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-use hiwar_engine::live_bus::Hub;
+use hiwar_engine::live_bus::{Down, Hub};
 
 use super::{demo, greet, keys};
 use crate::api;
@@ -94,6 +95,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     if with_demo && let Err(why) = demo::start(&studio, &registry).await {
         tracing::error!("no demo: {why}");
     }
+    hub.publisher().publish(Down::Whole);
     if inherited.greet {
         greet::print(&public_origin, &keys);
     }

@@ -1,6 +1,7 @@
 //! A crowd worker, or the reserved worker on the stage port: `delivery` fed from the live bus.
 //!
-//! When the house dies the worker keeps every listener's connection, serves what it has, and looks for the house again.
+//! When the house dies the worker keeps every listener's connection, serves what it has, and looks for the house again. One that has
+//! just started says of nothing that it does not exist until the house has told it everything.
 
 use std::net::TcpListener;
 use std::os::fd::RawFd;
@@ -20,6 +21,9 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Pause before looking for the house again; a Unix socket that nobody accepts on costs nothing to try.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// Below it lie the pages of the spaces. It ends in a slash: its document is what workers say of all below it that they do not know.
+const PAGES: &str = "/s/";
+
 /// Serves until the process is told to end.
 pub fn run(config: &Config, listener: RawFd, index: Option<usize>) -> Result<(), String> {
     let listener: TcpListener = adopt(listener).map_err(|why| format!("no listening socket: {why}"))?;
@@ -35,7 +39,9 @@ pub fn run(config: &Config, listener: RawFd, index: Option<usize>) -> Result<(),
     };
     let worker = Worker::new(listener, settings).map_err(|why| format!("cannot serve: {why}"))?;
     let handle = worker.handle();
-    for (path, document) in crate::assets::documents() {
+    // The page of what does not exist is here before the first request: without it, what is unknown would be the house's to answer.
+    let nowhere = (String::from(PAGES), crate::registry::nowhere());
+    for (path, document) in crate::assets::documents().chain([nowhere]) {
         handle.push(Update::Document { path, document: served(document) });
     }
     let reporter: Arc<Mutex<Option<Uplink>>> = Arc::default();
@@ -107,6 +113,7 @@ fn update(down: Down) -> Update {
         Down::Chunk { log, record } => Update::Chunk { log, record },
         Down::Ended { log } => Update::Ended { log },
         Down::Closed { log } => Update::Closed { log },
+        Down::Whole => Update::Whole,
     }
 }
 

@@ -1,9 +1,11 @@
 //! Processes die; what listeners and recordings lose by it is bounded.
 
+use std::collections::BTreeSet;
+
 use rustix::process::Signal;
 
 use crate::ear::{Ear, pieces};
-use crate::http::ask;
+use crate::http::{ask, try_ask};
 use crate::mouth::Mouth;
 use crate::server::{Server, Space, kill, until};
 
@@ -80,24 +82,15 @@ fn a_killed_worker_is_replaced_and_knows_everything_again() {
         assert_eq!(get(format!("/s/{}", over.id)), 200);
         assert_eq!(get(format!("/s/{}", live.id)), 200);
         for path in [".ogg", ".mp4", "/index.m3u8"] {
-            until("the replay", || (get(format!("/replay/{}{path}", over.id)) == 200).then_some(()));
+            assert_eq!(get(format!("/replay/{}{path}", over.id)), 200, "{path}");
         }
         assert_eq!(get(format!("/listen/{}.ogg", over.id)), 410);
-        // A new worker is told of one space after the other, and of a live one only when its log is claimed.
-        until("the live space", || {
-            let path = format!("/listen/{}.ogg", live.id);
-            (ask(server.public, "HEAD", &path, &[], &[]).status == 200).then_some(())
-        });
         Ear::on(server.public, &format!("/listen/{}.ogg", live.id))
             .body("sound", |body| (body.len() > 4000).then_some(()));
     };
     check(&server);
     server.kill_child("\"index\":0");
-    until("the worker is back", || {
-        crate::http::try_ask(server.public, "GET", &format!("/s/{}", over.id), &[], &[])
-            .ok()
-            .filter(|r| r.status == 200)
-    });
+    server.until_ready();
     check(&server);
 
     // And after a night: everything stopped and started again on the same directory.
@@ -114,4 +107,64 @@ fn a_killed_worker_is_replaced_and_knows_everything_again() {
         until("a child's end", || crate::server::has_ended(pid).then_some(()));
     }
     drop(dir);
+}
+
+/// Where a listener of a space may ask: its page, its sound, its playlist.
+fn asked(space: &Space) -> [(&'static str, String); 3] {
+    let id = &space.id;
+    [("GET", format!("/s/{id}")), ("HEAD", format!("/listen/{id}.ogg")), ("GET", format!("/hls/{id}/live.m3u8"))]
+}
+
+#[test]
+fn a_worker_that_starts_without_a_house_says_of_no_space_that_it_does_not_exist() {
+    let server = Server::start();
+    let space = server.live("live");
+    let house = *server.children("\"House\"").first().expect("a house");
+    kill(house, Signal::STOP);
+    server.kill_child("\"index\":0");
+    assert_eq!(ask(server.public, "GET", "/healthz", &[], &[]).status, 200);
+    for (method, path) in asked(&space).into_iter().chain([("GET", "/readyz".into())]) {
+        let reply = ask(server.public, method, &path, &[("Accept-Language", "ar")], &[]);
+        assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")), "{path}: {reply:?}");
+        assert_eq!(reply.header("content-language"), Some("ar"), "{path}");
+        assert!(method == "HEAD" || reply.problem() == "starting", "{path}: {reply:?}");
+    }
+    kill(house, Signal::CONT);
+    server.until_ready();
+    assert_eq!(ask(server.public, "GET", &format!("/s/{}", space.id), &[], &[]).status, 200);
+    assert_eq!(ask(server.public, "HEAD", &format!("/listen/{}.ogg", space.id), &[], &[]).status, 200);
+    for path in ["/s/nobody", "/listen/nobody.ogg", "/hls/nobody/live.m3u8"] {
+        assert_eq!(ask(server.public, "GET", path, &[], &[]).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn who_asks_while_processes_die_is_never_told_that_there_is_no_such_space() {
+    let server = Server::start();
+    // The last of many to be told of.
+    let space = (0..20).map(|_| server.live("live")).max_by_key(|space| space.id.clone()).expect("twenty");
+    let page = format!("/s/{}", space.id);
+    // The first worker is told of a new space while its host is answered.
+    until("the page", || (ask(server.public, "GET", &page, &[], &[]).status == 200).then_some(()));
+    let mut answers = BTreeSet::new();
+    std::thread::scope(|scope| {
+        let killing = scope.spawn(|| {
+            for parts in [&["\"index\":0"][..], &["\"House\""], &["\"House\"", "\"index\":0"]] {
+                parts.iter().for_each(|part| server.kill_child(part));
+                server.until_ready();
+            }
+        });
+        while !killing.is_finished() {
+            for (method, path) in asked(&space) {
+                // Who is connected to a process that is killed gets no answer.
+                answers.extend(try_ask(server.public, method, &path, &[], &[]).ok().map(|reply| (path, reply.status)));
+            }
+        }
+    });
+    for (path, status) in &answers {
+        assert!([200, 503].contains(status), "{path}: {status}");
+    }
+    for (_, path) in &asked(&space)[..2] {
+        assert!(answers.contains(&(path.clone(), 200)), "{path} was never served: {answers:?}");
+    }
 }

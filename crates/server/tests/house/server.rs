@@ -100,7 +100,7 @@ impl Server {
             Some(rest.split_once('\n')?.0.trim().to_owned())
         });
         for at in [public, stage] {
-            until("readyz", || try_ask(at, "GET", "/readyz", &[], &[]).ok().filter(|reply| reply.status == 200));
+            until_ready(at);
         }
         Self { child, data: data.to_owned(), dir: None, public, stage, media, create_pass, said }
     }
@@ -142,9 +142,12 @@ impl Server {
 
     /// Waits until the house answers (again).
     pub(crate) fn until_answered(&self) {
-        until("the house answers", || {
-            try_ask(self.stage, "GET", "/readyz", &[], &[]).ok().filter(|reply| reply.status == 200)
-        });
+        until_ready(self.stage);
+    }
+
+    /// Waits until the house answers, and the crowd worker knows all that there is.
+    pub(crate) fn until_ready(&self) {
+        until_ready(self.public);
     }
 
     /// Lets the directory outlive the server: it is removed when what this returns is dropped.
@@ -235,6 +238,10 @@ impl Drop for Server {
             std::thread::park_timeout(Duration::from_millis(10));
         }
     }
+}
+
+fn until_ready(at: SocketAddr) {
+    until("readyz", || try_ask(at, "GET", "/readyz", &[], &[]).ok().filter(|reply| reply.status == 200));
 }
 
 /// Collects what a process prints.
