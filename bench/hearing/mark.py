@@ -28,10 +28,19 @@ LEVEL = 0.16
 _DIGITS = 32
 _TONES_HZ = 700.0 + 90.0 * np.arange(_DIGITS)
 _EDGE_S = 0.004
-# Below this likeness to the sweep nothing is looked at; speech comes to about 0.45, twice coded sweeps to more than 0.9.
-_LIKENESS_MIN = 0.6
-# The strongest tone must be this many times stronger than the next, else the mark is not read.
-_CLEAR = 1.6
+# Below this likeness to the sweep nothing is looked at: speech comes to about 0.45, twice coded sweeps to more than 0.9. But a codec that has just
+# met speech may spoil a sweep down to 0.4.
+_LIKENESS_MIN = 0.35
+# A sweep less like one than this is believed only if each slot holds its tone and hardly anything else.
+_LIKENESS_SURE = 0.6
+# Of a slot's power; a tone that was coded twice has 0.9 and more, and speech never has so much three times in a row at the right pitches.
+_SHARE_MIN = 0.6
+# In each slot a tone counts for its strength beside the strongest, in dB, and for no less than this: one spoiled slot must not outvote the others.
+_FLOOR_DB = -20.0
+# The best number must beat the next by so many dB, all slots together, else the mark is not read.
+_CLEAR_DB = 6.0
+# And none of its tones may be weaker than this beside the strongest of its slot: what is not there is not read.
+_WEAKEST_DB = -12.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,9 @@ class Heard:
 def _digits(number):
     high, low = divmod(number, _DIGITS)
     return high, low, (7 * high + 11 * low + 5) % _DIGITS
+
+
+_CODE = np.array([_digits(number) for number in range(COUNT)])
 
 
 def _edged(wave, rate):
@@ -105,7 +117,7 @@ def _find(sound, rate, sweep):
         if peak < at:
             continue
         peak += int(np.argmax(likeness[peak : peak + near]))
-        number = _read(sound, peak + len(sweep), rate)
+        number = _read(sound, peak + len(sweep), rate, 0.0 if likeness[peak] >= _LIKENESS_SURE else _SHARE_MIN)
         if number is not None:
             yield Heard(number, _sharpen(sound, peak, number, rate) / rate)
             at = peak + near
@@ -113,25 +125,30 @@ def _find(sound, rate, sweep):
             at = peak + near // 10
 
 
-def _read(sound, begin, rate):
+def _read(sound, begin, rate, share_min):
+    """The number whose three tones together fit best, each with at least `share_min` of its slot's power. The check digit lets two clear tones
+    settle a doubtful third."""
     length = int(TONE_S * rate)
     margin = length // 8
-    digits = []
-    for k in range(3):
-        tone = sound[begin + k * length + margin : begin + (k + 1) * length - margin]
-        if len(tone) < length - 2 * margin:
-            return None
-        t = np.arange(len(tone)) / rate
-        shaped = tone * np.hanning(len(tone))
-        strength = np.abs(np.exp(-2j * np.pi * np.outer(_TONES_HZ, t)) @ shaped)
-        order = np.argsort(strength)
-        # Neighbours in the table overlap a little: the runner-up is looked for elsewhere.
-        others = np.delete(strength, [d for d in (order[-1] - 1, order[-1], order[-1] + 1) if 0 <= d < _DIGITS])
-        if strength[order[-1]] < 1e-4 or strength[order[-1]] < _CLEAR * others.max():
-            return None
-        digits.append(int(order[-1]))
-    number = digits[0] * _DIGITS + digits[1]
-    return number if _digits(number)[2] == digits[2] else None
+    slots = sound[begin : begin + 3 * length]
+    if len(slots) < 3 * length:
+        return None
+    slots = slots.reshape(3, length)[:, margin : length - margin]
+    t = np.arange(slots.shape[1]) / rate
+    window = np.hanning(slots.shape[1])
+    strength = np.abs((slots * window) @ np.exp(-2j * np.pi * np.outer(t, _TONES_HZ)))
+    strongest = strength.max(axis=1, keepdims=True)
+    if strongest.min() < 1e-4:
+        return None
+    beside_db = np.maximum(20 * np.log10(np.maximum(strength / strongest, 1e-9)), _FLOOR_DB)
+    tones_db = beside_db[np.arange(3), _CODE]
+    fit_db = tones_db.sum(axis=1)
+    next_best, best = np.argpartition(fit_db, -2)[-2:]
+    clear = fit_db[best] - fit_db[next_best] >= _CLEAR_DB
+    # A pure tone has all the power of its slot, as far as the window sees it.
+    power = 0.5 * (slots**2 @ window) * window.sum()
+    share = strength[np.arange(3), _CODE[best]] ** 2 / power
+    return int(best) if clear and tones_db[best].min() >= _WEAKEST_DB and share.min() >= share_min else None
 
 
 def _sharpen(sound, guess, number, rate):
