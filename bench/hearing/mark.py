@@ -39,8 +39,12 @@ _SHARE_MIN = 0.6
 _FLOOR_DB = -20.0
 # The best number must beat the next by so many dB, all slots together, else the mark is not read.
 _CLEAR_DB = 6.0
-# And none of its tones may be weaker than this beside the strongest of its slot: what is not there is not read.
+# Only one of its tones may be weaker than this beside the strongest of its slot, and that one not by more than the second: what is not there is not
+# read.
+_DOUBT_DB = -3.0
 _WEAKEST_DB = -12.0
+# And all three are about equally strong, as they were said: speech in the place of a mark is not.
+_EVEN_MIN = 0.2
 
 
 @dataclass(frozen=True)
@@ -147,8 +151,10 @@ def _read(sound, begin, rate, share_min):
     clear = fit_db[best] - fit_db[next_best] >= _CLEAR_DB
     # A pure tone has all the power of its slot, as far as the window sees it.
     power = 0.5 * (slots**2 @ window) * window.sum()
-    share = strength[np.arange(3), _CODE[best]] ** 2 / power
-    return int(best) if clear and tones_db[best].min() >= _WEAKEST_DB and share.min() >= share_min else None
+    tones = strength[np.arange(3), _CODE[best]]
+    share = tones**2 / power
+    whole = np.sort(tones_db[best])[1] >= _DOUBT_DB and tones_db[best].min() >= _WEAKEST_DB and tones.min() >= _EVEN_MIN * tones.max()
+    return int(best) if clear and whole and share.min() >= share_min else None
 
 
 def _sharpen(sound, guess, number, rate):

@@ -23,6 +23,8 @@ use crate::session::{DATAGRAM_BYTES_MAX, Datagram, Proto};
 const GATHER: Duration = Duration::from_millis(4);
 /// Longest that datagrams are left in the socket: a beat and a bit. A schedule that says more is not believed.
 const GATHER_MAX: Duration = Duration::from_millis(25);
+/// Time between two takings.
+const BEAT: Duration = Duration::from_millis(20);
 /// How long before a beat its datagrams are read: a hundred of them take a millisecond on a small machine, and waking up half of one.
 const AHEAD: Duration = Duration::from_millis(2);
 /// A datagram that seems to have waited longer tells that the wall clock was set: it counts as having come now.
@@ -44,6 +46,14 @@ impl Taking {
     pub(super) fn set(&self, next: Instant) {
         let since = next.saturating_duration_since(self.epoch);
         self.next_ns.store(u64::try_from(since.as_nanos()).unwrap_or(0), Relaxed);
+    }
+
+    /// The latest one before `now`, if a schedule is known.
+    fn last(&self, now: Instant) -> Option<Instant> {
+        let next = self.next()?;
+        // The schedule goes on by whole beats, also when its next entry is not written yet or was written for later.
+        let behind = next.saturating_duration_since(now).as_nanos().div_ceil(BEAT.as_nanos());
+        next.checked_sub(BEAT * u32::try_from(behind).ok()?)
     }
 
     fn next(&self) -> Option<Instant> {
@@ -74,6 +84,8 @@ pub(super) struct Datagrams {
     read_at: Instant,
     /// The same moment on the clock of arrivals and on the wall clock, which the kernel stamps with.
     moment: (Instant, Timespec),
+    /// The latest beat before this reading.
+    taken_last: Option<Instant>,
 }
 
 impl Datagrams {
@@ -85,7 +97,7 @@ impl Datagrams {
         let buffer = Box::new([0; DATAGRAM_BYTES_MAX + 1]);
         let now = Instant::now();
         let moment = (now, clock_gettime(ClockId::Realtime));
-        Self { buffer, control: nix::cmsg_space!(TimeSpec), read_at: now, moment }
+        Self { buffer, control: nix::cmsg_space!(TimeSpec), read_at: now, moment, taken_last: None }
     }
 
     /// When to read again; `None` for at once.
@@ -98,13 +110,15 @@ impl Datagrams {
     }
 
     /// To be called before a series of [`Self::read`].
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, taking: &Taking) {
         self.read_at = Instant::now();
+        self.taken_last = taking.last(self.read_at);
         self.moment = (self.read_at, clock_gettime(ClockId::Realtime));
     }
 
-    /// The next datagram; `None` when there is no other. Its arrival is when the kernel got it, and later by [`AHEAD`]: what came at least that long
-    /// before a beat is there at that beat. Errors are echoes of earlier sends; what matters comes again.
+    /// The next datagram; `None` when there is no other. Its arrival is when the kernel got it, and later by [`AHEAD`], as what comes less
+    /// than that before a beat misses it. Where a beat went by meanwhile because we were late, it is the time of reading, or the jitter buffer
+    /// would never learn of our own delays. Errors are echoes of earlier sends; what matters comes again.
     pub(super) fn read(&mut self, socket: &UdpSocket, destination: SocketAddr) -> Option<Datagram<'_>> {
         let mut slices = [IoSliceMut::new(&mut *self.buffer)];
         let flags = MsgFlags::MSG_DONTWAIT;
@@ -115,9 +129,10 @@ impl Datagrams {
             ControlMessageOwned::ScmTimestampns(stamp) => Some(stamp),
             _ => None,
         });
-        let arrival = stamp.map_or(self.moment.0, |stamp| arrival(self.moment, stamp));
+        let came = stamp.map_or(self.read_at, |stamp| came(self.moment, stamp));
+        let arrival = arrival(came, self.read_at, self.taken_last);
         let bytes = self.buffer.get(..length).unwrap_or_default();
-        Some(Datagram { arrival: arrival + AHEAD, proto: Proto::Udp, source, destination, bytes })
+        Some(Datagram { arrival, proto: Proto::Udp, source, destination, bytes })
     }
 }
 
@@ -184,8 +199,14 @@ fn read_next(read_at: Instant, taken_next: Option<Instant>) -> Instant {
     wanted.filter(|at| *at <= read_at + GATHER_MAX).unwrap_or(read_at + GATHER)
 }
 
+/// When a datagram that came and was read then counts as having come.
+fn arrival(came: Instant, read_at: Instant, taken_last: Option<Instant>) -> Instant {
+    let early_enough = came + AHEAD;
+    if taken_last.is_some_and(|taken| taken < early_enough) { early_enough } else { early_enough.max(read_at) }
+}
+
 /// The stamp on the clock of arrivals.
-fn arrival((instant, wall): (Instant, Timespec), stamp: TimeSpec) -> Instant {
+fn came((instant, wall): (Instant, Timespec), stamp: TimeSpec) -> Instant {
     let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
     let waited = nanos(wall.tv_sec, wall.tv_nsec) - nanos(stamp.tv_sec(), stamp.tv_nsec());
     // What came after the series began has waited for less than nothing.
@@ -225,26 +246,44 @@ mod tests {
     }
 
     #[test]
+    fn what_missed_its_beat_because_it_was_read_late_counts_as_late() {
+        let start = Instant::now();
+        let at = |ms: u32| start + ms * MS;
+        let taking = Taking::new();
+        assert_eq!(arrival(at(10), at(18), taking.last(at(18))), at(18));
+        taking.set(at(40));
+        // Read in time, and read by the beat's own wake-up after it came too late for the beat.
+        assert_eq!(arrival(at(25), at(38), taking.last(at(38))), at(27));
+        taking.set(at(60));
+        assert_eq!(arrival(at(39), at(41), taking.last(at(41))), at(41));
+        // It should have been read before the beat at 40 and was not; whether that beat has told of the next or not.
+        assert_eq!(arrival(at(25), at(43), taking.last(at(43))), at(43));
+        taking.set(at(40));
+        assert_eq!(arrival(at(25), at(43), taking.last(at(43))), at(43));
+    }
+
+    #[test]
     fn a_stamp_is_believed_unless_the_wall_clock_was_set() {
         let now = Instant::now();
         let wall = Timespec { tv_sec: 1_000, tv_nsec: 5_000_000 };
-        assert_eq!(arrival((now, wall), TimeSpec::new(999, 995_000_000)), now - 10 * MS);
-        assert_eq!(arrival((now, wall), TimeSpec::new(1_000, 6_000_000)), now);
-        assert_eq!(arrival((now, wall), TimeSpec::new(5, 0)), now);
-        assert_eq!(arrival((now, wall), TimeSpec::new(i64::MAX, 0)), now);
+        assert_eq!(came((now, wall), TimeSpec::new(999, 995_000_000)), now - 10 * MS);
+        assert_eq!(came((now, wall), TimeSpec::new(1_000, 6_000_000)), now);
+        assert_eq!(came((now, wall), TimeSpec::new(5, 0)), now);
+        assert_eq!(came((now, wall), TimeSpec::new(i64::MAX, 0)), now);
     }
 
     #[test]
     fn a_datagram_carries_the_time_at_which_it_came() {
         let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
         let theirs = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let mut datagrams = Datagrams::new(&ours);
+        let (mut datagrams, taking) = (Datagrams::new(&ours), Taking::new());
         let before = Instant::now();
         theirs.send_to(b"hello", ours.local_addr().unwrap()).unwrap();
         let after = Instant::now();
         // Long after it came, as far as this test may wait.
         while Instant::now() < after + 20 * MS {}
-        datagrams.begin();
+        datagrams.begin(&taking);
+        datagrams.taken_last = Some(before);
         let datagram = datagrams.read(&ours, ours.local_addr().unwrap()).unwrap();
         assert_eq!((datagram.bytes, datagram.source), (&b"hello"[..], theirs.local_addr().unwrap()));
         // The clocks may run apart by a little while one is read after the other.
