@@ -11,8 +11,8 @@ const TURN: u64 = 450;
 /// Clocks of speakers, in parts per million off.
 const CLOCKS: [f64; 3] = [0.0, 200.0, -200.0];
 
-/// Milliseconds on a network that adds at most 3 ms: one lateness class, the beat and the resampler, and half a splice.
-const CALM_MS: f64 = 36.0;
+/// Milliseconds on a network that adds at most 3 ms: the least patience, and most of a splice.
+const CALM_MS: f64 = 59.0;
 
 /// One way from a mouth to the mixer.
 #[derive(Clone, Copy)]
