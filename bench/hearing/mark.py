@@ -35,6 +35,10 @@ _LIKENESS_MIN = 0.35
 _LIKENESS_SURE = 0.6
 # Of a slot's power; a tone that was coded twice has 0.9 and more, and speech never has so much three times in a row at the right pitches.
 _SHARE_MIN = 0.6
+# Whatever the sweep, each slot holds so much of its tone, and all three together so much: or two tones that chance put beside a damaged one would be
+# read as another number.
+_SHARE_LEAST = 0.3
+_SHARE_SUM = 2.0
 # In each slot a tone counts for its strength beside the strongest, in dB, and for no less than this: one spoiled slot must not outvote the others.
 _FLOOR_DB = -20.0
 # The best number must beat the next by so many dB, all slots together, else the mark is not read.
@@ -154,7 +158,8 @@ def _read(sound, begin, rate, share_min):
     tones = strength[np.arange(3), _CODE[best]]
     share = tones**2 / power
     whole = np.sort(tones_db[best])[1] >= _DOUBT_DB and tones_db[best].min() >= _WEAKEST_DB and tones.min() >= _EVEN_MIN * tones.max()
-    return int(best) if clear and whole and share.min() >= share_min else None
+    pure = share.min() >= max(share_min, _SHARE_LEAST) and share.sum() >= _SHARE_SUM
+    return int(best) if clear and whole and pure else None
 
 
 def _sharpen(sound, guess, number, rate):
