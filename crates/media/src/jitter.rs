@@ -20,7 +20,7 @@ use delay::Delay;
 const SLOTS: usize = 64;
 
 /// Least delay from the fastest packet's arrival to its play-out, in samples: 50 ms. A beat takes 22.5 of them; the rest is for the one hiccup in minutes
-/// that every machine has, the speaker's or ours, and that no statistics foresee. With 28 ms it was heard five times in ten minutes.
+/// that every machine has, the speaker's or ours, and that no statistics foresee. With 28 ms such a one made the way jump by a frame five times in ten minutes.
 const TARGET_MIN: i64 = 2400;
 
 /// Most delay aimed for: 200 ms. With more, people talk over each other.
