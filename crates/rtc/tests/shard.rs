@@ -214,6 +214,35 @@ fn garbage_from_strangers_and_from_the_speaker_stops_nothing() {
     house.close();
 }
 
+/// Some clients send one check and no other (FFmpeg): lost because the thread had not yet looked at its commands, it is lost for good.
+#[test]
+fn a_check_that_comes_right_after_its_session_finds_it() {
+    let house = House::new();
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for id in 0..40 {
+        let (session, answer) = offer::accept(Instant::now(), &Client::udp(Sendonly).offer(), &house.config).unwrap();
+        let ufrag = answer.sdp.lines().find_map(|line| line.strip_prefix("a=ice-ufrag:")).unwrap();
+        let name = format!("{ufrag}:them");
+        // RFC 8489 §5, §14.3: a binding request with a user name and nothing else.
+        let mut check = vec![0, 1, 0, 4 + name.len().next_multiple_of(4) as u8, 0x21, 0x12, 0xa4, 0x42];
+        check.extend([7; 12]);
+        check.extend([0, 6, 0, name.len() as u8]);
+        check.extend(name.bytes());
+        check.resize(check.len().next_multiple_of(4), 0);
+        let ((packets, _hold), (_keep, returns)) = (RingBuffer::new(4), RingBuffer::new(4));
+        house.handle.add(SessionId(id), session, packets, returns).unwrap();
+        sender.send_to(&check, house.udp).unwrap();
+        let counters = house.handle.counters();
+        let begun = Instant::now();
+        while counters.received.load(Relaxed) <= id {
+            assert!(begun.elapsed() < PATIENCE);
+            std::thread::yield_now();
+        }
+        assert_eq!(counters.unknown_ufrag.load(Relaxed), 0, "check {id}");
+    }
+    house.close();
+}
+
 #[test]
 fn a_client_without_udp_comes_by_tcp() {
     let house = House::new();

@@ -9,7 +9,8 @@ use crate::{CHUNK_FRAMES, Time};
 /// One-off events that wait at most: a burst of joins and mutes. Beyond, the teller is told to keep them.
 pub const TOLD_MAX: usize = 8;
 
-/// Chunks between two repetitions of the standing event: 2 s, what a late joiner waits to learn who is on stage.
+/// Chunks between two repetitions of the standing event and of who has the floor: 2 s, what a late joiner waits to learn who is on stage and
+/// which of them speaks.
 const STANDING_CHUNKS: u64 = 10;
 
 /// Events in one chunk at most; their ids must not run into the next chunk's.
@@ -76,7 +77,9 @@ impl Events {
     /// A chunk begins.
     pub(super) fn begin_chunk(&mut self, index: u64) {
         self.written = 0;
-        self.standing_due |= index.is_multiple_of(STANDING_CHUNKS);
+        let again = index.is_multiple_of(STANDING_CHUNKS);
+        self.standing_due |= again;
+        self.speaking_due |= again;
     }
 
     /// Puts what is due into a chunk; what does not fit waits for the next. `speaking` is the event of who has the floor.

@@ -378,22 +378,30 @@ impl Net {
     /// Finds the session that something is for, and gives it to it.
     fn deliver(&mut self, datagram: Datagram<'_>) {
         let Datagram { proto, source, bytes, .. } = datagram;
-        let counters = &self.wire.counters;
-        counters.received.fetch_add(1, Relaxed);
+        self.wire.counters.received.fetch_add(1, Relaxed);
         let (id, from) = if stun::is_stun(bytes) {
-            let Some(id) = stun::addressee(bytes).and_then(|ufrag| self.by_ufrag.get(ufrag)) else {
-                counters.unknown_ufrag.fetch_add(1, Relaxed);
+            let Some(id) = stun::addressee(bytes).and_then(|ufrag| self.session_of(ufrag)) else {
+                self.wire.counters.unknown_ufrag.fetch_add(1, Relaxed);
                 return;
             };
-            (*id, Some((proto, source)))
+            (id, Some((proto, source)))
         } else {
             let Some(id) = self.by_source.get(&(proto, source)) else {
-                counters.unknown_source.fetch_add(1, Relaxed);
+                self.wire.counters.unknown_source.fetch_add(1, Relaxed);
                 return;
             };
             (*id, None)
         };
         self.feed(Instant::now(), id, Input::Datagram(datagram), from);
+    }
+
+    /// Whom a user fragment belongs to. A client may be faster than we look at our commands, but it knows its fragment only after the session was
+    /// put among them: then it is there. It must not be told to try again, as some clients check once (FFmpeg).
+    fn session_of(&mut self, ufrag: &[u8]) -> Option<SessionId> {
+        if !self.by_ufrag.contains_key(ufrag) {
+            self.take_commands();
+        }
+        self.by_ufrag.get(ufrag).copied()
     }
 
     fn read_udp(&mut self) {

@@ -111,10 +111,15 @@ fn the_active_speaker_is_told_inside_the_sound() {
     world.run(60, &mut [&mut one]);
     world.run(100, &mut [&mut two]);
     world.run(150, &mut []);
-    let told: Vec<String> = world.events().into_iter().map(|(_, text)| text).collect();
-    assert_eq!(told, ["speaker 0", "speaker 1", "nobody"]);
-    let when: Vec<u64> = world.events().into_iter().map(|(frame, _)| frame).collect();
-    assert!(when[0] < 20 && (68..90).contains(&when[1]) && (200..260).contains(&when[2]), "{when:?}");
+    let told = world.events();
+    let mut changes = told.clone();
+    changes.dedup_by(|next, before| next.1 == before.1);
+    let (when, who): (Vec<u64>, Vec<String>) = changes.into_iter().unzip();
+    assert_eq!(who, ["nobody", "speaker 0", "speaker 1", "nobody"]);
+    assert!(when[1] < 20 && (68..90).contains(&when[2]) && (200..260).contains(&when[3]), "{when:?}");
+    // Who joins late learns it though nothing changes.
+    let again = |frame: u64| told.iter().any(|(at, text)| *at == frame && text == "speaker 1");
+    assert!(again(100) && again(200), "{told:?}");
 }
 
 #[test]
@@ -128,10 +133,9 @@ fn the_standing_event_comes_at_once_and_every_two_seconds_and_others_once() {
     let told = world.events();
     let stage: Vec<u64> = told.iter().filter(|(_, text)| text == "stage").map(|(frame, _)| *frame).collect();
     assert_eq!(stage, [25, 100, 200]);
-    assert_eq!(
-        told.iter().filter(|(_, text)| text != "stage").map(|(_, text)| &**text).collect::<Vec<_>>(),
-        ["hello", "again"]
-    );
+    let once: Vec<&str> =
+        told.iter().map(|(_, text)| &**text).filter(|text| !["stage", "nobody"].contains(text)).collect();
+    assert_eq!(once, ["hello", "again"]);
     assert_eq!(world.spent, 2);
     assert_eq!(&*world.programme.stand(b"other".as_slice().into()).unwrap(), b"stage");
 }
@@ -148,7 +152,7 @@ fn too_many_and_too_long_events_come_back() {
     // Three or four of them fit into each chunk.
     world.run(30, &mut []);
     assert_eq!(world.spent, TOLD_MAX);
-    assert_eq!(world.events().len(), TOLD_MAX);
+    assert_eq!(world.events().iter().filter(|(_, text)| text.starts_with('x')).count(), TOLD_MAX);
 }
 
 #[test]
