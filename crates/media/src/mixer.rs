@@ -31,11 +31,13 @@ impl Mix {
     }
 
     /// Begins a new frame.
+    #[inline(always)]
     pub fn clear(&mut self) {
         self.sum = [0.0; FRAME_SAMPLES];
     }
 
     /// Adds one voice.
+    #[inline(always)]
     pub fn add(&mut self, voice: &Frame) {
         for (sum, sample) in self.sum.iter_mut().zip(voice) {
             *sum += sample;
@@ -43,6 +45,7 @@ impl Mix {
     }
 
     /// Ends the frame: all voices are in. Gives the programme, limited, [`limiter::DELAY`] samples late.
+    #[inline(always)]
     pub fn finish(&mut self) -> &Frame {
         self.gains = self.limiter.gains(&self.sum);
         self.limited = self.sum;
@@ -54,6 +57,7 @@ impl Mix {
     }
 
     /// After `finish`: the programme without one voice, by the same gains. `voice` is that speaker's sound, delayed as the programme is.
+    #[inline(always)]
     pub fn without(&self, voice: &Frame, out: &mut Frame) {
         for ((out, sum), own) in out.iter_mut().zip(&self.sum).zip(voice) {
             *out = sum - own;

@@ -19,6 +19,7 @@ use crate::mixer::{Frame, Mix};
 use crate::opus::{CodecError, Encoder, FRAME_BYTES_MAX};
 use crate::package::{PRE_SKIP, fmp4, ogg};
 use crate::packet::{Packet, Payload};
+use crate::wide::widest;
 use crate::{CHUNK_FRAMES, FRAME_SAMPLES, Time};
 use events::Events;
 pub use events::TOLD_MAX;
@@ -93,16 +94,15 @@ pub enum Input<'a> {
 
 /// What a programme gives.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "a payload in a box would be allocated on the beat")]
-pub enum Output {
+pub enum Output<'a> {
     /// 200 ms are final. Give the box back with [`Programme::recycle`].
     Chunk(Box<Chunk>),
     /// 20 ms for one speaker: the programme without their own voice.
     Return {
         /// For whom.
         seat: Seat,
-        /// One Opus frame.
-        payload: Payload,
+        /// One Opus frame. Lent, as it is large.
+        payload: &'a Payload,
         /// When its first sample is heard in the programme.
         time: Time,
     },
@@ -232,7 +232,7 @@ impl Programme {
     /// Takes in one thing. Drain [`Self::poll`] after each.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         match input {
-            Input::Beat => self.beat(now),
+            Input::Beat => widest(|| self.beat(now)),
             Input::Packet { seat, packet } => {
                 if let Some(speaker) = self.speaker(seat) {
                     speaker.handle(packet);
@@ -247,15 +247,15 @@ impl Programme {
     }
 
     /// The next thing that the programme gives, if any.
-    pub fn poll(&mut self) -> Option<Output> {
+    pub fn poll(&mut self) -> Option<Output<'_>> {
         if let Some(chunk) = self.ready.take() {
             return Some(Output::Chunk(chunk));
         }
-        while let Some(slot) = self.seats.get_mut(self.next_return) {
+        while let Some(slot) = self.seats.get(self.next_return) {
             let seat = Seat(self.next_return as u8);
             self.next_return += 1;
-            let Some(speaker) = slot.as_mut().filter(|speaker| speaker.wants_return()) else { continue };
-            if let Some(payload) = speaker.payload.take().or(self.shared) {
+            let Some(speaker) = slot.as_ref().filter(|speaker| speaker.wants_return()) else { continue };
+            if let Some(payload) = speaker.payload.as_ref().or(self.shared.as_ref()) {
                 // `time` is already that of the next frame.
                 let time = Time(self.time.0.saturating_sub(FRAME_SAMPLES as u64));
                 return Some(Output::Return { seat, payload, time });
@@ -325,6 +325,7 @@ impl Programme {
         self.seats.get_mut(usize::from(seat.0))?.as_mut()
     }
 
+    #[inline(always)]
     fn beat(&mut self, now: Instant) {
         self.next_beat = match self.next_beat {
             // On an absolute schedule, unless it was lost altogether.
@@ -349,6 +350,7 @@ impl Programme {
     }
 
     /// Adds every voice to the mix; whether there is anything to hear, or was a moment ago.
+    #[inline(always)]
     fn gather(&mut self, now: Instant) -> bool {
         let mut heard = false;
         self.mix.clear();
@@ -384,6 +386,7 @@ impl Programme {
     }
 
     /// Limits, measures and encodes the mix, and what differs from it for those who are in it.
+    #[inline(always)]
     fn sound(&mut self) -> Payload {
         let programme = self.mix.finish();
         let payload = self.encoder.encode(programme).unwrap_or(self.silence);

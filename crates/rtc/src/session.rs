@@ -72,7 +72,8 @@ pub enum Input<'a> {
     Datagram(Datagram<'a>),
     /// The deadline has passed.
     Timeout,
-    /// One frame for the speaker to hear.
+    /// One frame for the speaker to hear. It goes out with whatever is handled next: a [`Self::Timeout`] at the latest, as long as
+    /// [`Session::has_unsent`].
     Return(&'a Return),
     /// Say goodbye and end.
     Close,
@@ -167,6 +168,8 @@ pub struct Session {
     /// The packets that [`Waiting::Packet`] stands for, in order; the first may be lent out.
     packets: VecDeque<Packet>,
     lent: bool,
+    /// Whether a return was written since the library was last drained.
+    unsent: bool,
 }
 
 /// An output that was not polled yet.
@@ -220,6 +223,7 @@ impl Session {
             waiting: VecDeque::new(),
             packets: VecDeque::new(),
             lent: false,
+            unsent: false,
             offer,
         };
         session.handle(now, Input::Timeout);
@@ -248,12 +252,9 @@ impl Session {
                 if self.phase == Phase::Connected
                     && let Some(outgoing) = &mut self.outgoing
                 {
-                    outgoing.write(now, &mut self.rtc, frame);
                     // The library stamps and sends what was written when time moves.
-                    if self.rtc.handle_input(str0m::Input::Timeout(now)).is_err() {
-                        return self.close(now, Reason::Failed);
-                    }
-                    self.drain(now);
+                    outgoing.write(now, &mut self.rtc, frame);
+                    self.unsent = true;
                 }
             }
             Input::Close => self.close(now, Reason::Asked),
@@ -329,6 +330,11 @@ impl Session {
         self.outgoing.is_some()
     }
 
+    /// Whether a return waits for the next input to go out with.
+    pub fn has_unsent(&self) -> bool {
+        self.unsent
+    }
+
     /// RTP payloads that were not what their payload type says, since the beginning.
     pub fn malformed(&self) -> u64 {
         self.malformed
@@ -395,6 +401,7 @@ impl Session {
 
     /// `at`: when what is drained came to pass.
     fn drain(&mut self, at: Instant) {
+        self.unsent = false;
         loop {
             match self.rtc.poll_output() {
                 Ok(str0m::Output::Timeout(deadline)) => {

@@ -49,6 +49,7 @@ impl Agc {
     }
 
     /// Measures a frame, and applies the gain to it.
+    #[inline(always)]
     pub fn frame(&mut self, samples: &mut [f32; FRAME_SAMPLES], voice: Voice) {
         let energy = self.filter.energy(samples) / FRAME_SAMPLES as f32;
         if voice == Voice::Present {

@@ -42,6 +42,7 @@ impl Limiter {
     }
 
     /// The gains for what comes out of [`Delayed::swap`] when this frame is put in. Samples that are no numbers must have been removed.
+    #[inline(always)]
     pub fn gains(&mut self, frame: &[f32; FRAME_SAMPLES]) -> Gains {
         let mut gains = [self.gain; BLOCKS + 1];
         for (block, border) in frame.as_chunks::<BLOCK>().0.iter().zip(&mut gains[1..]) {
@@ -66,6 +67,7 @@ impl Default for Limiter {
 
 impl Gains {
     /// Turns a delayed frame down.
+    #[inline(always)]
     pub fn apply(&self, frame: &mut [f32; FRAME_SAMPLES]) {
         if self.0.iter().all(|gain| *gain == 1.0) {
             return;
@@ -87,11 +89,13 @@ impl Delayed {
     }
 
     /// Whether nothing but silence is held back.
+    #[inline(always)]
     pub fn is_silent(&self) -> bool {
         self.0.iter().all(|s| *s == 0.0)
     }
 
     /// Holds the end of this frame back and puts the end of the last one before it.
+    #[inline(always)]
     pub fn swap(&mut self, frame: &mut [f32; FRAME_SAMPLES]) {
         let mut end = [0.0; DELAY];
         end.copy_from_slice(&frame[FRAME_SAMPLES - DELAY..]);

@@ -55,6 +55,7 @@ impl Resampler {
     }
 
     /// Fills `out` from `input` and returns how many input samples are done with. Input that is missing counts as silence.
+    #[inline(always)]
     pub fn frame(&mut self, input: &[f32], correction_ppm: f32, out: &mut [f32; FRAME_SAMPLES]) -> usize {
         let step = step(correction_ppm);
         for (block, samples) in out.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
@@ -74,6 +75,7 @@ impl Resampler {
 
     /// Points one sample apart but for `step`: the coefficients glide from those of the first to those after the last. Written so that all points
     /// are computed side by side.
+    #[inline(always)]
     fn block(&self, window: &[f32; BLOCK + TAPS], at: f64, step: f64, out: &mut [f32; BLOCK]) {
         let first = self.coefficients(at);
         let last = self.coefficients(at.fract() + (step - 1.0) * BLOCK as f64);
@@ -87,11 +89,13 @@ impl Resampler {
         *out = sums;
     }
 
+    #[inline(always)]
     fn point(&self, input: &[f32], at: f64) -> f32 {
         let Some(window) = input.get(at as usize..).and_then(|rest| rest.first_chunk::<TAPS>()) else { return 0.0 };
         window.iter().zip(self.coefficients(at)).map(|(sample, coefficient)| sample * coefficient).sum()
     }
 
+    #[inline(always)]
     fn coefficients(&self, at: f64) -> [f32; TAPS] {
         let fine = at.fract() * PHASES as f64;
         // Row is below PHASES because `fine` is a fraction of it; the last row is there for the blend.

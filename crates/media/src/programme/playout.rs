@@ -79,6 +79,7 @@ impl Playout {
     }
 
     /// Makes the next 20 ms; whether there is anything to hear in them. What is no louder than `background` may be shortened or drawn out.
+    #[inline(always)]
     pub(super) fn render(&mut self, now: Instant, background: Level, out: &mut Frame) -> bool {
         if self.jitter.is_idle() && self.is_flat() {
             return false;

@@ -74,7 +74,7 @@ pub struct Speaker {
     encoding: bool,
     /// Frames for which they still get a return of their own.
     own_return: u16,
-    /// Their own return of this beat, until it is polled.
+    /// Their own return of this beat; `None` if they get what everyone gets.
     pub(super) payload: Option<Payload>,
     client_level: Option<Level>,
     /// Codec errors on what they sent.
@@ -122,6 +122,7 @@ impl Speaker {
     }
 
     /// Makes this beat's sound. Whether there is any.
+    #[inline(always)]
     pub(super) fn render(&mut self, now: Instant) -> bool {
         if self.voicing == Voicing::Muted {
             return self.fall_silent(now);
@@ -168,6 +169,7 @@ impl Speaker {
     }
 
     /// Delays `frame` as the limiter delays the programme.
+    #[inline(always)]
     pub(super) fn hold_back(&mut self) {
         if self.dirty || !self.delayed.is_silent() {
             self.delayed.swap(&mut self.frame);
@@ -185,6 +187,7 @@ impl Speaker {
     }
 
     /// Encodes what they hear, in which they are not. `silence` is the frame that says nothing.
+    #[inline(always)]
     pub(super) fn encode_return(&mut self, sound: &Frame, silence: &Payload) {
         if sound.iter().all(|sample| *sample == 0.0) {
             self.encoding = false;

@@ -76,7 +76,7 @@ impl World {
                     self.chunks.push((*chunk).clone());
                     self.programme.recycle(chunk);
                 }
-                Output::Return { seat, payload, .. } => self.returns[usize::from(seat.0)].push(payload),
+                Output::Return { seat, payload, .. } => self.returns[usize::from(seat.0)].push(*payload),
                 Output::Spent(_) => self.spent += 1,
             }
         }

@@ -1,11 +1,11 @@
-//! `voices speak`: 20 people on a stage. `voices hear`: who listens, and when each chunk came. `voices codec`: what the codec alone costs.
+//! `voices speak`: 20 people on a stage. `voices hear`: who listens, and when each chunk came.
 //!
 //! The last line on standard output is one JSON object. For `bench/`; docs/measured/studio.md says what is made of it.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use hiwar_rehearsal::live::{codec, ear, speak};
+use hiwar_rehearsal::live::{ear, speak};
 
 #[derive(Parser)]
 #[command(name = "voices", about)]
@@ -20,15 +20,12 @@ enum Part {
     Speak(speak::Options),
     /// Listeners over HTTP
     Hear(ear::Options),
-    /// The codec's calls, and nothing else
-    Codec(codec::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().part {
         Part::Speak(options) => speak::run(&options),
         Part::Hear(options) => ear::run(&options),
-        Part::Codec(options) => codec::run(&options),
     };
     match done {
         Ok(result) => {

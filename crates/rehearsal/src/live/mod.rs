@@ -1,7 +1,6 @@
 //! The cast against a real server: sockets, clocks and threads are here and nowhere else in this crate.
 
 mod client;
-pub mod codec;
 pub mod ear;
 pub mod speak;
 mod whip;

@@ -250,6 +250,7 @@ fn what_is_returned_is_heard_in_order() {
         let payload = hiwar_media::packet::Payload::new(&sound(number)).unwrap();
         let time = hiwar_media::Time(u64::from(number) * 960);
         pair.ours.handle(pair.now, Input::Return(&Return { payload, time }));
+        pair.ours.handle(pair.now, Input::Timeout);
         pair.tick();
         pair.tick();
     }

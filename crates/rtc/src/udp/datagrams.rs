@@ -1,8 +1,8 @@
 //! Datagrams, many at a time: when it is worth waking up for them, when each of them came, and sending all that wait by one system call.
 //!
-//! Sound that came in is taken at the next beat and not before, so with many speakers the thread reads just before a beat, and once more when
-//! the beat has woken it to send returns: a hundred times a second instead of a thousand. That adds no jitter, as each datagram carries
-//! the time at which the kernel got it.
+//! Sound that came in is taken at the next beat and not before, so with many speakers the thread reads once a beat: when that one has woken it to send
+//! returns, which then leave by the same look at each session. Fifty turns a second instead of a thousand, for 16 ms of delay. That adds no jitter,
+//! as each datagram carries the time at which the kernel got it.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
@@ -22,10 +22,10 @@ use crate::session::{DATAGRAM_BYTES_MAX, Datagram, Proto};
 /// How long datagrams are left in the socket when it is not known when their sound will be taken, or when somebody waits for an answer: a fifth
 /// of a beat.
 const GATHER: Duration = Duration::from_millis(4);
-/// Longest that datagrams are left in the socket: a beat and a bit. A schedule that says more is not believed.
+/// Longest that datagrams are left in the socket when no beat wakes us: a beat and a bit.
 const GATHER_MAX: Duration = Duration::from_millis(25);
-/// How long before a beat its datagrams are read: a hundred of them take a millisecond on a small machine, and waking up half of one.
-const AHEAD: Duration = Duration::from_millis(2);
+/// How long after a beat was due it has woken us and its datagrams are read, on a small machine with a full stage.
+const BEAT_WORK: Duration = Duration::from_millis(2);
 /// A datagram that seems to have waited longer tells that the wall clock was set: it counts as having come now.
 const WAITED_MAX: Duration = Duration::from_millis(100);
 
@@ -68,15 +68,26 @@ const LEAVING_MAX: usize = 100;
 const FLOOD_PER_MS: u128 = 10;
 const BURST: u128 = 100;
 
-/// What the net thread's datagrams are for at the moment.
+/// When datagrams are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Haste {
-    /// Few sessions: each datagram is read as it comes, which costs little.
+    /// Few sessions: each datagram as it comes, which costs little.
     Each,
-    /// Somebody is connecting, speaks over TCP (whose bytes carry no time), or there are more sessions than the socket's buffer holds for a beat.
+    /// Every [`GATHER`]: somebody speaks over TCP (whose bytes carry no time), or there are more sessions than the socket's buffer holds for a beat.
     Soon,
-    /// Nothing but sound.
-    BeforeBeat,
+    /// Nothing but sound: once a beat, after it has woken us.
+    AfterBeat,
+}
+
+impl Haste {
+    /// How long before the beat that takes it a datagram must have come.
+    fn ahead(self) -> Duration {
+        match self {
+            Self::Each => BEAT_WORK,
+            Self::Soon => GATHER + BEAT_WORK,
+            Self::AfterBeat => BEAT - BEAT_WORK,
+        }
+    }
 }
 
 /// Reads one socket.
@@ -94,6 +105,7 @@ pub(super) struct Datagrams {
     moment: (Instant, Timespec),
     /// The latest beat before this reading.
     taken_last: Option<Instant>,
+    ahead: Duration,
 }
 
 impl Datagrams {
@@ -114,22 +126,23 @@ impl Datagrams {
             drained: true,
             moment,
             taken_last: None,
+            ahead: Duration::ZERO,
         }
     }
 
-    /// When to read again; `None` for at once.
-    pub(super) fn read_next(&self, haste: Haste, taking: &Taking) -> Option<Instant> {
+    /// Until when to wait for a beat before reading again; `None` for at once. `connecting`: somebody waits for an answer.
+    pub(super) fn read_next(&self, haste: Haste, connecting: bool) -> Option<Instant> {
         match haste {
             _ if !self.drained => None,
             Haste::Each => None,
-            Haste::BeforeBeat if is_flood(self.count, self.waited) => Some(self.read_at + GATHER),
-            Haste::Soon => Some(self.read_at + GATHER),
-            Haste::BeforeBeat => Some(read_next(self.read_at, taking.next())),
+            Haste::AfterBeat if !connecting && !is_flood(self.count, self.waited) => Some(self.read_at + GATHER_MAX),
+            Haste::Soon | Haste::AfterBeat => Some(self.read_at + GATHER),
         }
     }
 
     /// To be called before a series of [`Self::read`].
-    pub(super) fn begin(&mut self, taking: &Taking) {
+    pub(super) fn begin(&mut self, taking: &Taking, haste: Haste) {
+        self.ahead = haste.ahead();
         let now = Instant::now();
         (self.waited, self.count, self.drained) = (now - self.read_at, 0, false);
         self.read_at = now;
@@ -137,9 +150,9 @@ impl Datagrams {
         self.moment = (self.read_at, clock_gettime(ClockId::Realtime));
     }
 
-    /// The next datagram; `None` when there is no other. Its arrival is when the kernel got it, and later by [`AHEAD`], as what comes less
-    /// than that before a beat misses it. Where a beat went by meanwhile because we were late, it is the time of reading, or the jitter buffer
-    /// would never learn of our own delays. Errors are echoes of earlier sends; what matters comes again.
+    /// The next datagram; `None` when there is no other. Its arrival is when the kernel got it, and later by [`Haste::ahead`], as what comes less than
+    /// that before a beat misses it. Where a beat went by meanwhile because we were late, it is the time of reading, or the
+    /// jitter buffer would never learn of our own delays. Errors are echoes of earlier sends; what matters comes again.
     pub(super) fn read(&mut self, socket: &UdpSocket, destination: SocketAddr) -> Option<Datagram<'_>> {
         // Whatever ends the series ends the turn, too.
         self.drained = true;
@@ -153,7 +166,7 @@ impl Datagrams {
             _ => None,
         });
         let came = stamp.map_or(self.read_at, |stamp| came(self.moment, stamp));
-        let arrival = arrival(came, self.read_at, self.taken_last);
+        let arrival = arrival(came + self.ahead, self.read_at, self.taken_last);
         (self.count, self.drained) = (self.count + 1, false);
         let bytes = self.buffer.get(..length).unwrap_or_default();
         Some(Datagram { arrival, proto: Proto::Udp, source, destination, bytes })
@@ -221,16 +234,9 @@ fn is_flood(count: usize, waited: Duration) -> bool {
     count as u128 > BURST + FLOOD_PER_MS * waited.as_millis()
 }
 
-/// Just before the sound is taken; or, if that has been done, a little after the next taking, in case nobody wakes us for returns.
-fn read_next(read_at: Instant, taken_next: Option<Instant>) -> Instant {
-    let wanted = taken_next.and_then(|next| [next - AHEAD, next + GATHER].into_iter().find(|at| *at > read_at));
-    wanted.filter(|at| *at <= read_at + GATHER_MAX).unwrap_or(read_at + GATHER)
-}
-
-/// When a datagram that came and was read then counts as having come.
-fn arrival(came: Instant, read_at: Instant, taken_last: Option<Instant>) -> Instant {
-    let early_enough = came + AHEAD;
-    if taken_last.is_some_and(|taken| taken < early_enough) { early_enough } else { early_enough.max(read_at) }
+/// When a datagram that was to be there at `due` for any later beat, and was read then, counts as having come.
+fn arrival(due: Instant, read_at: Instant, taken_last: Option<Instant>) -> Instant {
+    if taken_last.is_some_and(|taken| taken < due) { due } else { due.max(read_at) }
 }
 
 /// The stamp on the clock of arrivals.
@@ -260,20 +266,6 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn a_full_stage_is_read_just_before_the_beat_and_once_after_it() {
-        let start = Instant::now();
-        let at = |ms: u32| start + ms * MS;
-        // After the beat at 20 ms woke us, until just before the one at 40.
-        assert_eq!(read_next(at(21), Some(at(40))), at(38));
-        // Read before the beat: the next is the beat's own wake-up, or 4 ms later.
-        assert_eq!(read_next(at(38), Some(at(40))), at(44));
-        // Nothing is known, or nothing that can be true.
-        assert_eq!(read_next(at(21), None), at(25));
-        assert_eq!(read_next(at(21), Some(at(500))), at(25));
-        assert_eq!(read_next(at(500), Some(at(40))), at(504));
-    }
-
-    #[test]
     fn a_full_stage_is_no_flood_and_what_would_fill_the_socket_is() {
         for ms in [2, 4, 17, 18] {
             assert!(!is_flood(5 * ms as usize + 100, ms * MS), "a hundred speakers, all packets of one beat at once");
@@ -282,22 +274,22 @@ mod tests {
     }
 
     #[test]
-    fn in_a_flood_and_with_more_to_read_nothing_is_left_for_the_beat() {
+    fn a_full_stage_waits_for_its_beat_but_not_in_a_flood_nor_with_more_to_read() {
         let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
         let (theirs, to) = (UdpSocket::bind("127.0.0.1:0").unwrap(), ours.local_addr().unwrap());
         let (mut datagrams, taking) = (Datagrams::new(&ours), Taking::new());
         (0..150).for_each(|_| assert!(theirs.send_to(b"flood", to).is_ok()));
-        datagrams.begin(&taking);
+        datagrams.begin(&taking, Haste::AfterBeat);
         assert!(datagrams.read(&ours, to).is_some());
-        assert_eq!(datagrams.read_next(Haste::BeforeBeat, &taking), None, "the rest waits");
+        assert_eq!(datagrams.read_next(Haste::AfterBeat, false), None, "the rest waits");
         while datagrams.read(&ours, to).is_some() {}
         datagrams.waited = MS;
-        taking.set(datagrams.read_at + 20 * MS);
-        assert_eq!(datagrams.read_next(Haste::BeforeBeat, &taking), Some(datagrams.read_at + GATHER));
-        datagrams.begin(&taking);
+        assert_eq!(datagrams.read_next(Haste::AfterBeat, false), Some(datagrams.read_at + GATHER));
+        datagrams.begin(&taking, Haste::AfterBeat);
         assert!(datagrams.read(&ours, to).is_none());
-        taking.set(datagrams.read_at + 20 * MS);
-        assert_eq!(datagrams.read_next(Haste::BeforeBeat, &taking), Some(datagrams.read_at + 18 * MS));
+        assert_eq!(datagrams.read_next(Haste::AfterBeat, false), Some(datagrams.read_at + GATHER_MAX));
+        assert_eq!(datagrams.read_next(Haste::AfterBeat, true), Some(datagrams.read_at + GATHER));
+        assert_eq!(datagrams.read_next(Haste::Each, false), None);
     }
 
     #[test]
@@ -305,16 +297,20 @@ mod tests {
         let start = Instant::now();
         let at = |ms: u32| start + ms * MS;
         let taking = Taking::new();
-        assert_eq!(arrival(at(10), at(18), taking.last(at(18))), at(18));
+        let ahead = Haste::AfterBeat.ahead();
+        assert_eq!(arrival(at(10) + ahead, at(30), taking.last(at(30))), at(30));
         taking.set(at(40));
-        // Read in time, and read by the beat's own wake-up after it came too late for the beat.
-        assert_eq!(arrival(at(25), at(38), taking.last(at(38))), at(27));
+        // Read after the beat at 20 ms: it was there for the one at 40, or came so late that it could be there only for the one at 60.
+        assert_eq!(arrival(at(5) + ahead, at(22), taking.last(at(22))), at(23));
         taking.set(at(60));
-        assert_eq!(arrival(at(39), at(41), taking.last(at(41))), at(41));
-        // It should have been read before the beat at 40 and was not; whether that beat has told of the next or not.
-        assert_eq!(arrival(at(25), at(43), taking.last(at(43))), at(43));
+        assert_eq!(arrival(at(23) + ahead, at(42), taking.last(at(42))), at(41));
+        // It should have been read after the beat at 20 and was read after the one at 40; whether that one has told of the next or not.
+        assert_eq!(arrival(at(15) + ahead, at(43), taking.last(at(43))), at(43));
         taking.set(at(40));
-        assert_eq!(arrival(at(25), at(43), taking.last(at(43))), at(43));
+        assert_eq!(arrival(at(15) + ahead, at(43), taking.last(at(43))), at(43));
+        // Each read as it comes.
+        taking.set(at(60));
+        assert_eq!(arrival(at(41) + Haste::Each.ahead(), at(41), taking.last(at(41))), at(43));
     }
 
     #[test]
@@ -338,13 +334,13 @@ mod tests {
         // Long after it came, as far as this test may wait.
         while Instant::now() < after + 20 * MS {}
         let reading = Instant::now();
-        datagrams.begin(&taking);
+        datagrams.begin(&taking, Haste::Each);
         // Between the two clocks in there this test may have lost its turn; the stamp can be wrong by no more than that.
         let slack = reading.elapsed() + MS;
         datagrams.taken_last = Some(before);
         let datagram = datagrams.read(&ours, ours.local_addr().unwrap()).unwrap();
         assert_eq!((datagram.bytes, datagram.source), (&b"hello"[..], theirs.local_addr().unwrap()));
-        assert!(datagram.arrival >= before + AHEAD - slack && datagram.arrival <= after + AHEAD + slack);
+        assert!(datagram.arrival >= before + BEAT_WORK - slack && datagram.arrival <= after + BEAT_WORK + slack);
         assert!(datagrams.read(&ours, ours.local_addr().unwrap()).is_none());
     }
 }

@@ -172,25 +172,25 @@ impl Net {
                 }
             }
             self.wire.counters.wakes.fetch_add(1, Relaxed);
-            let mut woken = false;
-            for event in events.drain(..) {
-                match event.data.u64() {
-                    WAKE => {
-                        let _ = rustix::io::read(&*self.wake, &mut [0_u8; 8]);
-                        woken = true;
-                    }
-                    UDP => self.read_udp(),
-                    LISTENER => self.accept(),
-                    token => self.read_tcp(token, event.flags),
-                }
-            }
+            // Commands first, as what came in may be for a session that is among them; then returns, which leave with what came in.
+            let woken = events.iter().any(|event| event.data.u64() == WAKE);
             if woken {
+                let _ = rustix::io::read(&*self.wake, &mut [0_u8; 8]);
                 self.take_commands();
             }
             let now = Instant::now();
             if woken || now >= self.returns_at {
                 self.take_returns(now, woken);
             }
+            for event in events.drain(..) {
+                match event.data.u64() {
+                    WAKE => {}
+                    UDP => self.read_udp(),
+                    LISTENER => self.accept(),
+                    token => self.read_tcp(token, event.flags),
+                }
+            }
+            self.send_returns();
             self.take_deadlines(Instant::now());
             self.wire.flush();
         }
@@ -207,16 +207,18 @@ impl Net {
         Some(Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) })
     }
 
+    fn haste(&self) -> Haste {
+        match self.sessions.len() {
+            0..GATHER_FROM => Haste::Each,
+            GATHER_FROM..=GATHER_BEAT_UP_TO if self.wire.connections.by_token.is_empty() => Haste::AfterBeat,
+            _ => Haste::Soon,
+        }
+    }
+
     /// Sleeps until it is worth reading again, or until somebody wakes us.
     fn gather(&self) {
-        let haste = match self.sessions.len() {
-            0..GATHER_FROM => Haste::Each,
-            GATHER_FROM..=GATHER_BEAT_UP_TO if self.connecting == 0 && self.wire.connections.by_token.is_empty() => {
-                Haste::BeforeBeat
-            }
-            _ => Haste::Soon,
-        };
-        let next = self.datagrams.as_ref().and_then(|datagrams| datagrams.read_next(haste, &self.taking));
+        let datagrams = self.datagrams.as_ref();
+        let next = datagrams.and_then(|datagrams| datagrams.read_next(self.haste(), self.connecting > 0));
         let Some(next) = next else { return };
         let wait = next.saturating_duration_since(Instant::now());
         if !wait.is_zero() {
@@ -406,7 +408,7 @@ impl Net {
 
     fn read_udp(&mut self) {
         let Some(mut datagrams) = self.datagrams.take() else { return };
-        datagrams.begin(&self.taking);
+        datagrams.begin(&self.taking, self.haste());
         let local = self.wire.udp_local;
         for _ in 0..DATAGRAMS_PER_TURN {
             let Some(datagram) = datagrams.read(&self.wire.udp, local) else { break };
@@ -517,12 +519,7 @@ impl Net {
         let mut came = false;
         let mut index = 0;
         while let Some(id) = self.hearing.get(index).copied() {
-            for _ in 0..RETURNS_PER_TURN {
-                let next = self.sessions.get_mut(&id).and_then(|slot| slot.returns.as_mut()?.pop().ok());
-                let Some(frame) = next else { break };
-                came = true;
-                self.feed(now, id, Input::Return(&frame), None);
-            }
+            came |= self.hear(now, id);
             // A session that ended meanwhile has left the list, and the next one stands in its place.
             if self.hearing.get(index) == Some(&id) {
                 index += 1;
@@ -532,6 +529,39 @@ impl Net {
             self.beat_trusted_until = now + BEAT_TRUST;
         }
         self.returns_at = if now < self.beat_trusted_until { self.beat_trusted_until } else { now + RETURNS_WAIT };
+    }
+
+    /// Sends returns to whom nothing came from meanwhile.
+    fn send_returns(&mut self) {
+        let now = Instant::now();
+        let mut index = 0;
+        while let Some(id) = self.hearing.get(index).copied() {
+            if self.sessions.get(&id).is_some_and(|slot| slot.session.has_unsent()) {
+                self.feed(now, id, Input::Timeout, None);
+            }
+            // A session that ended meanwhile has left the list, and the next one stands in its place.
+            if self.hearing.get(index) == Some(&id) {
+                index += 1;
+            }
+        }
+    }
+
+    /// Gives a session what it is to hear; whether there was anything.
+    fn hear(&mut self, now: Instant, id: SessionId) -> bool {
+        let Some(Slot { session, returns: Some(returns), .. }) = self.sessions.get_mut(&id) else { return false };
+        // Read where they lie, as they are large.
+        let Ok(frames) = returns.read_chunk(returns.slots().min(RETURNS_PER_TURN)) else { return false };
+        if frames.is_empty() {
+            return false;
+        }
+        let (first, rest) = frames.as_slices();
+        let mut give = || first.iter().chain(rest).for_each(|frame| session.handle(now, Input::Return(frame)));
+        if catch_unwind(AssertUnwindSafe(&mut give)).is_err() {
+            self.give_up(id);
+        } else {
+            frames.commit_all();
+        }
+        true
     }
 
     fn take_deadlines(&mut self, now: Instant) {
