@@ -2,6 +2,8 @@
 //!
 //! On the beat this is measured as it goes by; the replay's integrated loudness is computed from these numbers alone, without decoding.
 
+use crate::FRAME_SAMPLES;
+
 /// LUFS of a K-weighted mean square, for one channel (BS.1770-4 annex 1, eq. 2).
 pub fn lufs(mean_square: f32) -> f32 {
     -0.691 + 10.0 * mean_square.max(1e-12).log10()
@@ -27,6 +29,36 @@ impl KWeighting {
         Self::default()
     }
 
+    /// The energies of four sounds at once, for little more than that of one: each sample waits for the one before, and meanwhile the others' are computed.
+    /// Nothing has the energy 0.
+    #[inline(always)]
+    pub fn energies(mut sounds: [Option<(&mut Self, &[f32; FRAME_SAMPLES])>; 4]) -> [f32; 4] {
+        static NOTHING: [f32; FRAME_SAMPLES] = [0.0; FRAME_SAMPLES];
+        let samples = sounds.each_ref().map(|sound| sound.as_ref().map_or(&NOTHING, |(_, samples)| *samples));
+        let gather =
+            |of: fn(&Self) -> f64| sounds.each_ref().map(|sound| sound.as_ref().map_or(0.0, |(filter, _)| of(filter)));
+        let (mut x1, mut x2) = (gather(|f| f.input[0]), gather(|f| f.input[1]));
+        let (mut y1, mut y2) = (gather(|f| f.shelved[0]), gather(|f| f.shelved[1]));
+        let (mut z1, mut z2) = (gather(|f| f.weighted[0]), gather(|f| f.weighted[1]));
+        let mut sums = [0.0; 4];
+        let [a, b, c, d] = samples;
+        for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
+            let x = [a, b, c, d].map(|sample| f64::from(*sample));
+            let y: [f64; 4] = std::array::from_fn(|n| SHELF.next([x[n], x1[n], x2[n]], [y1[n], y2[n]]));
+            let z: [f64; 4] = std::array::from_fn(|n| HIGH_PASS.next([y[n], y1[n], y2[n]], [z1[n], z2[n]]));
+            (x2, x1, y2, y1, z2, z1) = (x1, x, y1, y, z1, z);
+            for (sum, z) in sums.iter_mut().zip(z) {
+                *sum += z * z;
+            }
+        }
+        for (n, sound) in sounds.iter_mut().enumerate() {
+            if let Some((filter, _)) = sound {
+                filter.rest([x1[n], x2[n]], [y1[n], y2[n]], [z1[n], z2[n]]);
+            }
+        }
+        sums.map(|sum| sum as f32)
+    }
+
     /// Sum of squares of the filtered samples.
     #[inline(always)]
     pub fn energy(&mut self, samples: &[f32]) -> f32 {
@@ -34,16 +66,19 @@ impl KWeighting {
         let mut sum = 0.0;
         for &sample in samples {
             let x = f64::from(sample);
-            // In this order (direct form I) only one product and one difference lie between a sample and the next, which is what this loop waits for.
-            let y = SHELF.b0 * x + SHELF.b1 * x1 + (SHELF.b2 * x2 - SHELF.a2 * y2) - SHELF.a1 * y1;
-            let z = HIGH_PASS.b0 * y + HIGH_PASS.b1 * y1 + (HIGH_PASS.b2 * y2 - HIGH_PASS.a2 * z2) - HIGH_PASS.a1 * z1;
+            let y = SHELF.next([x, x1, x2], [y1, y2]);
+            let z = HIGH_PASS.next([y, y1, y2], [z1, z2]);
             (x2, x1, y2, y1, z2, z1) = (x1, x, y1, y, z1, z);
             sum += z * z;
         }
-        // Long silence would leave denormals behind, which are a hundred times slower to compute with.
-        let settle = |v: [f64; 2]| v.map(|v| if v.abs() < 1e-15 { 0.0 } else { v });
-        (self.input, self.shelved, self.weighted) = (settle([x1, x2]), settle([y1, y2]), settle([z1, z2]));
+        self.rest([x1, x2], [y1, y2], [z1, z2]);
         sum as f32
+    }
+
+    /// Keeps the state. Long silence would leave denormals behind, which are a hundred times slower to compute with.
+    fn rest(&mut self, input: [f64; 2], shelved: [f64; 2], weighted: [f64; 2]) {
+        let settle = |v: [f64; 2]| v.map(|v| if v.abs() < 1e-15 { 0.0 } else { v });
+        (self.input, self.shelved, self.weighted) = (settle(input), settle(shelved), settle(weighted));
     }
 }
 
@@ -105,6 +140,15 @@ struct Section {
     b2: f64,
     a1: f64,
     a2: f64,
+}
+
+impl Section {
+    /// The next output, from the newest and the last two inputs and the last two outputs. In this order (direct form I) only one product and one
+    /// difference lie between an output and the next, which is what a loop waits for.
+    #[inline(always)]
+    fn next(&self, [x, x1, x2]: [f64; 3], [y1, y2]: [f64; 2]) -> f64 {
+        self.b0 * x + self.b1 * x1 + (self.b2 * x2 - self.a2 * y2) - self.a1 * y1
+    }
 }
 
 /// BS.1770-4 annex 1, table 1, for 48 kHz.
@@ -201,6 +245,14 @@ mod tests {
         let ours = lufs(KWeighting::new().energy(&samples) / samples.len() as f32);
         assert!((f64::from(ours) - theirs.loudness_global().unwrap()).abs() < 0.05, "{ours}");
         assert!((lufs(mean_square(-18.0)) + 18.0).abs() < 1e-3);
+        let sounds: Vec<&[f32; FRAME_SAMPLES]> = samples.as_chunks().0.iter().collect();
+        let (mut together, mut alone): ([KWeighting; 4], [KWeighting; 4]) = Default::default();
+        for four in sounds.as_chunks::<4>().0 {
+            let [a, b, c, _] = together.each_mut();
+            let energies = KWeighting::energies([Some((a, four[0])), Some((b, four[1])), Some((c, four[2])), None]);
+            assert_eq!(energies[..3], std::array::from_fn::<f32, 3, _>(|n| alone[n].energy(four[n])));
+            assert_eq!(energies[3], 0.0);
+        }
     }
 
     #[test]

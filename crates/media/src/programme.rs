@@ -354,11 +354,17 @@ impl Programme {
     fn gather(&mut self, now: Instant) -> bool {
         let mut heard = false;
         self.mix.clear();
-        for speaker in self.seats.iter_mut().flatten() {
-            if speaker.render(now) {
-                self.mix.add(&speaker.frame);
-                heard = true;
+        let mut speakers = self.seats.iter_mut().flatten();
+        let mut sounding =
+            std::iter::from_fn(|| speakers.find_map(|speaker| speaker.render(now).then_some(&mut **speaker)));
+        loop {
+            let mut four: [Option<&mut Speaker>; 4] = std::array::from_fn(|_| sounding.next());
+            if four[0].is_none() {
+                break;
             }
+            Speaker::level(&mut four);
+            four.iter().flatten().for_each(|speaker| self.mix.add(&speaker.frame));
+            heard = true;
         }
         if heard {
             if self.silent_frames >= SETTLE_FRAMES {

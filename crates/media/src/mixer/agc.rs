@@ -48,12 +48,16 @@ impl Agc {
         Self { filter: KWeighting::new(), mean_square: 0.0, frames: 0.0, gain_db: 0.0, gain: 1.0 }
     }
 
-    /// Measures a frame, and applies the gain to it.
+    /// The filter by which a frame's energy is measured before [`Self::apply`].
+    pub fn filter(&mut self) -> &mut KWeighting {
+        &mut self.filter
+    }
+
+    /// Learns the energy of a frame, as [`Self::filter`] gives it, and applies the gain to it.
     #[inline(always)]
-    pub fn frame(&mut self, samples: &mut [f32; FRAME_SAMPLES], voice: Voice) {
-        let energy = self.filter.energy(samples) / FRAME_SAMPLES as f32;
+    pub fn apply(&mut self, samples: &mut [f32; FRAME_SAMPLES], energy: f32, voice: Voice) {
         if voice == Voice::Present {
-            self.learn(energy);
+            self.learn(energy / FRAME_SAMPLES as f32);
         }
         let from = self.gain;
         self.gain = 10_f32.powf(self.gain_db / 20.0);
@@ -94,7 +98,8 @@ mod tests {
         let (mut agc, mut out) = (Agc::new(), 0.0);
         for n in 0..1000 {
             let mut frame = std::array::from_fn(|i| amplitude * ((n * FRAME_SAMPLES + i) as f32 * 0.131).sin());
-            agc.frame(&mut frame, voice);
+            let energy = agc.filter().energy(&frame);
+            agc.apply(&mut frame, energy, voice);
             out = loudness::lufs(KWeighting::new().energy(&frame) / FRAME_SAMPLES as f32);
         }
         (agc.gain_db(), out)

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::level::Level;
 use crate::level::active::Activity;
+use crate::loudness::KWeighting;
 use crate::mixer::Frame;
 use crate::mixer::agc::{Agc, Voice};
 use crate::mixer::limiter::Delayed;
@@ -121,7 +122,7 @@ impl Speaker {
         self.voicing = voicing;
     }
 
-    /// Makes this beat's sound. Whether there is any.
+    /// Makes this beat's sound, as loud as it came. Whether there is any: then [`Self::level`] it.
     #[inline(always)]
     pub(super) fn render(&mut self, now: Instant) -> bool {
         if self.voicing == Voicing::Muted {
@@ -134,14 +135,12 @@ impl Speaker {
         }
         self.malformed += self.playout.take_malformed();
         self.activity.frame(Level::of(&self.frame));
-        let voice = if self.activity.voiced() { Voice::Present } else { Voice::Absent };
-        self.agc.frame(&mut self.frame, voice);
         (self.sounding, self.dirty) = (true, true);
         self.own_return = if self.activity.speaks() { OWN_RETURN_FRAMES } else { self.own_return.saturating_sub(1) };
         true
     }
 
-    /// The last frame after a mute fades out; then there is nothing.
+    /// The last frame after a mute is there once more, to fade out; then there is nothing.
     fn fall_silent(&mut self, now: Instant) -> bool {
         let fading = self.sounding && self.playout.render(now, Level::SILENCE, &mut self.frame);
         self.playout.clear();
@@ -150,13 +149,26 @@ impl Speaker {
             self.be_silent();
             return false;
         }
-        self.agc.frame(&mut self.frame, Voice::Absent);
-        for (n, sample) in self.frame.iter_mut().enumerate() {
-            *sample *= 1.0 - n.min(MUTE_RAMP) as f32 / MUTE_RAMP as f32;
-        }
         (self.sounding, self.dirty) = (false, true);
         self.own_return = self.own_return.saturating_sub(1);
         true
+    }
+
+    /// Makes those whose sound is there as loud as the others.
+    #[inline(always)]
+    pub(super) fn level(four: &mut [Option<&mut Self>; 4]) {
+        let sounds = four.each_mut().map(|slot| slot.as_mut().map(|who| (who.agc.filter(), &who.frame)));
+        let energies = KWeighting::energies(sounds);
+        for (who, energy) in four.iter_mut().zip(energies) {
+            let Some(who) = who else { continue };
+            let voice = if who.sounding && who.activity.voiced() { Voice::Present } else { Voice::Absent };
+            who.agc.apply(&mut who.frame, energy, voice);
+            if !who.sounding {
+                for (n, sample) in who.frame.iter_mut().enumerate() {
+                    *sample *= 1.0 - n.min(MUTE_RAMP) as f32 / MUTE_RAMP as f32;
+                }
+            }
+        }
     }
 
     fn be_silent(&mut self) {
