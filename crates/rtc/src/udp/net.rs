@@ -101,6 +101,8 @@ pub(super) struct Net {
     deadlines: BinaryHeap<Reverse<(Instant, SessionId)>>,
     /// Connected sessions that want returns.
     hearing: Vec<SessionId>,
+    /// Whether returns were written in this turn.
+    written: bool,
     returns_at: Instant,
     beat_trusted_until: Instant,
     stopped: bool,
@@ -151,6 +153,7 @@ impl Net {
             by_source: HashMap::new(),
             deadlines: BinaryHeap::new(),
             hearing: Vec::new(),
+            written: false,
             returns_at: now,
             beat_trusted_until: now,
             stopped: false,
@@ -533,6 +536,9 @@ impl Net {
 
     /// Sends returns to whom nothing came from meanwhile.
     fn send_returns(&mut self) {
+        if !std::mem::take(&mut self.written) {
+            return;
+        }
         let now = Instant::now();
         let mut index = 0;
         while let Some(id) = self.hearing.get(index).copied() {
@@ -560,6 +566,7 @@ impl Net {
             self.give_up(id);
         } else {
             frames.commit_all();
+            self.written = true;
         }
         true
     }
