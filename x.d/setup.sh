@@ -3,7 +3,7 @@
 #
 #   setup run     Rust, a C compiler, cmake, Node       (what builds Hiwar)
 #   setup test    and Chromium, ffmpeg, .tools/venv     (what listens to it)
-#   setup bench   all of that, and perf                 (what measures it)
+#   setup bench   all of that, and perf                 (what looks into it, for `./x bench studio`)
 #   setup check   and rustfmt, clippy, a C++ compiler   (what judges it)
 #
 # First everything missing is listed, then installed. Debian's packages come by apt-get (as root or by sudo), all else

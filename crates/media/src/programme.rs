@@ -9,6 +9,7 @@ mod events;
 mod playout;
 mod speaker;
 mod stats;
+mod wide;
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,6 @@ use crate::mixer::{Frame, Mix};
 use crate::opus::{CodecError, Encoder, FRAME_BYTES_MAX};
 use crate::package::{PRE_SKIP, fmp4, ogg};
 use crate::packet::{Packet, Payload};
-use crate::wide::widest;
 use crate::{CHUNK_FRAMES, FRAME_SAMPLES, Time};
 use events::Events;
 pub use events::TOLD_MAX;
@@ -37,6 +37,9 @@ const POOL: usize = 16;
 
 /// Frames of silence that are still encoded after the last sound, so that it dies away as the encoder would have it: 200 ms.
 const SETTLE_FRAMES: u32 = 10;
+
+/// Voices that are levelled together.
+const FOUR: usize = 4;
 
 /// Frames per measured energy: 100 ms.
 const ENERGY_FRAMES: usize = CHUNK_FRAMES / 2;
@@ -232,7 +235,7 @@ impl Programme {
     /// Takes in one thing. Drain [`Self::poll`] after each.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
         match input {
-            Input::Beat => widest(|| self.beat(now)),
+            Input::Beat => wide::beat(self, now),
             Input::Packet { seat, packet } => {
                 if let Some(speaker) = self.speaker(seat) {
                     speaker.handle(packet);
@@ -354,17 +357,21 @@ impl Programme {
     fn gather(&mut self, now: Instant) -> bool {
         let mut heard = false;
         self.mix.clear();
-        let mut speakers = self.seats.iter_mut().flatten();
-        let mut sounding =
-            std::iter::from_fn(|| speakers.find_map(|speaker| speaker.render(now).then_some(&mut **speaker)));
-        loop {
-            let mut four: [Option<&mut Speaker>; 4] = std::array::from_fn(|_| sounding.next());
-            if four[0].is_none() {
-                break;
+        let (mut four, mut count) = ([const { None }; FOUR], 0);
+        for speaker in self.seats.iter_mut().flatten() {
+            if !speaker.render(now) {
+                continue;
             }
-            Speaker::level(&mut four);
-            four.iter().flatten().for_each(|speaker| self.mix.add(&speaker.frame));
             heard = true;
+            four[count] = Some(&mut **speaker);
+            count += 1;
+            if count == FOUR {
+                level_and_add(&mut self.mix, std::mem::replace(&mut four, [const { None }; FOUR]));
+                count = 0;
+            }
+        }
+        if count > 0 {
+            level_and_add(&mut self.mix, four);
         }
         if heard {
             if self.silent_frames >= SETTLE_FRAMES {
@@ -459,6 +466,15 @@ impl Programme {
         }
         self.frames.clear();
         self.index += 1;
+    }
+}
+
+/// Makes some voices as loud as the others, and adds them.
+#[inline(always)]
+fn level_and_add(mix: &mut Mix, mut four: [Option<&mut Speaker>; FOUR]) {
+    Speaker::level(&mut four);
+    for speaker in four.iter().flatten() {
+        mix.add(&speaker.frame);
     }
 }
 

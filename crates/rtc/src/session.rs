@@ -354,9 +354,12 @@ impl Session {
         let Ok(receive) = Receive::new(protocol, source, destination, bytes) else { return };
         // An error here is DTLS that made no sense. Anybody can forge that, so it ends nothing; what the library holds fatal for itself it
         // says again when polled.
-        let _ = self.rtc.handle_input(str0m::Input::Receive(now, receive));
+        let unsent = self.unsent;
+        let refused = self.rtc.handle_input(str0m::Input::Receive(now, receive)).is_err();
         let before = self.waiting.len();
         self.drain(arrival);
+        // Then time did not move for the library, and what was written did not leave.
+        self.unsent = unsent && refused;
         // Only a check with the right password is answered to where it came from; only sound with the right key becomes a packet.
         let authentic = is_stun(bytes) && self.waiting.iter().skip(before).any(|output| answers(output, source));
         if authentic && self.phase == Phase::Connected {

@@ -296,6 +296,42 @@ fn sessions_share_the_sockets_and_do_not_hear_each_other() {
 }
 
 #[test]
+fn on_a_full_stage_returns_leave_with_and_without_packets_that_came() {
+    let house = House::new();
+    let mut pairs: Vec<(Client, Seat)> = (0..5).map(|id| house.connect(id, Sendrecv)).collect();
+    let taken = || house.handle.taken(Instant::now() + Duration::from_millis(20), true);
+    for number in 0..50_u8 {
+        for (client, seat) in &mut pairs {
+            let payload = Payload::new(&sound(number)).unwrap();
+            seat.returns.push(Return { payload, time: Time(u64::from(number) * 960) }).unwrap();
+            // Half of them say nothing, so that their returns have nothing to leave with.
+            if number % 2 == 0 {
+                client.speak(&sound(number));
+            }
+        }
+        taken();
+        for (client, _) in &mut pairs {
+            client.run_until(|client| client.heard.len() > usize::from(number));
+        }
+    }
+    taken();
+    for (client, seat) in &mut pairs {
+        let said: Vec<Vec<u8>> = (0..50_u8).step_by(2).map(|number| sound(number).to_vec()).collect();
+        let mut came = Vec::new();
+        client.run_until(|_| {
+            came.extend(std::iter::from_fn(|| {
+                seat.packets.pop().ok().map(|packet| packet.payload.as_slice().to_vec())
+            }));
+            came.len() >= said.len()
+        });
+        assert_eq!(came, said);
+        let expected: Vec<_> = (0..50_u8).map(|number| (u32::from(number) * 960, sound(number).to_vec())).collect();
+        assert_eq!(client.heard, expected);
+    }
+    house.close();
+}
+
+#[test]
 fn an_empty_shard_sleeps() {
     let house = House::new();
     let (_client, _seat) = house.connect(1, Sendonly);

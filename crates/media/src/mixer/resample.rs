@@ -102,7 +102,11 @@ impl Resampler {
         let row = (fine as usize).min(PHASES - 1);
         let blend = (fine - row as f64) as f32;
         let (left, right) = (&self.table[row], &self.table[row + 1]);
-        std::array::from_fn(|tap| left[tap] + blend * (right[tap] - left[tap]))
+        let mut coefficients = *left;
+        for (coefficient, right) in coefficients.iter_mut().zip(right) {
+            *coefficient += blend * (right - *coefficient);
+        }
+        coefficients
     }
 
     /// Forgets the fraction: for when there is silence anyway.

@@ -7,8 +7,8 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
 use hiwar_media::programme::BEAT;
@@ -29,22 +29,32 @@ const BEAT_WORK: Duration = Duration::from_millis(2);
 /// A datagram that seems to have waited longer tells that the wall clock was set: it counts as having come now.
 const WAITED_MAX: Duration = Duration::from_millis(100);
 
-/// When sound will next be taken out of the rings; written by who takes it, read by the net thread.
+/// When sound will next be taken out of the rings, as told by who takes it; and whether the net thread waits to be told.
 #[derive(Debug)]
 pub(super) struct Taking {
     epoch: Instant,
     /// Nanoseconds since `epoch`; 0 for never.
     next_ns: AtomicU64,
+    awaited: AtomicBool,
 }
 
 impl Taking {
     pub(super) fn new() -> Self {
-        Self { epoch: Instant::now(), next_ns: AtomicU64::new(0) }
+        Self { epoch: Instant::now(), next_ns: AtomicU64::new(0), awaited: AtomicBool::new(false) }
     }
 
     pub(super) fn set(&self, next: Instant) {
         let since = next.saturating_duration_since(self.epoch);
         self.next_ns.store(u64::try_from(since.as_nanos()).unwrap_or(0), Relaxed);
+    }
+
+    /// Whether datagrams are left in the socket until it is said that sound was taken.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.awaited.load(Relaxed)
+    }
+
+    pub(super) fn await_it(&self, awaited: bool) {
+        self.awaited.store(awaited, Relaxed);
     }
 
     /// The latest one before `now`, if a schedule is known.
@@ -73,13 +83,31 @@ const BURST: u128 = 100;
 pub(super) enum Haste {
     /// Few sessions: each datagram as it comes, which costs little.
     Each,
-    /// Every [`GATHER`]: somebody speaks over TCP (whose bytes carry no time), or there are more sessions than the socket's buffer holds for a beat.
+    /// Every [`GATHER`]: there are more sessions than the socket's buffer holds for a beat.
     Soon,
     /// Nothing but sound: once a beat, after it has woken us.
     AfterBeat,
 }
 
+/// Sessions from which on datagrams are left for the beat, and below which they no longer are: with fewer, reading each at once costs little.
+const AFTER_BEAT_FROM: usize = 4;
+const EACH_BELOW: usize = 3;
+/// Sessions above which they are read more often, and up to which they are left for the beat again: a packet each takes half of the socket's buffer where
+/// it is smallest (200 kB).
+const SOON_ABOVE: usize = 100;
+const AFTER_BEAT_UP_TO: usize = 90;
+
 impl Haste {
+    /// For so many sessions that are connected. Each change shifts all stamps by up to 16 ms, which jitter buffers take seconds to follow; so nobody who
+    /// comes and goes may cause them one after the other, and nothing that a stranger can do causes any.
+    pub(super) fn next(self, sessions: usize) -> Self {
+        match (self, sessions) {
+            (Self::Each, ..AFTER_BEAT_FROM) | (_, ..EACH_BELOW) => Self::Each,
+            (Self::Soon, AFTER_BEAT_UP_TO..) | (_, SOON_ABOVE..) => Self::Soon,
+            _ => Self::AfterBeat,
+        }
+    }
+
     /// How long before the beat that takes it a datagram must have come.
     fn ahead(self) -> Duration {
         match self {
@@ -130,12 +158,13 @@ impl Datagrams {
         }
     }
 
-    /// Until when to wait for a beat before reading again; `None` for at once. `connecting`: somebody waits for an answer.
-    pub(super) fn read_next(&self, haste: Haste, connecting: bool) -> Option<Instant> {
+    /// Until when to wait for a beat before reading again; `None` for at once. `hurry`: somebody waits for an answer, or speaks over TCP, whose bytes
+    /// carry no time.
+    pub(super) fn read_next(&self, haste: Haste, hurry: bool) -> Option<Instant> {
         match haste {
             _ if !self.drained => None,
             Haste::Each => None,
-            Haste::AfterBeat if !connecting && !is_flood(self.count, self.waited) => Some(self.read_at + GATHER_MAX),
+            Haste::AfterBeat if !hurry && !is_flood(self.count, self.waited) => Some(self.read_at + GATHER_MAX),
             Haste::Soon | Haste::AfterBeat => Some(self.read_at + GATHER),
         }
     }
@@ -311,6 +340,20 @@ mod tests {
         // Each read as it comes.
         taking.set(at(60));
         assert_eq!(arrival(at(41) + Haste::Each.ahead(), at(41), taking.last(at(41))), at(43));
+    }
+
+    #[test]
+    fn who_comes_and_goes_does_not_change_the_haste_each_time() {
+        let hastes = |sessions: &[usize]| {
+            let follow = |haste: &mut Haste, sessions: &usize| {
+                *haste = haste.next(*sessions);
+                Some(*haste)
+            };
+            sessions.iter().scan(Haste::Each, follow).collect::<Vec<_>>()
+        };
+        use Haste::{AfterBeat, Each, Soon};
+        assert_eq!(hastes(&[0, 3, 4, 3, 4, 2, 3]), [Each, Each, AfterBeat, AfterBeat, AfterBeat, Each, Each]);
+        assert_eq!(hastes(&[99, 100, 95, 100, 89, 95, 0]), [AfterBeat, Soon, Soon, Soon, AfterBeat, AfterBeat, Each]);
     }
 
     #[test]

@@ -206,16 +206,20 @@ impl Handle {
         self.command(Command::Patch { id, sdpfrag, reply: Box::new(reply) })
     }
 
-    /// Says that returns are in the rings. One system call, no lock, no allocation: for the beat, once after all returns of a tick. Whoever
-    /// forgets it has his returns fetched every 5 ms.
+    /// Says that returns are in the rings. One system call, no lock, no allocation. Whoever forgets it has his returns fetched every 5 ms, and every 25
+    /// with four sessions and more.
     pub fn wake(&self) {
         ring(&self.line.wake);
     }
 
-    /// Says when sound will next be taken out of the rings, so that a full stage's is read just before. No system call, no lock, no allocation: for
-    /// the beat. Nobody has to; without it datagrams are read every 4 ms.
-    pub fn will_take(&self, next: Instant) {
+    /// Says that sound was taken out of the rings, when that will be done next, and whether returns were put into theirs. With four sessions and more that
+    /// is what the net thread waits for: then it reads what came in and sends what is to leave. At most one system call, no lock, no allocation: for the
+    /// beat. Whoever does not say it has four sessions read every 25 ms, and does not hear when a packet came too late for its beat.
+    pub fn taken(&self, next: Instant, returned: bool) {
         self.taking.set(next);
+        if returned || self.taking.is_awaited() {
+            self.wake();
+        }
     }
 
     /// What happened since the shard began.

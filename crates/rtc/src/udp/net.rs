@@ -31,10 +31,6 @@ use crate::session::{Datagram, Input, Output, Proto, Reason, Session};
 const DATAGRAMS_PER_TURN: usize = 256;
 /// TCP connections accepted in one go.
 const ACCEPTS_PER_TURN: usize = 32;
-/// Sessions from which on datagrams are gathered: with fewer, reading each at once costs little.
-const GATHER_FROM: usize = 4;
-/// Sessions up to which they are gathered for a whole beat: a packet each takes half of the socket's buffer where it is smallest (200 kB).
-const GATHER_BEAT_UP_TO: usize = 100;
 /// Epoll events taken in one go.
 const EVENTS_PER_TURN: usize = 64;
 /// Client addresses remembered per session: a phone that changes networks has two or three, each browser interface may check from one more.
@@ -91,6 +87,7 @@ pub(super) struct Net {
     wake: Arc<OwnedFd>,
     taking: Arc<Taking>,
     datagrams: Option<Datagrams>,
+    haste: Haste,
     commands: Receiver<Command>,
     events: Sender<Event>,
     sessions: HashMap<SessionId, Slot>,
@@ -145,6 +142,7 @@ impl Net {
             wake,
             taking,
             datagrams,
+            haste: Haste::Each,
             commands,
             events,
             sessions: HashMap::new(),
@@ -210,18 +208,12 @@ impl Net {
         Some(Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) })
     }
 
-    fn haste(&self) -> Haste {
-        match self.sessions.len() {
-            0..GATHER_FROM => Haste::Each,
-            GATHER_FROM..=GATHER_BEAT_UP_TO if self.wire.connections.by_token.is_empty() => Haste::AfterBeat,
-            _ => Haste::Soon,
-        }
-    }
-
     /// Sleeps until it is worth reading again, or until somebody wakes us.
-    fn gather(&self) {
-        let datagrams = self.datagrams.as_ref();
-        let next = datagrams.and_then(|datagrams| datagrams.read_next(self.haste(), self.connecting > 0));
+    fn gather(&mut self) {
+        self.haste = self.haste.next(self.sessions.len() - self.connecting);
+        self.taking.await_it(self.haste == Haste::AfterBeat);
+        let hurry = self.connecting > 0 || !self.wire.connections.by_token.is_empty();
+        let next = self.datagrams.as_ref().and_then(|datagrams| datagrams.read_next(self.haste, hurry));
         let Some(next) = next else { return };
         let wait = next.saturating_duration_since(Instant::now());
         if !wait.is_zero() {
@@ -301,7 +293,8 @@ impl Net {
         while let Some(output) = slot.session.poll() {
             match output {
                 Output::Transmit { proto, destination, bytes, .. } => {
-                    answered |= from == Some((proto, destination));
+                    // Returns may wait to go there, too, and say nothing about who is there.
+                    answered |= from == Some((proto, destination)) && stun::is_stun(&bytes);
                     self.wire.send(proto, destination, bytes);
                 }
                 Output::Packet(packet) => {
@@ -411,7 +404,7 @@ impl Net {
 
     fn read_udp(&mut self) {
         let Some(mut datagrams) = self.datagrams.take() else { return };
-        datagrams.begin(&self.taking, self.haste());
+        datagrams.begin(&self.taking, self.haste);
         let local = self.wire.udp_local;
         for _ in 0..DATAGRAMS_PER_TURN {
             let Some(datagram) = datagrams.read(&self.wire.udp, local) else { break };

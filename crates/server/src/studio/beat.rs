@@ -170,7 +170,7 @@ impl Beat {
     /// One beat: commands, then packets, then frames. `now` is when it was due, so that late wake-ups do not look like
     /// network jitter.
     fn beat(&mut self, now: Instant) {
-        let (mut told, mut met) = (false, false);
+        let (mut told, mut returned) = (false, false);
         for _ in 0..COMMANDS_PER_BEAT {
             let Ok(command) = self.commands.pop() else { break };
             told |= self.obey(command);
@@ -196,12 +196,9 @@ impl Beat {
             let Some(space) = place else { continue };
             let played = play(slot, space, now, &mut self.notices, &self.figures);
             told |= played.told;
-            met |= played.met;
+            returned |= played.returned;
         }
-        self.net.will_take(now + BEAT);
-        if met {
-            self.net.wake();
-        }
+        self.net.taken(now + BEAT, returned);
         if told {
             self.listener.unpark();
         }
@@ -271,19 +268,18 @@ impl Beat {
 struct Played {
     /// A notice.
     told: bool,
-    /// A packet of a speaker, or a frame for one: the net thread waits for a word of it.
-    met: bool,
+    /// A frame for a speaker.
+    returned: bool,
 }
 
 /// One beat of one space.
 fn play(slot: u16, space: &mut OnAir, now: Instant, notices: &mut Producer<Notice>, figures: &Figures) -> Played {
-    let (mut told, mut met) = (false, false);
+    let (mut told, mut returned) = (false, false);
     for (seat, line) in space.lines.iter_mut().enumerate() {
         let Some(line) = line else { continue };
         let seat = Seat(u8::try_from(seat).unwrap_or(u8::MAX));
         // Read where they lie, as they are large.
         let Ok(packets) = line.packets.read_chunk(line.packets.slots()) else { continue };
-        met |= !packets.is_empty();
         let (first, rest) = packets.as_slices();
         for packet in first.iter().chain(rest) {
             space.programme.handle(now, Input::Packet { seat, packet });
@@ -306,7 +302,7 @@ fn play(slot: u16, space: &mut OnAir, now: Instant, notices: &mut Producer<Notic
                     && let Some(returns) = &mut line.returns
                 {
                     // A full ring means that the net thread is stuck; the speaker hears a gap, the others nothing of it.
-                    met |= returns.push(Return { payload: *payload, time }).is_ok();
+                    returned |= returns.push(Return { payload: *payload, time }).is_ok();
                 }
             }
             Output::Spent(event) => told |= give(notices, figures, Notice::Spent(event)),
@@ -322,7 +318,7 @@ fn play(slot: u16, space: &mut OnAir, now: Instant, notices: &mut Producer<Notic
         let token = active.and_then(|seat| space.lines.get(usize::from(seat.0))?.as_ref().map(|line| line.token));
         told |= give(notices, figures, Notice::Speaking { slot, token });
     }
-    Played { told, met }
+    Played { told, returned }
 }
 
 /// Hands a notice over. A full ring means that its reader has been stuck for seconds: what is inside is leaked rather
