@@ -92,10 +92,10 @@ pub(super) enum Haste {
 /// Sessions from which on datagrams are left for the beat, and below which they no longer are: with fewer, reading each at once costs little.
 const AFTER_BEAT_FROM: usize = 4;
 const EACH_BELOW: usize = 3;
-/// Sessions above which they are read more often, and up to which they are left for the beat again: a packet each takes half of the socket's buffer where
-/// it is smallest (200 kB).
-const SOON_ABOVE: usize = 100;
-const AFTER_BEAT_UP_TO: usize = 90;
+/// Sessions from which on they are read more often, and below which they are left for the beat again: a packet each takes half of the socket's buffer
+/// where it is smallest (200 kB).
+const SOON_FROM: usize = 100;
+const AFTER_BEAT_BELOW: usize = 90;
 
 impl Haste {
     /// For so many sessions that are connected. Each change shifts all stamps by up to 16 ms, which jitter buffers take seconds to follow; so nobody who
@@ -103,7 +103,7 @@ impl Haste {
     pub(super) fn next(self, sessions: usize) -> Self {
         match (self, sessions) {
             (Self::Each, ..AFTER_BEAT_FROM) | (_, ..EACH_BELOW) => Self::Each,
-            (Self::Soon, AFTER_BEAT_UP_TO..) | (_, SOON_ABOVE..) => Self::Soon,
+            (Self::Soon, AFTER_BEAT_BELOW..) | (_, SOON_FROM..) => Self::Soon,
             _ => Self::AfterBeat,
         }
     }
