@@ -56,7 +56,7 @@ fn speech() -> (Vec<[f32; FRAME_SAMPLES]>, Vec<Payload>) {
     let sound: Vec<[f32; FRAME_SAMPLES]> =
         (0..LOOP).map(|frame| std::array::from_fn(|n| sample(frame * FRAME_SAMPLES + n))).collect();
     let mut encoder = Encoder::new(32_000).expect("an encoder");
-    let packets = sound.iter().map(|frame| encoder.encode(frame).expect("a frame")).collect();
+    let packets = sound.iter().map(|frame| encoder.encode(frame).expect("a frame").into()).collect();
     (sound, packets)
 }
 
@@ -75,7 +75,7 @@ fn codec_us(sound: &[[f32; FRAME_SAMPLES]], packets: &[Payload]) -> (f64, f64) {
     let start = cpu_us();
     for _ in 0..10 {
         for packet in packets {
-            decoder.decode(packet, &mut out).expect("sound");
+            decoder.decode(packet.opus(), &mut out).expect("sound");
         }
     }
     (encode_us, per(start))
@@ -118,9 +118,9 @@ fn stage_us(packets: &[Payload]) -> (f64, u64, u64) {
                 arrival: now + Duration::from_millis((beat * 7 + seat as u64) % 5),
                 redundant: false,
                 level: None,
-                payload: packets[(beat as usize + seat * 31) % packets.len()],
+                payload: packets[(beat as usize + seat * 31) % packets.len()].opus(),
             };
-            programme.handle(now, Input::Packet { seat: Seat(seat as u8), packet: &packet });
+            programme.handle(now, Input::Packet { seat: Seat(seat as u8), packet });
         }
         programme.handle(now + Duration::from_millis(6), Input::Beat);
         while let Some(output) = programme.poll() {

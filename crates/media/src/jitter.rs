@@ -13,7 +13,7 @@ mod delay;
 use std::time::Instant;
 
 use crate::FRAME_SAMPLES;
-use crate::packet::{Packet, Payload};
+use crate::packet::{Opus, Packet, Payload};
 use delay::Delay;
 
 /// Packets held at most: 1.3 s of 20 ms packets, far beyond what is ever played late; at the limit the oldest goes.
@@ -57,11 +57,11 @@ const WAIT_FOR_COPIES: i64 = 1_440_000;
 #[derive(Debug)]
 pub enum Pull<'a> {
     /// This packet, whole.
-    Frame(&'a Packet),
+    Frame(Opus<'a>),
     /// The sound before this packet, from the copy it carries.
     Fec {
         /// The packet after the lost one. It comes again as `Frame`.
-        next: &'a Packet,
+        next: Opus<'a>,
         /// How much is missing, a multiple of 2.5 ms.
         samples: usize,
     },
@@ -103,7 +103,7 @@ pub struct Counts {
 /// The jitter buffer of one speaker.
 #[derive(Debug)]
 pub struct Jitter {
-    slots: Box<[Option<Slot>]>,
+    slots: Box<[Slot]>,
     /// Slots in use, by timestamp.
     order: [u8; SLOTS],
     len: usize,
@@ -127,12 +127,14 @@ pub struct Jitter {
     counts: Counts,
 }
 
-#[derive(Debug, Clone, Copy)]
+/// A packet in its place, or what is left of one.
+#[derive(Debug, Clone, Default)]
 struct Slot {
     timestamp: i64,
     sequence: i64,
     duration: i64,
-    packet: Packet,
+    redundant: bool,
+    payload: Payload,
 }
 
 /// How the numbers of the packets at hand become stream time, which never jumps.
@@ -150,7 +152,7 @@ impl Jitter {
     /// An empty buffer; the only place that allocates.
     pub fn new() -> Self {
         Self {
-            slots: vec![None; SLOTS].into_boxed_slice(),
+            slots: vec![Slot::default(); SLOTS].into_boxed_slice(),
             order: std::array::from_fn(|slot| slot as u8),
             len: 0,
             origin: None,
@@ -171,7 +173,7 @@ impl Jitter {
     }
 
     /// Takes a packet in.
-    pub fn handle(&mut self, packet: &Packet) {
+    pub fn handle(&mut self, packet: Packet<Opus<'_>>) {
         let Some((timestamp, sequence, duration)) = self.place(packet) else { return };
         if timestamp < self.next {
             if self.playing || !packet.redundant {
@@ -182,7 +184,7 @@ impl Jitter {
         }
         let at = self.order[..self.len]
             .iter()
-            .rposition(|slot| self.slots[usize::from(*slot)].is_some_and(|held| held.timestamp <= timestamp))
+            .rposition(|slot| self.slots[usize::from(*slot)].timestamp <= timestamp)
             .map_or(0, |before| before + 1);
         if at > 0 && self.slot(at - 1).is_some_and(|held| held.timestamp == timestamp) {
             self.counts.duplicate += 1;
@@ -203,11 +205,14 @@ impl Jitter {
         self.order.copy_within(at..self.len, at + 1);
         self.order[at] = free;
         self.len += 1;
-        self.slots[usize::from(free)] = Some(Slot { timestamp, sequence, duration, packet: *packet });
+        let slot = &mut self.slots[usize::from(free)];
+        (slot.timestamp, slot.sequence, slot.duration) = (timestamp, sequence, duration);
+        slot.redundant = packet.redundant;
+        slot.payload.assign(packet.payload);
     }
 
     /// Learns a packet's timing and throws it away: for speakers whom nobody hears.
-    pub fn ignore(&mut self, packet: &Packet) {
+    pub fn ignore(&mut self, packet: Packet<Opus<'_>>) {
         self.place(packet);
     }
 
@@ -284,7 +289,7 @@ impl Jitter {
     }
 
     /// Places a packet in stream time and learns from it. `None` if it is no sound.
-    fn place(&mut self, packet: &Packet) -> Option<(i64, i64, i64)> {
+    fn place(&mut self, packet: Packet<Opus<'_>>) -> Option<(i64, i64, i64)> {
         let duration = i64::from(packet.payload.duration()?);
         self.origin.get_or_insert(packet.arrival);
         self.counts.received += 1;
@@ -367,21 +372,21 @@ impl Jitter {
     }
 
     fn take(&mut self) -> Pull<'_> {
-        let Some(slot) = self.slot(0).copied() else { return Pull::Silence { samples: FRAME_SAMPLES } };
-        self.next = slot.timestamp + slot.duration;
-        self.last_sequence = self.last_sequence.max(slot.sequence);
-        self.last_was_silence = slot.packet.payload.is_silence();
-        self.last_duration = slot.duration;
+        let Some(&Slot { timestamp, sequence, duration, redundant, ref payload }) = self.slot(0) else {
+            return Pull::Silence { samples: FRAME_SAMPLES };
+        };
+        let silence = payload.opus().is_silence();
+        self.next = timestamp + duration;
+        self.last_sequence = self.last_sequence.max(sequence);
+        self.last_was_silence = silence;
+        self.last_duration = duration;
         self.concealed = 0;
-        if slot.packet.redundant {
+        if redundant {
             self.counts.redundant += 1;
             self.expect_copies();
         }
         let index = self.drop_first();
-        match &self.slots[index] {
-            Some(slot) => Pull::Frame(&slot.packet),
-            None => Pull::Silence { samples: FRAME_SAMPLES },
-        }
+        Pull::Frame(self.slots[index].payload.opus())
     }
 
     /// Nothing is here at all.
@@ -400,18 +405,16 @@ impl Jitter {
     /// Packets are missing before the first that is here.
     fn fill(&mut self, gap: i64) -> Pull<'_> {
         self.expect_copies();
-        let Some(first) = self.slot(0).copied() else { return Pull::Silence { samples: FRAME_SAMPLES } };
+        let Some(first) = self.slot(0) else { return Pull::Silence { samples: FRAME_SAMPLES } };
+        let (timestamp, duration) = (first.timestamp, first.duration);
         let whole = gap - gap % GRAIN;
-        let copy = if first.packet.payload.has_fec() { first.duration } else { 0 };
+        let copy = if first.payload.opus().has_fec() { duration } else { 0 };
         if copy >= whole {
-            self.next = first.timestamp;
+            self.next = timestamp;
             self.concealed = 0;
             self.counts.fec += 1;
-            let index = usize::from(self.order[0]);
-            return match &self.slots[index] {
-                Some(slot) => Pull::Fec { next: &slot.packet, samples: whole as usize },
-                None => Pull::Silence { samples: whole as usize },
-            };
+            let next = self.slots[usize::from(self.order[0])].payload.opus();
+            return Pull::Fec { next, samples: whole as usize };
         }
         if self.concealed >= CONCEAL_MAX {
             return self.skip_silence(gap - copy);
@@ -454,11 +457,11 @@ impl Jitter {
         }
         let keep = self.target().max(BUFFERED_AFTER_CUT);
         while self.len > 1 && self.buffered(pending) > keep {
-            let Some(second) = self.slot(1).copied() else { break };
+            let Some(&Slot { timestamp, sequence, .. }) = self.slot(1) else { break };
             self.drop_first();
             self.counts.overrun += 1;
-            self.next = second.timestamp;
-            self.last_sequence = second.sequence - 1;
+            self.next = timestamp;
+            self.last_sequence = sequence - 1;
         }
         self.held = 0;
     }
@@ -472,7 +475,7 @@ impl Jitter {
 
     fn slot(&self, at: usize) -> Option<&Slot> {
         let index = self.order[..self.len].get(at)?;
-        self.slots[usize::from(*index)].as_ref()
+        self.slots.get(usize::from(*index))
     }
 
     /// Takes the first slot out of use and returns its index; its content stays until the next packet comes.
@@ -496,9 +499,6 @@ impl Default for Jitter {
         Self::new()
     }
 }
-
-/// A packet's worth of the buffer is known by its payload; kept here so that the sizes above can be checked against it.
-const _: () = assert!(size_of::<Payload>() < 1300);
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 
 use opus::{Application, Bitrate, Channels};
 
-use crate::packet::Payload;
+use crate::packet::{Opus, Payload};
 use crate::{FRAME_SAMPLES, SAMPLE_RATE};
 
 /// The longest sound in one Opus packet: 120 ms (RFC 6716 §3.2), in samples.
@@ -42,6 +42,9 @@ impl From<opus::Error> for CodecError {
 #[derive(Debug)]
 pub struct Encoder {
     codec: opus::Encoder,
+    /// The last frame, and how long it is; 0 before the first.
+    frame: [u8; FRAME_BYTES_MAX],
+    len: usize,
     calls: u64,
 }
 
@@ -56,18 +59,23 @@ impl Encoder {
         codec.set_complexity(COMPLEXITY)?;
         codec.set_vbr(true)?;
         codec.set_dtx(false)?;
-        Ok(Self { codec, calls: 0 })
+        Ok(Self { codec, frame: [0; FRAME_BYTES_MAX], len: 0, calls: 0 })
     }
 
     /// Encodes 20 ms.
     ///
     /// # Errors
     /// Never for finite samples; libopus's own checks otherwise.
-    pub fn encode(&mut self, samples: &[f32; FRAME_SAMPLES]) -> Result<Payload, CodecError> {
-        let mut bytes = [0; FRAME_BYTES_MAX];
+    pub fn encode(&mut self, samples: &[f32; FRAME_SAMPLES]) -> Result<Opus<'_>, CodecError> {
         self.calls += 1;
-        let len = self.codec.encode_float(samples, &mut bytes)?;
-        bytes.get(..len).and_then(Payload::new).ok_or(CodecError)
+        self.len = 0;
+        self.len = self.codec.encode_float(samples, &mut self.frame)?;
+        self.last().ok_or(CodecError)
+    }
+
+    /// What the last call of [`Self::encode`] gave; `None` if it was refused, or there was none.
+    pub fn last(&self) -> Option<Opus<'_>> {
+        self.frame.get(..self.len).and_then(Opus::new)
     }
 
     /// Forgets the past, so that the next frame needs nothing before it (its band energies are coded without prediction).
@@ -87,11 +95,10 @@ impl Encoder {
     /// As `new` and `encode`.
     pub fn silence(bitrate_bps: i32) -> Result<Payload, CodecError> {
         let mut encoder = Self::new(bitrate_bps)?;
-        let mut payload = encoder.encode(&[0.0; FRAME_SAMPLES])?;
         for _ in 0..SETTLE_FRAMES {
-            payload = encoder.encode(&[0.0; FRAME_SAMPLES])?;
+            encoder.encode(&[0.0; FRAME_SAMPLES])?;
         }
-        Ok(payload)
+        encoder.encode(&[0.0; FRAME_SAMPLES]).map(Payload::from)
     }
 }
 
@@ -115,16 +122,16 @@ impl Decoder {
     ///
     /// # Errors
     /// If the packet is not Opus, or `out` is too short for it.
-    pub fn decode(&mut self, payload: &Payload, out: &mut [f32]) -> Result<usize, CodecError> {
+    pub fn decode(&mut self, opus: Opus<'_>, out: &mut [f32]) -> Result<usize, CodecError> {
         self.calls += 1;
-        Ok(self.codec.decode_float(payload.as_slice(), out, false)?)
+        Ok(self.codec.decode_float(opus.as_slice(), out, false)?)
     }
 
     /// Fills all of `out` with the sound before `next`, from the copy that `next` may carry (in-band FEC, RFC 6716 §2.1.7).
     ///
     /// # Errors
     /// If `next` is not Opus, or `out` is not a multiple of 2.5 ms up to 120 ms.
-    pub fn decode_fec(&mut self, next: &Payload, out: &mut [f32]) -> Result<usize, CodecError> {
+    pub fn decode_fec(&mut self, next: Opus<'_>, out: &mut [f32]) -> Result<usize, CodecError> {
         self.calls += 1;
         Ok(self.codec.decode_float(next.as_slice(), out, true)?)
     }
@@ -153,7 +160,7 @@ mod tests {
         let silence = Encoder::silence(32_000).unwrap();
         assert!((3..=10).contains(&silence.as_slice().len()), "{silence:?}");
         let mut out = [1.0; PACKET_SAMPLES_MAX];
-        let len = Decoder::new().unwrap().decode(&silence, &mut out).unwrap();
+        let len = Decoder::new().unwrap().decode(silence.opus(), &mut out).unwrap();
         assert_eq!(len, FRAME_SAMPLES);
         assert!(out[..len].iter().all(|s| s.abs() < 1e-4));
     }
@@ -162,9 +169,9 @@ mod tests {
     fn rubbish_is_an_error_and_the_decoder_lives_on() {
         let mut decoder = Decoder::new().unwrap();
         let mut out = [0.0; PACKET_SAMPLES_MAX];
-        assert!(decoder.decode(&Payload::new(&[0xff, 0x3f]).unwrap(), &mut out).is_err());
+        assert!(decoder.decode(Opus::new(&[0xff, 0x3f]).unwrap(), &mut out).is_err());
         let silence = Encoder::silence(32_000).unwrap();
-        assert_eq!(decoder.decode(&silence, &mut out), Ok(FRAME_SAMPLES));
+        assert_eq!(decoder.decode(silence.opus(), &mut out), Ok(FRAME_SAMPLES));
         assert_eq!(decoder.calls(), 2);
     }
 
@@ -177,7 +184,7 @@ mod tests {
         for n in 0..50 {
             let frame = std::array::from_fn(|i| ((n * FRAME_SAMPLES + i) as f32 * 0.05).sin() * 0.25);
             let payload = encoder.encode(&frame).unwrap();
-            let len = decoder.decode(&payload, &mut out).unwrap();
+            let len = decoder.decode(payload, &mut out).unwrap();
             energy = out[..len].iter().map(|s| s * s).sum::<f32>() / len as f32;
         }
         assert!((energy.sqrt() - 0.25 / 2_f32.sqrt()).abs() < 0.02, "{energy}");

@@ -20,33 +20,25 @@ const RETURN_TO_OLD_SSRC: u8 = 10;
 /// Where extended counters begin: one full turn of the 32-bit counter, so that what is older than the first packet has a number too.
 const EXTENDED_ORIGIN: u64 = 1 << 32;
 
-/// One Opus packet by value: crosses threads through a ring without allocation.
-#[derive(Clone, Copy)]
-pub struct Payload {
-    len: u16,
-    bytes: [u8; PAYLOAD_BYTES_MAX],
-}
+/// One Opus packet, lent: never empty, never longer than [`PAYLOAD_BYTES_MAX`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Opus<'a>(&'a [u8]);
 
-impl Payload {
-    /// Copies one Opus packet; `None` if it is empty or longer than [`PAYLOAD_BYTES_MAX`].
-    pub fn new(bytes: &[u8]) -> Option<Self> {
-        if bytes.is_empty() || bytes.len() > PAYLOAD_BYTES_MAX {
-            return None;
-        }
-        let mut payload = Self { len: bytes.len() as u16, bytes: [0; PAYLOAD_BYTES_MAX] };
-        payload.bytes[..bytes.len()].copy_from_slice(bytes);
-        Some(payload)
+impl<'a> Opus<'a> {
+    /// Takes bytes for an Opus packet; `None` if there are none, or more than [`PAYLOAD_BYTES_MAX`].
+    pub fn new(bytes: &'a [u8]) -> Option<Self> {
+        (1..=PAYLOAD_BYTES_MAX).contains(&bytes.len()).then_some(Self(bytes))
     }
 
-    /// The Opus packet; never empty.
-    pub fn as_slice(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+    /// The packet's bytes.
+    pub fn as_slice(self) -> &'a [u8] {
+        self.0
     }
 
     /// How long the packet sounds, in samples at 48 kHz, from its first bytes (RFC 6716 §3.1, §3.2); `None` if it is no Opus packet
     /// (no frames, or more than 120 ms of them).
-    pub fn duration(&self) -> Option<u32> {
-        let toc = self.bytes[0];
+    pub fn duration(self) -> Option<u32> {
+        let toc = *self.0.first()?;
         let frame = match toc >> 3 {
             config @ 0..=11 => [480, 960, 1920, 2880][usize::from(config & 3)],
             config @ 12..=15 => [480, 960][usize::from(config & 1)],
@@ -55,16 +47,15 @@ impl Payload {
         let frames = match toc & 3 {
             0 => 1,
             1 | 2 => 2,
-            _ if self.len < 2 => return None,
-            _ => u32::from(self.bytes[1] & 0x3f),
+            _ => u32::from(*self.0.get(1)? & 0x3f),
         };
         let duration = frame * frames;
         (1..=5760).contains(&duration).then_some(duration)
     }
 
     /// Whether the packet carries a second copy of the sound before it (in-band FEC: the LBRR flags of RFC 6716 §4.2.4).
-    pub fn has_fec(&self) -> bool {
-        let toc = self.bytes[0];
+    pub fn has_fec(self) -> bool {
+        let Some(toc) = self.0.first() else { return false };
         let config = toc >> 3;
         // CELT has no such thing; SILK frames are 20 ms at most, each with a flag of its own.
         let silk_frames = match config {
@@ -72,7 +63,7 @@ impl Payload {
             12..=15 => 1,
             _ => [1, 1, 2, 3][usize::from(config & 3)],
         };
-        let first = match (toc & 3, self.as_slice()) {
+        let first = match (toc & 3, self.0) {
             (0 | 1, [_, first, ..]) | (2, [_, 0..=251, first, ..]) | (2, [_, 252..=255, _, first, ..]) => *first,
             // Frames in code 3 packets are harder to find, and nobody sends FEC in them.
             _ => return false,
@@ -82,8 +73,81 @@ impl Payload {
     }
 
     /// Whether the packet only says "nothing to hear" (discontinuous transmission: a TOC and at most one byte, RFC 6716 §2.1.9).
-    pub fn is_silence(&self) -> bool {
-        self.len <= 2
+    pub fn is_silence(self) -> bool {
+        self.0.len() <= 2
+    }
+}
+
+impl fmt::Debug for Opus<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Opus({} bytes)", self.0.len())
+    }
+}
+
+/// One Opus packet by value, in room for the longest, so that it can be kept without allocation. Nearly all are a tenth of that: whatever copies or
+/// compares one touches only what is there, and so it is not `Copy`.
+pub struct Payload {
+    len: u16,
+    bytes: [u8; PAYLOAD_BYTES_MAX],
+}
+
+impl Payload {
+    /// Copies one Opus packet; `None` if it is empty or longer than [`PAYLOAD_BYTES_MAX`].
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        Opus::new(bytes).map(Self::from)
+    }
+
+    /// The Opus packet.
+    pub fn opus(&self) -> Opus<'_> {
+        Opus(self.as_slice())
+    }
+
+    /// Its bytes; never empty.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+
+    /// Becomes another packet.
+    pub fn assign(&mut self, opus: Opus<'_>) {
+        self.len = opus.0.len() as u16;
+        self.bytes[..opus.0.len()].copy_from_slice(opus.0);
+    }
+
+    /// Becomes a packet of so many bytes, to be written by the caller; `None`, and nothing changes, if no packet is so long.
+    pub fn resize(&mut self, len: usize) -> Option<&mut [u8]> {
+        if !(1..=PAYLOAD_BYTES_MAX).contains(&len) {
+            return None;
+        }
+        self.len = len as u16;
+        Some(&mut self.bytes[..len])
+    }
+}
+
+impl From<Opus<'_>> for Payload {
+    fn from(opus: Opus<'_>) -> Self {
+        let mut payload = Self::default();
+        payload.assign(opus);
+        payload
+    }
+}
+
+/// The shortest packet that says nothing.
+impl Default for Payload {
+    fn default() -> Self {
+        let mut bytes = [0; PAYLOAD_BYTES_MAX];
+        // 20 ms of CELT, one frame, in which nothing is.
+        bytes[0] = 0xf8;
+        Self { len: 1, bytes }
+    }
+}
+
+impl Clone for Payload {
+    fn clone(&self) -> Self {
+        self.opus().into()
+    }
+
+    fn clone_from(&mut self, other: &Self) {
+        self.assign(other.opus());
     }
 }
 
@@ -101,9 +165,9 @@ impl PartialEq for Payload {
 
 impl Eq for Payload {}
 
-/// One Opus packet of one speaker, with numbers that never wrap.
+/// One Opus packet of one speaker, with numbers that never wrap. `P` is its sound, or where that lies.
 #[derive(Debug, Clone, Copy)]
-pub struct Packet {
+pub struct Packet<P> {
     /// Counts the streams of this speaker: one more at every SSRC change. Numbers of different sources are not comparable.
     pub source: u32,
     /// RTP sequence number, extended (RFC 3550 appendix A.1); of a redundant block, that of the packet it repeats as far as can be told.
@@ -117,7 +181,15 @@ pub struct Packet {
     /// The client's own idea of its level (RFC 6464): for meters only.
     pub level: Option<Level>,
     /// The sound.
-    pub payload: Payload,
+    pub payload: P,
+}
+
+impl<P> Packet<P> {
+    /// The same packet, its sound in another form.
+    pub fn with<Q>(&self, payload: Q) -> Packet<Q> {
+        let Self { source, sequence, timestamp, arrival, redundant, level, payload: _ } = *self;
+        Packet { source, sequence, timestamp, arrival, redundant, level, payload }
+    }
 }
 
 /// How an RTP payload is laid out.
@@ -203,14 +275,14 @@ impl Depacketizer {
         &mut self,
         arrival: Instant,
         rtp: Rtp<'_>,
-        mut out: impl FnMut(Packet),
+        mut out: impl FnMut(Packet<Opus<'_>>),
     ) -> Result<(), Malformed> {
         // A payload that is not sound must not move counters either: look at all of it before believing any of it.
         let blocks = Blocks::parse(rtp.coding, rtp.payload)?;
         let Some((sequence, timestamp)) = self.extend(&rtp) else { return Ok(()) };
         for (index, block) in blocks.iter().enumerate() {
             let distance = (blocks.len() - 1 - index) as u64;
-            let Some(payload) = Payload::new(block.bytes) else { continue };
+            let Some(payload) = Opus::new(block.bytes) else { continue };
             out(Packet {
                 source: self.source,
                 sequence: sequence.saturating_sub(distance),
@@ -331,8 +403,8 @@ fn check_opus(bytes: &[u8]) -> Result<(), Malformed> {
     if bytes.is_empty() {
         return Ok(());
     }
-    let payload = Payload::new(bytes).ok_or(Malformed::TooLong)?;
-    payload.duration().map(|_| ()).ok_or(Malformed::NotOpus)
+    let opus = Opus::new(bytes).ok_or(Malformed::TooLong)?;
+    opus.duration().map(|_| ()).ok_or(Malformed::NotOpus)
 }
 
 #[cfg(test)]

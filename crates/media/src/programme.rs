@@ -19,7 +19,7 @@ use crate::loudness::{KWeighting, TruePeak};
 use crate::mixer::{Frame, Mix};
 use crate::opus::{CodecError, Encoder, FRAME_BYTES_MAX};
 use crate::package::{PRE_SKIP, fmp4, ogg};
-use crate::packet::{Packet, Payload};
+use crate::packet::{Opus, Packet, Payload};
 use crate::{CHUNK_FRAMES, FRAME_SAMPLES, Time};
 use events::Events;
 pub use events::TOLD_MAX;
@@ -84,7 +84,7 @@ pub enum Input<'a> {
         /// Whose.
         seat: Seat,
         /// The packet.
-        packet: &'a Packet,
+        packet: Packet<Opus<'a>>,
     },
     /// A speaker is muted, or open again.
     Mute {
@@ -104,8 +104,8 @@ pub enum Output<'a> {
     Return {
         /// For whom.
         seat: Seat,
-        /// One Opus frame. Lent, as it is large.
-        payload: &'a Payload,
+        /// One Opus frame.
+        payload: Opus<'a>,
         /// When its first sample is heard in the programme.
         time: Time,
     },
@@ -137,8 +137,8 @@ pub struct Programme {
     #[allow(clippy::vec_box, reason = "chunks are handed out in their boxes")]
     pool: Vec<Box<Chunk>>,
     ready: Option<Box<Chunk>>,
-    /// This beat's frame of the programme, for those who share it.
-    shared: Option<Payload>,
+    /// Whether this beat's frame of the programme is the encoder's last, or the one that says nothing.
+    encoded: bool,
     next_return: usize,
     ogg_serial: u32,
     next_beat: Option<Instant>,
@@ -181,7 +181,7 @@ impl Programme {
             events: Events::new(config.nobody_event),
             pool: std::iter::repeat_with(|| Box::new(empty_chunk())).take(POOL).collect(),
             ready: None,
-            shared: None,
+            encoded: false,
             next_return: SEATS,
             ogg_serial: config.ogg_serial,
             next_beat: None,
@@ -258,11 +258,10 @@ impl Programme {
             let seat = Seat(self.next_return as u8);
             self.next_return += 1;
             let Some(speaker) = slot.as_ref().filter(|speaker| speaker.wants_return()) else { continue };
-            if let Some(payload) = speaker.payload.as_ref().or(self.shared.as_ref()) {
-                // `time` is already that of the next frame.
-                let time = Time(self.time.0.saturating_sub(FRAME_SAMPLES as u64));
-                return Some(Output::Return { seat, payload, time });
-            }
+            let payload = speaker.returned(self.shared(), self.silence.opus());
+            // `time` is already that of the next frame.
+            let time = Time(self.time.0.saturating_sub(FRAME_SAMPLES as u64));
+            return Some(Output::Return { seat, payload, time });
         }
         self.events.spent().map(Output::Spent)
     }
@@ -324,6 +323,11 @@ impl Programme {
         }
     }
 
+    /// This beat's frame of the programme, for those who share it.
+    fn shared(&self) -> Opus<'_> {
+        self.encoder.last().filter(|_| self.encoded).unwrap_or(self.silence.opus())
+    }
+
     fn speaker(&mut self, seat: Seat) -> Option<&mut Box<Speaker>> {
         self.seats.get_mut(usize::from(seat.0))?.as_mut()
     }
@@ -341,11 +345,15 @@ impl Programme {
         }
         let sounding = self.gather(now);
         self.speak();
-        let payload = if sounding { self.sound() } else { self.no_sound() };
-        self.shared = Some(payload);
+        if sounding {
+            self.sound()
+        } else {
+            self.no_sound()
+        }
         self.next_return = 0;
+        let frame = self.encoder.last().filter(|_| self.encoded).unwrap_or(self.silence.opus());
         // An encoder's frame is never empty nor too long, and a full chunk was closed: nothing to refuse.
-        let _ = self.frames.push(payload.as_slice());
+        let _ = self.frames.push(frame.as_slice());
         self.time.0 += FRAME_SAMPLES as u64;
         if self.frames.is_full() {
             self.end_chunk();
@@ -400,9 +408,9 @@ impl Programme {
 
     /// Limits, measures and encodes the mix, and what differs from it for those who are in it.
     #[inline(always)]
-    fn sound(&mut self) -> Payload {
+    fn sound(&mut self) {
         let programme = self.mix.finish();
-        let payload = self.encoder.encode(programme).unwrap_or(self.silence);
+        self.encoded = self.encoder.encode(programme).is_ok();
         let half = self.frames.len() / ENERGY_FRAMES;
         if let Some(energy) = self.facts.energy.get_mut(half) {
             *energy += self.weighting.energy(programme) / (ENERGY_FRAMES * FRAME_SAMPLES) as f32;
@@ -414,21 +422,20 @@ impl Programme {
             speaker.hold_back();
             if speaker.has_own_return() {
                 self.mix.without(&speaker.frame, &mut self.part);
-                speaker.encode_return(&self.part, &self.silence);
+                speaker.encode_return(&self.part);
             } else {
                 speaker.share_return();
             }
         }
-        payload
     }
 
-    fn no_sound(&mut self) -> Payload {
+    fn no_sound(&mut self) {
+        self.encoded = false;
         if self.silent_frames == SETTLE_FRAMES {
             self.weighting = KWeighting::new();
             self.meter = TruePeak::new();
             self.seats.iter_mut().flatten().for_each(|speaker| speaker.share_return());
         }
-        self.silence
     }
 
     fn begin_chunk(&mut self) {

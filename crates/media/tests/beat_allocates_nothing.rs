@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use hiwar_media::opus::Encoder;
-use hiwar_media::packet::{Coding, Depacketizer, Packet, Payload, Rtp};
+use hiwar_media::packet::{Coding, Depacketizer, Opus, Packet, Payload, Rtp};
 use hiwar_media::programme::{
     Beginning, Config, Input, Output, Programme, Returning, Seat, Speaker, SpeakerConfig, Voicing,
 };
@@ -132,7 +132,7 @@ fn no_beat_allocates_whatever_comes() {
         (960, packets(voip, 960, 260.0, false)),
         (1920, packets(audio, 1920, 300.0, false)),
     ];
-    assert!(streams[0].1.iter().any(Payload::has_fec), "the first stream carries in-band FEC");
+    assert!(streams[0].1.iter().any(|payload| payload.opus().has_fec()), "the first stream carries in-band FEC");
     let rubbish: Vec<Payload> = (0..50_u32)
         .map(|n| {
             let bytes: Vec<u8> =
@@ -162,12 +162,12 @@ fn no_beat_allocates_whatever_comes() {
                 if silent || lost {
                     continue;
                 }
-                let mut payload = stream[n as usize % stream.len()];
+                let mut payload = stream[n as usize % stream.len()].opus();
                 if seat == 4 && n % 37 == 0 {
-                    payload = rubbish[n as usize % rubbish.len()];
+                    payload = rubbish[n as usize % rubbish.len()].opus();
                 }
                 if seat == 2 && n % 200 > 150 {
-                    payload = Payload::new(&[0xf8]).unwrap();
+                    payload = Opus::new(&[0xf8]).unwrap();
                 }
                 let packet = Packet {
                     source: u32::from(seat == 1 && beat > 700),
@@ -178,9 +178,9 @@ fn no_beat_allocates_whatever_comes() {
                     level: None,
                     payload,
                 };
-                step(&mut programme, now, Input::Packet { seat: Seat(seat), packet: &packet }, &mut seen);
+                step(&mut programme, now, Input::Packet { seat: Seat(seat), packet }, &mut seen);
                 if n % 13 == 0 {
-                    step(&mut programme, now, Input::Packet { seat: Seat(seat), packet: &packet }, &mut seen);
+                    step(&mut programme, now, Input::Packet { seat: Seat(seat), packet }, &mut seen);
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use hiwar_media::FRAME_SAMPLES;
 use hiwar_media::opus::{Decoder, PACKET_SAMPLES_MAX};
 use hiwar_media::package::ogg;
-use hiwar_media::packet::Payload;
+use hiwar_media::packet::Opus;
 use opus::{Application, Bitrate, Channels};
 
 /// Bit rate of a browser's voice.
@@ -136,8 +136,8 @@ fn speech(file: &[u8]) -> Result<Vec<[f32; FRAME_SAMPLES]>, Error> {
     let mut sound = Vec::new();
     let mut quiet = 0;
     for packet in &stream.packets {
-        let payload = Payload::new(packet).ok_or(Error::NotOgg)?;
-        let samples = decoder.decode(&payload, &mut out).map_err(|_| Error::Codec)?;
+        let opus = Opus::new(packet).ok_or(Error::NotOgg)?;
+        let samples = decoder.decode(opus, &mut out).map_err(|_| Error::Codec)?;
         for frame in out.get(..samples).unwrap_or_default().as_chunks::<FRAME_SAMPLES>().0 {
             let power = frame.iter().map(|sample| sample * sample).sum::<f32>() / FRAME_SAMPLES as f32;
             quiet = if power.sqrt() < PAUSE_LEVEL { quiet + 1 } else { 0 };
@@ -196,9 +196,9 @@ mod tests {
                 arrival: now,
                 redundant: false,
                 level: None,
-                payload: Payload::new(voice.packet(sequence).unwrap()).unwrap(),
+                payload: Opus::new(voice.packet(sequence).unwrap()).unwrap(),
             };
-            programme.handle(now, Input::Packet { seat, packet: &packet });
+            programme.handle(now, Input::Packet { seat, packet });
             programme.handle(now, Input::Beat);
             while programme.poll().is_some() {}
             now += BEAT;

@@ -3,16 +3,16 @@
 use std::time::Instant;
 
 use hiwar_media::Time;
-use hiwar_media::packet::Payload;
+use hiwar_media::packet::Opus;
 use str0m::Rtc;
 use str0m::media::{Mid, Pt};
 use str0m::rtp::RtpWrite;
 
 /// One frame of the return feed (mix-minus) on its way to a speaker.
 #[derive(Debug, Clone, Copy)]
-pub struct Return {
+pub struct Return<'a> {
     /// The Opus packet.
-    pub payload: Payload,
+    pub payload: Opus<'a>,
     /// When it sounds, on the space's clock: becomes the RTP timestamp.
     pub time: Time,
 }
@@ -33,7 +33,7 @@ impl Outgoing {
     }
 
     /// Hands one frame to the WebRTC library; it goes out at the next poll. Silently nothing if the stream is gone.
-    pub(crate) fn write(&mut self, now: Instant, rtc: &mut Rtc, frame: &Return) {
+    pub(crate) fn write(&mut self, now: Instant, rtc: &mut Rtc, frame: Return<'_>) {
         let mut direct = rtc.direct_api();
         let Some(stream) = direct.stream_tx_by_mid(self.mid, None) else { return };
         // The marker says that time did not run on from the packet before (RFC 7587 §4.1).

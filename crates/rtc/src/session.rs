@@ -10,10 +10,11 @@
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use hiwar_media::level::Level;
-use hiwar_media::packet::{Coding, Depacketizer, Packet, Rtp};
+use hiwar_media::packet::{Coding, Depacketizer, Opus, Packet, Rtp};
 use str0m::format::Codec;
 
 use str0m::media::{Mid, Pt};
@@ -74,7 +75,7 @@ pub enum Input<'a> {
     Timeout,
     /// One frame for the speaker to hear. It goes out with whatever is handled next: a [`Self::Timeout`] at the latest, as long as
     /// [`Session::has_unsent`].
-    Return(&'a Return),
+    Return(Return<'a>),
     /// Say goodbye and end.
     Close,
 }
@@ -93,8 +94,8 @@ pub enum Output<'a> {
         /// The bytes.
         bytes: Vec<u8>,
     },
-    /// Sound from the speaker. Lent, as a packet is large and goes into a ring by copy.
-    Packet(&'a Packet),
+    /// Sound from the speaker.
+    Packet(Packet<Opus<'a>>),
     /// ICE and DTLS are up. Comes once.
     Connected,
     /// The session is over; nothing follows. Comes once.
@@ -165,9 +166,8 @@ pub struct Session {
     library_deadline: Instant,
     malformed: u64,
     waiting: VecDeque<Waiting>,
-    /// The packets that [`Waiting::Packet`] stands for, in order; the first may be lent out.
-    packets: VecDeque<Packet>,
-    lent: bool,
+    /// The sound of those packets in there, until all that waits has been polled.
+    sound: Vec<u8>,
     /// Whether a return was written since the library was last drained.
     unsent: bool,
 }
@@ -175,7 +175,7 @@ pub struct Session {
 /// An output that was not polled yet.
 enum Waiting {
     Transmit { proto: Proto, source: SocketAddr, destination: SocketAddr, bytes: Vec<u8> },
-    Packet,
+    Packet(Packet<Range<usize>>),
     Connected,
     Closed(Reason),
 }
@@ -221,8 +221,7 @@ impl Session {
             library_deadline: now,
             malformed: 0,
             waiting: VecDeque::new(),
-            packets: VecDeque::new(),
-            lent: false,
+            sound: Vec::new(),
             unsent: false,
             offer,
         };
@@ -263,16 +262,17 @@ impl Session {
 
     /// The next thing to do for this session, in order.
     pub fn poll(&mut self) -> Option<Output<'_>> {
-        if std::mem::take(&mut self.lent) {
-            self.packets.pop_front();
-        }
-        Some(match self.waiting.pop_front()? {
+        let Some(waiting) = self.waiting.pop_front() else {
+            self.sound.clear();
+            return None;
+        };
+        Some(match waiting {
             Waiting::Transmit { proto, source, destination, bytes } => {
                 Output::Transmit { proto, source, destination, bytes }
             }
-            Waiting::Packet => {
-                self.lent = true;
-                Output::Packet(self.packets.front()?)
+            Waiting::Packet(packet) => {
+                let opus = self.sound.get(packet.payload.clone()).and_then(Opus::new)?;
+                Output::Packet(packet.with(opus))
             }
             Waiting::Connected => Output::Connected,
             Waiting::Closed(reason) => Output::Closed(reason),
@@ -470,10 +470,11 @@ impl Session {
             level: header.ext_vals.audio_level.map(Level::from_dbov),
             payload: &packet.payload,
         };
-        let (waiting, packets) = (&mut self.waiting, &mut self.packets);
-        let give = |packet| {
-            packets.push_back(packet);
-            waiting.push_back(Waiting::Packet);
+        let (waiting, sound) = (&mut self.waiting, &mut self.sound);
+        let give = |packet: Packet<Opus<'_>>| {
+            let begin = sound.len();
+            sound.extend_from_slice(packet.payload.as_slice());
+            waiting.push_back(Waiting::Packet(packet.with(begin..sound.len())));
         };
         if self.depacketizer.depacketize(arrival, rtp, give).is_err() {
             self.malformed += 1;

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use client::Client;
 use hiwar_media::Time;
-use hiwar_media::packet::{Packet, Payload};
+use hiwar_media::packet::{Opus, Packet, Payload};
+use hiwar_rtc::ring::{Reader, Writer, ring};
 use hiwar_rtc::udp::{Event, Handle, SessionId, Shard, Sockets};
-use hiwar_rtc::{Certificate, Config, Patched, Reason, Return, offer};
+use hiwar_rtc::{Certificate, Config, Patched, Reason, offer};
 use rtc::rtp_transceiver::RTCRtpTransceiverDirection::{self, Sendonly, Sendrecv};
-use rtrb::{Consumer, Producer, RingBuffer};
 
 /// A hang is a failure.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,9 +30,23 @@ struct House {
 
 /// The studio's ends of one session's rings.
 struct Seat {
-    packets: Consumer<Packet>,
-    returns: Producer<Return>,
+    packets: Reader<Packet<()>>,
+    returns: Writer<Time>,
     etag: String,
+}
+
+impl Seat {
+    /// What the speaker said.
+    fn take(&mut self) -> Option<Packet<Payload>> {
+        let mut room = Payload::default();
+        let (head, _) = self.packets.read(&mut room)?;
+        Some(head.with(room))
+    }
+
+    /// Lets the speaker hear a sound.
+    fn give_back(&mut self, number: u8, time: u64) {
+        self.returns.write(Time(time), Opus::new(&sound(number)).unwrap()).unwrap();
+    }
 }
 
 impl House {
@@ -52,8 +66,8 @@ impl House {
     fn take(&self, id: u64, client: &mut Client) -> Seat {
         let offer = client.offer();
         let (session, answer) = offer::accept(Instant::now(), &offer, &self.config).unwrap();
-        let (packet_in, packets) = RingBuffer::new(64);
-        let (returns, return_out) = RingBuffer::new(64);
+        let (packet_in, packets) = ring(64);
+        let (returns, return_out) = ring(64);
         self.handle.add(SessionId(id), session, packet_in, return_out).unwrap();
         client.answer(&answer.sdp);
         Seat { packets, returns, etag: answer.etag }
@@ -94,7 +108,7 @@ fn speak_and_check(client: &mut Client, seat: &mut Seat, numbers: std::ops::Rang
     for number in numbers.clone() {
         client.speak(&sound(number));
         client.run_until(|_| {
-            came.extend(std::iter::from_fn(|| seat.packets.pop().ok()));
+            came.extend(std::iter::from_fn(|| seat.take()));
             came.len() > usize::from(number - numbers.start)
         });
     }
@@ -113,8 +127,7 @@ fn sound_arrives_in_order_and_returns_are_heard() {
     speak_and_check(&mut client, &mut seat, 0..100);
 
     for number in 0..50_u8 {
-        let payload = Payload::new(&sound(number)).unwrap();
-        seat.returns.push(Return { payload, time: Time(u64::from(number) * 960) }).unwrap();
+        seat.give_back(number, u64::from(number) * 960);
         house.handle.wake();
     }
     client.run_until(|client| client.heard.len() >= 50);
@@ -128,7 +141,7 @@ fn sound_arrives_in_order_and_returns_are_heard() {
 fn returns_are_fetched_even_if_nobody_wakes_the_thread() {
     let house = House::new();
     let (mut client, mut seat) = house.connect(1, Sendrecv);
-    seat.returns.push(Return { payload: Payload::new(&sound(7)).unwrap(), time: Time(0) }).unwrap();
+    seat.give_back(7, 0);
     client.run_until(|client| !client.heard.is_empty());
     house.close();
 }
@@ -177,8 +190,8 @@ fn trickled_candidates_change_nothing() {
     let value = |name: &str| offer.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned();
     let (ufrag, pwd) = (value("a=ice-ufrag:"), value("a=ice-pwd:"));
     let (session, answer) = offer::accept(Instant::now(), &offer, &house.config).unwrap();
-    let (packets, _hold) = RingBuffer::new(4);
-    let (_keep, returns) = RingBuffer::new(4);
+    let (packets, _hold) = ring(4);
+    let (_keep, returns) = ring(4);
     house.handle.add(SessionId(1), session, packets, returns).unwrap();
     let fragment = format!(
         "a=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n\
@@ -229,7 +242,7 @@ fn a_check_that_comes_right_after_its_session_finds_it() {
         check.extend([0, 6, 0, name.len() as u8]);
         check.extend(name.bytes());
         check.resize(check.len().next_multiple_of(4), 0);
-        let ((packets, _hold), (_keep, returns)) = (RingBuffer::new(4), RingBuffer::new(4));
+        let ((packets, _hold), (_keep, returns)) = (ring(4), ring(4));
         house.handle.add(SessionId(id), session, packets, returns).unwrap();
         sender.send_to(&check, house.udp).unwrap();
         let counters = house.handle.counters();
@@ -251,7 +264,7 @@ fn a_client_without_udp_comes_by_tcp() {
     client.run_until(|client| client.connected);
     assert_eq!(house.event(), Event::Connected(SessionId(1)));
     speak_and_check(&mut client, &mut seat, 0..50);
-    seat.returns.push(Return { payload: Payload::new(&sound(7)).unwrap(), time: Time(0) }).unwrap();
+    seat.give_back(7, 0);
     house.handle.wake();
     client.run_until(|client| !client.heard.is_empty());
     house.handle.remove(SessionId(1)).unwrap();
@@ -274,12 +287,12 @@ fn strangers_who_say_nothing_keep_no_client_out() {
 #[test]
 fn a_full_ring_loses_packets_and_counts_them() {
     let house = House::new();
-    let (mut client, seat) = house.connect(1, Sendonly);
+    let (mut client, mut seat) = house.connect(1, Sendonly);
     for number in 0..100 {
         client.speak(&sound(number));
     }
     client.run_until(|_| house.handle.counters().packets_dropped.load(Relaxed) > 0);
-    assert_eq!(seat.packets.slots(), 64);
+    assert_eq!(std::iter::from_fn(|| seat.take()).count(), 64);
     house.close();
 }
 
@@ -291,7 +304,7 @@ fn sessions_share_the_sockets_and_do_not_hear_each_other() {
         let number = number as u8 * 20;
         speak_and_check(client, seat, number..number + 20);
     }
-    assert!(pairs.iter_mut().all(|(_, seat)| seat.packets.is_empty()));
+    assert!(pairs.iter_mut().all(|(_, seat)| seat.take().is_none()));
     house.close();
 }
 
@@ -302,8 +315,7 @@ fn on_a_full_stage_returns_leave_with_and_without_packets_that_came() {
     let taken = || house.handle.taken(Instant::now() + Duration::from_millis(20), true);
     for number in 0..50_u8 {
         for (client, seat) in &mut pairs {
-            let payload = Payload::new(&sound(number)).unwrap();
-            seat.returns.push(Return { payload, time: Time(u64::from(number) * 960) }).unwrap();
+            seat.give_back(number, u64::from(number) * 960);
             // Half of them say nothing, so that their returns have nothing to leave with.
             if number % 2 == 0 {
                 client.speak(&sound(number));
@@ -319,9 +331,7 @@ fn on_a_full_stage_returns_leave_with_and_without_packets_that_came() {
         let said: Vec<Vec<u8>> = (0..50_u8).step_by(2).map(|number| sound(number).to_vec()).collect();
         let mut came = Vec::new();
         client.run_until(|_| {
-            came.extend(std::iter::from_fn(|| {
-                seat.packets.pop().ok().map(|packet| packet.payload.as_slice().to_vec())
-            }));
+            came.extend(std::iter::from_fn(|| seat.take().map(|packet| packet.payload.as_slice().to_vec())));
             came.len() >= said.len()
         });
         assert_eq!(came, said);

@@ -50,6 +50,8 @@ const PACKETS_MIN: u32 = 50;
 pub(super) struct Delay {
     /// Fastest offset of the period that runs, and its arrival.
     fastest: Option<(i64, i64)>,
+    /// [`Self::base`], kept as it is asked for several times per beat.
+    base: Option<i64>,
     period_start: i64,
     /// (arrival, offset) of the fastest packet in each past period, as a ring.
     past: [(i64, i64); DRIFT_PERIODS],
@@ -82,6 +84,7 @@ impl Delay {
     pub(super) fn new() -> Self {
         Self {
             fastest: None,
+            base: None,
             period_start: 0,
             past: [(0, 0); DRIFT_PERIODS],
             past_len: 0,
@@ -107,8 +110,9 @@ impl Delay {
         }
         if self.fastest.is_none_or(|(_, fastest)| offset < fastest) {
             self.fastest = Some((arrival, offset));
+            self.base = Some(self.base.map_or(offset, |base| base.min(offset)));
         }
-        let late = offset - self.base().unwrap_or(offset);
+        let late = offset - self.base.unwrap_or(offset);
         if timestamp - self.second_start >= SECOND && self.second().packets >= SECOND_PACKETS {
             self.end_second();
         }
@@ -133,9 +137,14 @@ impl Delay {
 
     /// Arrival minus timestamp of the fastest packets lately; `None` before the first.
     pub(super) fn base(&self) -> Option<i64> {
+        self.base
+    }
+
+    /// Where the minimum is looked for anew: after a period went out of sight.
+    fn find_base(&mut self) {
         let recent = self.past_len.min(BASE_PERIODS);
         let past = (1..=recent).map(|back| self.past[(self.past_next + DRIFT_PERIODS - back) % DRIFT_PERIODS].1);
-        past.chain(self.fastest.map(|(_, offset)| offset)).min()
+        self.base = past.chain(self.fastest.map(|(_, offset)| offset)).min();
     }
 
     /// Lateness to be waited for, in samples: the usual one, or that of the worst standstill lately.
@@ -173,6 +182,7 @@ impl Delay {
     /// Nothing came for long: what was the fastest then says nothing about now, as clocks drift apart meanwhile.
     pub(super) fn forget_base(&mut self) {
         self.fastest = None;
+        self.base = None;
         self.past_len = 0;
         self.slope_len = 0;
     }
@@ -207,6 +217,7 @@ impl Delay {
             // A clock that runs fast makes the offset fall.
             self.drift_ppm = (-self.slope() * 1e6).clamp(-DRIFT_PPM_MAX, DRIFT_PPM_MAX);
         }
+        self.find_base();
     }
 
     /// Least squares through the last `slope_len` points.

@@ -12,8 +12,11 @@ pub const TAPS: usize = 24;
 /// Points between two samples with stored coefficients; linear in between.
 const PHASES: usize = 128;
 
-/// Points computed together. A frame is a whole number of them.
-const BLOCK: usize = 16;
+/// Points computed together. A frame is a whole number of them. Four vectors of eight hide how long one addition takes.
+const BLOCK: usize = 32;
+
+/// Corrections up to which all points of a block have the same coefficients. What that is wrong by is below −60 dB at 12 kHz, and less below.
+const STILL_PPM: f64 = 60.0;
 
 /// How far each of them is.
 const GLIDE: [f32; BLOCK] = {
@@ -63,7 +66,13 @@ impl Resampler {
             let whole = at(0) as usize;
             let window = input.get(whole..).and_then(|rest| rest.first_chunk::<{ BLOCK + TAPS }>());
             match window {
-                Some(window) if at(BLOCK) as usize == whole + BLOCK => self.block(window, at(0), step, samples),
+                Some(window) if at(BLOCK) as usize == whole + BLOCK => {
+                    if (step - 1.0).abs() <= STILL_PPM * 1e-6 {
+                        self.still(window, at(BLOCK / 2) - (BLOCK / 2) as f64, samples);
+                    } else {
+                        self.block(window, at(0), step, samples);
+                    }
+                }
                 // The point passes a sample within this block, which happens once in a thousand samples at most; or it is the last.
                 _ => samples.iter_mut().enumerate().for_each(|(n, sample)| *sample = self.point(input, at(n))),
             }
@@ -84,6 +93,19 @@ impl Resampler {
             let (coefficient, glide) = (first[tap], (last[tap] - first[tap]) / BLOCK as f32);
             for n in 0..BLOCK {
                 sums[n] += window[tap + n] * (coefficient + glide * GLIDE[n]);
+            }
+        }
+        *out = sums;
+    }
+
+    /// Points one sample apart.
+    #[inline(always)]
+    fn still(&self, window: &[f32; BLOCK + TAPS], at: f64, out: &mut [f32; BLOCK]) {
+        let coefficients = self.coefficients(at);
+        let mut sums = [0_f32; BLOCK];
+        for tap in 0..TAPS {
+            for n in 0..BLOCK {
+                sums[n] += window[tap + n] * coefficients[tap];
             }
         }
         *out = sums;
@@ -176,7 +198,7 @@ mod tests {
             let error_db = 10.0 * (error / f64::from(count) / 0.5).log10();
             assert!(error_db < floor_db, "{hertz} Hz at {ppm} ppm: {error_db} dB");
         };
-        for ppm in [-1000.0, -200.0, 0.0, 3.0, 200.0, 1000.0] {
+        for ppm in [-1000.0, -200.0, -60.0, 0.0, 3.0, 59.0, 61.0, 200.0, 1000.0] {
             check(440.0, ppm, -70.0);
             check(4_000.0, ppm, -70.0);
             check(12_000.0, ppm, -60.0);

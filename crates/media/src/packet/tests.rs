@@ -11,9 +11,9 @@ fn rtp<'a>(ssrc: u32, sequence: u16, timestamp: u32, payload: &'a [u8]) -> Rtp<'
     Rtp { coding: Coding::Opus, ssrc, sequence, timestamp, level: None, payload }
 }
 
-fn take(depacketizer: &mut Depacketizer, rtp: Rtp<'_>) -> Result<Vec<Packet>, Malformed> {
+fn take(depacketizer: &mut Depacketizer, rtp: Rtp<'_>) -> Result<Vec<Packet<Payload>>, Malformed> {
     let mut packets = Vec::new();
-    depacketizer.depacketize(Instant::now(), rtp, |packet| packets.push(packet))?;
+    depacketizer.depacketize(Instant::now(), rtp, |packet| packets.push(packet.with(packet.payload.into())))?;
     Ok(packets)
 }
 
@@ -32,9 +32,9 @@ fn red(blocks: &[(u16, &[u8])], primary: &[u8]) -> Vec<u8> {
 #[test]
 fn counters_go_on_over_the_wrap_and_back() {
     let mut d = Depacketizer::new();
-    let first = take(&mut d, rtp(1, 65_535, u32::MAX - 479, &OPUS)).unwrap()[0];
-    let second = take(&mut d, rtp(1, 0, 480, &OPUS)).unwrap()[0];
-    let late = take(&mut d, rtp(1, 65_534, u32::MAX - 1439, &OPUS)).unwrap()[0];
+    let first = take(&mut d, rtp(1, 65_535, u32::MAX - 479, &OPUS)).unwrap().remove(0);
+    let second = take(&mut d, rtp(1, 0, 480, &OPUS)).unwrap().remove(0);
+    let late = take(&mut d, rtp(1, 65_534, u32::MAX - 1439, &OPUS)).unwrap().remove(0);
     assert_eq!(second.sequence, first.sequence + 1);
     assert_eq!(second.timestamp, first.timestamp + 960);
     assert_eq!(late.sequence, first.sequence - 1);
@@ -44,8 +44,8 @@ fn counters_go_on_over_the_wrap_and_back() {
 #[test]
 fn a_late_first_packet_has_a_number_too() {
     let mut d = Depacketizer::new();
-    let first = take(&mut d, rtp(1, 0, 0, &OPUS)).unwrap()[0];
-    let earlier = take(&mut d, rtp(1, 65_535, 0_u32.wrapping_sub(960), &OPUS)).unwrap()[0];
+    let first = take(&mut d, rtp(1, 0, 0, &OPUS)).unwrap().remove(0);
+    let earlier = take(&mut d, rtp(1, 65_535, 0_u32.wrapping_sub(960), &OPUS)).unwrap().remove(0);
     assert_eq!(earlier.sequence + 1, first.sequence);
     assert_eq!(earlier.timestamp + 960, first.timestamp);
 }
@@ -57,8 +57,7 @@ fn a_new_ssrc_is_a_new_source_and_stragglers_of_the_old_one_are_dropped() {
     assert_eq!(take(&mut d, rtp(2, 900, 5, &OPUS)).unwrap()[0].source, 1);
     assert!(take(&mut d, rtp(1, 11, 960, &OPUS)).unwrap().is_empty());
     assert_eq!(take(&mut d, rtp(2, 901, 965, &OPUS)).unwrap()[0].source, 1);
-    let returned =
-        (0..20).filter_map(|n| take(&mut d, rtp(1, 12 + n, 0, &OPUS)).unwrap().first().copied()).collect::<Vec<_>>();
+    let returned = (0..20).filter_map(|n| take(&mut d, rtp(1, 12 + n, 0, &OPUS)).unwrap().pop()).collect::<Vec<_>>();
     assert_eq!(returned.len(), 20 - usize::from(RETURN_TO_OLD_SSRC) + 1);
     assert!(returned.iter().all(|packet| packet.source == 2));
 }
@@ -104,7 +103,7 @@ fn each_kind_of_rubbish_has_its_name() {
 
 #[test]
 fn durations_follow_the_table_of_rfc_6716() {
-    let check = |bytes: &[u8], samples| assert_eq!(Payload::new(bytes).unwrap().duration(), Some(samples), "{bytes:?}");
+    let check = |bytes: &[u8], samples| assert_eq!(Opus::new(bytes).unwrap().duration(), Some(samples), "{bytes:?}");
     check(&[3 << 3, 0], 2880);
     check(&[12 << 3, 0], 480);
     check(&[16 << 3, 0], 120);
@@ -123,7 +122,7 @@ proptest! {
             let coding = if is_red { Coding::Red } else { Coding::Opus };
             if let Ok(found) = take(&mut d, Rtp { coding, ..rtp(ssrc, sequence, timestamp, &payload) }) {
                 prop_assert!(found.len() <= RED_BLOCKS_MAX);
-                prop_assert!(found.iter().all(|packet| packet.payload.duration().is_some()));
+                prop_assert!(found.iter().all(|packet| packet.payload.opus().duration().is_some()));
             }
         }
     }

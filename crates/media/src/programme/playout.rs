@@ -50,10 +50,13 @@ pub(super) struct Playout {
     end: usize,
     /// Samples of silence at the end of `sound`, counting on into what was played before if it is all of it.
     silent: usize,
+    /// How much of that was not written: as long as nothing else is said, silence touches no memory.
+    unwritten: usize,
     /// The gain at which the last sound ended: 0 after silence.
     edge: f32,
-    /// The last packet, if it decoded to nothing: another like it says nothing either.
-    nothing: Option<Payload>,
+    /// The last packet, if `says_nothing`: it decoded to nothing, and another like it says nothing either.
+    nothing: Payload,
+    says_nothing: bool,
     correction_ppm: f32,
     /// Samples that may be left out.
     may_cut: usize,
@@ -70,8 +73,10 @@ impl Playout {
             start: 0,
             end: 0,
             silent: TAPS,
+            unwritten: 0,
             edge: 0.0,
-            nothing: None,
+            nothing: Payload::default(),
+            says_nothing: false,
             correction_ppm: 0.0,
             may_cut: CUT_MAX,
             malformed: 0,
@@ -94,16 +99,21 @@ impl Playout {
         let excess = excess.min(self.may_cut as i64);
         // In silence no seam can be heard; and a clock that is off is not corrected there otherwise.
         let bearable = if self.is_flat() { FADE as i64 } else { SPLICE_MIN };
-        if excess.abs() > bearable && Level::of(&self.sound[self.start..self.end]).is_up_to(background) {
-            self.splice(excess);
-            self.fetch(now, needed);
+        if excess.abs() > bearable {
+            self.write_silence();
+            if Level::of(&self.sound[self.start..self.end]).is_up_to(background) {
+                self.splice(excess);
+                self.fetch(now, needed);
+            }
         }
         let flat = self.is_flat();
         if !flat {
+            self.write_silence();
             let used = self.resampler.frame(&self.sound[self.start..self.end], self.correction_ppm, out);
             self.start = (self.start + used).min(self.end);
         } else {
             self.start = (self.start + FRAME_SAMPLES).min(self.end);
+            self.unwritten = self.unwritten.min(self.pending());
         }
         if flat && self.jitter.is_idle() {
             self.forget();
@@ -146,7 +156,7 @@ impl Playout {
     }
 
     fn forget(&mut self) {
-        (self.start, self.end, self.silent, self.edge) = (0, 0, TAPS, 0.0);
+        (self.start, self.end, self.silent, self.unwritten, self.edge) = (0, 0, TAPS, 0, 0.0);
         self.resampler.reset();
         self.correction_ppm = self.jitter.drift_ppm();
     }
@@ -197,7 +207,7 @@ impl Playout {
     /// Moves what is left to the front if `samples` more do not fit behind it.
     fn make_room(&mut self, samples: usize) {
         if self.end + samples > self.sound.len() {
-            self.sound.copy_within(self.start..self.end, 0);
+            self.sound.copy_within(self.start..self.end - self.unwritten, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
     }
@@ -209,26 +219,27 @@ impl Playout {
         let room = &mut self.sound[self.end..];
         match self.jitter.pull(now, pending) {
             Pull::Silence { samples } => self.put_silence(samples),
-            Pull::Frame(packet) if packet.payload.is_silence() || self.nothing == Some(packet.payload) => {
-                let samples = packet.payload.duration().unwrap_or(FRAME_SAMPLES as u32) as usize;
+            Pull::Frame(opus) if opus.is_silence() || self.says_nothing && self.nothing.opus() == opus => {
+                let samples = opus.duration().unwrap_or(FRAME_SAMPLES as u32) as usize;
                 self.put_silence(samples);
             }
-            Pull::Frame(packet) => match self.decoder.decode(&packet.payload, room) {
+            Pull::Frame(opus) => match self.decoder.decode(opus, room) {
                 // Browsers send a muted microphone as sound that is all zeros: nothing behind the decoder need touch it.
                 Ok(samples) if room.iter().take(samples).all(|sample| sample.abs() < NOTHING) => {
-                    self.nothing = Some(packet.payload);
+                    self.nothing.assign(opus);
+                    self.says_nothing = true;
                     self.put_silence(samples);
                 }
                 Ok(samples) => self.put_sound(samples, 1.0, 1.0),
                 Err(CodecError) => {
-                    let samples = packet.payload.duration().unwrap_or(FRAME_SAMPLES as u32) as usize;
+                    let samples = opus.duration().unwrap_or(FRAME_SAMPLES as u32) as usize;
                     self.malformed += 1;
                     self.conceal(samples, 0);
                 }
             },
             Pull::Fec { next, samples } => {
                 let decoded = room.get_mut(..samples).ok_or(CodecError);
-                match decoded.and_then(|room| self.decoder.decode_fec(&next.payload, room)) {
+                match decoded.and_then(|room| self.decoder.decode_fec(next, room)) {
                     Ok(samples) => self.put_sound(samples, 1.0, 1.0),
                     Err(CodecError) => self.put_silence(samples),
                 }
@@ -255,6 +266,7 @@ impl Playout {
 
     /// Takes over `samples` that were decoded behind the end, from one gain to another.
     fn put_sound(&mut self, samples: usize, from: f32, to: f32) {
+        self.write_silence();
         let Some(sound) = self.sound.get_mut(self.end..self.end + samples) else { return };
         if from != 1.0 || to != 1.0 {
             let step = (to - from) / samples.max(1) as f32;
@@ -275,29 +287,33 @@ impl Playout {
         self.edge = to;
         self.end += samples;
         self.silent = 0;
-        self.nothing = None;
+        self.says_nothing = false;
     }
 
     fn put_silence(&mut self, samples: usize) {
         let last = if self.end > self.start && self.silent == 0 { self.sound[self.end - 1] } else { 0.0 };
         let Some(sound) = self.sound.get_mut(self.end..self.end + samples) else { return };
+        self.edge = 0.0;
+        self.end += samples;
+        if last == 0.0 {
+            // Nearly always, as most of a stage is silent.
+            self.silent += samples;
+            self.unwritten += samples;
+            return;
+        }
+        // A piece with the rest of the last sound in it counts as sound.
+        self.silent = 0;
         let mut click = last;
-        let mut rest = sound.iter_mut();
-        // Nearly always there is nothing to die away, and most of a stage is silent: filling is all that it may cost.
-        while click != 0.0
-            && let Some(sample) = rest.next()
-        {
+        for sample in sound {
             click *= CLICK_DECAY;
             click = if click.abs() < 1e-6 { 0.0 } else { click };
             *sample = click;
         }
-        rest.into_slice().fill(0.0);
-        self.edge = 0.0;
-        self.end += samples;
-        // A piece too short for the last sound to die away in counts as sound.
-        self.silent = if click == 0.0 { self.silent + samples } else { 0 };
-        if last != 0.0 {
-            self.silent = 0;
-        }
+    }
+
+    /// Writes the silence at the end, for whoever reads it or puts sound behind it.
+    fn write_silence(&mut self) {
+        self.sound[self.end - self.unwritten..self.end].fill(0.0);
+        self.unwritten = 0;
     }
 }

@@ -12,7 +12,7 @@ use crate::mixer::Frame;
 use crate::mixer::agc::{Agc, Voice};
 use crate::mixer::limiter::Delayed;
 use crate::opus::{CodecError, Encoder};
-use crate::packet::{Packet, Payload};
+use crate::packet::{Opus, Packet};
 use crate::programme::playout::Playout;
 use crate::programme::stats::Seated;
 use crate::{FRAME_SAMPLES, SAMPLE_RATE};
@@ -40,6 +40,17 @@ pub enum Returning {
     Wanted,
     /// No (a WHIP publisher that only sends): nothing is encoded for them.
     Unwanted,
+}
+
+/// What a speaker is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// What everyone gets.
+    Shared,
+    /// The frame that says nothing.
+    Silence,
+    /// A frame of their own encoder.
+    Own,
 }
 
 /// What a speaker is built from.
@@ -71,12 +82,10 @@ pub struct Speaker {
     delayed: Delayed,
     returning: Returning,
     encoder: Encoder,
-    /// Whether the last frame they got came from `encoder`.
-    encoding: bool,
+    /// What they are sent in this beat.
+    sent: Sent,
     /// Frames for which they still get a return of their own.
     own_return: u16,
-    /// Their own return of this beat; `None` if they get what everyone gets.
-    pub(super) payload: Option<Payload>,
     client_level: Option<Level>,
     /// Codec errors on what they sent.
     malformed: u64,
@@ -100,16 +109,15 @@ impl Speaker {
             delayed: Delayed::new(),
             returning: config.returning,
             encoder: Encoder::new(config.return_bitrate_bps)?,
-            encoding: false,
+            sent: Sent::Shared,
             own_return: 0,
-            payload: None,
             client_level: None,
             malformed: 0,
         })
     }
 
     /// Takes in one packet.
-    pub(super) fn handle(&mut self, packet: &Packet) {
+    pub(super) fn handle(&mut self, packet: Packet<Opus<'_>>) {
         self.client_level = packet.level;
         match self.voicing {
             Voicing::Open => self.playout.jitter.handle(packet),
@@ -198,26 +206,32 @@ impl Speaker {
         self.returning == Returning::Wanted
     }
 
-    /// Encodes what they hear, in which they are not. `silence` is the frame that says nothing.
+    /// Encodes what they hear, in which they are not.
     #[inline(always)]
-    pub(super) fn encode_return(&mut self, sound: &Frame, silence: &Payload) {
+    pub(super) fn encode_return(&mut self, sound: &Frame) {
         if sound.iter().all(|sample| *sample == 0.0) {
-            self.encoding = false;
-            self.payload = Some(*silence);
+            self.sent = Sent::Silence;
             return;
         }
-        if !self.encoding {
+        if self.sent != Sent::Own {
             // Whatever they got before, the next frame must not lean on it.
             self.encoder.reset();
-            self.encoding = true;
         }
-        self.payload = self.encoder.encode(sound).ok();
+        self.sent = if self.encoder.encode(sound).is_ok() { Sent::Own } else { Sent::Shared };
     }
 
     /// They get what everyone gets.
     pub(super) fn share_return(&mut self) {
-        self.encoding = false;
-        self.payload = None;
+        self.sent = Sent::Shared;
+    }
+
+    /// Their return of this beat, out of what everyone gets, and the frame that says nothing.
+    pub(super) fn returned<'a>(&'a self, shared: Opus<'a>, silence: Opus<'a>) -> Opus<'a> {
+        match self.sent {
+            Sent::Shared => shared,
+            Sent::Silence => silence,
+            Sent::Own => self.encoder.last().unwrap_or(silence),
+        }
     }
 
     /// Calls of the encoder and of the decoder so far.

@@ -58,8 +58,8 @@ impl World {
         self.start + Duration::from_millis(20 * self.beats)
     }
 
-    fn handle(&mut self, seat: Seat, packet: &Packet) {
-        self.programme.handle(self.now(), Input::Packet { seat, packet });
+    fn handle(&mut self, seat: Seat, packet: &Packet<Payload>) {
+        self.programme.handle(self.now(), Input::Packet { seat, packet: packet.with(packet.payload.opus()) });
     }
 
     fn mute(&mut self, seat: Seat, voicing: Voicing) {
@@ -76,7 +76,7 @@ impl World {
                     self.chunks.push((*chunk).clone());
                     self.programme.recycle(chunk);
                 }
-                Output::Return { seat, payload, .. } => self.returns[usize::from(seat.0)].push(*payload),
+                Output::Return { seat, payload, .. } => self.returns[usize::from(seat.0)].push(payload.into()),
                 Output::Spent(_) => self.spent += 1,
             }
         }
@@ -100,7 +100,7 @@ impl World {
     }
 
     fn heard_by(&self, seat: Seat) -> Vec<f32> {
-        decode(self.returns[usize::from(seat.0)].iter().copied())
+        decode(self.returns[usize::from(seat.0)].iter().cloned())
     }
 
     fn events(&self) -> Vec<(u64, String)> {
@@ -118,7 +118,7 @@ impl World {
 }
 
 impl Voice {
-    fn packet(&mut self, arrival: Instant) -> Packet {
+    fn packet(&mut self, arrival: Instant) -> Packet<Payload> {
         let at = self.sent * FRAME_SAMPLES as u64;
         let sound = std::array::from_fn(|n| (self.sound)(at + n as u64));
         let payload = self.encoder.encode(&sound).unwrap();
@@ -130,7 +130,7 @@ impl Voice {
             arrival,
             redundant: false,
             level: None,
-            payload,
+            payload: payload.into(),
         }
     }
 }
@@ -140,7 +140,7 @@ fn decode(payloads: impl Iterator<Item = Payload>) -> Vec<f32> {
     let mut frame = [0.0; PACKET_SAMPLES_MAX];
     let mut all = Vec::new();
     for payload in payloads {
-        let len = decoder.decode(&payload, &mut frame).unwrap();
+        let len = decoder.decode(payload.opus(), &mut frame).unwrap();
         all.extend(&frame[..len]);
     }
     all

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use hiwar_media::packet::Payload;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction as LibraryDirection, MediaKind};
 use str0m::rtp::RtpWrite;
@@ -31,7 +32,7 @@ struct Pair {
 
 /// What a session gave, but for what it sent.
 enum Given {
-    Packet(Box<Packet>),
+    Packet(Box<Packet<Payload>>),
     Connected,
     Closed(Reason),
 }
@@ -112,7 +113,9 @@ impl Pair {
         while let Some(output) = self.ours.poll() {
             match output {
                 Output::Transmit { bytes, .. } => to_client.push(bytes),
-                Output::Packet(packet) => self.outputs.push(Given::Packet(Box::new(*packet))),
+                Output::Packet(packet) => {
+                    self.outputs.push(Given::Packet(Box::new(packet.with(packet.payload.into()))));
+                }
                 Output::Connected => self.outputs.push(Given::Connected),
                 Output::Closed(reason) => self.outputs.push(Given::Closed(reason)),
             }
@@ -247,9 +250,9 @@ fn what_is_returned_is_heard_in_order() {
     let mut pair = Pair::new(LibraryDirection::SendRecv);
     assert!(pair.ours.wants_returns());
     for number in 0..10 {
-        let payload = hiwar_media::packet::Payload::new(&sound(number)).unwrap();
-        let time = hiwar_media::Time(u64::from(number) * 960);
-        pair.ours.handle(pair.now, Input::Return(&Return { payload, time }));
+        let sound = sound(number);
+        let (payload, time) = (Opus::new(&sound).unwrap(), hiwar_media::Time(u64::from(number) * 960));
+        pair.ours.handle(pair.now, Input::Return(Return { payload, time }));
         pair.ours.handle(pair.now, Input::Timeout);
         pair.tick();
         pair.tick();

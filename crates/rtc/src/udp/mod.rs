@@ -21,12 +21,12 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use hiwar_media::Time;
 use hiwar_media::packet::Packet;
-use rtrb::{Consumer, Producer};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::candidate;
-use crate::returns::Return;
+use crate::ring::{Reader, Writer};
 use crate::session::{Patched, Reason, Session};
 use datagrams::Taking;
 
@@ -103,7 +103,7 @@ pub struct Counters {
 }
 
 enum Command {
-    Add { id: SessionId, session: Box<Session>, packets: Producer<Packet>, returns: Consumer<Return> },
+    Add { id: SessionId, session: Box<Session>, packets: Writer<Packet<()>>, returns: Reader<Time> },
     Remove(SessionId),
     Patch { id: SessionId, sdpfrag: String, reply: Reply },
     Stop,
@@ -171,8 +171,8 @@ impl Handle {
         &self,
         id: SessionId,
         session: Session,
-        packets: Producer<Packet>,
-        returns: Consumer<Return>,
+        packets: Writer<Packet<()>>,
+        returns: Reader<Time>,
     ) -> Result<(), Busy> {
         let sessions = &self.counters.sessions;
         let counted =

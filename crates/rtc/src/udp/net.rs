@@ -13,8 +13,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use hiwar_media::packet::Packet;
-use rtrb::{Consumer, Producer};
+use hiwar_media::Time;
+use hiwar_media::packet::{Packet, Payload};
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::process::setpriority_process;
@@ -25,6 +25,7 @@ use super::tcp::{self, Connection, Connections, Sent, Token};
 use super::{Command, Counters, Event, SessionId, stun};
 use crate::candidate;
 use crate::returns::Return;
+use crate::ring::{Reader, Writer};
 use crate::session::{Datagram, Input, Output, Proto, Reason, Session};
 
 /// Datagrams read in one go, so that commands and deadlines get their turn under a flood.
@@ -56,9 +57,9 @@ const FIRST_CONNECTION: Token = 3;
 
 struct Slot {
     session: Session,
-    packets: Producer<Packet>,
+    packets: Writer<Packet<()>>,
     /// `None` if the client did not ask for the return feed.
-    returns: Option<Consumer<Return>>,
+    returns: Option<Reader<Time>>,
     connected: bool,
     /// Addresses that lead here, oldest first.
     sources: Vec<(Proto, SocketAddr)>,
@@ -100,6 +101,8 @@ pub(super) struct Net {
     hearing: Vec<SessionId>,
     /// Whether returns were written in this turn.
     written: bool,
+    /// For what comes out of a ring.
+    room: Payload,
     returns_at: Instant,
     beat_trusted_until: Instant,
     stopped: bool,
@@ -152,6 +155,7 @@ impl Net {
             deadlines: BinaryHeap::new(),
             hearing: Vec::new(),
             written: false,
+            room: Payload::default(),
             returns_at: now,
             beat_trusted_until: now,
             stopped: false,
@@ -241,7 +245,7 @@ impl Net {
         }
     }
 
-    fn add(&mut self, id: SessionId, session: Session, packets: Producer<Packet>, returns: Consumer<Return>) {
+    fn add(&mut self, id: SessionId, session: Session, packets: Writer<Packet<()>>, returns: Reader<Time>) {
         if self.sessions.contains_key(&id) {
             // Ids are the owner's; two alike are a bug there. The first keeps the id, the second never ran.
             tracing::error!(id = id.0, "session id in use");
@@ -298,7 +302,7 @@ impl Net {
                     self.wire.send(proto, destination, bytes);
                 }
                 Output::Packet(packet) => {
-                    if slot.packets.push(*packet).is_err() {
+                    if slot.packets.write(packet.with(()), packet.payload).is_err() {
                         self.wire.counters.packets_dropped.fetch_add(1, Relaxed);
                     }
                 }
@@ -307,7 +311,7 @@ impl Net {
                     slot.connected = true;
                     if let Some(returns) = &mut slot.returns {
                         // What was put into the ring before the client could hear is stale by now.
-                        while returns.pop().is_ok() {}
+                        while returns.read(&mut self.room).is_some() {}
                         self.hearing.push(id);
                     }
                     let _ = self.events.send(Event::Connected(id));
@@ -548,20 +552,18 @@ impl Net {
     /// Gives a session what it is to hear; whether there was anything.
     fn hear(&mut self, now: Instant, id: SessionId) -> bool {
         let Some(Slot { session, returns: Some(returns), .. }) = self.sessions.get_mut(&id) else { return false };
-        // Read where they lie, as they are large.
-        let Ok(frames) = returns.read_chunk(returns.slots().min(RETURNS_PER_TURN)) else { return false };
-        if frames.is_empty() {
-            return false;
+        let mut heard = false;
+        for _ in 0..RETURNS_PER_TURN {
+            let Some((time, payload)) = returns.read(&mut self.room) else { break };
+            heard = true;
+            let give = || session.handle(now, Input::Return(Return { payload, time }));
+            if catch_unwind(AssertUnwindSafe(give)).is_err() {
+                self.give_up(id);
+                return true;
+            }
         }
-        let (first, rest) = frames.as_slices();
-        let mut give = || first.iter().chain(rest).for_each(|frame| session.handle(now, Input::Return(frame)));
-        if catch_unwind(AssertUnwindSafe(&mut give)).is_err() {
-            self.give_up(id);
-        } else {
-            frames.commit_all();
-            self.written = true;
-        }
-        true
+        self.written |= heard;
+        heard
     }
 
     fn take_deadlines(&mut self, now: Instant) {

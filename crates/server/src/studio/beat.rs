@@ -9,13 +9,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
+use hiwar_media::Time;
 use hiwar_media::chunk::Chunk;
-use hiwar_media::packet::Packet;
+use hiwar_media::packet::{Packet, Payload};
 use hiwar_media::programme::{Input, Output, Programme, Seat, Speaker};
-use hiwar_rtc::returns::Return;
+use hiwar_rtc::ring::{Reader, Writer};
 use rtrb::{Consumer, Producer};
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
 use rustix::time::{Timespec, clock_gettime};
+
+use super::PACKETS_WAITING;
 
 /// One frame.
 pub const BEAT: Duration = Duration::from_millis(20);
@@ -35,9 +38,9 @@ pub struct Line {
     /// Present on the way to the programme and on the way back.
     pub speaker: Option<Box<Speaker>>,
     /// From the net thread.
-    pub packets: Consumer<Packet>,
+    pub packets: Reader<Packet<()>>,
     /// To the net thread; `None` for a speaker that hears nothing (a performer of the demo).
-    pub returns: Option<Producer<Return>>,
+    pub returns: Option<Writer<Time>>,
 }
 
 /// A space whose programme runs.
@@ -45,6 +48,8 @@ pub struct OnAir {
     programme: Box<Programme>,
     lines: [Option<Box<Line>>; SEATS],
     active: Option<Seat>,
+    /// For what comes out of a ring.
+    room: Payload,
     /// Encodes and decodes that the figures know of.
     counted: (u64, u64),
     /// Stops as soon as the chunk that was begun is whole.
@@ -54,7 +59,8 @@ pub struct OnAir {
 impl OnAir {
     /// A programme with nobody on stage yet.
     pub fn new(programme: Box<Programme>) -> Self {
-        Self { programme, lines: [const { None }; SEATS], active: None, counted: (0, 0), resting: false }
+        let (lines, room) = ([const { None }; SEATS], Payload::default());
+        Self { programme, lines, active: None, room, counted: (0, 0), resting: false }
     }
 
     /// Where the next chunk begins, for the programme that follows this one.
@@ -278,13 +284,10 @@ fn play(slot: u16, space: &mut OnAir, now: Instant, notices: &mut Producer<Notic
     for (seat, line) in space.lines.iter_mut().enumerate() {
         let Some(line) = line else { continue };
         let seat = Seat(u8::try_from(seat).unwrap_or(u8::MAX));
-        // Read where they lie, as they are large.
-        let Ok(packets) = line.packets.read_chunk(line.packets.slots()) else { continue };
-        let (first, rest) = packets.as_slices();
-        for packet in first.iter().chain(rest) {
-            space.programme.handle(now, Input::Packet { seat, packet });
+        for _ in 0..PACKETS_WAITING {
+            let Some((head, opus)) = line.packets.read(&mut space.room) else { break };
+            space.programme.handle(now, Input::Packet { seat, packet: head.with(opus) });
         }
-        packets.commit_all();
     }
     space.programme.handle(now, Input::Beat);
     while let Some(output) = space.programme.poll() {
@@ -302,7 +305,7 @@ fn play(slot: u16, space: &mut OnAir, now: Instant, notices: &mut Producer<Notic
                     && let Some(returns) = &mut line.returns
                 {
                     // A full ring means that the net thread is stuck; the speaker hears a gap, the others nothing of it.
-                    returned |= returns.push(Return { payload: *payload, time }).is_ok();
+                    returned |= returns.write(time, payload).is_ok();
                 }
             }
             Output::Spent(event) => told |= give(notices, figures, Notice::Spent(event)),

@@ -10,11 +10,11 @@ use hiwar_engine::live_bus::{Access, Count, WorkerId};
 use hiwar_media::Time;
 use hiwar_media::packet::Packet;
 use hiwar_media::programme::{self, Beginning, Programme, Returning, SpeakerConfig, Voicing};
-use hiwar_rtc::returns::Return;
+use hiwar_rtc::ring::{Reader, Writer};
 use hiwar_rtc::udp::SessionId;
 use hiwar_segment_log::disk::Recovered;
 use hiwar_segment_log::{Epoch, LogId, Position, Record};
-use rtrb::{Consumer, Producer};
+use rtrb::Producer;
 use tokio::sync::oneshot;
 
 use super::beat::{Command, Line, OnAir, SLOTS};
@@ -195,8 +195,8 @@ impl Control {
         space: &LogId,
         who: Speaking,
         session: Option<String>,
-        packets: Consumer<Packet>,
-        returns: Option<Producer<Return>>,
+        packets: Reader<Packet<()>>,
+        returns: Option<Writer<Time>>,
     ) -> Result<(u64, Option<SessionId>), PublishRefusal> {
         let air = self.spaces.get(space).ok_or(PublishRefusal::NotOnAir)?;
         let older = self.lines.iter().find(|(_, p)| p.space == *space && p.participant == who.participant);

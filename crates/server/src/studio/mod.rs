@@ -28,6 +28,7 @@ use hiwar_engine::live_bus::{Access, Document, Down, Publisher, Report, Up};
 use hiwar_media::Time;
 use hiwar_rtc::candidate;
 use hiwar_rtc::offer::{self, Certificate};
+use hiwar_rtc::ring::ring;
 use hiwar_rtc::session::{Patched, Session};
 use hiwar_rtc::udp as net;
 use hiwar_segment_log::disk::{self, Options, Recovered};
@@ -386,8 +387,8 @@ impl Studio {
         etag: &str,
         session: Session,
     ) -> Result<(), PublishRefusal> {
-        let (packets_out, packets) = rtrb::RingBuffer::new(PACKETS_WAITING);
-        let (returns, returns_in) = rtrb::RingBuffer::new(RETURNS_WAITING);
+        let (packets_out, packets) = ring(PACKETS_WAITING);
+        let (returns, returns_in) = ring(RETURNS_WAITING);
         let mut control = self.inner.lock();
         let (id, replaced) = control.seat(space, who, Some(name.to_owned()), packets, Some(returns))?;
         control.set_etag(id, etag.to_owned());

@@ -6,9 +6,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hiwar_media::packet::{Packet, Payload};
+use hiwar_media::packet::{Opus, Packet};
+use hiwar_rtc::ring::{Writer, ring};
 use hiwar_segment_log::LogId;
-use rtrb::Producer;
 
 use super::{PACKETS_WAITING, PublishRefusal, Speaking, Studio};
 
@@ -31,7 +31,7 @@ pub struct Performer {
 pub fn start(studio: &Studio, space: LogId, performers: Vec<Performer>) -> Result<(), PublishRefusal> {
     let mut voices = Vec::with_capacity(performers.len());
     for Performer { who, frames } in performers {
-        let (ring, packets) = rtrb::RingBuffer::new(PACKETS_WAITING);
+        let (ring, packets) = ring(PACKETS_WAITING);
         studio.inner.lock().seat(&space, who, None, packets, None)?;
         voices.push(Voice { ring, frames, sequence: 0 });
     }
@@ -40,7 +40,7 @@ pub fn start(studio: &Studio, space: LogId, performers: Vec<Performer>) -> Resul
 }
 
 struct Voice {
-    ring: Producer<Packet>,
+    ring: Writer<Packet<()>>,
     frames: Arc<[Box<[u8]>]>,
     sequence: u64,
 }
@@ -69,17 +69,11 @@ fn run(mut voices: Vec<Voice>) {
 
 impl Voice {
     fn say(&mut self, index: usize, timestamp: u64) {
-        let Some(payload) = self.frames.get(index).and_then(|frame| Payload::new(frame)) else { return };
+        let Some(opus) = self.frames.get(index).and_then(|frame| Opus::new(frame)) else { return };
         self.sequence += 1;
         // A full ring means that the beat stopped; a real speaker's packets would be lost too.
-        let _ = self.ring.push(Packet {
-            source: 0,
-            sequence: self.sequence,
-            timestamp,
-            arrival: Instant::now(),
-            redundant: false,
-            level: None,
-            payload,
-        });
+        let (sequence, arrival) = (self.sequence, Instant::now());
+        let head = Packet { source: 0, sequence, timestamp, arrival, redundant: false, level: None, payload: () };
+        let _ = self.ring.write(head, opus);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use hiwar_media::opus::Decoder;
 use hiwar_media::package::fmp4;
-use hiwar_media::packet::Payload;
+use hiwar_media::packet::Opus;
 
 use crate::http;
 use crate::server::PATIENCE;
@@ -177,8 +177,8 @@ pub(crate) fn pcm<'a>(packets: impl Iterator<Item = &'a [u8]>) -> Vec<f32> {
     let mut samples = Vec::new();
     let mut out = [0.0; 5760];
     for packet in packets {
-        let payload = Payload::new(packet).expect("a packet");
-        let length = decoder.decode(&payload, &mut out).expect("an Opus packet");
+        let opus = Opus::new(packet).expect("a packet");
+        let length = decoder.decode(opus, &mut out).expect("an Opus packet");
         samples.extend_from_slice(&out[..length]);
     }
     samples

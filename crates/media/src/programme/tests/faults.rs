@@ -6,7 +6,7 @@ use super::*;
 fn through(packets: u64, arrival_ms: impl Fn(u64) -> Option<u64>) -> (World, Seat) {
     let mut world = World::new();
     let mut voice = world.voice(|n| tone(400.0, 0.2, n));
-    let mut queue: Vec<(u64, u64, Packet)> = Vec::new();
+    let mut queue: Vec<(u64, u64, Packet<Payload>)> = Vec::new();
     for n in 0..packets {
         let packet = voice.packet(world.start);
         if let Some(ms) = arrival_ms(n) {
@@ -209,7 +209,7 @@ fn follow_a_clock(ppm: f64, beats: u64) {
     // A short loop that fits the tone: encoding 90,000 packets would take longer than all other tests.
     let mut encoder = Encoder::new(16_000).unwrap();
     let period: Vec<Payload> = (0..50)
-        .map(|n| encoder.encode(&std::array::from_fn(|i| tone(400.0, 0.2, n * 960 + i as u64))).unwrap())
+        .map(|n| encoder.encode(&std::array::from_fn(|i| tone(400.0, 0.2, n * 960 + i as u64))).unwrap().into())
         .collect();
     let (mut sent, mut silent, mut worst) = (0_u64, 0, 0_f32);
     for beat in 0..beats {
@@ -227,9 +227,9 @@ fn follow_a_clock(ppm: f64, beats: u64) {
                 arrival,
                 redundant: false,
                 level: None,
-                payload: period[sent as usize % period.len()],
+                payload: period[sent as usize % period.len()].opus(),
             };
-            playout.jitter.handle(&packet);
+            playout.jitter.handle(packet);
             sent += 1;
         }
         let mut frame = [0.0; FRAME_SAMPLES];

@@ -63,7 +63,8 @@ fn speech(n: u64) -> f32 {
     (1..8).map(|k| syllable * tone(130.0 * k as f32, 0.12 / k as f32, n)).sum::<f32>() + breath
 }
 
-fn packet(n: u64, sequence: u64, arrival: Instant, payload: Payload) -> Packet {
+fn packet(n: u64, sequence: u64, arrival: Instant, payload: &Payload) -> Packet<Opus<'_>> {
+    let payload = payload.opus();
     Packet { source: 0, sequence, timestamp: n * 960, arrival, redundant: false, level: None, payload }
 }
 
@@ -72,7 +73,7 @@ impl Way {
     fn round(&self) -> Vec<Payload> {
         let mut encoder = Encoder::new(24_000).unwrap();
         let sound = |n: u64| std::array::from_fn(|i| if n < self.turn { speech(n * 960 + i as u64) } else { 0.0 });
-        let mut round: Vec<Payload> = (0..ROUND).map(|n| encoder.encode(&sound(n)).unwrap()).collect();
+        let mut round: Vec<Payload> = (0..ROUND).map(|n| encoder.encode(&sound(n)).unwrap().into()).collect();
         if let Some(silence) = round.get_mut(self.turn as usize).filter(|_| self.dtx) {
             *silence = Payload::new(&[0xf8]).unwrap();
         }
@@ -101,12 +102,12 @@ impl Way {
                     break;
                 }
                 if n % ROUND <= self.turn || !self.dtx {
-                    let packet = packet(n, sequence, at(arrival_ms), round[(n % ROUND) as usize]);
+                    let packet = packet(n, sequence, at(arrival_ms), &round[(n % ROUND) as usize]);
                     if self.loss.is_none_or(|percent| noise(n * 31) % 100 >= percent) {
                         if let Some(copy) = last.filter(|_| self.loss.is_some()) {
-                            speaker.handle(&Packet { arrival: packet.arrival, redundant: true, ..copy });
+                            speaker.handle(Packet { arrival: packet.arrival, redundant: true, ..copy });
                         }
-                        speaker.handle(&packet);
+                        speaker.handle(packet);
                     }
                     (sequence, last) = (sequence + 1, Some(packet));
                 }
