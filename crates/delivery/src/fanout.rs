@@ -95,6 +95,13 @@ impl Cursor {
         self.next = next;
     }
 
+    /// Something between two chunks, for a listener who has everything: who is behind has enough to hear.
+    pub fn tell(&mut self, tail: &Tail, notice: &Bytes) {
+        if self.owed(tail) == Owed::Nothing {
+            self.rest = notice.clone();
+        }
+    }
+
     /// Whether anything is to be written.
     pub fn owed(&self, tail: &Tail) -> Owed {
         if !self.rest.is_empty() || self.next < tail.live() {
@@ -266,6 +273,32 @@ mod tests {
         assert_eq!(cursor.owed(&tail), Owed::Something);
         write(&mut cursor, &tail, 100, &mut Vec::new());
         assert_eq!(cursor.owed(&tail), Owed::Goodbye);
+    }
+
+    #[test]
+    fn a_notice_stands_between_whole_chunks_and_only_for_who_has_them_all() {
+        let mut tail = tail(0..2);
+        let notice = Bytes::from_static(b"away;");
+        assert_eq!(tail.notice(0), None);
+        tail.attend(vec![notice.clone(), Bytes::new()]);
+        assert_eq!(tail.notice(0), None, "it is here");
+        assert!(tail.lose() && !tail.lose());
+        assert_eq!((tail.notice(0), tail.notice(1), tail.notice(2)), (Some(&notice), None, None));
+        let (mut done, mut behind) = (Cursor::new(Bytes::new(), 2), Cursor::new(Bytes::new(), 0));
+        let (mut by_done, mut by_behind) = (Vec::new(), Vec::new());
+        write(&mut behind, &tail, 2, &mut by_behind);
+        for cursor in [&mut done, &mut behind] {
+            cursor.tell(&tail, &notice);
+        }
+        write(&mut done, &tail, 3, &mut by_done);
+        tail.attend(Vec::new());
+        tail.push(&chunk(2, 2));
+        for (cursor, heard) in [(&mut done, &mut by_done), (&mut behind, &mut by_behind)] {
+            write(cursor, &tail, 100, heard);
+        }
+        assert_eq!((&*by_done, &*by_behind), (&b"away;m2;"[..], &b"m0;m1;m2;"[..]));
+        tail.end();
+        assert!(!tail.lose(), "nothing was to come");
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub struct Tail {
     breaks: VecDeque<u64>,
     /// Breaks before segments that are gone.
     breaks_gone: u64,
+    /// What listeners of each rendition are told if nothing comes any more, and whether that is so.
+    away: Vec<Bytes>,
+    is_away: bool,
     /// Whole segments already joined for someone, per rendition and number. Never more than the window holds.
     segments: BTreeMap<(usize, u64), Bytes>,
 }
@@ -105,6 +108,8 @@ impl Tail {
             chunks: VecDeque::new(),
             breaks: VecDeque::new(),
             breaks_gone: 0,
+            away: Vec::new(),
+            is_away: false,
             segments: BTreeMap::new(),
         }
     }
@@ -119,6 +124,21 @@ impl Tail {
         }
         (self.access, self.ended, self.header) = (access, Ended::No, header);
         self.begin(epoch);
+    }
+
+    /// The writer is there, and this is what listeners are told when it is not.
+    pub fn attend(&mut self, away: Vec<Bytes>) {
+        (self.away, self.is_away) = (away, false);
+    }
+
+    /// Nothing comes for now. False if that was known, or nothing is to come anyway.
+    pub fn lose(&mut self) -> bool {
+        self.ended == Ended::No && !std::mem::replace(&mut self.is_away, true)
+    }
+
+    /// What listeners of a rendition are to be told now, in place of sound.
+    pub fn notice(&self, rendition: usize) -> Option<&Bytes> {
+        self.away.get(rendition).filter(|notice| self.is_away && !notice.is_empty())
     }
 
     /// Takes a record. Only chunks matter here.

@@ -68,7 +68,8 @@ fn chunk(name: &str, position: u64) -> Down {
 }
 
 fn opened(name: &str) -> Down {
-    Down::Open { log: log(name), access: Access::Pass, header: record(Kind::Header, 0, 100) }
+    let (header, away) = (record(Kind::Header, 0, 100), vec![Bytes::from_static(b"away"), Bytes::new()]);
+    Down::Open { log: log(name), access: Access::Pass, header, away }
 }
 
 fn document(path: &str, body: &str) -> Down {
@@ -93,12 +94,34 @@ fn every_down() -> Vec<Down> {
         document("/s/demo", ""),
         Down::Forget { path: "/s/حوار".into() },
         opened("demo"),
-        Down::Open { log: log("a"), access: Access::Open, header: record(Kind::Header, 3, 0) },
+        Down::Open { log: log("a"), access: Access::Open, header: record(Kind::Header, 3, 0), away: vec![] },
         chunk("demo", 9),
+        Down::Ask { log: log("demo"), from: Position(1 << 40) },
         Down::Ended { log: log("demo") },
         Down::Closed { log: log(&"z".repeat(40)) },
         Down::Whole,
     ]
+}
+
+fn held(positions: std::ops::Range<u64>) -> Up {
+    let records = positions.map(|position| record(Kind::Chunk, position, 3)).collect();
+    Up::Held { log: log("demo"), records }
+}
+
+#[test]
+fn a_question_stands_until_its_log_is_open() {
+    let house = house();
+    let ask = |name: &str| Down::Ask { log: log(name), from: Position(7) };
+    house.publisher.publish(document("/", "app"));
+    house.publisher.publish(ask("slow"));
+    house.publisher.publish(ask("quick"));
+    house.publisher.publish(opened("quick"));
+    let (mut worker, id) = house.worker();
+    for down in [ask("slow"), document("/", "app"), opened("quick")] {
+        assert_eq!(worker.next().unwrap(), down);
+    }
+    worker.up(&held(7..9)).unwrap();
+    assert_eq!(house.report(), Report::Up(id, held(7..9)));
 }
 
 #[test]
@@ -368,11 +391,15 @@ fn frames_are_read_as_they_were_written_and_not_otherwise() {
             let _ = frame::decode_down(Bytes::from(flipped));
         }
     }
-    let content = frame::encode_up(&counts(9)).unwrap().slice(frame::LENGTH_BYTES..);
-    assert_eq!(frame::decode_up(content.clone()), Ok(counts(9)));
-    for end in 0..content.len() {
-        assert!(frame::decode_up(content.slice(..end)).is_err(), "cut at {end}");
+    for up in [held(0..0), held(5..8), counts(9)] {
+        let content = frame::encode_up(&up).unwrap().slice(frame::LENGTH_BYTES..);
+        assert_eq!(frame::decode_up(content.clone()), Ok(up));
+        for end in 0..content.len() {
+            assert!(frame::decode_up(content.slice(..end)).is_err(), "cut at {end}");
+        }
     }
+    assert!(frame::encode_up(&held(0..51)).is_err());
+    let content = frame::encode_up(&counts(9)).unwrap().slice(frame::LENGTH_BYTES..);
     let mut lying = content.to_vec();
     lying[1..5].copy_from_slice(&u32::MAX.to_le_bytes());
     assert!(frame::decode_up(Bytes::from(lying)).is_err());

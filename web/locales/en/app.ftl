@@ -15,6 +15,7 @@ player-pause = Pause
 player-connecting = Connecting …
 player-waiting = Connected. The sound starts with the conversation.
 player-reconnecting = The connection was lost. Trying again by itself …
+player-away = The stage broke off and is coming back. Stay here: you need do nothing.
 player-blocked = Your browser wants one more press before it plays sound.
 player-unsupported = This browser cannot play the live sound. You can open it in an audio player:
 player-refused = You need an invitation link to listen to this conversation.

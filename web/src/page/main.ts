@@ -38,6 +38,8 @@ const audio = by<HTMLAudioElement>("audio");
 let language: Language = choose(location.search, stored(), navigator.languages);
 let speakers = space.speakers ?? [];
 let speaking: string | null = speakers.find((speaker) => speaker.speaking)?.id ?? null;
+/** The house is lost and is being started again. */
+let away = false;
 let over = space.state === "ended" || space.state === "posted";
 
 const replay = new Replay(space.id, query);
@@ -60,6 +62,7 @@ function island(): Space {
 }
 
 function onEvent(event: SpaceEvent): void {
+  away = event.t === "away";
   if (event.t === "speaking") speaking = event.id;
   if (event.t === "stage") {
     speakers = event.speakers;
@@ -105,7 +108,8 @@ function render(): void {
     icon("press-icon", wanted ? "pause" : "play");
     put("press-text", say(wanted ? "player-pause" : "player-listen"));
     by("press").classList.toggle("busy", wanted && state !== "playing");
-    put("notice", NOTICES[state] ? say(NOTICES[state]) : "");
+    const notice = away && (state === "playing" || state === "waiting") ? "player-away" : NOTICES[state];
+    put("notice", notice ? say(notice) : "");
     by("elsewhere").hidden = state !== "unsupported";
     by("volume").setAttribute("aria-label", say("player-volume"));
     late();

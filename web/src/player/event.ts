@@ -18,6 +18,7 @@ export interface Speaker {
 export type SpaceEvent =
   | { t: "stage"; title?: string; lang?: string; state?: string; speakers: Speaker[]; recording?: string }
   | { t: "speaking"; id: string | null }
+  | { t: "away" }
   | { t: "ended" };
 
 /** An event with the second of media time at which it is to be shown. */
@@ -87,7 +88,7 @@ export function parse(json: Uint8Array | string, kind?: SpaceEvent["t"]): SpaceE
   try {
     const value = JSON.parse(typeof json === "string" ? json : new TextDecoder().decode(json));
     if (kind && value) value.t = kind;
-    if (value?.t === "ended") return { t: "ended" };
+    if (value?.t === "ended" || value?.t === "away") return { t: value.t };
     if (value?.t === "speaking") return { t: "speaking", id: typeof value.id === "string" ? value.id : null };
     if (value?.t === "stage" && Array.isArray(value.speakers)) {
       const speakers = value.speakers.filter((s: Speaker) => typeof s?.id === "string" && typeof s?.name === "string");
@@ -105,7 +106,11 @@ export class Agenda {
 
   /** Bounded: a `stage` event comes every 2 s and at most 10 s are ever buffered ahead. */
   add(events: Timed[]): void {
-    this.#items.push(...events);
+    for (const timed of events) {
+      // The house being away has no time of its own: it follows what was sent before, heard or not.
+      const at = timed.event.t === "away" ? Math.max(timed.at, ...this.#items.map((item) => item.at)) : timed.at;
+      this.#items.push({ ...timed, at });
+    }
     this.#items.sort((a, b) => a.at - b.at);
     if (this.#items.length > 200) this.#items.splice(0, this.#items.length - 200);
   }

@@ -94,6 +94,17 @@ describe("events", () => {
     expect(agenda.due(3)).toEqual([{ t: "speaking", id: "a" }, { t: "ended" }]);
     expect(agenda.due(9)).toEqual([]);
   });
+
+  it("say that the house is away only after what was sent before that", () => {
+    const agenda = new Agenda();
+    expect(parse('{"t":"away"}')).toEqual({ t: "away" });
+    agenda.add([{ at: 5, event: { t: "speaking", id: "a" } }]);
+    agenda.add([{ at: 0, event: { t: "away" } }]);
+    expect(agenda.due(4)).toEqual([]);
+    expect(agenda.due(5)).toEqual([{ t: "speaking", id: "a" }, { t: "away" }]);
+    agenda.add([{ at: 0, event: { t: "away" } }]);
+    expect(agenda.due(5)).toEqual([{ t: "away" }]);
+  });
 });
 
 describe("catching up", () => {

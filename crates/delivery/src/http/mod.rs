@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use hiwar_admission::ListenKey;
 use hiwar_segment_log::{LogId, Record};
 
@@ -68,6 +69,8 @@ pub enum Update {
         access: Access,
         /// Its header record.
         header: Record,
+        /// What the listeners of each rendition are told on [`Update::Away`], in the order of the header's; nothing where it is empty.
+        away: Vec<Bytes>,
     },
     /// The next record of a log that is open.
     Chunk {
@@ -88,6 +91,8 @@ pub enum Update {
     },
     /// Everything that stands has been told: from now on what is unknown does not exist. Until then it is answered with 503.
     Whole,
+    /// Whoever says all this is gone, and will come back. Listeners stay, and are told so; those who join meanwhile, too.
+    Away,
     /// The worker ends, and every connection with it.
     Stop,
 }

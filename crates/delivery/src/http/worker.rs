@@ -362,10 +362,22 @@ impl Worker {
             at.counters.listening.fetch_add(1, Relaxed);
             at.counters.joined.fetch_add(1, Relaxed);
             self.serve_listener(token);
+            self.remind(token);
         } else {
             self.slab.remove(token.index());
         }
         Step::Wait
+    }
+
+    /// Tells a listener who joined while nothing comes that something will.
+    fn remind(&mut self, token: Token) {
+        let Some(Client::Listening(listening)) = self.slab.get(token) else { return };
+        let Some(channel) = self.channels.all.at(listening.channel) else { return };
+        let Some(tail) = self.site.logs.get(&channel.log) else { return };
+        if let Some(notice) = tail.notice(channel.rendition) {
+            listening.cursor.tell(tail, notice);
+            self.serve_listener(token);
+        }
     }
 
     /// Writes everything a listener lacks, or as much as its socket takes.
@@ -531,18 +543,19 @@ impl Worker {
             match update {
                 Update::Document { path, document } => drop(self.site.documents.insert(path, document)),
                 Update::Forget { path } => drop(self.site.documents.remove(&path)),
-                Update::Open { log, access, header } => self.open(log, access, &header),
+                Update::Open { log, access, header, away } => self.open(log, access, &header, away),
                 Update::Chunk { log, record } => self.chunk(log, &record),
                 Update::Ended { log } => self.ended(log),
                 Update::Closed { log } => self.closed(log),
                 Update::Whole => self.site.told = Told::Wholly,
+                Update::Away => self.away(),
                 Update::Stop => return Run::Stop,
             }
         }
         Run::On
     }
 
-    fn open(&mut self, log: LogId, access: Access, record: &Record) {
+    fn open(&mut self, log: LogId, access: Access, record: &Record, away: Vec<Bytes>) {
         let Ok(header) = Header::from_body(&record.body) else {
             tracing::error!(%log, "a header record that cannot be read: the log stays shut");
             return;
@@ -553,12 +566,13 @@ impl Worker {
                 let names = |header: &Header| header.renditions.iter().map(|r| r.name.clone()).collect::<Vec<_>>();
                 let same = names(tail.header()) == names(&header);
                 tail.reopen(access, header, epoch);
+                tail.attend(away);
                 if same {
                     return;
                 }
                 self.dismiss(log);
             }
-            None => drop(self.site.logs.insert(log, Tail::new(access, header, epoch))),
+            None => self.site.logs.entry(log).or_insert(Tail::new(access, header, epoch)).attend(away),
         }
         let renditions = self.site.logs.get(&log).map_or(0, |tail| tail.header().renditions.len());
         let counters = self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner).entry(log).or_default().clone();
@@ -577,6 +591,27 @@ impl Worker {
             let Some(channel) = self.channels.all.at(index) else { continue };
             if channel.group.due() {
                 self.channels.sweeping.push_back(index);
+            }
+        }
+    }
+
+    /// Tells everyone who hears something that is to go on that it will.
+    fn away(&mut self) {
+        for (log, tail) in &mut self.site.logs {
+            if !tail.lose() {
+                continue;
+            }
+            for &index in self.channels.by_log.get(log).map_or(&[][..], Vec::as_slice) {
+                let Some(channel) = self.channels.all.at(index) else { continue };
+                let Some(notice) = tail.notice(channel.rendition) else { continue };
+                for &member in channel.group.members() {
+                    if let Some(Client::Listening(listening)) = self.slab.at(member) {
+                        listening.cursor.tell(tail, notice);
+                    }
+                }
+                if channel.group.due() {
+                    self.channels.sweeping.push_back(index);
+                }
             }
         }
     }

@@ -216,3 +216,33 @@ fn an_ended_log_is_forgotten_but_for_who_may_hear_its_recording() {
     rig.chunks("demo", 45..65);
     rig.until("open again", |rig| rig.ask("HEAD /listen/demo.ogg HTTP/1.0\r\n\r\n").status == 200);
 }
+
+#[test]
+fn listeners_are_told_once_that_the_house_is_away_and_go_on() {
+    let rig = Rig::new();
+    rig.open("demo", Access::Open);
+    rig.chunks("demo", 0..12);
+    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    let join = |name: &str| {
+        let mut client = rig.client();
+        client.say(&format!("GET /listen/demo.{name} HTTP/1.0\r\n\r\n"));
+        client.hear_until("\r\n\r\n");
+        client
+    };
+    let (mut mp4, mut ogg) = (join("mp4"), join("ogg"));
+    assert_eq!(mp4.hear_until("m11;"), "init-mp4;m9;m10;m11;");
+    ogg.hear_until("o11;");
+    rig.handle.push(Update::Away);
+    rig.handle.push(Update::Away);
+    assert_eq!(mp4.hear_until("away;"), "away;");
+    // Whoever comes meanwhile hears what there is, and is told too.
+    let mut late = join("mp4");
+    assert_eq!(late.hear_until("away;"), "init-mp4;m9;m10;m11;away;");
+    rig.open("demo", Access::Open);
+    rig.chunks("demo", 12..13);
+    assert_eq!(mp4.hear_until("m12;"), "m12;");
+    assert_eq!(late.hear_until("m12;"), "m12;");
+    assert_eq!(ogg.hear_until("o12;"), "o12;");
+    rig.handle.push(Update::Away);
+    assert_eq!(mp4.hear_until("away;"), "away;");
+}

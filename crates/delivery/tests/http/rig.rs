@@ -59,7 +59,7 @@ impl Rig {
     }
 
     pub(crate) fn open(&self, log: &str, access: Access) {
-        self.handle.push(Update::Open { log: id(log), access, header: header_record() });
+        self.handle.push(Update::Open { log: id(log), access, header: header_record(), away: vec!["away;".into()] });
     }
 
     pub(crate) fn chunks(&self, log: &str, positions: std::ops::Range<u64>) {

@@ -12,6 +12,8 @@ use super::Down;
 pub(crate) struct Board {
     documents: BTreeMap<String, Bytes>,
     logs: BTreeMap<LogId, Standing>,
+    /// What the house wants back, of logs that are not open yet.
+    asked: BTreeMap<LogId, Bytes>,
     /// Until the house has said so, what stands here may be a part of what it knows.
     whole: Option<Bytes>,
 }
@@ -33,7 +35,11 @@ impl Board {
             Down::Forget { path } => {
                 self.documents.remove(&path);
             }
+            Down::Ask { log, .. } => {
+                self.asked.insert(log, frame.clone());
+            }
             Down::Open { log, .. } => {
+                self.asked.remove(&log);
                 // Chunks stay: a header may be told again in the middle of a log.
                 let chunks = self.logs.remove(&log).map(|standing| standing.chunks);
                 let chunks = chunks.unwrap_or_else(|| VecDeque::with_capacity(CHUNKS_KEPT));
@@ -53,6 +59,7 @@ impl Board {
                 }
             }
             Down::Closed { log } => {
+                self.asked.remove(&log);
                 self.logs.remove(&log);
             }
             Down::Whole => self.whole = Some(frame.clone()),
@@ -65,7 +72,8 @@ impl Board {
             .logs
             .values()
             .flat_map(|standing| std::iter::once(&standing.open).chain(&standing.chunks).chain(&standing.ended));
-        self.documents.values().chain(logs).chain(&self.whole).cloned()
+        // The questions first: the house waits for the answers.
+        self.asked.values().chain(self.documents.values()).chain(logs).chain(&self.whole).cloned()
     }
 }
 

@@ -2,10 +2,10 @@
 //! the connection. Layout in `docs/formats/bus.md`; integers are little-endian.
 
 use bytes::{Buf, BufMut, Bytes, TryGetError};
-use hiwar_segment_log::{Kind, LogId, Record};
+use hiwar_segment_log::{Kind, LogId, Position, Record};
 use std::fmt;
 
-use super::{Access, Count, Document, Down, Up};
+use super::{Access, Count, Document, Down, HELD_MAX, Up};
 
 /// The frame of a message to the workers, its length field included.
 ///
@@ -31,17 +31,25 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
             frame.0.put_u8(FORGET);
             frame.text(path)?;
         }
-        Down::Open { log, access, header } => {
+        Down::Open { log, access, header, away } => {
             frame.head(OPEN, log);
             frame.0.put_u8(match access {
                 Access::Open => 0,
                 Access::Pass => 1,
             });
             header.encode(&mut frame.0);
+            frame.0.put_u8(u8::try_from(away.len()).ok().filter(|len| usize::from(*len) <= AWAY_MAX).ok_or(TooLong)?);
+            for notice in away {
+                frame.bytes(notice)?;
+            }
         }
         Down::Chunk { log, record } => {
             frame.head(CHUNK, log);
             record.encode(&mut frame.0);
+        }
+        Down::Ask { log, from } => {
+            frame.head(ASK, log);
+            frame.0.put_u64_le(from.0);
         }
         Down::Ended { log } => frame.head(ENDED, log),
         Down::Closed { log } => frame.head(CLOSED, log),
@@ -53,22 +61,32 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
 /// The frame of a message to the house, its length field included.
 ///
 /// # Errors
-/// [`TooLong`] if there are more than [`COUNTS_MAX`] counts.
+/// [`TooLong`] if there are more than [`COUNTS_MAX`] counts or [`HELD_MAX`] chunks, or the frame would be longer than [`UP_FRAME_BYTES_MAX`].
 pub fn encode_up(up: &Up) -> Result<Bytes, TooLong> {
-    let Up::Counts(counts) = up;
-    if counts.len() > COUNTS_MAX {
-        return Err(TooLong);
-    }
-    let mut frame = Frame::new(16 + counts.len() * 40);
-    frame.0.put_u8(COUNTS);
-    frame.0.put_u32_le(counts.len() as u32);
-    for count in counts {
-        frame.log(&count.log);
-        frame.0.put_u32_le(count.listening);
-        frame.0.put_u64_le(count.joined_total);
-        frame.0.put_u64_le(count.bytes_total);
-    }
-    frame.finish()
+    let frame = match up {
+        Up::Counts(counts) if counts.len() > COUNTS_MAX => return Err(TooLong),
+        Up::Counts(counts) => {
+            let mut frame = Frame::new(16 + counts.len() * 40);
+            frame.0.put_u8(COUNTS);
+            frame.0.put_u32_le(counts.len() as u32);
+            for count in counts {
+                frame.log(&count.log);
+                frame.0.put_u32_le(count.listening);
+                frame.0.put_u64_le(count.joined_total);
+                frame.0.put_u64_le(count.bytes_total);
+            }
+            frame
+        }
+        Up::Held { records, .. } if records.len() > HELD_MAX => return Err(TooLong),
+        Up::Held { log, records } => {
+            let mut frame = Frame::new(64 + records.iter().map(Record::encoded_len).sum::<usize>());
+            frame.head(HELD, log);
+            frame.0.put_u32_le(records.len() as u32);
+            records.iter().for_each(|record| record.encode(&mut frame.0));
+            frame
+        }
+    };
+    if frame.0.len() > UP_FRAME_BYTES_MAX { Err(TooLong) } else { frame.finish() }
 }
 
 /// Reads a frame to the workers, without its length field. Bodies are slices of `frame`.
@@ -87,9 +105,16 @@ pub fn decode_down(frame: Bytes) -> Result<Down, Malformed> {
                 1 => Access::Pass,
                 _ => return Err(Malformed),
             };
-            Down::Open { log, access, header: take_record(&mut rest, Kind::Header)? }
+            let header = take_record(&mut rest, Kind::Header)?;
+            let notices = usize::from(rest.try_get_u8()?);
+            if notices > AWAY_MAX {
+                return Err(Malformed);
+            }
+            let away = (0..notices).map(|_| take_bytes(&mut rest)).collect::<Result<_, _>>()?;
+            Down::Open { log, access, header, away }
         }
         CHUNK => Down::Chunk { log: take_log(&mut rest)?, record: take_record(&mut rest, Kind::Chunk)? },
+        ASK => Down::Ask { log: take_log(&mut rest)?, from: Position(rest.try_get_u64_le()?) },
         ENDED => Down::Ended { log: take_log(&mut rest)? },
         CLOSED => Down::Closed { log: take_log(&mut rest)? },
         WHOLE => Down::Whole,
@@ -104,9 +129,15 @@ pub fn decode_down(frame: Bytes) -> Result<Down, Malformed> {
 /// [`Malformed`].
 pub fn decode_up(frame: Bytes) -> Result<Up, Malformed> {
     let mut rest = frame;
-    if rest.try_get_u8()? != COUNTS {
-        return Err(Malformed);
-    }
+    let up = match rest.try_get_u8()? {
+        COUNTS => Up::Counts(take_counts(&mut rest)?),
+        HELD => Up::Held { log: take_log(&mut rest)?, records: take_held(&mut rest)? },
+        _ => return Err(Malformed),
+    };
+    if rest.has_remaining() { Err(Malformed) } else { Ok(up) }
+}
+
+fn take_counts(rest: &mut Bytes) -> Result<Vec<Count>, Malformed> {
     let len = rest.try_get_u32_le()? as usize;
     // The shortest count has 22 bytes, so a length that lies makes no room for itself.
     if len > COUNTS_MAX || len > rest.len() / 22 {
@@ -115,13 +146,21 @@ pub fn decode_up(frame: Bytes) -> Result<Up, Malformed> {
     let mut counts = Vec::with_capacity(len);
     for _ in 0..len {
         counts.push(Count {
-            log: take_log(&mut rest)?,
+            log: take_log(rest)?,
             listening: rest.try_get_u32_le()?,
             joined_total: rest.try_get_u64_le()?,
             bytes_total: rest.try_get_u64_le()?,
         });
     }
-    if rest.has_remaining() { Err(Malformed) } else { Ok(Up::Counts(counts)) }
+    Ok(counts)
+}
+
+fn take_held(rest: &mut Bytes) -> Result<Vec<Record>, Malformed> {
+    let len = rest.try_get_u32_le()? as usize;
+    if len > HELD_MAX {
+        return Err(Malformed);
+    }
+    (0..len).map(|_| take_record(rest, Kind::Chunk)).collect()
 }
 
 /// Cuts the first frame off `bytes`: how long it is with its length field, if its length has arrived.
@@ -194,8 +233,9 @@ fn down_capacity(down: &Down) -> usize {
             texts + document.body.len() + document.brotli.as_ref().map_or(0, Bytes::len)
         }
         Down::Forget { path } => path.len(),
-        Down::Open { header: record, .. } | Down::Chunk { record, .. } => record.encoded_len(),
-        Down::Ended { .. } | Down::Closed { .. } | Down::Whole => 0,
+        Down::Open { header, away, .. } => header.encoded_len() + away.iter().map(|notice| notice.len() + 4).sum::<usize>(),
+        Down::Chunk { record, .. } => record.encoded_len(),
+        Down::Ask { .. } | Down::Ended { .. } | Down::Closed { .. } | Down::Whole => 0,
     };
     content + 64
 }
@@ -270,10 +310,13 @@ impl std::error::Error for TooLong {}
 /// The longest frame to a worker: the whole web app in one document is under 1 MiB, a record's body at most 4 MiB.
 pub const FRAME_BYTES_MAX: usize = 8 << 20;
 
+/// The most notices of a log: as many as it may ever have renditions.
+pub const AWAY_MAX: usize = 16;
+
 /// The most counts in one message: far more logs than one house can mix.
 pub const COUNTS_MAX: usize = 16_384;
 
-/// The longest frame to the house: [`COUNTS_MAX`] of the longest counts.
+/// The longest frame to the house: [`COUNTS_MAX`] of the longest counts, [`HELD_MAX`] chunks of 20 kB.
 pub const UP_FRAME_BYTES_MAX: usize = 1 << 20;
 
 /// Size of the length field before each frame.
@@ -286,4 +329,6 @@ const CHUNK: u8 = 4;
 const ENDED: u8 = 5;
 const CLOSED: u8 = 6;
 const WHOLE: u8 = 7;
+const ASK: u8 = 8;
 const COUNTS: u8 = 64;
+const HELD: u8 = 65;

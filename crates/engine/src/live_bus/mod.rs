@@ -6,11 +6,13 @@
 
 mod board;
 pub mod frame;
+mod held;
 
 use bytes::Bytes;
-use hiwar_segment_log::{LogId, Record};
+use hiwar_segment_log::{LogId, Position, Record};
 
 pub(crate) use board::Board;
+pub use held::{HELD_MAX, Held};
 
 pub use crate::embedded::hub::{Hub, Left, Publisher, Report, Stats, WorkerId};
 pub use crate::embedded::subscription::{Broken, Subscription, Uplink};
@@ -38,6 +40,9 @@ pub enum Down {
         access: Access,
         /// Its header record.
         header: Record,
+        /// What the listeners of each rendition are to be told, in the order of the header's, if the house is lost; empty for those whom nothing can
+        /// be told. At most [`frame::AWAY_MAX`].
+        away: Vec<Bytes>,
     },
     /// The next chunk.
     Chunk {
@@ -55,6 +60,14 @@ pub enum Down {
     Closed {
         /// Which log.
         log: LogId,
+    },
+    /// What has a worker of this log from that position on? A house asks that has just begun: its log may have lost what was heard already. Each
+    /// worker answers once, with [`Up::Held`]. It stands until the log is open.
+    Ask {
+        /// Which log.
+        log: LogId,
+        /// The first position that the log has not got.
+        from: Position,
     },
     /// Everything that stands has been told: what a worker does not know by now is not there. A house publishes it once, when it has
     /// begun; who connects later is told it after what stands.
@@ -92,6 +105,13 @@ pub enum Access {
 pub enum Up {
     /// Once a second: how many are listening. At most [`frame::COUNTS_MAX`].
     Counts(Vec<Count>),
+    /// The answer to [`Down::Ask`]: the chunks of a log from there on, as they came, in order; none if there are none. At most [`HELD_MAX`].
+    Held {
+        /// Of which log.
+        log: LogId,
+        /// The chunks.
+        records: Vec<Record>,
+    },
 }
 
 /// Listeners of one log at one worker.

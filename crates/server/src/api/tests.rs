@@ -87,6 +87,7 @@ impl House {
             tcp: TcpListener::bind("127.0.0.1:0").expect("a port"),
             spaces: dir.path().join("spaces"),
             publisher: hub.publisher(),
+            workers: 0,
         };
         let (studio, _) = Studio::start(setup).expect("a studio");
         let settings = Settings {

@@ -61,6 +61,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
         candidate: SocketAddr::new(config.media_address, config.media_port),
         spaces: config.data.join("spaces"),
         publisher: hub.publisher(),
+        workers: config.workers + 1,
     })
     .map_err(say("no studio"))?;
 

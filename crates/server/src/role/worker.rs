@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use hiwar_admission::ListenKey;
 use hiwar_delivery::http::{self, Handle, Serves, Update, Worker};
-use hiwar_engine::live_bus::{Access, Count, Document, Down, Subscription, Up, Uplink};
+use hiwar_engine::live_bus::{Access, Count, Document, Down, Held, Subscription, Up, Uplink};
+use hiwar_segment_log::{LogId, Position};
 
 use crate::config::Config;
 use crate::inherit::adopt;
@@ -62,16 +63,21 @@ fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), String>
 /// Reads the live bus for ever, connecting again whenever it breaks.
 #[expect(clippy::disallowed_methods, reason = "pacing: nothing tells a client that a Unix socket listens again")]
 fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>) {
-    let mut told = false;
+    let (mut told, mut held) = (false, Held::new());
     loop {
         match Subscription::connect(path) {
             Ok(mut subscription) => {
                 *reporter.lock().unwrap_or_else(PoisonError::into_inner) = subscription.uplink().ok();
                 told = false;
                 while let Ok(down) = subscription.next() {
-                    handle.push(update(down));
+                    held.note(&down);
+                    match update(down) {
+                        Told::Listeners(update) => handle.push(update),
+                        Told::Us { log, from } => tell(reporter, &Up::Held { log, records: held.since(&log, from) }),
+                    }
                 }
                 *reporter.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                handle.push(Update::Away);
                 tracing::warn!("lost the house; listeners stay connected");
             }
             Err(why) if !told => {
@@ -81,6 +87,14 @@ fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>) {
             Err(_) => {}
         }
         std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// Tells the house something, if it is there.
+fn tell(reporter: &Mutex<Option<Uplink>>, up: &Up) {
+    if let Some(reporter) = &mut *reporter.lock().unwrap_or_else(PoisonError::into_inner) {
+        // A broken connection is noticed by the reading side.
+        let _ = reporter.up(up);
     }
 }
 
@@ -98,23 +112,29 @@ fn report(handle: &Handle, reporter: &Mutex<Option<Uplink>>) {
                 bytes_total: c.bytes_total,
             })
             .collect();
-        if let Some(reporter) = &mut *reporter.lock().unwrap_or_else(PoisonError::into_inner) {
-            // A broken connection is noticed by the reading side.
-            let _ = reporter.up(&Up::Counts(counts));
-        }
+        tell(reporter, &Up::Counts(counts));
     }
 }
 
-fn update(down: Down) -> Update {
-    match down {
+/// Whom a message of the house is for.
+enum Told {
+    /// For those who listen.
+    Listeners(Update),
+    /// For this worker: what has it of a log?
+    Us { log: LogId, from: Position },
+}
+
+fn update(down: Down) -> Told {
+    Told::Listeners(match down {
+        Down::Ask { log, from } => return Told::Us { log, from },
         Down::Document { path, document } => Update::Document { path, document: served(document) },
         Down::Forget { path } => Update::Forget { path },
-        Down::Open { log, access, header } => Update::Open { log, access: allowed(access), header },
+        Down::Open { log, access, header, away } => Update::Open { log, access: allowed(access), header, away },
         Down::Chunk { log, record } => Update::Chunk { log, record },
         Down::Ended { log } => Update::Ended { log },
         Down::Closed { log } => Update::Closed { log },
         Down::Whole => Update::Whole,
-    }
+    })
 }
 
 fn allowed(access: Access) -> http::Access {

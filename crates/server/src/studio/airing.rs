@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::thread::Thread;
 use std::time::Duration;
 
-use hiwar_engine::live_bus::Down;
+use hiwar_engine::live_bus::{Access, Down};
 use hiwar_media::chunk::Chunk;
-use hiwar_media::package::{Track, fmp4, ogg};
+use hiwar_media::package::{Track, emsg, fmp4, ogg};
 use hiwar_media::{CHUNK_FRAMES, FRAME_SAMPLES, SAMPLE_RATE, Time};
 use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
 use rtrb::{Consumer, Producer};
@@ -121,6 +121,20 @@ pub(super) fn record(chunk: &Chunk, epoch: Epoch) -> Record {
 /// The Ogg serial number of a space: any number will do, as long as it stays.
 pub(super) fn serial(space: &LogId) -> u32 {
     space.as_str().bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// Said by the workers when the house is lost: it comes back, and nobody need do anything.
+const AWAY: &[u8] = br#"{"t":"away"}"#;
+/// Id of that event: beyond those of chunks, below those of a replay.
+const AWAY_ID: u32 = 0x4000_0000;
+
+/// What the workers are told when a log goes on the air.
+pub(super) fn opened(space: &LogId, access: Access, header: Record) -> Down {
+    let mut notice = Vec::new();
+    // Far shorter than an event may be. It is due when it comes: whatever time it is.
+    let _ = emsg::write(&mut notice, Time(0), AWAY_ID, AWAY);
+    // As the renditions stand in the header: Ogg has no events.
+    Down::Open { log: *space, access, header, away: vec![notice.into(), Vec::new().into()] }
 }
 
 /// The header record: everything that a player must be told before the first chunk.

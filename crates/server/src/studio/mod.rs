@@ -14,6 +14,7 @@ mod control;
 mod log;
 pub mod perform;
 mod realtime;
+mod recollect;
 mod seal;
 
 use std::io;
@@ -63,6 +64,8 @@ pub struct Setup {
     pub spaces: PathBuf,
     /// To the crowd workers.
     pub publisher: Publisher,
+    /// How many of them there are, the reserved one included.
+    pub workers: usize,
 }
 
 /// How long the log of a space is kept.
@@ -172,6 +175,7 @@ struct Inner {
     net: net::Handle,
     publisher: Publisher,
     log: log::Handle,
+    recollection: recollect::Recollection,
     spaces: PathBuf,
     figures: Arc<beat::Figures>,
     events: mpsc::Sender<StudioEvent>,
@@ -211,6 +215,7 @@ impl Studio {
             net,
             publisher: setup.publisher,
             log,
+            recollection: recollect::Recollection::new(setup.workers),
             spaces: setup.spaces,
             figures: figures.clone(),
             events,
@@ -236,13 +241,13 @@ impl Studio {
     fn open_at(&self, space: &LogId, access: Access, origin: Origin) {
         let mut control = self.inner.lock();
         if let Some(header) = control.open(*space, access, origin) {
-            self.inner.publisher.publish(Down::Open { log: *space, access, header });
+            self.inner.publisher.publish(airing::opened(space, access, header));
         }
     }
 
     /// Puts a space back on the air that was live when the house died: its log is claimed first, so that the first chunk
     /// already follows the last one. Sound goes on where the clock on the wall is; listeners who stayed get silence for the
-    /// hole, and their media time neither jumps nor steps back.
+    /// hole, and their media time neither jumps nor steps back. What was heard and is not in the log, the workers give back.
     ///
     /// # Errors
     /// The log cannot be claimed; the space is on the air nevertheless, unrecorded.
@@ -254,7 +259,13 @@ impl Studio {
                 return Err(why);
             }
         };
-        let origin = bridge::cross(&self.inner, space, access, &recovered, since);
+        let time = (recovered.last_wall_us > 0).then_some(recovered.next_time);
+        let end = recollect::End { next: recovered.next, time };
+        let given_back = self.inner.recollection.ask(&self.inner.publisher, *space, end).await;
+        if !given_back.is_empty() {
+            tracing::info!(%space, chunks = given_back.len(), "the workers gave back what the log had lost");
+        }
+        let origin = bridge::cross(&self.inner, space, access, &recovered, given_back, since);
         self.open_at(space, access, origin);
         if self.inner.lock().begin_log(space, &recovered) { Ok(()) } else { Err(Failure::NotOnAir) }
     }
@@ -262,7 +273,7 @@ impl Studio {
     /// Tells the workers of a space that is over, so that they serve its recording.
     pub fn shelve(&self, space: &LogId, access: Access) {
         let header = airing::header(space, Position(0), Epoch(0), Time(0), wall_us());
-        self.inner.publisher.publish(Down::Open { log: *space, access, header });
+        self.inner.publisher.publish(airing::opened(space, access, header));
         self.inner.publisher.publish(Down::Ended { log: *space });
     }
 
@@ -451,9 +462,12 @@ impl Studio {
 
     /// Takes in what the live bus reported of a worker.
     pub fn reported(&self, report: Report) {
+        if let Report::Up(worker, Up::Held { log, records }) = report {
+            return self.inner.recollection.answered(worker, &log, records);
+        }
         let mut control = self.inner.lock();
         let changed = match report {
-            Report::Joined(_) => return,
+            Report::Joined(_) | Report::Up(_, Up::Held { .. }) => return,
             Report::Up(worker, Up::Counts(counts)) => control.counted(worker, &counts, Instant::now()),
             Report::Left(worker, _) => control.counted(worker, &[], Instant::now()),
         };

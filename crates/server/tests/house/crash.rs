@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rustix::process::Signal;
 
-use crate::ear::{Ear, pieces};
+use crate::ear::{Ear, pages, pieces};
 use crate::http::{ask, try_ask};
 use crate::mouth::Mouth;
 use crate::server::{Server, Space, kill, until};
@@ -39,14 +39,17 @@ fn a_killed_house_costs_listeners_a_pause_and_nothing_else() {
     let from = by_ogg.bytes();
     let mouth = Mouth::speak(server.stage, &space.id, &space.host_pass, 700.0);
     by_ogg.hears(700.0, from);
-    by_mp4.body("media time without a step back or a hole", |body| {
+    let heard = by_mp4.body("media time without a step back or a hole", |body| {
         let pieces = pieces(body);
         for pair in pieces.windows(2) {
             assert_eq!(pair[1].time, pair[0].time + 9_600, "the house's death is heard as a jump in time");
         }
         let resumed = pieces.iter().rev().take(10).flat_map(|piece| &piece.events).any(|e| e["t"] == "speaking");
-        resumed.then_some(())
+        resumed.then_some(pieces)
     });
+    let told: Vec<&str> =
+        heard.iter().flat_map(|piece| &piece.events).filter_map(|event| event["t"].as_str()).collect();
+    assert_eq!(told.iter().filter(|kind| **kind == "away").count(), 1, "listeners are told once that the house is away");
     assert!(!by_mp4.is_closed() && !by_ogg.is_closed());
 
     server.host(&space, "end");
@@ -55,6 +58,61 @@ fn a_killed_house_costs_listeners_a_pause_and_nothing_else() {
     let live_s = pieces(&by_mp4.closed("the end")).len() as f64 * 0.2;
     let duration_s = view["replay"]["duration"].as_f64().unwrap();
     assert!((live_s - duration_s).abs() <= 0.3, "{live_s} s were heard, the replay has {duration_s} s");
+    let (code, words) = server.verify(&space.id);
+    assert!(code == Some(0) && words.contains("epochs: 2"), "{words}");
+}
+
+/// Cuts so many bytes off the end of a log, as a disk does that had not written them yet.
+fn lose(server: &Server, space: &Space, bytes: u64) {
+    let folder = server.data().join("spaces").join(&space.id).join("log");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let last = files.filter(|path| path.extension().is_some_and(|end| end == "seg")).max().expect("a log segment");
+    let file = std::fs::OpenOptions::new().write(true).open(last).unwrap();
+    let length = file.metadata().unwrap().len();
+    assert!(length > 2 * bytes, "{length} bytes are no conversation");
+    file.set_len(length - bytes).unwrap();
+}
+
+#[test]
+fn what_was_heard_and_lost_by_the_disk_the_workers_give_back() {
+    let server = Server::start();
+    let space = server.live("on the air");
+    let ear = Ear::on(server.public, &format!("/listen/{}.mp4", space.id));
+    let mouth = Mouth::speak(server.stage, &space.id, &space.host_pass, 440.0);
+    ear.body("three seconds", |body| (pieces(body).len() > 15).then_some(()));
+
+    // Nobody starts the next house before the disk has forgotten what the last one wrote.
+    kill(server.pid().cast_signed(), Signal::STOP);
+    let house = *server.children("\"House\"").first().expect("a house");
+    kill(house, Signal::KILL);
+    until("its end", || crate::server::has_ended(house).then_some(()));
+    drop(mouth);
+    let heard: Vec<Vec<u8>> = ear.body("what was heard", |body| {
+        Some(pieces(body).into_iter().flat_map(|piece| piece.frames).collect())
+    });
+    // Eight to ten chunks, the first of them in part.
+    lose(&server, &space, 12_000);
+    kill(server.pid().cast_signed(), Signal::CONT);
+    until("the next house", || server.children("\"House\"").into_iter().find(|pid| *pid != house));
+    server.until_answered();
+    assert!(server.said().contains("gave back"), "{}", server.said());
+
+    let mouth = Mouth::speak(server.stage, &space.id, &space.host_pass, 700.0);
+    ear.body("the voice again", |body| {
+        let resumed = pieces(body).iter().rev().take(5).any(|p| p.frames.iter().map(Vec::len).sum::<usize>() > 600);
+        resumed.then_some(())
+    });
+    server.host(&space, "end");
+    drop(mouth);
+    server.until_view(&space, "posted", |view| view["state"] == "posted");
+    let all = pieces(&ear.closed("the end"));
+    for pair in all.windows(2) {
+        assert_eq!(pair[1].time, pair[0].time + 9_600, "the loss is heard as a jump in time");
+    }
+    let replay = ask(server.public, "GET", &format!("/replay/{}.ogg", space.id), &[], &[]).body;
+    let posted: Vec<Vec<u8>> = pages(&replay).into_iter().flat_map(|page| page.packets).collect();
+    let lives = |packets: &[Vec<u8>]| posted.windows(packets.len()).any(|found| found == packets);
+    assert!(lives(&heard), "what was heard before the crash is not in the replay, whole and in order");
     let (code, words) = server.verify(&space.id);
     assert!(code == Some(0) && words.contains("epochs: 2"), "{words}");
 }
