@@ -48,7 +48,12 @@ const player = new Player({
   space: space.id,
   pass,
   begun: () => space.state === "live",
-  onState: (state) => (state === "ended" ? end() : render()),
+  onState: (state) => {
+    // What was said on another connection, or before a pause, says nothing of now.
+    if (["idle", "connecting", "reconnecting"].includes(state)) away = false;
+    if (state === "ended") end();
+    else render();
+  },
   onEvent,
 });
 
@@ -108,7 +113,7 @@ function render(): void {
     icon("press-icon", wanted ? "pause" : "play");
     put("press-text", say(wanted ? "player-pause" : "player-listen"));
     by("press").classList.toggle("busy", wanted && state !== "playing");
-    const notice = away && (state === "playing" || state === "waiting") ? "player-away" : NOTICES[state];
+    const notice = away && ["playing", "waiting", "reconnecting"].includes(state) ? "player-away" : NOTICES[state];
     put("notice", notice ? say(notice) : "");
     by("elsewhere").hidden = state !== "unsupported";
     by("volume").setAttribute("aria-label", say("player-volume"));

@@ -233,7 +233,9 @@ fn down_capacity(down: &Down) -> usize {
             texts + document.body.len() + document.brotli.as_ref().map_or(0, Bytes::len)
         }
         Down::Forget { path } => path.len(),
-        Down::Open { header, away, .. } => header.encoded_len() + away.iter().map(|notice| notice.len() + 4).sum::<usize>(),
+        Down::Open { header, away, .. } => {
+            header.encoded_len() + away.iter().map(|notice| notice.len() + 4).sum::<usize>()
+        }
         Down::Chunk { record, .. } => record.encoded_len(),
         Down::Ask { .. } | Down::Ended { .. } | Down::Closed { .. } | Down::Whole => 0,
     };

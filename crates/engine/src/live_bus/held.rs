@@ -15,7 +15,14 @@ const ROOM_BYTES: usize = UP_FRAME_BYTES_MAX - (1 << 10);
 /// The last chunks of the logs that are open.
 #[derive(Debug, Default)]
 pub struct Held {
-    logs: HashMap<LogId, VecDeque<Record>>,
+    logs: HashMap<LogId, Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    records: VecDeque<Record>,
+    /// The house that wrote it is lost, and the next one has not opened it.
+    stale: bool,
 }
 
 impl Held {
@@ -25,42 +32,34 @@ impl Held {
         Self::default()
     }
 
+    /// Notes that the house is lost.
+    pub fn lost(&mut self) {
+        self.logs.values_mut().for_each(|kept| kept.stale = true);
+    }
+
     /// Notes what the house said.
     pub fn note(&mut self, down: &Down) {
         match down {
-            Down::Open { log, .. } => {
-                self.logs.entry(*log).or_default();
-            }
+            Down::Open { log, .. } => self.logs.entry(*log).or_default().stale = false,
             Down::Chunk { log, record } => {
                 // As on the board: a chunk of a log that is not open means nothing.
-                let Some(records) = self.logs.get_mut(log) else { return };
-                let newest = records.back().map(|newest| (newest.epoch, newest.position));
-                match newest {
-                    // Of a writer that was replaced; or what stands, told again after a reconnection.
-                    Some((epoch, _)) if epoch > record.epoch => return,
-                    Some((epoch, position)) if epoch == record.epoch && position >= record.position => return,
-                    // A newer writer went back: what was after it is no part of the log.
-                    Some((_, position)) if position >= record.position => {
-                        records.retain(|held| held.position < record.position);
-                    }
-                    _ => {}
-                }
-                if record.kind == Kind::Chunk {
-                    records.push_back(record.clone());
-                    records.drain(..records.len().saturating_sub(HELD_MAX));
+                if let Some(kept) = self.logs.get_mut(log) {
+                    kept.push(record);
                 }
             }
             Down::Ended { log } | Down::Closed { log } => {
                 self.logs.remove(log);
             }
-            Down::Document { .. } | Down::Forget { .. } | Down::Ask { .. } | Down::Whole => {}
+            // What the next house does not know is over.
+            Down::Whole => self.logs.retain(|_, kept| !kept.stale),
+            Down::Document { .. } | Down::Forget { .. } | Down::Ask { .. } => {}
         }
     }
 
     /// The chunks of a log from a position on: as many as one frame to the house holds, which is all of them unless somebody makes chunks of 20 kB.
     #[must_use]
     pub fn since(&self, log: &LogId, position: Position) -> Vec<Record> {
-        let held = self.logs.get(log).into_iter().flatten();
+        let held = self.logs.get(log).into_iter().flat_map(|kept| &kept.records);
         let mut room = ROOM_BYTES;
         held.filter(|record| record.position >= position)
             .take_while(|record| {
@@ -70,6 +69,28 @@ impl Held {
             })
             .cloned()
             .collect()
+    }
+}
+
+impl Kept {
+    fn push(&mut self, record: &Record) {
+        if let Some((epoch, position)) = self.records.back().map(|newest| (newest.epoch, newest.position)) {
+            // Of a writer that was replaced; or what stands, told again after a reconnection.
+            if record.epoch < epoch || record.epoch == epoch && record.position <= position {
+                return;
+            }
+            if record.epoch > epoch {
+                // What the old writer said from there on is no part of the log, and where we missed something we do not know.
+                self.records.retain(|held| held.position < record.position);
+                if self.records.back().is_some_and(|held| held.position.0 + 1 != record.position.0) {
+                    self.records.clear();
+                }
+            }
+        }
+        if record.kind == Kind::Chunk {
+            self.records.push_back(record.clone());
+            self.records.drain(..self.records.len().saturating_sub(HELD_MAX));
+        }
     }
 }
 
@@ -128,5 +149,19 @@ mod tests {
         assert_eq!(held(&kept, 2), [(2, 1), (3, 2)]);
         hear(&mut kept, 4..5, 1);
         assert_eq!(held(&kept, 2), [(2, 1), (3, 2)], "an old writer says nothing any more");
+        hear(&mut kept, 7..8, 3);
+        assert_eq!(held(&kept, 0), [(7, 3)], "what a newer writer said before that was missed");
+    }
+
+    #[test]
+    fn what_the_next_house_does_not_open_is_forgotten() {
+        let mut kept = Held::new();
+        open(&mut kept);
+        hear(&mut kept, 0..2, 1);
+        kept.note(&Down::Whole);
+        kept.lost();
+        assert_eq!(held(&kept, 0).len(), 2, "it may be asked for");
+        kept.note(&Down::Whole);
+        assert_eq!(held(&kept, 0), []);
     }
 }

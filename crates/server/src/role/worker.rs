@@ -78,6 +78,7 @@ fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>) {
                 }
                 *reporter.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 handle.push(Update::Away);
+                held.lost();
                 tracing::warn!("lost the house; listeners stay connected");
             }
             Err(why) if !told => {

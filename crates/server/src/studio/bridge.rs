@@ -2,7 +2,7 @@
 //! the log and to the listeners who stayed, so that their players see one stream whose time neither jumps nor steps back.
 //!
 //! What the old house aired and did not log, the workers give back: it is appended first ([`super::recollect`]). The next programme begins where the old
-//! one would be by now: no programme runs faster than the clock on the wall, so that also what nobody gave back lies before it.
+//! one would be by now: no programme runs faster than the clock on the wall, so that whatever was aired lies before it.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -47,7 +47,9 @@ pub(super) fn cross(
         // A full queue leaves a gap, which the log marks.
         studio.log.send(log::Job::Append { log: *space, record });
     };
-    append(airing::header(space, Position(begin.index), recovered.epoch, begin.time, wall_us()));
+    // As old as what follows it, or the next hole would be measured from now.
+    let begun_wall_us = given_back.first().map_or_else(wall_us, |first| first.wall_us);
+    append(airing::header(space, Position(begin.index), recovered.epoch, begin.time, begun_wall_us));
     for record in given_back {
         // A worker that missed it hears it now, as it was; those that have it see that they do.
         studio.publisher.publish(Down::Chunk { log: *space, record: record.clone() });

@@ -85,7 +85,13 @@ impl Log {
         let mut retain_due = Instant::now() + RETAIN_EVERY;
         loop {
             match jobs.recv_timeout(sync_due.saturating_duration_since(Instant::now())) {
-                Ok(job) => self.work(job),
+                Ok(job) => {
+                    self.work(job);
+                    // Whatever came during the last sync is kept by the next: a disk that is slow gets larger bites, and the queue does not grow.
+                    for job in jobs.try_iter().take(WAITING_MAX) {
+                        self.work(job);
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }

@@ -469,7 +469,10 @@ impl Studio {
         let changed = match report {
             Report::Joined(_) | Report::Up(_, Up::Held { .. }) => return,
             Report::Up(worker, Up::Counts(counts)) => control.counted(worker, &counts, Instant::now()),
-            Report::Left(worker, _) => control.counted(worker, &[], Instant::now()),
+            Report::Left(worker, _) => {
+                self.inner.recollection.left(worker);
+                control.counted(worker, &[], Instant::now())
+            }
         };
         drop(control);
         for (space, listening) in changed {

@@ -49,7 +49,11 @@ fn a_killed_house_costs_listeners_a_pause_and_nothing_else() {
     });
     let told: Vec<&str> =
         heard.iter().flat_map(|piece| &piece.events).filter_map(|event| event["t"].as_str()).collect();
-    assert_eq!(told.iter().filter(|kind| **kind == "away").count(), 1, "listeners are told once that the house is away");
+    assert_eq!(
+        told.iter().filter(|kind| **kind == "away").count(),
+        1,
+        "listeners are told once that the house is away"
+    );
     assert!(!by_mp4.is_closed() && !by_ogg.is_closed());
 
     server.host(&space, "end");
@@ -87,9 +91,8 @@ fn what_was_heard_and_lost_by_the_disk_the_workers_give_back() {
     kill(house, Signal::KILL);
     until("its end", || crate::server::has_ended(house).then_some(()));
     drop(mouth);
-    let heard: Vec<Vec<u8>> = ear.body("what was heard", |body| {
-        Some(pieces(body).into_iter().flat_map(|piece| piece.frames).collect())
-    });
+    let heard: Vec<Vec<u8>> =
+        ear.body("what was heard", |body| Some(pieces(body).into_iter().flat_map(|piece| piece.frames).collect()));
     // Eight to ten chunks, the first of them in part.
     lose(&server, &space, 12_000);
     kill(server.pid().cast_signed(), Signal::CONT);
@@ -121,6 +124,9 @@ fn what_was_heard_and_lost_by_the_disk_the_workers_give_back() {
 fn a_space_that_waits_goes_on_for_its_listeners_after_the_house_was_killed() {
     let server = Server::start();
     let space = server.create(serde_json::json!({ "title": "soon", "audience": "public" }));
+    // The worker is told of a new space while its host is answered.
+    let page = format!("/s/{}", space.id);
+    until("the page", || (ask(server.public, "GET", &page, &[], &[]).status == 200).then_some(()));
     let ear = Ear::on(server.public, &format!("/listen/{}.mp4", space.id));
     let times = |body: &[u8]| -> Vec<u64> { pieces(body).iter().map(|piece| piece.time).collect() };
     let before = ear.body("some silence", |body| times(body).get(6).copied());

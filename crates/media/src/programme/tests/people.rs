@@ -185,3 +185,22 @@ fn the_twenty_first_speaker_is_given_back() {
     assert!(world.programme.unseat(Seat(200)).is_none());
     assert_eq!(world.programme.speaker_count(), 19);
 }
+
+#[test]
+fn what_was_said_before_a_silence_does_not_come_again_after_it() {
+    // Silence is counted and not written: behind it lies what was decoded long ago.
+    let mut world = World::new();
+    let mut voice = world.voice(|n| match n / 960 % 50 {
+        0..20 => tone(400.0, 0.2, n),
+        25..45 => tone(1000.0, 0.2, n),
+        _ => 0.0,
+    });
+    world.run(1_000, &mut [&mut voice]);
+    let heard = world.heard();
+    let mut both = 0;
+    for piece in heard[48_000..].chunks_exact(960) {
+        let (first, second) = (amount(piece, 400.0), amount(piece, 1000.0));
+        both += usize::from(first > 0.02 && second > 0.02);
+    }
+    assert_eq!(both, 0, "of two sounds that are 100 ms apart, both in 20 ms");
+}
