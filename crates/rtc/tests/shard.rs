@@ -292,8 +292,9 @@ fn a_full_ring_loses_packets_and_counts_them() {
         client.speak(&sound(number));
     }
     client.run_until(|_| house.handle.counters().packets_dropped.load(Relaxed) > 0);
-    assert_eq!(std::iter::from_fn(|| seat.take()).count(), 64);
+    // Nobody puts in what would find room while we take out.
     house.close();
+    assert_eq!(std::iter::from_fn(|| seat.take()).count(), 64);
 }
 
 #[test]
