@@ -10,11 +10,11 @@
 // The mouth is the stream that the encoder is given, tapped at the moment when it is processed; the ear is what the page's
 // media element plays, at the time at which the sound card plays it (AudioContext.getOutputTimestamp).
 import { closeSync, openSync, writeSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-const { chromium } = createRequire(new URL("../../web/package.json", import.meta.url))("playwright-core");
+import { launch } from "./chromium.mjs";
+
 const [folder, microphone] = process.argv.slice(2);
 const tell = (event) => process.stdout.write(JSON.stringify(event) + "\n");
 const monotonic = () => Number(process.hrtime.bigint()) / 1e9;
@@ -135,15 +135,7 @@ function file(name) {
   return (files[name] ??= { sound: openSync(join(folder, `${name}.s16`), "w"), points: openSync(join(folder, `${name}.points`), "w"), samples: 0, hole: 0 });
 }
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  headless: true,
-  args: [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows",
-    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", `--use-file-for-fake-audio-capture=${microphone}%noloop`,
-  ],
-});
+const browser = await launch(`${microphone}%noloop`);
 const errors = [];
 
 /** A page whose clock is known: `toMonotonic` takes milliseconds of its performance.now(). */

@@ -35,6 +35,17 @@ def family(pid):
     return spent
 
 
+def threads(pid):
+    """Names of a process's threads, by id; empty if it has ended."""
+    names = {}
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            names[task.name] = (task / "comm").read_text().strip()
+    except OSError:
+        pass
+    return names
+
+
 def totals():
     """`(busy, stolen, all)` seconds of all cores since the machine began."""
     values = [int(value) / _TICK for value in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]

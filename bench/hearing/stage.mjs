@@ -1,22 +1,14 @@
 // Our own web app on the stage, in Chromium: the microphone's check is passed, the voice connected, and then everything is left to it.
 //
 //   node stage.mjs ADDRESS MICROPHONE.wav     {"event":"on-air"}, and on {"do":"stop"} {"event":"stopped","errors","offers"}
-import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
-const { chromium } = createRequire(new URL("../../web/package.json", import.meta.url))("playwright-core");
+import { launch } from "./chromium.mjs";
+
 const [address, microphone] = process.argv.slice(2);
 const tell = (event) => process.stdout.write(JSON.stringify(event) + "\n");
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  headless: true,
-  args: [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--disable-background-timer-throttling", "--disable-renderer-backgrounding", "--disable-backgrounding-occluded-windows",
-    "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", `--use-file-for-fake-audio-capture=${microphone}`,
-  ],
-});
+const browser = await launch(microphone);
 const context = await browser.newContext({ locale: "en", permissions: ["microphone"] });
 const page = await context.newPage();
 const errors = [];
