@@ -11,6 +11,7 @@ use hiwar_admission::ListenKey;
 use hiwar_segment_log::LogId;
 
 use crate::head::Head;
+use crate::hls::{self, File, Outcome};
 use crate::playlist;
 use crate::problem::{Keep, Language, Problem, milli};
 use crate::range::{self, Wish};
@@ -107,6 +108,13 @@ pub enum Answer {
         rendition: usize,
         /// The response's head.
         head: Vec<u8>,
+    },
+    /// Nothing yet: ask again when the log has come to this position, has ended, or begins anew.
+    Hold {
+        /// Which log.
+        log: LogId,
+        /// The position, as [`Tail::live`] counts.
+        position: u64,
     },
     /// A file, from a thread that may wait for a disk.
     Replay(Replay),
@@ -344,40 +352,33 @@ fn hls(
     }
     let tail = site.logs.get(&log).ok_or(site.told.unknown())?;
     admitted(site, request, log, tail.access(), now)?;
-    let access = tail.access();
-    let (rendition, told) = tail.rendition("mp4").ok_or(Problem::NotFound)?;
-    let (mime, cache, body) = if file == "live.m3u8" {
-        if tail.ended() == Ended::Yes {
-            return Err(Problem::Ended);
-        }
-        let pass = (access == Access::Pass).then(|| request.parameter("pass")).flatten();
-        let text = playlist::live(tail, pass).ok_or(Problem::NotYet)?;
-        // A quarter of the target duration: caches in front may share it, nobody is held back by it.
-        ("application/vnd.apple.mpegurl", "max-age=1", Bytes::from(text))
-    } else if file == "init.mp4" {
-        ("audio/mp4", "max-age=60", told.init.clone())
-    } else {
-        let number = file.strip_suffix(".m4s").and_then(segment_number).ok_or(Problem::NotFound)?;
-        let body = site.logs.get_mut(&log).and_then(|tail| tail.segment(rendition, number));
-        let body = body.ok_or(site.told.unknown())?;
-        ("audio/mp4", "max-age=60", body)
+    let private = tail.access() == Access::Pass;
+    let file = File::parse(file, request).map_err(Problem::Misdirected)?.ok_or(Problem::NotFound)?;
+    let tail = site.logs.get_mut(&log).ok_or(Problem::NotFound)?;
+    let sent = match hls::answer(tail, file) {
+        Ok(Outcome::Send(sent)) => sent,
+        Ok(Outcome::Hold(position)) => return Ok(Answer::Hold { log, position }),
+        // Its chunks may still be on their way.
+        Err(Problem::NotFound) => return Err(site.told.unknown()),
+        Err(problem) => return Err(problem),
     };
-    let scope = if access == Access::Pass { "private" } else { "public" };
+    let pass = request.parameter("pass").filter(|_| private && sent.has_addresses);
+    let body = match (pass, std::str::from_utf8(&sent.body)) {
+        (Some(pass), Ok(text)) => Bytes::from(playlist::with_pass(text, pass)),
+        _ => sent.body,
+    };
+    let scope = if private { "private" } else { "public" };
     let head = Head::new(200, now)
-        .field("Content-Type", mime)
+        .field("Content-Type", sent.mime)
         .field("Content-Length", body.len())
-        .field("Cache-Control", format_args!("{scope}, {cache}"))
+        .field("Cache-Control", format_args!("{scope}, max-age={}", sent.max_age_s))
         .field("Access-Control-Allow-Origin", "*")
+        // A player reckons with how long a cache has held the playlist (RFC 8216bis appendix C).
+        .maybe("Access-Control-Expose-Headers", sent.has_addresses.then_some("Age, Date"))
         .maybe("Connection", (keep == Keep::Close).then_some("close"))
         .end();
     let body = if request.method == Method::Head { Bytes::new() } else { body };
     Ok(Answer::Ready { head, body, keep })
-}
-
-/// Digits only: one segment has one address, or caches would keep it many times.
-fn segment_number(text: &str) -> Option<u64> {
-    let canonical = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-    canonical.then(|| text.parse().ok()).flatten()
 }
 
 fn replay(
@@ -587,10 +588,12 @@ mod tests {
     #[test]
     fn hls_is_served_from_the_tail() {
         assert_eq!(status("GET /hls/demo/live.m3u8"), 200);
-        assert_eq!(status("GET /hls/new/live.m3u8"), 503);
+        assert!(matches!(ask("GET /hls/new/live.m3u8", ""), Answer::Hold { position: 20, .. }));
+        assert!(matches!(ask("GET /hls/demo/2.2.m4s", ""), Answer::Hold { position: 55, .. }));
+        assert_eq!(status("GET /hls/demo/live.m3u8?_HLS_part=1"), 400);
         assert_eq!(&*told(ask("GET /hls/demo/init.mp4", "")).2, b"init-mp4;");
         assert!(told(ask("GET /hls/demo/1.m4s", "")).2.starts_with(b"m20;m21;"));
-        for file in ["2.m4s", "01.m4s", "+1.m4s", "x.m4s", ".m4s", "99999999999999999999999.m4s", "1.m4s/", "../x"] {
+        for file in ["3.m4s", "01.m4s", "+1.m4s", "x.m4s", ".m4s", "99999999999999999999999.m4s", "1.m4s/", "../x"] {
             let head = format!("GET /hls/demo/{file} HTTP/1.1\r\nHost: a\r\n\r\n");
             if let Parsed::Complete { request, .. } = parse(head.as_bytes()) {
                 assert_eq!(told(answer(&mut site(), &request, NOW)).0, 404, "{file}");

@@ -5,12 +5,14 @@
 //! a path, a pass has a key. It asks nobody: what it needs comes as [`http::Update`]s, what it cannot answer goes to the house.
 //!
 //! * [`request`] one head, read strictly · [`answer`] request × site → answer · [`range`] parts of files · [`problem`] refusals
-//! * [`tail`] the newest chunks of a log · [`fanout`] who is due, who is behind · [`playlist`] HLS · [`shed`] limits and deadlines
+//! * [`tail`] the newest chunks of a log · [`fanout`] who is due, who is behind · [`shed`] limits and deadlines
+//! * [`window`] what HLS lists of a log · [`playlist`] how it says so · [`hls`] what is asked of it, and what must wait
 //! * [`http`] sockets, files, epoll and threads, and nowhere else
 
 pub mod answer;
 pub mod fanout;
 pub mod head;
+pub mod hls;
 pub mod http;
 pub mod playlist;
 pub mod problem;
@@ -18,3 +20,4 @@ pub mod range;
 pub mod request;
 pub mod shed;
 pub mod tail;
+pub mod window;

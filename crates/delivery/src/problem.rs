@@ -6,6 +6,7 @@ use bytes::Bytes;
 use std::time::SystemTime;
 
 use crate::head::Head;
+use crate::hls::Misdirection;
 use crate::request::{Method, Refusal};
 
 /// A refusal, one variant per kind that a client can act on.
@@ -13,6 +14,8 @@ use crate::request::{Method, Refusal};
 pub enum Problem {
     /// The request cannot be understood.
     Request(Refusal),
+    /// Delivery directives of HLS that cannot be followed (RFC 8216bis §6.2.5.2).
+    Misdirected(Misdirection),
     /// The head did not arrive in time.
     Slow,
     /// Nothing is here.
@@ -23,7 +26,7 @@ pub enum Problem {
     Pass,
     /// The conversation has ended; the recording may be there.
     Ended,
-    /// The first sound, or the first segment, is not here yet: come back in a moment.
+    /// What was waited for did not come, because nothing comes for now: come back in a moment.
     NotYet,
     /// The house has not told everything yet: what is not known here may be there all the same.
     Starting,
@@ -75,6 +78,7 @@ impl Problem {
     pub fn status(self) -> u16 {
         match self {
             Self::Request(refusal) => refusal.status(),
+            Self::Misdirected(_) => 400,
             Self::Slow => 408,
             Self::NotFound => 404,
             Self::Method(_) => 405,
@@ -100,6 +104,7 @@ impl Problem {
         match self {
             Self::Request(Refusal::BodyTooLarge) => "body-too-large",
             Self::Request(_) => "bad-request",
+            Self::Misdirected(_) => "hls-directive",
             Self::Slow => "slow-request",
             Self::NotFound => "not-found",
             Self::Method(_) => "method",
@@ -122,6 +127,18 @@ impl Problem {
             Self::Request(_) => (
                 ("The request cannot be understood", "It breaks the rules of HTTP or a limit of this server."),
                 ("تعذّر فهم الطلب", "الطلب يخالف قواعد HTTP أو حدود هذا الخادم."),
+            ),
+            Self::Misdirected(Misdirection::PartAlone) => (
+                ("A part of which segment?", "_HLS_part needs _HLS_msn beside it."),
+                ("جزء من أي مقطع؟", "لا معنى للمعامل _HLS_part دون المعامل _HLS_msn."),
+            ),
+            Self::Misdirected(Misdirection::Value) => (
+                ("Not a number", "_HLS_msn and _HLS_part are decimal numbers, and _HLS_skip is YES or v2."),
+                ("ليس رقمًا", "قيمة _HLS_msn و_HLS_part رقم عشري، وقيمة _HLS_skip هي YES أو v2."),
+            ),
+            Self::Misdirected(Misdirection::TooFar) => (
+                ("Too far ahead", "Ask for at most two segments, or three parts, after what is listed."),
+                ("أبعد من الموجود", "اطلب مقطعين أو ثلاثة أجزاء على الأكثر بعد آخر ما في القائمة."),
             ),
             Self::Slow => (
                 ("The request took too long", "It did not arrive in time. Please try again."),

@@ -18,7 +18,9 @@ pub struct Limits {
     pub idle: Duration,
     /// From an answer to its last byte being taken by the kernel, whoever made it. 1 MB of app at 300 kbit/s takes 27 s.
     pub answer: Duration,
-    /// From the end of a log until its last chunks are forgotten, about 80 kB, and whoever has not read them is let go. Long enough for a
+    /// How long a request of HLS is held for what is to come: three target durations (RFC 8216bis §6.2.5.2).
+    pub hold: Duration,
+    /// From the end of a log until its last minute is forgotten, about 400 kB, and whoever has not read them is let go. Long enough for a
     /// player of HLS to fetch the last segments it was told of: those are not counted as listeners, so this does not end early.
     pub farewell: Duration,
     /// Replays being sent at once; each holds two files.
@@ -52,6 +54,7 @@ impl Limits {
             head: Duration::from_secs(10),
             idle: Duration::from_secs(15),
             answer: Duration::from_secs(60),
+            hold: Duration::from_secs(12),
             farewell: Duration::from_secs(60),
             replays: share,
             forwards,

@@ -7,9 +7,12 @@
 //! part of the past, or whose clock went back, is moved to the next free segment: listeners go on with its next chunk, and no player of
 //! HLS sees a media sequence go back.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hiwar_segment_log::{Epoch, Header, Kind, Record, Rendition};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+
+use crate::playlist::{Extent, Rendered};
+use crate::window::{SEGMENT_CHUNKS, Window};
 
 /// Who may hear a log.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -32,15 +35,12 @@ pub struct Tail {
     /// The newest position of this epoch, as the log has it.
     told: Option<u64>,
     chunks: VecDeque<Chunk>,
-    /// Segments before which players are told of a break, oldest first; no more than there are chunks.
-    breaks: VecDeque<u64>,
-    /// Breaks before segments that are gone.
-    breaks_gone: u64,
+    /// The same for players of HLS, who hear a minute: one rendition, joined.
+    window: Window,
+    playlists: Rendered,
     /// What listeners of each rendition are told if nothing comes any more, and whether that is so.
     away: Vec<Bytes>,
     is_away: bool,
-    /// Whole segments already joined for someone, per rendition and number. Never more than the window holds.
-    segments: BTreeMap<(usize, u64), Bytes>,
 }
 
 /// Whether more chunks are to come.
@@ -63,8 +63,6 @@ pub struct Chunk {
     pub joint: Joint,
     /// How long it lasts, in the header's timescale.
     pub duration: u32,
-    /// When it was made, microseconds since the Unix epoch.
-    pub wall_us: u64,
     /// In the order of the header's renditions; empty where the record lacks a part.
     forms: Box<[Bytes]>,
 }
@@ -106,11 +104,10 @@ impl Tail {
             shift: 0,
             told: None,
             chunks: VecDeque::new(),
-            breaks: VecDeque::new(),
-            breaks_gone: 0,
+            window: Window::default(),
+            playlists: Rendered::default(),
             away: Vec::new(),
             is_away: false,
-            segments: BTreeMap::new(),
         }
     }
 
@@ -119,9 +116,12 @@ impl Tail {
         if epoch < self.epoch {
             return;
         }
-        if self.header != header {
-            self.segments.clear();
+        let init = |header: &Header| hls_rendition(header).map(|(_, rendition)| rendition.init.clone());
+        if init(&self.header) != init(&header) {
+            // What is here cannot be decoded with what players will be told.
+            self.window = Window::default();
         }
+        self.window.reopen();
         (self.access, self.ended, self.header) = (access, Ended::No, header);
         self.begin(epoch);
     }
@@ -152,26 +152,16 @@ impl Tail {
         }
         let Some((position, joint)) = self.place(record) else { return Pushed::Ignored };
         self.told = Some(record.position.0);
-        let forms = self.header.renditions.iter().map(|r| record.part(r.part).unwrap_or_default()).collect();
-        if joint == Joint::Break {
-            let segment = position / SEGMENT_CHUNKS;
-            let opens = self.newest().is_none_or(|newest| newest.position / SEGMENT_CHUNKS < segment);
-            // Inside a segment nothing can be said; before the next one it still puts a player's time right.
-            let told_before = if opens { segment } else { segment + 1 };
-            if self.breaks.back() != Some(&told_before) {
-                self.breaks.push_back(told_before);
-            }
-        }
+        let forms: Box<[Bytes]> =
+            self.header.renditions.iter().map(|r| record.part(r.part).unwrap_or_default()).collect();
         let (time, duration, wall_us) = (record.time, record.duration, record.wall_us);
-        self.chunks.push_back(Chunk { position, time, joint, duration, wall_us, forms });
+        if let Some((rendition, _)) = hls_rendition(&self.header) {
+            let form = forms.get(rendition).cloned().unwrap_or_default();
+            self.window.push(position, wall_us, duration, joint, form);
+        }
+        self.chunks.push_back(Chunk { position, time, joint, duration, forms });
         while self.chunks.len() > TAIL_CHUNKS {
             self.chunks.pop_front();
-        }
-        let oldest = self.first_position() / SEGMENT_CHUNKS;
-        self.segments.retain(|&(_, number), _| number >= oldest);
-        while self.breaks.front().is_some_and(|&number| number < oldest) {
-            self.breaks.pop_front();
-            self.breaks_gone += 1;
         }
         Pushed::Newest
     }
@@ -199,12 +189,6 @@ impl Tail {
         }
     }
 
-    /// Breaks before the segments from this one on, and how many there were earlier (RFC 8216 §6.2.2).
-    pub fn breaks(&self, from: u64) -> (impl Iterator<Item = u64>, u64) {
-        let earlier = self.breaks.iter().filter(|&&number| number < from).count() as u64;
-        (self.breaks.iter().copied().filter(move |&number| number >= from), self.breaks_gone + earlier)
-    }
-
     /// How many chunks there are from a position on.
     pub fn count_from(&self, position: u64) -> usize {
         self.chunks.len() - self.chunks.partition_point(|chunk| chunk.position < position)
@@ -213,11 +197,12 @@ impl Tail {
     /// Nothing more will come.
     pub fn end(&mut self) {
         self.ended = Ended::Yes;
+        self.window.end();
     }
 
     /// Keeps nothing but who may hear it: for a log that has ended and whose last chunks were heard.
     pub fn fade(&mut self) {
-        (self.chunks, self.breaks, self.segments) = Default::default();
+        (self.chunks, self.window, self.playlists) = Default::default();
         self.header.renditions = Vec::new();
     }
 
@@ -271,52 +256,24 @@ impl Tail {
         first
     }
 
-    /// Numbers of the segments that are whole and in the window, oldest first. Segment n is positions 20n to 20n+19, whichever worker
-    /// is asked.
-    pub fn segment_numbers(&self) -> std::ops::Range<u64> {
-        let end = self.live() / SEGMENT_CHUNKS;
-        let first = if self.chunks.is_empty() { end } else { self.first_position().div_ceil(SEGMENT_CHUNKS) };
-        first.max(end.saturating_sub(WINDOW_SEGMENTS)).min(end)..end
+    /// How HLS says it; `None` until a segment is whole.
+    pub fn playlist(&mut self, extent: Extent) -> Option<Bytes> {
+        self.playlists.get(&self.window, &self.header, extent)
     }
 
-    /// The chunks of one segment; fewer than 20 if the log has a hole.
-    pub fn segment_chunks(&self, number: u64) -> impl Iterator<Item = &Chunk> {
-        let first = number.saturating_mul(SEGMENT_CHUNKS);
-        self.from(first).take_while(move |chunk| chunk.position - first < SEGMENT_CHUNKS)
-    }
-
-    /// A whole segment's bytes, joined once for everyone who asks. `None` if it is not wholly here. A listed one stays available for
-    /// two more than the window (RFC 8216 §6.2.2).
-    pub fn segment(&mut self, rendition: usize, number: u64) -> Option<Bytes> {
-        let numbers = self.segment_numbers();
-        let whole = number < numbers.end && number.saturating_mul(SEGMENT_CHUNKS) >= self.first_position();
-        if !whole || self.chunks.is_empty() {
-            return None;
-        }
-        if let Some(known) = self.segments.get(&(rendition, number)) {
-            return Some(known.clone());
-        }
-        let mut joined = BytesMut::new();
-        self.segment_chunks(number).for_each(|chunk| joined.extend_from_slice(chunk.form(rendition)));
-        if joined.is_empty() {
-            return None;
-        }
-        let joined = joined.freeze();
-        self.segments.insert((rendition, number), joined.clone());
-        Some(joined)
-    }
-
-    fn first_position(&self) -> u64 {
-        self.chunks.front().map_or(0, |chunk| chunk.position)
+    /// What HLS lists of it.
+    pub fn window(&self) -> &Window {
+        &self.window
     }
 }
 
-/// Chunks kept: the HLS window, two segments that were just in it, and one that is being filled. 36 s, about 80 kB a log.
-pub const TAIL_CHUNKS: usize = ((WINDOW_SEGMENTS + 3) * SEGMENT_CHUNKS) as usize;
-/// Chunks in an HLS segment: 4 s of 200 ms.
-pub const SEGMENT_CHUNKS: u64 = 20;
-/// Segments in the live playlist: RFC 8216 §6.2.2 asks for three; six let a player on a bad network fall 20 s behind.
-pub const WINDOW_SEGMENTS: u64 = 6;
+/// The rendition that HLS carries, fragmented MP4 (RFC 8216bis §3.3), and its index.
+pub fn hls_rendition(header: &Header) -> Option<(usize, &Rendition)> {
+    header.renditions.iter().enumerate().find(|(_, rendition)| rendition.name == "mp4")
+}
+
+/// Chunks kept one by one: 12 s, more than twice what a listener may be behind. HLS has its own, joined.
+pub const TAIL_CHUNKS: usize = 60;
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -393,7 +350,10 @@ pub(crate) mod tests {
         assert_eq!(tail.push(&chunk(8, 2)), Pushed::Ignored);
         assert_eq!(tail.push(&chunk(9, 2)), Pushed::Newest);
         assert_eq!(tail.burst_from(10), 1_028, "no burst across the break");
-        assert_eq!(tail.breaks(0).0.collect::<Vec<_>>(), [51]);
+        for at in 1_029..1_060 {
+            tail.push(&chunk(at - 1_020, 2));
+        }
+        assert_eq!(breaks(&tail), [51]);
     }
 
     #[test]
@@ -401,7 +361,10 @@ pub(crate) mod tests {
         let mut tail = tail(0..10);
         assert_eq!(tail.push(&chunk(15, 2)), Pushed::Newest);
         assert_eq!(tail.live(), 16);
-        assert_eq!(tail.breaks(0).0.collect::<Vec<_>>(), [1]);
+        for at in 16..45 {
+            tail.push(&chunk(at, 2));
+        }
+        assert_eq!(breaks(&tail), [1]);
     }
 
     proptest::proptest! {
@@ -414,7 +377,7 @@ pub(crate) mod tests {
             for (n, (position, time, count)) in restarts.into_iter().enumerate() {
                 let epoch = n as u32 + 2;
                 let live = tail.live();
-                let segments = tail.segment_numbers();
+                let next = tail.window().next();
                 tail.reopen(Access::Open, header(), Epoch(epoch));
                 for more in 0..count {
                     let before = tail.live();
@@ -425,8 +388,7 @@ pub(crate) mod tests {
                     proptest::prop_assert_eq!(tail.push(&record), Pushed::Ignored);
                 }
                 proptest::prop_assert!(tail.live() > live);
-                proptest::prop_assert!(tail.segment_numbers().start >= segments.start);
-                proptest::prop_assert!(tail.segment_numbers().end >= segments.end);
+                proptest::prop_assert!(tail.window().next() >= next);
             }
         }
     }
@@ -438,15 +400,8 @@ pub(crate) mod tests {
         assert_eq!(tail.from(5).map(|c| c.position).collect::<Vec<_>>(), [9]);
     }
 
-    #[test]
-    fn segments_do_not_depend_on_when_the_worker_began() {
-        let (mut long, mut short) = (tail(0..205), tail(95..205));
-        assert_eq!(short.segment_numbers(), 5..10);
-        assert_eq!(long.segment_numbers(), 4..10);
-        assert_eq!(long.segment(0, 7), short.segment(0, 7));
-        assert!(long.segment(0, 7).unwrap().starts_with(b"m140;"));
-        assert_eq!(short.segment(0, 4), None);
-        assert_eq!(long.segment(0, 10), None);
-        assert_eq!(long.segment(0, u64::MAX), None);
+    /// The segments before which a break is told.
+    fn breaks(tail: &Tail) -> Vec<u64> {
+        tail.window().listed().filter(|s| s.joint == Joint::Break).map(|s| s.number).collect()
     }
 }

@@ -5,6 +5,8 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use hiwar_segment_log::LogId;
+use rustix::event::epoll::EventFlags;
 
 use super::socket::{self, Moved};
 use crate::problem::Keep;
@@ -29,6 +31,8 @@ pub(super) struct Exchange {
 pub(super) enum Phase {
     /// Waiting for a head; `served`: at least one request was answered, so silence is idleness.
     Reading { served: bool },
+    /// A whole request has been read, and is still in `read`: it is answered when the log has come so far.
+    Held { log: LogId, position: u64 },
     /// An answer is on its way out.
     Writing { head: Bytes, body: Bytes, keep: Keep },
     /// Everything is said; what the peer still sends is thrown away, for closing over unread bytes would reset the connection and take
@@ -74,7 +78,7 @@ impl Exchange {
                 Moved::Later => Step::Wait,
                 _ => Step::Close,
             },
-            Phase::Writing { .. } => Step::Wait,
+            Phase::Held { .. } | Phase::Writing { .. } => Step::Wait,
         }
     }
 
@@ -115,9 +119,14 @@ impl Exchange {
         self.hurried = true;
     }
 
-    /// Whether the socket's writability is waited for; otherwise its readability is.
-    pub(super) fn is_writing(&self) -> bool {
-        matches!(self.phase, Phase::Writing { .. })
+    /// What epoll is to watch for. Nothing while a request is held: half-closing is a client's right (RFC 9112 §9.6), and what it sends
+    /// next can wait.
+    pub(super) fn interest(&self) -> EventFlags {
+        match self.phase {
+            Phase::Reading { .. } | Phase::Draining { .. } => EventFlags::IN,
+            Phase::Held { .. } => EventFlags::empty(),
+            Phase::Writing { .. } => EventFlags::OUT,
+        }
     }
 }
 

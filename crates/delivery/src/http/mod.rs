@@ -1,13 +1,14 @@
 //! Sockets, files, epoll and threads.
 //!
 //! * `worker` the fan-out thread: accepts, reads heads, answers, and owns every listener
-//! * `exchange` one connection that is not a listener · `slab` where connections live
+//! * `exchange` one connection that is not a listener · `slab` where connections live · `held` whose request waits for a log
 //! * `replay` helper threads for recordings · `forward` one thread between clients and the house
 //! * `upload` bodies on their way in · `neighbours` what one address may hold of the way to the house
 //! * `mailbox` bounded queues with a bell that epoll hears · `socket` what is set on a socket, and why
 
 mod exchange;
 mod forward;
+mod held;
 mod mailbox;
 mod neighbours;
 mod replay;

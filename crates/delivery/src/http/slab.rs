@@ -15,7 +15,7 @@ struct Entry<T> {
 }
 
 /// The name of an item, as epoll's 64 bits carry it.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Token(pub(super) u64);
 
 impl Token {

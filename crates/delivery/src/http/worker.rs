@@ -17,6 +17,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::exchange::{Exchange, Phase, Step};
+use super::held::{Held, WAKE_TURN};
 use super::mailbox::{Inbox, Mail, Outbox, mailbox};
 use super::slab::{Slab, Token};
 use super::socket::{self, Moved};
@@ -36,6 +37,7 @@ pub struct Worker {
     site: Site,
     slab: Slab<Client>,
     channels: Channels,
+    held: Held,
     wheel: Wheel<Token>,
     /// Logs that ended, oldest first, and when the last of their sound is forgotten.
     fading: VecDeque<(Instant, LogId)>,
@@ -137,6 +139,7 @@ impl Worker {
             },
             slab: Slab::default(),
             channels: Channels::default(),
+            held: Held::default(),
             wheel: Wheel::new(Instant::now()),
             fading: VecDeque::new(),
             gate: Gate::Open,
@@ -161,8 +164,8 @@ impl Worker {
     pub fn run(mut self) -> io::Result<()> {
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
         loop {
-            let wait =
-                if self.channels.sweeping.is_empty() { self.wheel.until_tick(Instant::now()) } else { Duration::ZERO };
+            let busy = !self.channels.sweeping.is_empty() || self.held.is_due();
+            let wait = if busy { Duration::ZERO } else { self.wheel.until_tick(Instant::now()) };
             events.clear();
             // Cannot fail: the wheel's tick is a quarter of a second.
             let wait = rustix::time::Timespec::try_from(wait).unwrap_or_default();
@@ -184,6 +187,7 @@ impl Worker {
             }
             self.on_tick(Instant::now());
             self.sweep();
+            self.wake();
             self.mind_the_gate();
         }
     }
@@ -213,7 +217,7 @@ impl Worker {
     /// Takes a connection into the slab, the wheel and epoll; returns its token if that worked.
     fn enter(&mut self, exchange: Exchange) -> Option<Token> {
         let deadline = exchange.deadline;
-        let flags = if exchange.is_writing() { EventFlags::OUT } else { EventFlags::IN };
+        let flags = exchange.interest();
         let token = self.slab.insert(Client::Exchange(Box::new(exchange)));
         let Some(Client::Exchange(exchange)) = self.slab.get(token) else { return None };
         if watch(&self.epoll, &exchange.socket, token, flags).is_err() {
@@ -231,31 +235,54 @@ impl Worker {
             Some(Client::Listening(_)) if flags.intersects(EventFlags::ERR | EventFlags::HUP) => self.leave(token),
             Some(Client::Listening(_)) => self.serve_listener(token),
             Some(Client::Exchange(exchange)) => {
-                let was_writing = exchange.is_writing();
-                let step = if was_writing {
-                    exchange.on_writable(now, self.limits.idle)
-                } else {
-                    exchange.on_readable(&mut self.scratch)
+                let interest = exchange.interest();
+                let step = match exchange.phase {
+                    Phase::Writing { .. } => exchange.on_writable(now, self.limits.idle),
+                    // Nothing is watched but the end.
+                    Phase::Held { .. } => Step::Close,
+                    Phase::Reading { .. } | Phase::Draining { .. } => exchange.on_readable(&mut self.scratch),
                 };
-                self.after(token, step, was_writing);
+                self.after(token, step, interest);
             }
         }
     }
 
     /// Carries out what a step of an exchange asked for.
-    fn after(&mut self, token: Token, step: Step, was_writing: bool) {
+    fn after(&mut self, token: Token, step: Step, interest: EventFlags) {
         let step = if step == Step::Look { self.look(token) } else { step };
         if step == Step::Close {
-            self.slab.remove(token.index());
+            self.close(token);
             return;
         }
         let Some(Client::Exchange(exchange)) = self.slab.get(token) else { return };
         if std::mem::take(&mut exchange.hurried) {
             self.wheel.enter(exchange.deadline, token);
         }
-        if exchange.is_writing() != was_writing {
-            let flags = if exchange.is_writing() { EventFlags::OUT } else { EventFlags::IN };
+        if exchange.interest() != interest {
+            let flags = exchange.interest();
             let _ = epoll::modify(&self.epoll, &exchange.socket, EventData::new_u64(token.0), flags);
+        }
+    }
+
+    /// An exchange is over.
+    fn close(&mut self, token: Token) {
+        if let Some(Client::Exchange(exchange)) = self.slab.remove(token.index())
+            && let Phase::Held { log, position } = exchange.phase
+        {
+            self.held.release(log, position, token);
+        }
+    }
+
+    /// Answers those whose log has come to what they wait for, a turn of them.
+    fn wake(&mut self) {
+        for _ in 0..WAKE_TURN {
+            let Some(token) = self.held.next_due() else { return };
+            let Some(Client::Exchange(exchange)) = self.slab.get(token) else { continue };
+            let interest = exchange.interest();
+            if let Phase::Held { .. } = exchange.phase {
+                exchange.phase = Phase::Reading { served: false };
+                self.after(token, Step::Look, interest);
+            }
         }
     }
 
@@ -289,7 +316,9 @@ impl Worker {
                     (answer, head_bytes, handed.and_then(Result::ok))
                 }
             };
-            exchange.read.drain(..head_bytes.min(exchange.read.len()));
+            // What was read for a request that is held stays, and is looked at again.
+            let done = if matches!(answer, Answer::Hold { .. }) { 0 } else { head_bytes };
+            exchange.read.drain(..done.min(exchange.read.len()));
             if exchange.read.is_empty() {
                 // Thousands of idle connections keep no buffer.
                 exchange.read = Vec::new();
@@ -314,6 +343,14 @@ impl Worker {
                         exchange.deadline = now + self.limits.answer;
                     }
                 },
+                Answer::Hold { log, position } => {
+                    exchange.phase = Phase::Held { log, position };
+                    let deadline = now + self.limits.hold;
+                    exchange.hurried |= deadline < exchange.deadline;
+                    exchange.deadline = deadline;
+                    self.held.hold(log, position, token);
+                    return Step::Wait;
+                }
                 Answer::Forward => {
                     if let (Some(exchange), Some(job)) = (self.take_out(token), handed) {
                         self.forward.send(job, exchange.socket, exchange.peer);
@@ -476,17 +513,32 @@ impl Worker {
                     continue;
                 }
                 self.shared.timed_out.fetch_add(1, Relaxed);
-                if matches!(exchange.phase, Phase::Reading { served: false }) && !exchange.read.is_empty() {
-                    let (head, body) =
-                        Problem::Slow.answer(crate::problem::Language::English, None, Keep::Close, SystemTime::now());
-                    exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep: Keep::Close };
-                    let step = exchange.on_writable(now, self.limits.idle);
-                    exchange.deadline = now + super::exchange::DRAIN;
-                    exchange.hurried = true;
-                    self.after(token, step, false);
-                } else {
-                    self.slab.remove(token.index());
-                }
+                let interest = exchange.interest();
+                let problem = match exchange.phase {
+                    Phase::Held { log, position } => {
+                        self.held.release(log, position, token);
+                        Problem::NotYet
+                    }
+                    Phase::Reading { served: false } if !exchange.read.is_empty() => Problem::Slow,
+                    _ => {
+                        self.slab.remove(token.index());
+                        continue;
+                    }
+                };
+                let request = match request::parse(&exchange.read) {
+                    Parsed::Complete { request, .. } => Some(request),
+                    _ => None,
+                };
+                let Answer::Ready { head, body, keep } =
+                    answer::refuse(problem, request.as_ref(), Keep::Close, SystemTime::now())
+                else {
+                    continue;
+                };
+                exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep };
+                let step = exchange.on_writable(now, self.limits.idle);
+                exchange.deadline = now + super::exchange::DRAIN;
+                exchange.hurried = true;
+                self.after(token, step, interest);
             }
         }
     }
@@ -527,11 +579,11 @@ impl Worker {
                 (None, Keep::Alive) => {}
             }
             if let Some(token) = self.enter(exchange) {
-                let writing =
-                    self.slab.get(token).is_some_and(|client| matches!(client, Client::Exchange(e) if e.is_writing()));
-                if !writing && keep == Keep::Alive {
+                let reading =
+                    |client: &mut Client| matches!(client, Client::Exchange(e) if e.interest() == EventFlags::IN);
+                if self.slab.get(token).is_some_and(reading) && keep == Keep::Alive {
                     // The next request may have been read already, and epoll would not say so.
-                    self.after(token, Step::Look, false);
+                    self.after(token, Step::Look, EventFlags::IN);
                 }
             }
         }
@@ -587,6 +639,7 @@ impl Worker {
         if tail.push(record) == Pushed::Ignored {
             return;
         }
+        self.held.reached(log, tail.live());
         for &index in self.channels.by_log.get(&log).map_or(&[][..], Vec::as_slice) {
             let Some(channel) = self.channels.all.at(index) else { continue };
             if channel.group.due() {
@@ -622,6 +675,7 @@ impl Worker {
             self.fading.push_back((Instant::now() + self.limits.farewell, log));
         }
         tail.end();
+        self.held.dismiss(log);
         for &index in self.channels.by_log.get(&log).map_or(&[][..], Vec::as_slice) {
             if self.channels.all.at(index).is_some_and(|channel| channel.group.due()) {
                 self.channels.sweeping.push_back(index);
@@ -637,6 +691,7 @@ impl Worker {
 
     /// Ends every listener of a log, and its channels.
     fn dismiss(&mut self, log: LogId) {
+        self.held.dismiss(log);
         for index in self.channels.by_log.remove(&log).unwrap_or_default() {
             self.channels.sweeping.retain(|&sweeping| sweeping != index);
             let Some(channel) = self.channels.all.remove(index) else { continue };

@@ -111,21 +111,6 @@ fn a_slow_head_is_told_so_and_an_idle_connection_is_closed() {
 }
 
 #[test]
-fn hls_has_a_playlist_whose_segments_are_there() {
-    let rig = rig();
-    let playlist = rig.ask("GET /hls/demo/live.m3u8 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    assert!(
-        playlist.has("Content-Type: application/vnd.apple.mpegurl") && playlist.has("Access-Control-Allow-Origin: *")
-    );
-    let segments: Vec<_> = playlist.body.lines().filter(|line| !line.starts_with('#')).collect();
-    assert_eq!(segments, ["0.m4s", "1.m4s"]);
-    for segment in segments {
-        let request = format!("GET /hls/demo/{segment} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        assert_eq!(rig.ask(&request).body.matches(';').count(), 20);
-    }
-}
-
-#[test]
 fn a_large_answer_arrives_whole_though_it_is_read_late() {
     let rig = Rig::new();
     let body: &'static str = Box::leak("#".repeat(8 << 20).into_boxed_str());

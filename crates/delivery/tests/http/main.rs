@@ -2,6 +2,7 @@
 
 mod documents;
 mod forwarding;
+mod hls;
 mod listening;
 mod recordings;
 mod rig;
