@@ -3,5 +3,7 @@
 //! What they say is prepared in [`voice`]; `live/` lets them do it against a real server over real sockets, with client code that shares
 //! nothing with the server's. The simulated world comes with the issue that needs it.
 
+pub mod impairment;
 pub mod live;
+pub mod red;
 pub mod voice;
