@@ -100,9 +100,28 @@ pub struct Counts {
     pub underrun: u64,
 }
 
+/// What is done about a bad network. All of it, but where a measurement is to show what one of them is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repair {
+    /// Redundant copies (RED) are used.
+    pub copies: bool,
+    /// Copies inside the next packet (in-band FEC) are used.
+    pub fec: bool,
+    /// What is missing is made up; else there is silence in its place.
+    pub concealment: bool,
+    /// The delay follows the network; else it is what a beat takes, and no more.
+    pub patience: bool,
+}
+
+impl Repair {
+    /// Everything.
+    pub const ALL: Self = Self { copies: true, fec: true, concealment: true, patience: true };
+}
+
 /// The jitter buffer of one speaker.
 #[derive(Debug)]
 pub struct Jitter {
+    repair: Repair,
     slots: Box<[Slot]>,
     /// Slots in use, by timestamp.
     order: [u8; SLOTS],
@@ -152,6 +171,7 @@ impl Jitter {
     /// An empty buffer; the only place that allocates.
     pub fn new() -> Self {
         Self {
+            repair: Repair::ALL,
             slots: vec![Slot::default(); SLOTS].into_boxed_slice(),
             order: std::array::from_fn(|slot| slot as u8),
             len: 0,
@@ -172,8 +192,21 @@ impl Jitter {
         }
     }
 
+    /// Does without some of the repair.
+    pub fn set_repair(&mut self, repair: Repair) {
+        self.repair = repair;
+    }
+
+    /// What is done about a bad network.
+    pub fn repair(&self) -> Repair {
+        self.repair
+    }
+
     /// Takes a packet in.
     pub fn handle(&mut self, packet: Packet<Opus<'_>>) {
+        if packet.redundant && !self.repair.copies {
+            return;
+        }
         let Some((timestamp, sequence, duration)) = self.place(packet) else { return };
         if timestamp < self.next {
             if self.playing || !packet.redundant {
@@ -265,6 +298,9 @@ impl Jitter {
 
     /// The delay aimed for between the fastest packet's arrival and its play-out, in samples.
     pub fn target(&self) -> i64 {
+        if !self.repair.patience {
+            return BEAT;
+        }
         let copies = match self.stream {
             Some(stream) if stream.last_arrival < self.wait_for_copies_until => self.last_duration,
             _ => 0,
@@ -408,7 +444,7 @@ impl Jitter {
         let Some(first) = self.slot(0) else { return Pull::Silence { samples: FRAME_SAMPLES } };
         let (timestamp, duration) = (first.timestamp, first.duration);
         let whole = gap - gap % GRAIN;
-        let copy = if first.payload.opus().has_fec() { duration } else { 0 };
+        let copy = if self.repair.fec && first.payload.opus().has_fec() { duration } else { 0 };
         if copy >= whole {
             self.next = timestamp;
             self.concealed = 0;

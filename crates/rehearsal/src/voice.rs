@@ -53,6 +53,15 @@ impl From<opus::Error> for Error {
     }
 }
 
+/// Whether an encoder puts a second, coarse copy of each frame into the next (RFC 6716 §2.1.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fec {
+    /// No.
+    Off,
+    /// If so many percent of packets are lost, as its peer says.
+    For(i32),
+}
+
 /// How somebody who is muted sounds on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Muting {
@@ -77,9 +86,33 @@ impl Voice {
     /// As [`Error`] says.
     pub fn talking(file: &[u8]) -> Result<Self, Error> {
         let sound = speech(file)?;
-        let mut encoder = encoder()?;
+        let mut encoder = encoder(Fec::For(1))?;
         let frames = sound.iter().map(|frame| encoder.encode_vec_float(frame, 1275)).collect::<Result<Vec<_>, _>>()?;
         Ok(Self { frames: frames.into(), from: 0, every: 1 })
+    }
+
+    /// Just this sound, once: mono samples at 48 kHz, the rest of the last frame is lost.
+    ///
+    /// # Errors
+    /// [`Error::NoSpeech`] if that is less than a second, [`Error::Codec`].
+    pub fn saying(samples: &[f32], fec: Fec) -> Result<Self, Error> {
+        let mut encoder = encoder(fec)?;
+        let frames = samples.as_chunks::<FRAME_SAMPLES>().0.iter();
+        let frames = frames.map(|frame| encoder.encode_vec_float(frame, 1275)).collect::<Result<Vec<_>, _>>()?;
+        if frames.len() < 50 { Err(Error::NoSpeech) } else { Ok(Self { frames: frames.into(), from: 0, every: 1 }) }
+    }
+
+    /// How many frames there are until it begins again.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.frames.len() as u64
+    }
+
+    /// Share of the packets that carry a copy of the sound before them (in-band FEC).
+    #[must_use]
+    pub fn fec_share(&self) -> f64 {
+        let with = self.frames.iter().filter(|frame| Opus::new(frame).is_some_and(Opus::has_fec)).count();
+        with as f64 / self.frames.len().max(1) as f64
     }
 
     /// Somebody with a closed microphone.
@@ -87,7 +120,7 @@ impl Voice {
     /// # Errors
     /// [`Error::Codec`].
     pub fn muted(muting: Muting) -> Result<Self, Error> {
-        let mut encoder = encoder()?;
+        let mut encoder = encoder(Fec::For(1))?;
         let zeros = [0.0; FRAME_SAMPLES];
         let mut frame = encoder.encode_vec_float(&zeros, 1275)?;
         for _ in 0..50 {
@@ -119,12 +152,14 @@ impl Voice {
     }
 }
 
-fn encoder() -> Result<opus::Encoder, Error> {
+fn encoder(fec: Fec) -> Result<opus::Encoder, Error> {
     let mut encoder = opus::Encoder::new(hiwar_media::SAMPLE_RATE, Channels::Mono, Application::Voip)?;
     encoder.set_bitrate(Bitrate::Bits(BITRATE_BPS))?;
     encoder.set_complexity(COMPLEXITY)?;
-    encoder.set_inband_fec(true)?;
-    encoder.set_packet_loss_perc(1)?;
+    if let Fec::For(loss_percent) = fec {
+        encoder.set_inband_fec(true)?;
+        encoder.set_packet_loss_perc(loss_percent)?;
+    }
     Ok(encoder)
 }
 

@@ -250,6 +250,9 @@ impl Playout {
 
     /// Makes up so much sound, fading to nothing at [`CONCEAL_MAX`].
     fn conceal(&mut self, samples: usize, before: u32) {
+        if !self.jitter.repair().concealment {
+            return self.put_silence(samples);
+        }
         let decoded = self.sound[self.end..].get_mut(..samples).ok_or(CodecError);
         match decoded.and_then(|room| self.decoder.conceal(room)) {
             Ok(samples) => {

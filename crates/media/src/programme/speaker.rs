@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::Instant;
 
+use crate::jitter::Repair;
 use crate::level::Level;
 use crate::level::active::Activity;
 use crate::loudness::KWeighting;
@@ -114,6 +115,13 @@ impl Speaker {
             client_level: None,
             malformed: 0,
         })
+    }
+
+    /// Does without some of what is done about a bad network.
+    #[must_use]
+    pub fn repaired_by(mut self, repair: Repair) -> Self {
+        self.playout.jitter.set_repair(repair);
+        self
     }
 
     /// Takes in one packet.

@@ -1,11 +1,11 @@
-//! `voices speak`: 20 people on a stage. `voices hear`: who listens, and when each chunk came.
+//! `voices speak`: 20 people on a stage. `voices call`: one of them, far away. `voices hear`: who listens, and when each chunk came.
 //!
-//! The last line on standard output is one JSON object. For `bench/`; docs/measured/studio.md says what is made of it.
+//! The last line on standard output is one JSON object. For `bench/`; docs/measured/studio.md and loss.md say what is made of it.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use hiwar_rehearsal::live::{ear, speak};
+use hiwar_rehearsal::live::{call, ear, speak};
 
 #[derive(Parser)]
 #[command(name = "voices", about)]
@@ -18,6 +18,8 @@ struct Cli {
 enum Part {
     /// Speakers over WebRTC (WHIP)
     Speak(speak::Options),
+    /// One speaker with a network between them and the stage
+    Call(call::Options),
     /// Listeners over HTTP
     Hear(ear::Options),
 }
@@ -25,6 +27,7 @@ enum Part {
 fn main() -> ExitCode {
     let done = match Cli::parse().part {
         Part::Speak(options) => speak::run(&options),
+        Part::Call(options) => call::run(&options),
         Part::Hear(options) => ear::run(&options),
     };
     match done {

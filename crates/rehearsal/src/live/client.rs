@@ -1,5 +1,6 @@
 //! One speaker: the `rtc` crate's WebRTC, which shares no code with the server's, on one UDP socket.
 
+use std::collections::VecDeque;
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Instant;
@@ -23,9 +24,12 @@ use rtc::sansio::Protocol;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 
 use super::Error;
+use crate::red;
 
 /// Payload type of Opus in the offer.
 const OPUS: u8 = 111;
+/// Payload type of RED (RFC 2198), as Chromium has it.
+const RED: u8 = 63;
 /// Datagrams read in one go.
 const READS_MAX: usize = 64;
 
@@ -39,12 +43,24 @@ pub(super) struct Tally {
     pub(super) lost: u64,
 }
 
+/// Whether a client offers RED, and what it then sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Copies {
+    /// No RED.
+    None,
+    /// Each packet carries so many of the packets before it.
+    Of(usize),
+}
+
 /// A client and its socket.
 pub(super) struct Client {
     peer: RTCPeerConnection,
     sender: RTCRtpSenderId,
     socket: UdpSocket,
     local: SocketAddr,
+    copies: Copies,
+    /// What was said before, newest last, each with its timestamp.
+    said: VecDeque<(u32, Vec<u8>)>,
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
@@ -60,7 +76,7 @@ fn failed<E: Display>(doing: &'static str) -> impl Fn(E) -> Error {
 
 impl Client {
     /// A client that sends and hears (sendrecv), on a socket of its own at `address`.
-    pub(super) fn new(address: IpAddr, ssrc: u32) -> Result<Self, Error> {
+    pub(super) fn new(address: IpAddr, ssrc: u32, copies: Copies) -> Result<Self, Error> {
         let world = |why| Error::World("opening a speaker's socket", why);
         let socket = UdpSocket::bind((address, 0)).map_err(world)?;
         socket.set_nonblocking(true).map_err(world)?;
@@ -73,6 +89,16 @@ impl Client {
             rtcp_feedback: Vec::new(),
         };
         let mut engine = MediaEngine::default();
+        if copies != Copies::None {
+            let red = RTCRtpCodec {
+                mime_type: "audio/red".to_owned(),
+                sdp_fmtp_line: format!("{OPUS}/{OPUS}"),
+                ..codec.clone()
+            };
+            // First, as whoever lists it later does not mean to use it.
+            let parameters = RTCRtpCodecParameters { rtp_codec: red, payload_type: RED };
+            engine.register_codec(parameters, RtpCodecKind::Audio).map_err(failed("codecs"))?;
+        }
         let parameters = RTCRtpCodecParameters { rtp_codec: codec.clone(), payload_type: OPUS };
         engine.register_codec(parameters, RtpCodecKind::Audio).map_err(failed("codecs"))?;
         let settings = SettingEngineBuilder::new().with_include_loopback_candidate(true);
@@ -107,6 +133,8 @@ impl Client {
             sender,
             socket,
             local,
+            copies,
+            said: VecDeque::new(),
             ssrc,
             sequence: 1,
             timestamp: 0,
@@ -138,15 +166,31 @@ impl Client {
     /// Says 20 ms, or lets them pass.
     pub(super) fn speak(&mut self, now: Instant, payload: Option<&[u8]>) {
         if let (Some(payload), Some(mut sender)) = (payload, self.peer.rtp_sender(self.sender)) {
+            let (payload_type, bytes) = match self.copies {
+                Copies::None => (OPUS, payload.to_vec()),
+                Copies::Of(count) => {
+                    let copies: Vec<(u32, &[u8])> = self
+                        .said
+                        .iter()
+                        .map(|(timestamp, bytes)| (self.timestamp.wrapping_sub(*timestamp), bytes.as_slice()))
+                        .collect();
+                    let packed = red::pack(OPUS, &copies, payload);
+                    self.said.push_back((self.timestamp, payload.to_vec()));
+                    while self.said.len() > count {
+                        self.said.pop_front();
+                    }
+                    (RED, packed)
+                }
+            };
             let header = rtc::rtp::Header {
                 version: 2,
-                payload_type: OPUS,
+                payload_type,
                 sequence_number: self.sequence,
                 timestamp: self.timestamp,
                 ssrc: self.ssrc,
                 ..Default::default()
             };
-            let packet = rtc::rtp::Packet { header, payload: payload.to_vec().into() };
+            let packet = rtc::rtp::Packet { header, payload: bytes.into() };
             if sender.write_rtp(now, packet).is_ok() {
                 self.tally.sent += 1;
             }

@@ -1,7 +1,9 @@
 //! The cast against a real server: sockets, clocks and threads are here and nowhere else in this crate.
 
+pub mod call;
 mod client;
 pub mod ear;
+pub mod relay;
 pub mod speak;
 mod whip;
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
-use super::client::Client;
+use super::client::{Client, Copies};
 use super::{Error, talkers, whip};
 use crate::voice::{Muting, Voice};
 
@@ -73,7 +73,7 @@ pub fn run(options: &Options) -> Result<Value, Error> {
     voices.extend((talking..count).map(|n| muted.clone().begun_at(n as u64)));
     let mut cast = Vec::with_capacity(count);
     for (number, (pass, voice)) in options.passes.iter().zip(voices).enumerate() {
-        let mut client = Client::new(IpAddr::from([127, 0, 0, 1]), 0x5000_0000 + number as u32)?;
+        let mut client = Client::new(IpAddr::from([127, 0, 0, 1]), 0x5000_0000 + number as u32, Copies::None)?;
         let offer = client.offer()?;
         let (session, answer) = whip::publish(&url, pass, &offer)?;
         client.answer(answer)?;

@@ -1,7 +1,7 @@
 //! The least of HTTP/1.1 that a WHIP client needs (RFC 9725 §4.2): offer in, answer out, goodbye.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::Error;
@@ -58,4 +58,13 @@ fn ask(url: &Url, method: &str, path: &str, pass: &str, body: &str) -> Result<St
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).map_err(doing)?;
     String::from_utf8(answer).map_err(|_| Error::Refused("bytes that are no text".into()))
+}
+
+/// The first UDP candidate of an answer (RFC 8839 §5.1).
+pub(super) fn udp_candidate(answer: &str) -> Option<SocketAddr> {
+    answer.lines().filter_map(|line| line.strip_prefix("a=candidate:")).find_map(|line| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [_, _, transport, _, ip, port, ..] = words[..] else { return None };
+        transport.eq_ignore_ascii_case("udp").then(|| Some(SocketAddr::new(ip.parse().ok()?, port.parse().ok()?)))?
+    })
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hiwar_engine::live_bus::{Access, Count, WorkerId};
 use hiwar_media::Time;
+use hiwar_media::jitter::Repair;
 use hiwar_media::packet::Packet;
 use hiwar_media::programme::{self, Beginning, Programme, Returning, SpeakerConfig, Voicing};
 use hiwar_rtc::ring::{Reader, Writer};
@@ -38,6 +39,17 @@ pub(super) const NOBODY: &[u8] = br#"{"t":"speaking","id":null}"#;
 const CHUNK_MS: u128 = 200;
 const CHUNK_SAMPLES: u64 = (hiwar_media::CHUNK_FRAMES * hiwar_media::FRAME_SAMPLES) as u64;
 
+/// What is done about speakers' networks: everything, but what `HIWAR_UNREPAIRED` names (some of `red`, `fec`, `plc` and `jitter`, with commas between),
+/// so that a measurement can show what it is good for.
+fn repair() -> Repair {
+    let left_out = std::env::var("HIWAR_UNREPAIRED").unwrap_or_default();
+    if !left_out.is_empty() {
+        tracing::warn!("bad networks are not made good by {left_out}, as HIWAR_UNREPAIRED wishes");
+    }
+    let has = |name: &str| !left_out.split(',').any(|word| word == name);
+    Repair { copies: has("red"), fec: has("fec"), concealment: has("plc"), patience: has("jitter") }
+}
+
 /// Everything the studio knows, behind one lock.
 pub(super) struct Control {
     beat: Producer<Command>,
@@ -49,6 +61,7 @@ pub(super) struct Control {
     lines: HashMap<u64, Person>,
     reports: HashMap<WorkerId, (Instant, HashMap<LogId, u32>)>,
     next_token: u64,
+    repair: Repair,
 }
 
 /// A space on the air.
@@ -124,6 +137,7 @@ impl Control {
             lines: HashMap::new(),
             reports: HashMap::new(),
             next_token: 1,
+            repair: repair(),
         }
     }
 
@@ -217,7 +231,7 @@ impl Control {
             tracing::error!("no codec for a speaker: {why}");
             PublishRefusal::Unavailable
         })?;
-        let speaker = Box::new(speaker);
+        let speaker = Box::new(speaker.repaired_by(self.repair));
         // The older line leaves first, for the stage may be full; so there must be room for both commands.
         if self.beat.slots() < 2 {
             return Err(PublishRefusal::Unavailable);
