@@ -16,7 +16,9 @@ use crate::playlist;
 use crate::problem::{Keep, Language, Problem, milli};
 use crate::range::{self, Wish};
 use crate::request::{Body, Connection, Method, Request};
+use crate::rewind::{self, Rewind};
 use crate::tail::{Access, Ended, Tail};
+use crate::window::Found;
 
 /// Everything a worker can answer by itself.
 #[derive(Debug)]
@@ -118,6 +120,8 @@ pub enum Answer {
     },
     /// A file, from a thread that may wait for a disk.
     Replay(Replay),
+    /// The past of a log, from such a thread too.
+    Rewind(Rewind),
     /// The house answers.
     Forward,
 }
@@ -352,6 +356,10 @@ fn hls(
     }
     let tail = site.logs.get(&log).ok_or(site.told.unknown())?;
     admitted(site, request, log, tail.access(), now)?;
+    if let Some(rewind) = rewind(site, request, log, file, keep)? {
+        return Ok(Answer::Rewind(rewind));
+    }
+    let tail = site.logs.get(&log).ok_or(site.told.unknown())?;
     let private = tail.access() == Access::Pass;
     let file = File::parse(file, request).map_err(Problem::Misdirected)?.ok_or(Problem::NotFound)?;
     let tail = site.logs.get_mut(&log).ok_or(Problem::NotFound)?;
@@ -379,6 +387,44 @@ fn hls(
         .end();
     let body = if request.method == Method::Head { Bytes::new() } else { body };
     Ok(Answer::Ready { head, body, keep })
+}
+
+/// What of a log this worker can only have from the disk: the rewind playlist, and segments that have left the tail.
+fn rewind(
+    site: &mut Site,
+    request: &Request<'_>,
+    log: LogId,
+    file: &str,
+    keep: Keep,
+) -> Result<Option<Rewind>, Problem> {
+    let unknown = site.told.unknown();
+    let Some(tail) = site.logs.get_mut(&log) else { return Ok(None) };
+    let part = if file == "rewind.m3u8" {
+        rewind::playlist(tail, request).ok_or(Problem::Ended)?
+    } else {
+        let Ok(Some(File::Segment(number))) = File::parse(file, request) else { return Ok(None) };
+        if tail.window().segment(number) != Found::Nothing {
+            return Ok(None);
+        }
+        if tail.newest().is_none() && unknown == Problem::Starting {
+            // The newest, which the disk may not have, are about to be told.
+            return Err(unknown);
+        }
+        rewind::segment(tail, number).ok_or(unknown)?
+    };
+    let access = tail.access();
+    Ok(Some(Rewind {
+        log,
+        part,
+        shift: tail.shift_segments(),
+        live: tail.newest().map(|_| tail.segments_end().saturating_sub(tail.shift_segments())),
+        ended: tail.ended(),
+        method: request.method,
+        keep,
+        pass: (access == Access::Pass).then(|| request.parameter("pass").map(str::to_owned)).flatten(),
+        access,
+        language: Language::preferred(request.field("accept-language")),
+    }))
 }
 
 fn replay(

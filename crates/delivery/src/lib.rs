@@ -6,7 +6,7 @@
 //!
 //! * [`request`] one head, read strictly · [`answer`] request × site → answer · [`range`] parts of files · [`problem`] refusals
 //! * [`tail`] the newest chunks of a log · [`fanout`] who is due, who is behind · [`shed`] limits and deadlines
-//! * [`window`] what HLS lists of a log · [`playlist`] how it says so · [`hls`] what is asked of it, and what must wait
+//! * [`window`] what HLS lists of a log · [`playlist`] how it says so, [`rewind`] hours of it · [`hls`] what is asked of it, and what must wait
 //! * [`http`] sockets, files, epoll and threads, and nowhere else
 
 pub mod answer;
@@ -18,6 +18,7 @@ pub mod playlist;
 pub mod problem;
 pub mod range;
 pub mod request;
+pub mod rewind;
 pub mod shed;
 pub mod tail;
 pub mod window;

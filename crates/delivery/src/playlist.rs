@@ -173,7 +173,7 @@ pub fn with_pass(playlist: &str, pass: &str) -> String {
 }
 
 /// A moment as ISO 8601 with milliseconds.
-struct Iso(u64);
+pub(crate) struct Iso(pub(crate) u64);
 
 impl std::fmt::Display for Iso {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -261,6 +261,16 @@ impl Tail {
         self.playlists.get(&self.window, &self.header, extent)
     }
 
+    /// What is added here to the numbers of the log's own segments: 0, unless a writer went back while this worker lived.
+    pub fn shift_segments(&self) -> u64 {
+        self.shift / SEGMENT_CHUNKS
+    }
+
+    /// The first segment that is not whole yet.
+    pub fn segments_end(&self) -> u64 {
+        self.live() / SEGMENT_CHUNKS
+    }
+
     /// What HLS lists of it.
     pub fn window(&self) -> &Window {
         &self.window

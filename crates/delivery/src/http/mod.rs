@@ -2,7 +2,7 @@
 //!
 //! * `worker` the fan-out thread: accepts, reads heads, answers, and owns every listener
 //! * `exchange` one connection that is not a listener · `slab` where connections live · `held` whose request waits for a log
-//! * `replay` helper threads for recordings · `forward` one thread between clients and the house
+//! * `replay` helper threads for recordings · `rewind` what they read of logs · `forward` one thread between clients and the house
 //! * `upload` bodies on their way in · `neighbours` what one address may hold of the way to the house
 //! * `mailbox` bounded queues with a bell that epoll hears · `socket` what is set on a socket, and why
 
@@ -12,6 +12,7 @@ mod held;
 mod mailbox;
 mod neighbours;
 mod replay;
+mod rewind;
 mod slab;
 mod socket;
 mod upload;
@@ -35,7 +36,7 @@ pub use worker::Worker;
 pub struct Config {
     /// Checks listening passes.
     pub listen_key: ListenKey,
-    /// The folder with one folder per log, each with its `replay/`.
+    /// The folder with one folder per log, each with its `log/` and `replay/`.
     pub replay_root: PathBuf,
     /// The house's Unix socket. A path of any length; it need not exist yet.
     pub house: PathBuf,

@@ -1,8 +1,9 @@
-//! Recordings, sent by helper threads: only they wait for disks.
+//! Recordings and the past of what is live, sent by helper threads: only they wait for disks.
 //!
 //! Each helper is an epoll of its own over non-blocking sockets, and `sendfile` in bounded turns, so that a few threads carry many
 //! listeners and a slow one delays nobody. Afterwards the connection goes back to the fan-out thread.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -15,10 +16,12 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::Place;
 use super::mailbox::{Inbox, Mail, Outbox, mailbox};
+use super::rewind::Shelf;
 use super::slab::{Slab, Token};
 use super::socket::{self, Moved};
 use super::worker::Returned;
@@ -27,6 +30,7 @@ use crate::playlist;
 use crate::problem::{Keep, Problem};
 use crate::range::{self, Meta};
 use crate::request::Method;
+use crate::rewind::Rewind;
 use crate::tail::Access;
 
 /// The helpers of one worker.
@@ -37,8 +41,16 @@ pub(super) struct Pool {
     turn: usize,
 }
 
+/// What a helper is to send.
+pub(super) enum Wish {
+    /// A part of a recording.
+    Replay(Replay),
+    /// A part of the past of a log.
+    Rewind(Rewind),
+}
+
 struct Job {
-    replay: Replay,
+    wish: Wish,
     socket: OwnedFd,
     peer: SocketAddr,
     read: Vec<u8>,
@@ -48,12 +60,14 @@ struct Job {
 impl Pool {
     /// Starts [`HELPERS`] threads over the folder of all logs. They end when the pool is dropped.
     pub(super) fn start(root: PathBuf, limit: usize, returns: Outbox<Returned>) -> io::Result<Self> {
+        let shelf = Arc::new(Shelf::new(root.clone()));
         let helpers = (0..HELPERS).map(|_| {
             let (outbox, inbox) = mailbox(limit + 1)?;
             let (root, returns) = (root.clone(), returns.clone());
             let epoll = epoll::create(CreateFlags::CLOEXEC)?;
             epoll::add(&epoll, inbox.bell(), EventData::new_u64(BELL.0), EventFlags::IN)?;
-            let helper = Helper { root, epoll, inbox, returns, slab: Slab::default() };
+            let (shelf, reading) = (shelf.clone(), VecDeque::new());
+            let helper = Helper { root, shelf, epoll, inbox, returns, slab: Slab::default(), reading };
             std::thread::Builder::new().name("replay".into()).spawn(move || helper.run())?;
             Ok(outbox)
         });
@@ -66,21 +80,24 @@ impl Pool {
     }
 
     /// Gives a connection to a helper. Never waits: whoever has a place finds room in the queue.
-    pub(super) fn send(&mut self, replay: Replay, socket: OwnedFd, peer: SocketAddr, read: Vec<u8>, place: Place) {
+    pub(super) fn send(&mut self, wish: Wish, socket: OwnedFd, peer: SocketAddr, read: Vec<u8>, place: Place) {
         self.turn = (self.turn + 1) % self.helpers.len().max(1);
         if let Some(helper) = self.helpers.get(self.turn) {
             // Full or gone only if a helper has died: then the connection closes.
-            let _ = helper.try_send(Job { replay, socket, peer, read, place });
+            let _ = helper.try_send(Job { wish, socket, peer, read, place });
         }
     }
 }
 
 struct Helper {
     root: PathBuf,
+    shelf: Arc<Shelf>,
     epoll: OwnedFd,
     inbox: Inbox<Job>,
     returns: Outbox<Returned>,
     slab: Slab<Sending>,
+    /// Wishes for which there is more to read, in turn; each has a place, so there are no more than those.
+    reading: VecDeque<Job>,
 }
 
 struct Sending {
@@ -101,7 +118,10 @@ impl Helper {
         let mut events: Vec<Event> = Vec::with_capacity(256);
         loop {
             events.clear();
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
+            // With something to read there is always something to do; who can be sent to is seen to in between.
+            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let wait = (!self.reading.is_empty()).then_some(&at_once);
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), wait) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(why) => {
                     tracing::error!("a replay helper ends: {why}");
@@ -123,13 +143,31 @@ impl Helper {
                     self.step(token);
                 }
             }
+            if let Some(job) = self.reading.pop_front() {
+                self.begin(job);
+            }
         }
     }
 
     fn begin(&mut self, job: Job) {
-        let Job { replay, socket, peer, read, place } = job;
+        match &job.wish {
+            Wish::Replay(replay) => {
+                let (opened, keep) = (self.open(replay), replay.keep);
+                self.send(opened, keep, job);
+            }
+            Wish::Rewind(rewind) => match self.shelf.answer(rewind) {
+                Some(head) => {
+                    let keep = rewind.keep;
+                    self.send(Opened { head, file: None, bytes: 0..0 }, keep, job);
+                }
+                None => self.reading.push_back(job),
+            },
+        }
+    }
+
+    fn open(&self, replay: &Replay) -> Opened {
         let now = SystemTime::now();
-        let opened = open(&self.root, &replay, now).unwrap_or_else(|why| {
+        let mut opened = open(&self.root, replay, now).unwrap_or_else(|why| {
             if why.kind() != io::ErrorKind::NotFound {
                 tracing::warn!(log = %replay.log, "cannot open a recording: {why}");
             }
@@ -137,17 +175,24 @@ impl Helper {
             head.extend_from_slice(&body);
             Opened { head, file: None, bytes: 0..0 }
         });
+        if replay.method == Method::Head {
+            opened.bytes = 0..0;
+        }
+        opened
+    }
+
+    fn send(&mut self, opened: Opened, keep: Keep, job: Job) {
+        let Job { socket, peer, read, place, .. } = job;
         socket::be_patient(&socket);
-        let (offset, end) = if replay.method == Method::Head { (0, 0) } else { (opened.bytes.start, opened.bytes.end) };
         let sending = Sending {
             socket,
             peer,
             read,
-            keep: replay.keep,
+            keep,
             head: Bytes::from(opened.head),
             file: opened.file,
-            offset,
-            end,
+            offset: opened.bytes.start,
+            end: opened.bytes.end,
             _place: place,
         };
         let token = self.slab.insert(sending);

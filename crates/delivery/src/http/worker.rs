@@ -19,9 +19,10 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use super::exchange::{Exchange, Phase, Step};
 use super::held::{Held, WAKE_TURN};
 use super::mailbox::{Inbox, Mail, Outbox, mailbox};
+use super::replay::Wish;
 use super::slab::{Slab, Token};
 use super::socket::{self, Moved};
-use super::{Config, Counters, Handle, Shared, UPDATES_MAX, Update, forward, replay};
+use super::{Config, Counters, Handle, Place, Shared, UPDATES_MAX, Update, forward, replay};
 use crate::answer::{self, Answer, Key, Site, Told};
 use crate::fanout::{self, Cursor, GATHER_MAX, Group, Judgement, Owed, SWEEP_TURN};
 use crate::problem::{Keep, Problem};
@@ -291,7 +292,7 @@ impl Worker {
         let (now, wall) = (Instant::now(), SystemTime::now());
         loop {
             let Some(Client::Exchange(exchange)) = self.slab.get(token) else { return Step::Wait };
-            let (answer, head_bytes, handed) = match request::parse(&exchange.read) {
+            let (answer, head_bytes, handed, place) = match request::parse(&exchange.read) {
                 Parsed::Incomplete => {
                     if let Phase::Reading { served: served @ true } = &mut exchange.phase
                         && !exchange.read.is_empty()
@@ -304,7 +305,8 @@ impl Worker {
                 }
                 Parsed::Refused(refusal) => {
                     self.shared.refused.fetch_add(1, Relaxed);
-                    (answer::refuse(Problem::Request(refusal), None, Keep::Close, wall), exchange.read.len(), None)
+                    let refusal = answer::refuse(Problem::Request(refusal), None, Keep::Close, wall);
+                    (refusal, exchange.read.len(), None, None)
                 }
                 Parsed::Complete { request, head_bytes } => {
                     let answer = answer::answer(&mut self.site, &request, wall);
@@ -312,8 +314,13 @@ impl Worker {
                         let read = exchange.read.get(head_bytes..).unwrap_or_default();
                         self.forward.job(&request, exchange.peer, read)
                     });
-                    let answer = if let Some(Err(problem)) = &handed { busy(*problem, &request, wall) } else { answer };
-                    (answer, head_bytes, handed.and_then(Result::ok))
+                    let place = matches!(answer, Answer::Replay(_) | Answer::Rewind(_)).then(|| self.replay.place());
+                    let answer = match (&handed, &place) {
+                        (Some(Err(problem)), _) => busy(*problem, &request, wall),
+                        (_, Some(None)) => busy(Problem::Busy, &request, wall),
+                        _ => answer,
+                    };
+                    (answer, head_bytes, handed.and_then(Result::ok), place.flatten())
                 }
             };
             // What was read for a request that is held stays, and is looked at again.
@@ -329,20 +336,8 @@ impl Worker {
                     exchange.deadline = now + self.limits.answer;
                 }
                 Answer::Listen { log, rendition, head } => return self.join(token, log, rendition, &head),
-                Answer::Replay(replay) => match self.replay.place() {
-                    Some(place) => {
-                        if let Some(exchange) = self.take_out(token) {
-                            self.replay.send(replay, exchange.socket, exchange.peer, exchange.read, place);
-                        }
-                        return Step::Wait;
-                    }
-                    None => {
-                        let (head, body) =
-                            Problem::Busy.answer(replay.language, Some(replay.method), Keep::Close, wall);
-                        exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep: Keep::Close };
-                        exchange.deadline = now + self.limits.answer;
-                    }
-                },
+                Answer::Replay(replay) => return self.read(token, Wish::Replay(replay), place),
+                Answer::Rewind(rewind) => return self.read(token, Wish::Rewind(rewind), place),
                 Answer::Hold { log, position } => {
                     exchange.phase = Phase::Held { log, position };
                     let deadline = now + self.limits.hold;
@@ -364,6 +359,14 @@ impl Worker {
                 other => return other,
             }
         }
+    }
+
+    /// A helper reads what the connection asked for.
+    fn read(&mut self, token: Token, wish: Wish, place: Option<Place>) -> Step {
+        if let (Some(exchange), Some(place)) = (self.take_out(token), place) {
+            self.replay.send(wish, exchange.socket, exchange.peer, exchange.read, place);
+        }
+        Step::Wait
     }
 
     /// A connection leaves this thread.

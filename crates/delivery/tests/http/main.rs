@@ -5,4 +5,5 @@ mod forwarding;
 mod hls;
 mod listening;
 mod recordings;
+mod rewinding;
 mod rig;

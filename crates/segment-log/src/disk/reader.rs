@@ -26,6 +26,14 @@ impl Reader {
         Ok(Self { dir: dir.to_owned() })
     }
 
+    /// The first position that is kept, by the name of the first log segment. `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn begin(&self) -> Result<Option<Position>, Error> {
+        Ok(dir::list(&self.dir)?.firsts.first().copied())
+    }
+
     /// The records from `from` on, up to the end of the log as it is now: first the header in force there, then every whole record at
     /// or after `from`. One log segment is in memory at a time; bodies are slices of it.
     ///
