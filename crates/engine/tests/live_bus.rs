@@ -1,6 +1,7 @@
 //! The live bus over real Unix sockets.
 
 use bytes::Bytes;
+use hiwar_engine::live_bus::frame::PREFACE;
 use hiwar_engine::live_bus::{
     Access, Broken, Count, Document, Down, Hub, Left, Publisher, Report, Subscription, Up, WorkerId, frame,
 };
@@ -100,6 +101,7 @@ fn every_down() -> Vec<Down> {
         Down::Ended { log: log("demo") },
         Down::Closed { log: log(&"z".repeat(40)) },
         Down::Whole,
+        Down::Leaving,
     ]
 }
 
@@ -302,9 +304,12 @@ fn garbage_costs_a_worker_its_connection_and_the_house_nothing() {
     for garbage in garbage {
         let mut stream = socket::connect(&house.path).unwrap();
         let Report::Joined(id) = house.report() else { panic!("not Joined") };
+        stream.write_all(&PREFACE).unwrap();
         stream.write_all(garbage).unwrap();
         assert_eq!(house.report(), Report::Left(id, Left::Malformed), "{garbage:?}");
-        assert_eq!(stream.read(&mut [0; 16]).unwrap_or(0), 0);
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said);
+        assert_eq!(said, PREFACE);
     }
     house.publisher.publish(chunk("live", 0));
     assert_eq!(good.next().unwrap(), chunk("live", 0));
@@ -321,6 +326,8 @@ fn a_house_that_is_no_house_is_noticed_by_the_worker() {
     let check = |garbage: &[u8], malformed: bool| {
         let mut worker = Subscription::connect(&path).unwrap();
         let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; PREFACE.len()]).unwrap();
+        stream.write_all(&PREFACE).unwrap();
         stream.write_all(garbage).unwrap();
         drop(stream);
         match worker.next() {
@@ -334,6 +341,43 @@ fn a_house_that_is_no_house_is_noticed_by_the_worker() {
     check(&[1, 0, 0, 0, 200], true);
     check(&[9, 0, 0, 0, 1], false);
     check(&[], false);
+}
+
+#[test]
+fn who_speaks_another_version_is_told_apart_from_who_talks_nonsense() {
+    let mut other = PREFACE;
+    other[7] += 1;
+    let house = house();
+    for said in [&other[..], b"GET / HTTP/1.1\r\n\r\n"] {
+        let mut stream = socket::connect(&house.path).unwrap();
+        let Report::Joined(id) = house.report() else { panic!("not Joined") };
+        // In two parts: half a version is none.
+        stream.write_all(&said[..3]).unwrap();
+        stream.write_all(&said[3..]).unwrap();
+        assert_eq!(house.report(), Report::Left(id, Left::Version));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bus.sock");
+    let listener = socket::bind(&path).unwrap();
+    let mut worker = Subscription::connect(&path).unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.write_all(&other).unwrap();
+    // Were it read, it would be malformed.
+    stream.write_all(&[0; 64]).unwrap();
+    assert!(matches!(worker.next(), Err(Broken::Version)));
+}
+
+#[test]
+fn a_house_that_ends_says_its_last_word() {
+    let house = house();
+    let (mut worker, _) = house.worker();
+    let House { hub, publisher, .. } = house;
+    publisher.publish(chunk("live", 0));
+    publisher.publish(Down::Leaving);
+    drop(hub);
+    assert_eq!(worker.next().unwrap(), chunk("live", 0));
+    assert_eq!(worker.next().unwrap(), Down::Leaving);
+    assert!(matches!(worker.next(), Err(Broken::Closed)));
 }
 
 #[test]

@@ -48,6 +48,9 @@ pub struct Serve {
     /// Crowd workers [default: one per core]
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
+    /// Say whether the configuration can be used, and do nothing else.
+    #[arg(long)]
+    pub check: bool,
     /// Keep a conversation in Arabic and English always live (the default on a fresh data directory).
     #[arg(long, conflicts_with = "no_demo")]
     pub demo: bool,

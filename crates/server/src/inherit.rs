@@ -9,6 +9,8 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::FdFlags;
 use serde::{Deserialize, Serialize};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::config::Config;
 
@@ -39,6 +41,8 @@ pub enum Role {
         greet: bool,
         /// The data directory was made just now.
         fresh: bool,
+        /// Workers that are there or being started, retired ones included.
+        workers: usize,
     },
     /// A crowd worker on the public port, or the reserved worker on the stage port.
     Worker {
@@ -46,6 +50,10 @@ pub enum Role {
         listener: RawFd,
         /// Number among the crowd workers; `None`: the reserved worker.
         index: Option<usize>,
+        /// An eventfd: 1 is added when the house has told the worker everything.
+        ready: RawFd,
+        /// Older workers serve the listener until then.
+        takes_over: bool,
     },
 }
 
@@ -76,6 +84,34 @@ pub fn adopt<T: From<OwnedFd>>(number: RawFd) -> io::Result<T> {
     let fd = unsafe { OwnedFd::from_raw_fd(number) };
     rustix::io::fcntl_setfd(&fd, FdFlags::CLOEXEC)?;
     Ok(T::from(fd))
+}
+
+/// A descriptor whose readability can be awaited.
+///
+/// # Errors
+/// The system cannot watch it.
+pub fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` stays open, and keeps its number, for as long as it is there; the `AsyncFd` owns it.
+    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(io::Error::from)
+}
+
+/// Ignores hang-ups while `execute` runs, and so does a program that it puts in this one's place, until that listens to them: a second one must not end it in
+/// the moment before.
+pub fn without_hangups<T>(execute: impl FnOnce() -> T) -> T {
+    // SAFETY: all-zero is a valid `sigaction`; both pointers are to one that lives on this stack. `SIG_IGN` may be set for SIGHUP at any time, and what is set
+    // afterwards is what was there before.
+    let replace = |action: &libc::sigaction| unsafe {
+        let mut before: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGHUP, action, &raw mut before);
+        before
+    };
+    // SAFETY: as above.
+    let mut ignore: libc::sigaction = unsafe { std::mem::zeroed() };
+    ignore.sa_sigaction = libc::SIG_IGN;
+    let before = replace(&ignore);
+    let executed = execute();
+    replace(&before);
+    executed
 }
 
 /// Runs `spawn` while `fds` are inheritable. The supervisor is single-threaded, so that nothing else can fork meanwhile.

@@ -701,6 +701,11 @@ impl Registry {
         }
     }
 
+    /// Ends every watcher's stream: the house ends, and they watch the next one.
+    pub fn dismiss_watchers(&self) {
+        self.lock().values_mut().for_each(|entry| entry.changes = watch::Sender::new(0));
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<LogId, Entry>> {
         // A panic elsewhere while it was held is no reason to lose every space.
         self.0.spaces.lock().unwrap_or_else(PoisonError::into_inner)

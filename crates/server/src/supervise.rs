@@ -1,24 +1,38 @@
 //! The supervisor: opens every listening socket, starts the children, restarts one that dies, and does nothing else.
 //!
 //! It serves nobody, so that nothing a stranger sends can reach it. One thread: spawning toggles close-on-exec flags.
+//!
+//! TERM or INT: everything ends, the house first, so that what it said is heard. HUP: restart in place. The program at this one's path, which may be a newer
+//! one, is executed in this process ([`succession`]): sockets stay open. It ends the old house and starts another and new workers; when these have been told
+//! everything they accept, and the old workers go on only for those who listen to them already.
 
+mod notify;
+mod process;
+mod succession;
+
+use std::ffi::OsString;
 use std::fs::File;
-use std::future::Future;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, ExitStatus};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::process::{Child, Command};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::process::{Resource, Signal, getrlimit, setrlimit};
+use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
 use crate::cli;
 use crate::config::Config;
-use crate::inherit::{AsFdRef, Inheritance, Role, while_inheritable};
+use crate::inherit::{AsFdRef, Inheritance, Role, readable, while_inheritable, without_hangups};
+use process::Process;
+use succession::{Socket, Succession};
 
 /// A child that lived shorter than this died of something that a restart will not cure at once.
 const SHORT_LIFE: Duration = Duration::from_secs(10);
@@ -26,8 +40,17 @@ const SHORT_LIFE: Duration = Duration::from_secs(10);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Longest pause between restarts: an operator who repairs something should not wait longer.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How long children may take to end by themselves before they are killed.
-const GRACE: Duration = Duration::from_secs(4);
+/// How long the house may take to end by itself before it is killed: longer than it waits for answers and the disk.
+const HOUSE_GRACE: Duration = Duration::from_millis(3_500);
+/// How long workers may: longer than they take when they are told to finish.
+const WORKER_GRACE: Duration = Duration::from_secs(2);
+/// How long older workers go on accepting if the new ones are not told everything: as long as these wait.
+const READY_WAIT: Duration = Duration::from_secs(10);
+/// How long a worker is kept for those who listened to it before a restart. A conversation is over by then; whoever listens to one that is not (the demo's)
+/// connects again once.
+const RETIRED_MAX: Duration = Duration::from_secs(4 * 3_600);
+/// How long the next program may take to say that it would start.
+const CHECK_WAIT: Duration = Duration::from_secs(5);
 /// Where the addresses are told, below the data directory.
 const ADDRESSES: &str = "run/addresses.json";
 /// Connections that the kernel holds while every worker is busy; capped by net.core.somaxconn.
@@ -40,18 +63,49 @@ struct Sockets {
     shards: Vec<(UdpSocket, TcpListener)>,
     api: UnixListener,
     bus: UnixListener,
+    /// What addresses were asked for, for the next supervisor.
+    asked: Asked,
+}
+
+/// Addresses as the configuration has them.
+struct Asked {
+    public: String,
+    stage: String,
+    media: String,
+}
+
+impl Sockets {
+    /// All of them by name, with the address that was asked for.
+    fn named(&self) -> Vec<(String, &str, &dyn AsFdRef)> {
+        let mut named: Vec<(String, &str, &dyn AsFdRef)> = vec![
+            ("public".into(), &self.asked.public, &self.public),
+            ("stage".into(), &self.asked.stage, &self.stage),
+            ("api".into(), "", &self.api),
+            ("bus".into(), "", &self.bus),
+        ];
+        for (number, (udp, tcp)) in self.shards.iter().enumerate() {
+            named.push((format!("udp{number}"), &self.asked.media, udp));
+            named.push((format!("tcp{number}"), &self.asked.media, tcp));
+        }
+        named
+    }
 }
 
 /// Runs `hiwar serve` until it is told to stop.
 pub fn run(args: &cli::Serve) -> ExitCode {
     crate::telemetry::start();
-    let config = match Config::resolve(args) {
-        Ok(config) => config,
+    let resolved =
+        Succession::take().and_then(|left| Ok((left, Config::resolve(args).map_err(|why| why.to_string())?)));
+    let (left, config) = match resolved {
+        Ok(resolved) => resolved,
         Err(why) => {
             error!("{why}");
             return ExitCode::from(2);
         }
     };
+    if args.check {
+        return ExitCode::SUCCESS;
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(why) => {
@@ -59,7 +113,8 @@ pub fn run(args: &cli::Serve) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(supervise(config)) {
+    let outcome = runtime.block_on(async { Supervisor::begin(config, left)?.supervise().await });
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             error!("{why}");
@@ -68,36 +123,339 @@ pub fn run(args: &cli::Serve) -> ExitCode {
     }
 }
 
-async fn supervise(mut config: Config) -> Result<(), String> {
-    let fresh = !config.data.join("keys").exists();
-    let _lock = lock_data(&config.data)?;
-    raise_file_limit();
-    let sockets = bind(&mut config)?;
-    write_addresses(&config)?;
+struct Supervisor {
+    config: Config,
+    lock: File,
+    sockets: Sockets,
+    /// The program, by its path at the start: another may be put there.
+    program: PathBuf,
+    /// Workers count here those of them that were told everything.
+    ready: AsyncFd<OwnedFd>,
+    watches: Vec<Watch>,
+    /// Workers of an earlier program.
+    elders: Vec<Elder>,
+    change: Option<Change>,
+    /// A restart was asked for during one.
+    again: bool,
+}
 
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
-    let mut watches: Vec<Watch> = Vec::with_capacity(config.workers + 2);
-    watches.push(Watch::new(Part::House { fresh }));
-    watches.push(Watch::new(Part::Reserved));
-    watches.extend((0..config.workers).map(|index| Watch::new(Part::Crowd(index))));
+/// A start, or a restart in place, that is not over.
+struct Change {
+    /// The house that was told to end, and when it is killed.
+    house: Option<(Process, Instant)>,
+    /// Workers that were told everything.
+    ready: u64,
+    /// When older workers are retired anyway.
+    until: Option<Instant>,
+}
 
-    loop {
+/// A worker of an earlier program.
+struct Elder {
+    process: Process,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// Serves everyone until the new workers do.
+    Serving,
+    /// Serves those who listen, until then.
+    Retired { until: Instant },
+    /// Was told to end, and is killed then.
+    Finishing { until: Instant },
+}
+
+/// Which child has ended.
+enum Ended {
+    Watch(usize),
+    Elder(usize),
+    OldHouse,
+}
+
+impl Supervisor {
+    fn begin(mut config: Config, left: Option<Succession>) -> Result<Self, String> {
+        let program = std::env::current_exe().map_err(|why| format!("cannot find this program: {why}"))?;
+        let fresh = !config.data.join("keys").exists();
+        let succeeds = left.is_some();
+        let mut left = left.unwrap_or_default();
+        let lock = if succeeds {
+            if left.data != config.data {
+                error!(
+                    "the data directory is {} until everything is stopped and started; {} was asked for",
+                    left.data.display(),
+                    config.data.display()
+                );
+                config.data.clone_from(&left.data);
+            }
+            crate::inherit::adopt(left.lock).map_err(|why| format!("the data directory: {why}"))?
+        } else {
+            lock_data(&config.data)?
+        };
+        raise_file_limit();
+        let sockets = bind(&mut config, &mut left)?;
+        write_addresses(&config)?;
+        let ready = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|e| e.to_string())?;
+        let ready = readable(ready).map_err(|e| e.to_string())?;
+
         let now = Instant::now();
-        for watch in &mut watches {
-            watch.start_if_due(now, &config, &sockets);
+        let house = left.house.and_then(|pid| Process::adopt(pid).ok()).map(|house| (house, now + HOUSE_GRACE));
+        if let Some((house, _)) = &house {
+            house.tell(Signal::TERM);
         }
-        let due = watches.iter().filter_map(|w| w.due).min();
-        tokio::select! {
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-            () = any_exit(&mut watches) => {}
-            () = sleep_until(due) => {}
+        let elder = |pid: i32, stage| Process::adopt(pid).ok().map(|process| Elder { process, stage });
+        let mut elders: Vec<Elder> = left.workers.iter().filter_map(|pid| elder(*pid, Stage::Serving)).collect();
+        elders.extend(left.retired.iter().filter_map(|(pid, seconds)| {
+            elder(*pid, Stage::Retired { until: now + Duration::from_secs(*seconds).min(RETIRED_MAX) })
+        }));
+        let mut watches: Vec<Watch> = Vec::with_capacity(config.workers + 2);
+        watches.push(Watch::new(Part::House { fresh, greet: !succeeds }));
+        watches.push(Watch::new(Part::Reserved));
+        watches.extend((0..config.workers).map(|index| Watch::new(Part::Crowd(index))));
+        let change = Some(Change { house, ready: 0, until: succeeds.then(|| now + HOUSE_GRACE + READY_WAIT) });
+        Ok(Self { config, lock, sockets, program, ready, watches, elders, change, again: false })
+    }
+
+    async fn supervise(mut self) -> Result<(), String> {
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(|e| e.to_string())?;
+        let in_terminal = io::stdin().is_terminal();
+        loop {
+            let now = Instant::now();
+            self.attend(now);
+            if std::mem::take(&mut self.again) {
+                self.restart().await;
+            }
+            let due = self.due();
+            tokio::select! {
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                // Whose terminal was closed ends, as any program would.
+                _ = hangup.recv() => if in_terminal && !io::stdin().is_terminal() { break } else { self.again = true },
+                (ended, status) = self.any_end() => self.ended(ended, status),
+                count = told(&self.ready) => if let Some(change) = &mut self.change { change.ready += count },
+                () = sleep_until(due) => {}
+            }
+        }
+        info!("stopping");
+        notify::stopping();
+        self.stop().await;
+        Ok(())
+    }
+
+    /// What is to be done by now.
+    fn attend(&mut self, now: Instant) {
+        if let Some(Change { house: Some((house, kill_at)), .. }) = &self.change {
+            if now >= *kill_at {
+                house.tell(Signal::KILL);
+            }
+            // The next house, and workers that know of one, come after it.
+            return;
+        }
+        let takes_over = self.elders.iter().any(|elder| matches!(elder.stage, Stage::Serving));
+        let workers = self.elders.len() + self.watches.len() - 1;
+        for watch in &mut self.watches {
+            let surroundings = Surroundings {
+                config: &self.config,
+                sockets: &self.sockets,
+                ready: self.ready.get_ref(),
+                workers,
+                takes_over,
+            };
+            watch.start_if_due(now, &surroundings);
+        }
+        let over = |change: &Change| {
+            change.ready >= self.watches.len() as u64 - 1 || change.until.is_some_and(|until| now >= until)
+        };
+        if self.change.take_if(|change| over(change)).is_some() {
+            self.retire_elders(now);
+            notify::ready();
+        }
+        for elder in &mut self.elders {
+            match elder.stage {
+                Stage::Retired { until } if now >= until => elder.finish(now),
+                Stage::Finishing { until } if now >= until => elder.process.tell(Signal::KILL),
+                _ => {}
+            }
         }
     }
-    info!("stopping");
-    stop(watches).await;
-    Ok(())
+
+    /// New workers serve. Of older ones, one generation is kept.
+    fn retire_elders(&mut self, now: Instant) {
+        let mut kept = 0;
+        for elder in &mut self.elders {
+            match elder.stage {
+                Stage::Serving => {
+                    elder.process.tell(Signal::USR1);
+                    elder.stage = Stage::Retired { until: now + RETIRED_MAX };
+                    kept += 1;
+                }
+                Stage::Retired { .. } => elder.finish(now),
+                Stage::Finishing { .. } => {}
+            }
+        }
+        if kept > 0 {
+            info!("restarted in place; {kept} older workers stay for those who listen to them");
+        }
+    }
+
+    /// When there is something to do next.
+    fn due(&self) -> Option<Instant> {
+        if let Some(Change { house: Some((_, kill_at)), .. }) = &self.change {
+            return Some(*kill_at);
+        }
+        let watches = self.watches.iter().filter_map(|watch| watch.due);
+        let elders = self.elders.iter().filter_map(|elder| match elder.stage {
+            Stage::Serving => None,
+            Stage::Retired { until } | Stage::Finishing { until } => Some(until),
+        });
+        watches.chain(elders).chain(self.change.as_ref().and_then(|change| change.until)).min()
+    }
+
+    /// Waits until any child ends.
+    async fn any_end(&self) -> (Ended, io::Result<ExitStatus>) {
+        std::future::poll_fn(|context: &mut Context<'_>| {
+            let old = self.change.as_ref().and_then(|change| change.house.as_ref()).map(|(house, _)| house);
+            let old = old.map(|house| (Ended::OldHouse, house));
+            let watched = self.watches.iter().enumerate();
+            let watched = watched.filter_map(|(at, watch)| Some((Ended::Watch(at), watch.child.as_ref()?)));
+            let elders = self.elders.iter().enumerate().map(|(at, elder)| (Ended::Elder(at), &elder.process));
+            for (which, process) in old.into_iter().chain(watched).chain(elders) {
+                if let Poll::Ready(status) = process.poll_end(context) {
+                    return Poll::Ready((which, status));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn ended(&mut self, which: Ended, status: io::Result<ExitStatus>) {
+        match which {
+            Ended::Watch(at) => self.watches[at].ended(status),
+            Ended::Elder(at) => {
+                let elder = self.elders.swap_remove(at);
+                match status {
+                    Ok(status) if status.success() => info!("an older worker is done"),
+                    status => warn!(stage = ?elder.stage, ?status, "an older worker ended"),
+                }
+            }
+            Ended::OldHouse => {
+                if let Some(change) = &mut self.change {
+                    change.house = None;
+                    change.until = Some(Instant::now() + READY_WAIT);
+                }
+                if !status.as_ref().is_ok_and(ExitStatus::success) {
+                    warn!(?status, "the old house did not end well");
+                }
+            }
+        }
+    }
+
+    /// Executes the program at this one's path in this process; returns if that cannot be.
+    async fn restart(&mut self) {
+        if self.change.is_some() {
+            // One after the other.
+            self.again = true;
+            return;
+        }
+        notify::reloading();
+        let left = self.leave();
+        let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+        if let Err(why) = check(&self.program, &arguments, &left).await {
+            error!("not restarted: {why}");
+            notify::ready();
+            return;
+        }
+        info!("restarting in place");
+        let named = self.sockets.named();
+        let mut fds: Vec<&dyn AsFdRef> = named.iter().map(|(.., fd)| *fd).collect();
+        fds.push(&self.lock);
+        let mut command = Command::new(&self.program);
+        command.args(&arguments).env(succession::VARIABLE, left.text());
+        // Only returns if it fails.
+        let failed = without_hangups(|| while_inheritable(&fds, || Err::<(), _>(command.exec())));
+        error!("not restarted: {failed:?}");
+        notify::ready();
+    }
+
+    fn leave(&self) -> Succession {
+        let now = Instant::now();
+        let pid = |watch: &Watch| watch.child.as_ref().map(Process::pid);
+        let sockets = self.sockets.named();
+        let sockets =
+            sockets.into_iter().map(|(name, asked, fd)| Socket { name, asked: asked.into(), fd: fd.number() });
+        let retired = self.elders.iter().map(|elder| match elder.stage {
+            Stage::Retired { until } => (elder.process.pid(), until.saturating_duration_since(now).as_secs()),
+            Stage::Serving | Stage::Finishing { .. } => (elder.process.pid(), 0),
+        });
+        Succession {
+            data: self.config.data.clone(),
+            lock: self.lock.number(),
+            sockets: sockets.collect(),
+            house: self.watches.first().and_then(pid),
+            workers: self.watches.iter().skip(1).filter_map(pid).collect(),
+            retired: retired.collect(),
+        }
+    }
+
+    /// Ends every child: the house, then, when what it said last is with the workers, the workers.
+    async fn stop(mut self) {
+        let mut workers: Vec<Process> = self.elders.into_iter().map(|elder| elder.process).collect();
+        let mut houses = Vec::new();
+        houses.extend(self.change.take().and_then(|change| change.house).map(|(house, _)| house));
+        for watch in self.watches {
+            let Some(child) = watch.child else { continue };
+            if matches!(watch.part, Part::House { .. }) { houses.push(child) } else { workers.push(child) }
+        }
+        end(houses, HOUSE_GRACE).await;
+        end(workers, WORKER_GRACE).await;
+    }
+}
+
+impl Elder {
+    fn finish(&mut self, now: Instant) {
+        self.process.tell(Signal::TERM);
+        self.stage = Stage::Finishing { until: now + WORKER_GRACE };
+    }
+}
+
+/// Has processes end, and kills those that have not in time.
+async fn end(processes: Vec<Process>, grace: Duration) {
+    processes.iter().for_each(|process| process.tell(Signal::TERM));
+    let mut left = processes;
+    let all = std::future::poll_fn(|context: &mut Context<'_>| {
+        left.retain(|process| process.poll_end(context).is_pending());
+        if left.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    });
+    if tokio::time::timeout(grace, all).await.is_err() {
+        warn!("{} children did not end in time and are killed", left.len());
+        left.iter().for_each(|process| process.tell(Signal::KILL));
+    }
+}
+
+/// Whether the next program would start with these arguments, and understand what is left to it.
+async fn check(program: &Path, arguments: &[OsString], left: &Succession) -> Result<(), String> {
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments).arg("--check").env(succession::VARIABLE, left.text()).env_remove(notify::VARIABLE);
+    command.stdin(std::process::Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(CHECK_WAIT, command.output()).await;
+    let output = output.map_err(|_| format!("{} does not answer", program.display()))?;
+    let output = output.map_err(|why| format!("cannot run {}: {why}", program.display()))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(format!("{}: {}", output.status, said.trim())) }
+}
+
+/// How many more workers say that they were told everything.
+async fn told(ready: &AsyncFd<OwnedFd>) -> u64 {
+    loop {
+        let Ok(mut guard) = ready.readable().await else { return std::future::pending().await };
+        let mut count = [0; 8];
+        match rustix::io::read(guard.get_inner(), &mut count) {
+            Ok(_) => return u64::from_ne_bytes(count),
+            Err(_) => guard.clear_ready(),
+        }
+    }
 }
 
 /// Takes the data directory for this process alone.
@@ -116,16 +474,30 @@ fn lock_data(data: &Path) -> Result<File, String> {
     }
 }
 
-/// Opens every listening socket and writes the addresses that were really bound back into `config`.
-fn bind(config: &mut Config) -> Result<Sockets, String> {
-    let public = listen(config.public, "the public port")?;
-    let stage = listen(config.stage, "the stage port")?;
+/// Opens every listening socket that was not left to us, and writes the addresses that were really bound back into `config`.
+fn bind(config: &mut Config, left: &mut Succession) -> Result<Sockets, String> {
+    let media = SocketAddr::new(config.media_bind, config.media_port);
+    let asked = Asked { public: config.public.to_string(), stage: config.stage.to_string(), media: media.to_string() };
+    let public = left.socket("public", &asked.public, || listen(config.public, "the public port"))?;
+    let stage = left.socket("stage", &asked.stage, || listen(config.stage, "the stage port"))?;
     config.public = public.local_addr().map_err(|e| e.to_string())?;
     config.stage = stage.local_addr().map_err(|e| e.to_string())?;
-    let shard = media_sockets(SocketAddr::new(config.media_bind, config.media_port))?;
+    let mut made = None;
+    let udp = left.socket("udp0", &asked.media, || {
+        let (udp, tcp) = media_sockets(media)?;
+        made = Some(tcp);
+        Ok(udp)
+    })?;
+    // The two go together: where the UDP socket is a new one, its twin is.
+    let tcp = left.socket("tcp0", if made.is_some() { "" } else { &asked.media }, || {
+        made.take().ok_or_else(|| format!("cannot open the WebRTC port {media}"))
+    })?;
+    let shard = (udp, tcp);
     config.media_port = shard.0.local_addr().map_err(|e| e.to_string())?.port();
     let run = config.data.join("run");
-    Ok(Sockets { public, stage, shards: vec![shard], api: unix(&run, "api.sock")?, bus: unix(&run, "bus.sock")? })
+    let api = left.socket("api", "", || unix(&run, "api.sock"))?;
+    let bus = left.socket("bus", "", || unix(&run, "bus.sock"))?;
+    Ok(Sockets { public, stage, shards: vec![shard], api, bus, asked })
 }
 
 fn listen(at: SocketAddr, what: &str) -> Result<TcpListener, String> {
@@ -189,7 +561,7 @@ fn write_addresses(config: &Config) -> Result<(), String> {
 /// The part that one child plays.
 #[derive(Debug, Clone, Copy)]
 enum Part {
-    House { fresh: bool },
+    House { fresh: bool, greet: bool },
     Reserved,
     Crowd(usize),
 }
@@ -197,7 +569,7 @@ enum Part {
 /// One child: running, or due to be started.
 struct Watch {
     part: Part,
-    child: Option<Child>,
+    child: Option<Process>,
     started: Option<Instant>,
     pause: Duration,
     due: Option<Instant>,
@@ -208,13 +580,13 @@ impl Watch {
         Self { part, child: None, started: None, pause: PAUSE_MIN, due: Some(Instant::now()) }
     }
 
-    fn start_if_due(&mut self, now: Instant, config: &Config, sockets: &Sockets) {
+    fn start_if_due(&mut self, now: Instant, surroundings: &Surroundings<'_>) {
         if self.due.is_none_or(|due| due > now) {
             return;
         }
         self.due = None;
         let first = self.started.is_none();
-        match spawn(self.part, first, config, sockets) {
+        match spawn(self.part, first, surroundings) {
             Ok(child) => {
                 self.child = Some(child);
                 self.started = Some(now);
@@ -226,7 +598,7 @@ impl Watch {
         }
     }
 
-    fn ended(&mut self, status: io::Result<std::process::ExitStatus>) {
+    fn ended(&mut self, status: io::Result<ExitStatus>) {
         self.child = None;
         let now = Instant::now();
         let lived = self.started.map_or(Duration::ZERO, |at| now - at);
@@ -241,9 +613,28 @@ impl Watch {
     }
 }
 
-fn spawn(part: Part, first: bool, config: &Config, sockets: &Sockets) -> io::Result<Child> {
+/// What a child is given.
+struct Surroundings<'a> {
+    config: &'a Config,
+    sockets: &'a Sockets,
+    ready: &'a OwnedFd,
+    /// All that there are, older ones included.
+    workers: usize,
+    /// Older workers still serve.
+    takes_over: bool,
+}
+
+fn spawn(part: Part, first: bool, surroundings: &Surroundings<'_>) -> io::Result<Process> {
+    let Surroundings { config, sockets, ready, workers, takes_over } = *surroundings;
+    let worker = |listener: &'_ TcpListener, index| Role::Worker {
+        listener: listener.number(),
+        index,
+        ready: ready.number(),
+        // One that takes the place of a dead one is waited for.
+        takes_over: takes_over && first,
+    };
     let (role, fds): (Role, Vec<&dyn AsFdRef>) = match part {
-        Part::House { fresh } => {
+        Part::House { fresh, greet } => {
             let mut fds: Vec<&dyn AsFdRef> = vec![&sockets.api, &sockets.bus];
             let mut shards = Vec::new();
             for (udp, tcp) in &sockets.shards {
@@ -252,58 +643,22 @@ fn spawn(part: Part, first: bool, config: &Config, sockets: &Sockets) -> io::Res
                 shards.push((udp.number(), tcp.number()));
             }
             let (api, bus) = (sockets.api.number(), sockets.bus.number());
-            (Role::House { api, bus, shards, greet: first, fresh: fresh && first }, fds)
+            (Role::House { api, bus, shards, greet: greet && first, fresh: fresh && first, workers }, fds)
         }
-        Part::Reserved => (Role::Worker { listener: sockets.stage.number(), index: None }, vec![&sockets.stage]),
-        Part::Crowd(index) => {
-            (Role::Worker { listener: sockets.public.number(), index: Some(index) }, vec![&sockets.public])
-        }
+        Part::Reserved => (worker(&sockets.stage, None), vec![&sockets.stage, ready]),
+        Part::Crowd(index) => (worker(&sockets.public, Some(index)), vec![&sockets.public, ready]),
     };
     let (name, value) = Inheritance { role, config: config.clone() }.variable();
     // The file that this process runs, also after another was put in its place: parts of two versions do not mix.
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("hiwar").arg("child").env(name, value).kill_on_drop(true);
-    while_inheritable(&fds, || command.spawn())
-}
-
-/// Waits until any child ends and notes it.
-async fn any_exit(watches: &mut [Watch]) {
-    let (index, status) = std::future::poll_fn(|cx| {
-        for (index, watch) in watches.iter_mut().enumerate() {
-            if let Some(child) = &mut watch.child {
-                let wait = std::pin::pin!(child.wait());
-                if let std::task::Poll::Ready(status) = wait.poll(cx) {
-                    return std::task::Poll::Ready((index, status));
-                }
-            }
-        }
-        std::task::Poll::Pending
-    })
-    .await;
-    watches[index].ended(status);
+    command.arg0("hiwar").arg("child").env(name, value);
+    command.env_remove(succession::VARIABLE).env_remove(notify::VARIABLE);
+    while_inheritable(&fds, || Process::spawn(&mut command))
 }
 
 async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Asks every child to end, and kills those that have not after [`GRACE`].
-async fn stop(watches: Vec<Watch>) {
-    let mut children: Vec<Child> = watches.into_iter().filter_map(|w| w.child).collect();
-    for child in &children {
-        if let Some(pid) = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
-    }
-    let all = async {
-        for child in &mut children {
-            let _ = child.wait().await;
-        }
-    };
-    if tokio::time::timeout(GRACE, all).await.is_err() {
-        warn!("some children did not end in time and are killed");
     }
 }

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::buffer::spare_capacity;
@@ -37,6 +37,7 @@ pub(super) struct Desk {
     jobs: Outbox<Handed>,
     asking: Pool,
     uploads: Pool,
+    streams: Pool,
 }
 
 /// A request on its way to the house.
@@ -78,6 +79,10 @@ impl Pool {
     fn take(&self) -> Option<Place> {
         Place::take(&self.taken, self.limit)
     }
+
+    fn is_idle(&self) -> bool {
+        self.taken.load(Relaxed) == 0
+    }
 }
 
 impl Desk {
@@ -86,7 +91,8 @@ impl Desk {
         let (jobs, inbox) = mailbox(limits.forwards + limits.uploads + 1)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, inbox.bell(), EventData::new_u64(BELL.0), EventFlags::IN)?;
-        let (asking, uploads) = (Pool::new(limits.forwards), Pool::new(limits.uploads));
+        let (asking, uploads, streams) =
+            (Pool::new(limits.forwards), Pool::new(limits.uploads), Pool::new(limits.streams));
         let clerk = Clerk {
             house,
             epoll,
@@ -94,13 +100,18 @@ impl Desk {
             returns,
             asking: asking.clone(),
             neighbours: Neighbours::new(limits.forwards_each),
-            streams: Streams { pool: Pool::new(limits.streams), neighbours: Neighbours::new(limits.streams_each) },
+            streams: Streams { pool: streams.clone(), neighbours: Neighbours::new(limits.streams_each) },
             waits: Waits { upload: limits.upload, house: limits.house, answer: limits.answer },
             crossings: Slab::default(),
             looked: Instant::now(),
         };
         std::thread::Builder::new().name("forward".into()).spawn(move || clerk.run())?;
-        Ok(Self { jobs, asking, uploads })
+        Ok(Self { jobs, asking, uploads, streams })
+    }
+
+    /// Whether nobody is on the way to the house or back.
+    pub(super) fn is_idle(&self) -> bool {
+        [&self.asking, &self.uploads, &self.streams].into_iter().all(Pool::is_idle)
     }
 
     /// Prepares a request for the house, if it may be asked now. `read` is what came behind the head.

@@ -22,6 +22,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hiwar_admission::ListenKey;
@@ -95,6 +96,11 @@ pub enum Update {
     Whole,
     /// Whoever says all this is gone, and will come back. Listeners stay, and are told so; those who join meanwhile, too.
     Away,
+    /// Another worker has taken over: nobody is accepted any more, whoever listens is served on, and the worker ends when the last has left.
+    Retire,
+    /// The worker ends soon: listeners are given what they lack and then let go, answers under way go out, and nothing new is begun. After
+    /// [`FINISH_WITHIN`] it ends whatever is left.
+    Finish,
     /// The worker ends, and every connection with it.
     Stop,
 }
@@ -182,6 +188,10 @@ pub struct Stats {
     /// Times the worker was full and stopped accepting.
     pub full_total: u64,
 }
+
+/// How long a worker that was told to [finish](Update::Finish) goes on: what listeners lack is in their kernel's hands within milliseconds, and a
+/// service manager waits for the whole house.
+pub const FINISH_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// Updates that may wait: five a second for each of 200 spaces, for a second.
 pub const UPDATES_MAX: usize = 1_024;

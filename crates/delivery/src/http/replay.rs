@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -77,6 +77,11 @@ impl Pool {
     /// A place for one more, if there is one.
     pub(super) fn place(&self) -> Option<Place> {
         Place::take(&self.taken, self.limit)
+    }
+
+    /// Whether no recording is being sent.
+    pub(super) fn is_idle(&self) -> bool {
+        self.taken.load(Relaxed) == 0
     }
 
     /// Gives a connection to a helper. Never waits: whoever has a place finds room in the queue.

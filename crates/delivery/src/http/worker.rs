@@ -22,7 +22,7 @@ use super::mailbox::{Inbox, Mail, Outbox, mailbox};
 use super::replay::Wish;
 use super::slab::{Slab, Token};
 use super::socket::{self, Moved};
-use super::{Config, Counters, Handle, Place, Shared, UPDATES_MAX, Update, forward, replay};
+use super::{Config, Counters, FINISH_WITHIN, Handle, Place, Shared, UPDATES_MAX, Update, forward, replay};
 use crate::answer::{self, Answer, Key, Site, Told};
 use crate::fanout::{self, Cursor, GATHER_MAX, Group, Judgement, Owed, SWEEP_TURN};
 use crate::problem::{Keep, Problem};
@@ -32,7 +32,8 @@ use crate::tail::{Access, Ended, Pushed, Tail};
 
 /// One worker: give it a listening socket, run it on a thread of its own.
 pub struct Worker {
-    listener: TcpListener,
+    /// `None` once nobody is accepted any more.
+    listener: Option<TcpListener>,
     epoll: OwnedFd,
     limits: Limits,
     site: Site,
@@ -45,6 +46,10 @@ pub struct Worker {
     gate: Gate,
     /// Files ran out at `accept`: not before the next tick.
     exhausted: bool,
+    /// Nobody is accepted before everything was told, or then.
+    untold_until: Option<Instant>,
+    going: Going,
+    empty_since: Option<Instant>,
     shared: Arc<Shared>,
     updates: Inbox<Update>,
     updates_in: Outbox<Update>,
@@ -52,6 +57,16 @@ pub struct Worker {
     replay: replay::Pool,
     forward: forward::Desk,
     scratch: Box<[u8; HEAD_BYTES_MAX]>,
+}
+
+/// Whether a worker goes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Going {
+    Stays,
+    /// When the last connection has left.
+    Retired,
+    /// Then at the latest.
+    Finishes(Instant),
 }
 
 /// A connection comes back from a helper thread.
@@ -128,7 +143,7 @@ impl Worker {
         Ok(Self {
             replay: replay::Pool::start(config.replay_root, limits.replays, returns_in.clone())?,
             forward: forward::Desk::start(config.house, &limits, returns_in)?,
-            listener,
+            listener: Some(listener),
             epoll,
             limits,
             site: Site {
@@ -145,6 +160,9 @@ impl Worker {
             fading: VecDeque::new(),
             gate: Gate::Open,
             exhausted: false,
+            untold_until: None,
+            going: Going::Stays,
+            empty_since: None,
             shared: Arc::default(),
             updates,
             updates_in,
@@ -153,12 +171,20 @@ impl Worker {
         })
     }
 
+    /// Accepts nobody before [`Update::Whole`], but no later than after `within`: others still serve the socket, and know more.
+    #[must_use]
+    pub fn accept_once_told(mut self, within: Duration) -> Self {
+        self.untold_until = Some(Instant::now() + within);
+        self.mind_the_gate();
+        self
+    }
+
     /// How other threads speak to this worker.
     pub fn handle(&self) -> Handle {
         Handle { updates: self.updates_in.clone(), shared: self.shared.clone() }
     }
 
-    /// Serves until [`Update::Stop`].
+    /// Serves until [`Update::Stop`], or until it has [retired](Update::Retire) or [finished](Update::Finish).
     ///
     /// # Errors
     /// Only if epoll itself fails; what goes wrong with one connection ends that connection.
@@ -190,15 +216,19 @@ impl Worker {
             self.sweep();
             self.wake();
             self.mind_the_gate();
+            if self.is_gone(Instant::now()) {
+                return Ok(());
+            }
         }
     }
 
     fn accept(&mut self) {
         for _ in 0..ACCEPT_TURN {
+            let Some(listener) = &self.listener else { return };
             if self.slab.len() >= self.limits.connections {
                 return;
             }
-            match socket::accept(&self.listener) {
+            match socket::accept(listener) {
                 Ok(Some((socket, peer))) => {
                     let deadline = Instant::now() + self.limits.head;
                     self.shared.accepted.fetch_add(1, Relaxed);
@@ -291,6 +321,9 @@ impl Worker {
     fn look(&mut self, token: Token) -> Step {
         let (now, wall) = (Instant::now(), SystemTime::now());
         loop {
+            if matches!(self.going, Going::Finishes(_)) {
+                return Step::Close;
+            }
             let Some(Client::Exchange(exchange)) = self.slab.get(token) else { return Step::Wait };
             let (answer, head_bytes, handed, place) = match request::parse(&exchange.read) {
                 Parsed::Incomplete => {
@@ -332,6 +365,7 @@ impl Worker {
             }
             match answer {
                 Answer::Ready { head, body, keep } => {
+                    let keep = if self.going == Going::Stays { keep } else { Keep::Close };
                     exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep };
                     exchange.deadline = now + self.limits.answer;
                 }
@@ -550,17 +584,26 @@ impl Worker {
     fn mind_the_gate(&mut self) {
         let connections = self.slab.len();
         self.shared.connections.store(connections, Relaxed);
-        let next = if self.exhausted { Gate::Shut } else { self.gate.next(connections, &self.limits) };
+        let told = self.site.told == Told::Wholly;
+        self.untold_until = self.untold_until.filter(|until| !told && Instant::now() < *until);
+        let Some(listener) = &self.listener else { return };
+        let next = if self.exhausted || self.untold_until.is_some() {
+            Gate::Shut
+        } else {
+            self.gate.next(connections, &self.limits)
+        };
         if next == self.gate {
             return;
         }
         match next {
             Gate::Shut => {
-                self.shared.full.fetch_add(1, Relaxed);
-                let _ = epoll::delete(&self.epoll, &self.listener);
+                if self.untold_until.is_none() {
+                    self.shared.full.fetch_add(1, Relaxed);
+                }
+                let _ = epoll::delete(&self.epoll, listener);
             }
             Gate::Open => {
-                let _ = watch(&self.epoll, &self.listener, LISTENER, EventFlags::IN | EventFlags::EXCLUSIVE);
+                let _ = watch(&self.epoll, listener, LISTENER, EventFlags::IN | EventFlags::EXCLUSIVE);
             }
         }
         self.gate = next;
@@ -604,10 +647,52 @@ impl Worker {
                 Update::Closed { log } => self.closed(log),
                 Update::Whole => self.site.told = Told::Wholly,
                 Update::Away => self.away(),
+                Update::Retire => self.retire(),
+                Update::Finish => self.finish(),
                 Update::Stop => return Run::Stop,
             }
         }
         Run::On
+    }
+
+    /// Accepts nobody any more, and hangs up on those who ask nothing.
+    fn retire(&mut self) {
+        if self.going == Going::Stays {
+            self.going = Going::Retired;
+        }
+        // Others have the same socket open, so that closing it does not take it out of our epoll.
+        if let Some(listener) = self.listener.take() {
+            let _ = epoll::delete(&self.epoll, &listener);
+        }
+        let tokens: Vec<Token> = self.slab.tokens().collect();
+        for token in tokens {
+            if let Some(Client::Exchange(exchange)) = self.slab.get(token)
+                && matches!(exchange.phase, Phase::Reading { served: true })
+                && exchange.read.is_empty()
+            {
+                self.slab.remove(token.index());
+            }
+        }
+    }
+
+    /// As [`Update::Finish`] says: whoever has heard all there is is let go, as if every log had ended.
+    fn finish(&mut self) {
+        self.retire();
+        self.going = Going::Finishes(Instant::now() + FINISH_WITHIN);
+        let logs: Vec<LogId> = self.site.logs.keys().copied().collect();
+        logs.into_iter().for_each(|log| self.ended(log));
+    }
+
+    /// Whether there is nobody left to serve, or no time.
+    fn is_gone(&mut self, now: Instant) -> bool {
+        if self.going == Going::Stays {
+            return false;
+        }
+        let is_empty = self.slab.len() == 0 && self.replay.is_idle() && self.forward.is_idle();
+        self.empty_since = is_empty.then(|| self.empty_since.unwrap_or(now));
+        let is_late = matches!(self.going, Going::Finishes(at) if now >= at);
+        // Between a helper and the mailbox a connection is nowhere.
+        is_late || self.empty_since.is_some_and(|since| now - since >= EMPTY_FOR)
     }
 
     fn open(&mut self, log: LogId, access: Access, record: &Record, away: Vec<Bytes>) {
@@ -797,6 +882,9 @@ enum Run {
 const LISTENER: Token = Token(u64::MAX);
 const UPDATES: Token = Token(u64::MAX - 1);
 const RETURNS: Token = Token(u64::MAX - 2);
+
+/// How long nobody may be there before a worker that goes is gone.
+const EMPTY_FOR: Duration = Duration::from_millis(100);
 
 /// Events taken at once: as many as a turn of the sweep, so that neither starves the other.
 const EVENTS: usize = 512;

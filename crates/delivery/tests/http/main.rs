@@ -3,6 +3,7 @@
 mod documents;
 mod forwarding;
 mod hls;
+mod going;
 mod listening;
 mod recordings;
 mod rewinding;

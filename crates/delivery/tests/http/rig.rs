@@ -39,9 +39,38 @@ impl Rig {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let worker = Worker::new(listener, config(folder.path(), limits)).unwrap();
+        Self::run(worker, address, folder)
+    }
+
+    /// A second worker on the socket of another, that leaves who comes to it until it was told everything.
+    pub(crate) fn successor(listener: TcpListener) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let address = listener.local_addr().unwrap();
+        let worker = Worker::new(listener, config(folder.path(), Limits::for_files(20_000))).unwrap();
+        Self::run(worker.accept_once_told(WAIT), address, folder)
+    }
+
+    /// A worker on this socket that knows everything.
+    pub(crate) fn on(listener: TcpListener) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let address = listener.local_addr().unwrap();
+        let worker = Worker::new(listener, config(folder.path(), Limits::for_files(20_000))).unwrap();
+        let rig = Self::run(worker, address, folder);
+        rig.handle.push(Update::Whole);
+        rig
+    }
+
+    fn run(worker: Worker, address: SocketAddr, folder: tempfile::TempDir) -> Self {
         let handle = worker.handle();
         let thread = std::thread::spawn(move || worker.run());
         Self { address, handle, folder, thread: Some(thread) }
+    }
+
+    /// Waits until the worker has ended by itself.
+    pub(crate) fn ended(mut self) {
+        let thread = self.thread.take().expect("a thread");
+        self.until("the end", |_| thread.is_finished());
+        thread.join().unwrap().unwrap();
     }
 
     pub(crate) fn client(&self) -> Client {

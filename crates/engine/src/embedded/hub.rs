@@ -16,10 +16,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::live_bus::frame::{self, LENGTH_BYTES, UP_FRAME_BYTES_MAX};
+use crate::live_bus::frame::{self, LENGTH_BYTES, PREFACE, UP_FRAME_BYTES_MAX};
 use crate::live_bus::{Board, Down, Up};
 
-/// The bus's thread. Dropping it closes every connection and ends the thread.
+/// The bus's thread. Dropping it hands out what was published, as far as workers take it at once, closes every connection and ends the thread.
 #[derive(Debug)]
 pub struct Hub {
     shared: Arc<Shared>,
@@ -117,6 +117,8 @@ pub enum Left {
     Slow,
     /// It sent what no worker of ours sends and was cut.
     Malformed,
+    /// It speaks another version of the bus.
+    Version,
 }
 
 /// Counters since the hub began, but for `workers`.
@@ -209,10 +211,11 @@ impl Floor {
                 }
             };
             let newcomers = if accept { self.accept() } else { Vec::new() };
-            if !self.hand_out(newcomers) {
+            let goes_on = self.hand_out(newcomers);
+            self.exchange();
+            if !goes_on {
                 return;
             }
-            self.exchange();
         }
     }
 
@@ -267,9 +270,7 @@ impl Floor {
     /// Takes what was published and queues it: the new frames to who was here, what stands to who just came. False: stop.
     fn hand_out(&mut self, newcomers: Vec<UnixStream>) -> bool {
         let mut desk = self.shared.desk();
-        if desk.stop {
-            return false;
-        }
+        let stop = desk.stop;
         let published = std::mem::take(&mut desk.queue);
         desk.queued_bytes = 0;
         let overflowed = std::mem::take(&mut desk.overflowed);
@@ -294,7 +295,7 @@ impl Floor {
             self.workers.push(Worker::new(id, stream, &standing));
             self.report(Report::Joined(id));
         }
-        true
+        !stop
     }
 
     fn exchange(&mut self) {
@@ -333,6 +334,9 @@ impl Floor {
                     "a slow worker was cut from the live bus"
                 );
             }
+            Left::Version => {
+                tracing::info!(worker = worker.id.0, "a worker of another version left the live bus");
+            }
             Left::Malformed => {
                 counters.cut_malformed.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(worker = worker.id.0, "a worker sent a malformed frame and was cut from the live bus");
@@ -358,16 +362,29 @@ struct Worker {
     /// Of those, bytes of what stood when it connected: it is not behind for not having read them yet.
     standing_bytes: usize,
     received: BytesMut,
+    /// Whether it has said who it is.
+    introduced: bool,
     ready: bool,
     left: Option<Left>,
 }
 
 impl Worker {
     fn new(id: WorkerId, stream: UnixStream, standing: &[Bytes]) -> Self {
-        let queue: VecDeque<Bytes> = standing.iter().cloned().collect();
+        let queue: VecDeque<Bytes> =
+            std::iter::once(Bytes::from_static(&PREFACE)).chain(standing.iter().cloned()).collect();
         let bytes = queue.iter().map(Bytes::len).sum();
         let received = BytesMut::new();
-        Self { id, stream, queue, queued_bytes: bytes, standing_bytes: bytes, received, ready: false, left: None }
+        Self {
+            id,
+            stream,
+            queue,
+            queued_bytes: bytes,
+            standing_bytes: bytes,
+            received,
+            introduced: false,
+            ready: false,
+            left: None,
+        }
     }
 
     fn push(&mut self, frame: Bytes) {
@@ -424,6 +441,14 @@ impl Worker {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return Err(Left::Closed),
             }
+            if !self.introduced {
+                match frame::is_ours(&self.received) {
+                    None => continue,
+                    Some(false) => return Err(Left::Version),
+                    Some(true) => self.received.advance(PREFACE.len()),
+                }
+                self.introduced = true;
+            }
             while let Some(len) = frame::frame_len(&self.received, UP_FRAME_BYTES_MAX).map_err(|_| Left::Malformed)? {
                 if self.received.len() < len {
                     break;
@@ -442,6 +467,7 @@ impl fmt::Display for Left {
             Self::Closed => "closed",
             Self::Slow => "too slow",
             Self::Malformed => "malformed frame",
+            Self::Version => "another version",
         })
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::socket;
-use crate::live_bus::frame::{self, FRAME_BYTES_MAX, LENGTH_BYTES, Malformed};
+use crate::live_bus::frame::{self, FRAME_BYTES_MAX, LENGTH_BYTES, Malformed, PREFACE};
 use crate::live_bus::{Down, Up};
 
 /// A connection to the house. The first messages are what stands: documents, open logs, their last chunks; [`Down::Whole`] says that
@@ -18,6 +18,8 @@ use crate::live_bus::{Down, Up};
 pub struct Subscription {
     stream: UnixStream,
     received: BytesMut,
+    /// Whether the house has said who it is.
+    introduced: bool,
 }
 
 impl Subscription {
@@ -26,9 +28,10 @@ impl Subscription {
     /// # Errors
     /// Those of connecting: `NotFound` or `ConnectionRefused` while the house is down.
     pub fn connect(path: &Path) -> io::Result<Self> {
-        let stream = socket::connect(path)?;
+        let mut stream = socket::connect(path)?;
         stream.set_write_timeout(Some(UP_WAIT_MAX))?;
-        Ok(Self { stream, received: BytesMut::with_capacity(READ_BYTES) })
+        stream.write_all(&PREFACE)?;
+        Ok(Self { stream, received: BytesMut::with_capacity(READ_BYTES), introduced: false })
     }
 
     /// Waits for the next message.
@@ -41,7 +44,17 @@ impl Subscription {
     )]
     pub fn next(&mut self) -> Result<Down, Broken> {
         loop {
-            if let Some(len) = frame::frame_len(&self.received, FRAME_BYTES_MAX)?
+            if !self.introduced
+                && let Some(ours) = frame::is_ours(&self.received)
+            {
+                if !ours {
+                    return Err(Broken::Version);
+                }
+                self.received.advance(PREFACE.len());
+                self.introduced = true;
+            }
+            if self.introduced
+                && let Some(len) = frame::frame_len(&self.received, FRAME_BYTES_MAX)?
                 && let Some(frame) = self.received.get(LENGTH_BYTES..len)
             {
                 // Copied, so that a chunk kept for a while does not keep the whole receive buffer.
@@ -57,6 +70,8 @@ impl Subscription {
                 Ok(0) => return Err(Broken::Closed),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The house ended and had not read all that we said.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(Broken::Closed),
                 Err(error) => return Err(Broken::Io(error)),
             }
         }
@@ -117,6 +132,8 @@ pub enum Broken {
     Closed,
     /// The house sent what this program does not understand.
     Malformed,
+    /// The house is of another version: it will be at the next try, too.
+    Version,
     /// Anything else the operating system says.
     Io(io::Error),
 }
@@ -132,6 +149,7 @@ impl fmt::Display for Broken {
         match self {
             Self::Closed => f.write_str("the house closed the live bus"),
             Self::Malformed => Malformed.fmt(f),
+            Self::Version => f.write_str("the house speaks another version of the live bus"),
             Self::Io(error) => write!(f, "the live bus: {error}"),
         }
     }

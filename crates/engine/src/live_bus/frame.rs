@@ -54,6 +54,7 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
         Down::Ended { log } => frame.head(ENDED, log),
         Down::Closed { log } => frame.head(CLOSED, log),
         Down::Whole => frame.0.put_u8(WHOLE),
+        Down::Leaving => frame.0.put_u8(LEAVING),
     }
     frame.finish()
 }
@@ -118,6 +119,7 @@ pub fn decode_down(frame: Bytes) -> Result<Down, Malformed> {
         ENDED => Down::Ended { log: take_log(&mut rest)? },
         CLOSED => Down::Closed { log: take_log(&mut rest)? },
         WHOLE => Down::Whole,
+        LEAVING => Down::Leaving,
         _ => return Err(Malformed),
     };
     if rest.has_remaining() { Err(Malformed) } else { Ok(down) }
@@ -237,7 +239,7 @@ fn down_capacity(down: &Down) -> usize {
             header.encoded_len() + away.iter().map(|notice| notice.len() + 4).sum::<usize>()
         }
         Down::Chunk { record, .. } => record.encoded_len(),
-        Down::Ask { .. } | Down::Ended { .. } | Down::Closed { .. } | Down::Whole => 0,
+        Down::Ask { .. } | Down::Ended { .. } | Down::Closed { .. } | Down::Whole | Down::Leaving => 0,
     };
     content + 64
 }
@@ -277,6 +279,19 @@ fn take_bytes(rest: &mut Bytes) -> Result<Bytes, Malformed> {
 
 fn take(rest: &mut Bytes, len: usize) -> Result<Bytes, Malformed> {
     if len > rest.len() { Err(Malformed) } else { Ok(rest.split_to(len)) }
+}
+
+/// What each end says first. A worker that was retired by an upgrade may meet a house of another version: neither reads a byte more than this then.
+pub const PREFACE: [u8; 8] = [b'h', b'i', b'w', b'a', b'r', b'b', 0, VERSION];
+
+/// Goes up with every change of a frame.
+const VERSION: u8 = 1;
+
+/// Whether the other end speaks as we do; `None` until it has said enough.
+#[must_use]
+pub fn is_ours(received: &[u8]) -> Option<bool> {
+    let said = received.get(..PREFACE.len())?;
+    Some(said == PREFACE)
 }
 
 /// A frame that this program would not have written.
@@ -332,5 +347,6 @@ const ENDED: u8 = 5;
 const CLOSED: u8 = 6;
 const WHOLE: u8 = 7;
 const ASK: u8 = 8;
+const LEAVING: u8 = 9;
 const COUNTS: u8 = 64;
 const HELD: u8 = 65;

@@ -72,6 +72,8 @@ pub enum Down {
     /// Everything that stands has been told: what a worker does not know by now is not there. A house publishes it once, when it has
     /// begun; who connects later is told it after what stands.
     Whole,
+    /// The house ends because it was told to: nothing comes after this.
+    Leaving,
 }
 
 /// A ready answer. What it means is unknown to the engine.

@@ -21,6 +21,11 @@ use crate::studio::{self, Studio};
 /// How often programmes that nobody needs are looked for.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
 
+/// How long answers under way may take when the house ends; creating and ending a space take a fraction of it.
+const ANSWERS_WAIT: Duration = Duration::from_secs(1);
+/// How long the disk may take for what was aired before the end.
+const DISK_WAIT: Duration = Duration::from_secs(2);
+
 /// What the supervisor handed over.
 pub struct Inherited {
     pub api: RawFd,
@@ -28,6 +33,8 @@ pub struct Inherited {
     pub shards: Vec<(RawFd, RawFd)>,
     pub greet: bool,
     pub fresh: bool,
+    /// Workers that are there or being started, retired ones included.
+    pub workers: usize,
 }
 
 /// Above the crowd workers, whatever they are asked to do; the beat itself goes higher still. Threads inherit it.
@@ -61,7 +68,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
         candidate: SocketAddr::new(config.media_address, config.media_port),
         spaces: config.data.join("spaces"),
         publisher: hub.publisher(),
-        workers: config.workers + 1,
+        workers: inherited.workers,
     })
     .map_err(say("no studio"))?;
 
@@ -91,7 +98,11 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     api.set_nonblocking(true).map_err(say("no API socket"))?;
     let api = tokio::net::UnixListener::from_std(api).map_err(say("no API socket"))?;
     let router = api::router(registry.clone(), studio.clone(), keys.clone(), settings);
-    let serving = tokio::spawn(async move { axum::serve(api, router).await });
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = axum::serve(api, router).with_graceful_shutdown(async move {
+        let _ = stopped.await;
+    });
+    let mut serving = tokio::spawn(serving.into_future());
 
     if with_demo && let Err(why) = demo::start(&studio, &registry).await {
         tracing::error!("no demo: {why}");
@@ -105,16 +116,28 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(say("no signals"))?;
     let mut interrupt =
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt()).map_err(say("no signals"))?;
+    let mut hangup =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).map_err(say("no signals"))?;
     let mut tidy = tokio::time::interval(TIDY_EVERY);
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             // The terminal sends it to everyone; the supervisor decides.
             _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
             _ = tidy.tick() => studio.tidy(),
         }
     }
-    serving.abort();
+    // First who asks: what was begun is finished while sound goes on, and what comes now waits in the socket for the next house.
+    let _ = stop.send(());
+    registry.dismiss_watchers();
+    if tokio::time::timeout(ANSWERS_WAIT, &mut serving).await.is_err() {
+        serving.abort();
+    }
+    if tokio::time::timeout(DISK_WAIT, studio.leave()).await.is_err() {
+        tracing::warn!("the disk took too long; what it lacks, the workers have");
+    }
+    hub.publisher().publish(Down::Leaving);
     drop(hub);
     Ok(())
 }

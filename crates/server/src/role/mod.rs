@@ -25,10 +25,12 @@ pub fn run_child() -> ExitCode {
         tracing::warn!("cannot follow the supervisor's end: {why}");
     }
     let outcome = match role {
-        Role::House { api, bus, shards, greet, fresh } => {
-            house::run(config, house::Inherited { api, bus, shards, greet, fresh })
+        Role::House { api, bus, shards, greet, fresh, workers } => {
+            house::run(config, house::Inherited { api, bus, shards, greet, fresh, workers })
         }
-        Role::Worker { listener, index } => worker::run(&config, listener, index),
+        Role::Worker { listener, index, ready, takes_over } => {
+            worker::run(&config, &worker::Inherited { listener, index, ready, takes_over })
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

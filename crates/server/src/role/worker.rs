@@ -2,17 +2,20 @@
 //!
 //! When the house dies the worker keeps every listener's connection, serves what it has, and looks for the house again. One that has
 //! just started says of nothing that it does not exist until the house has told it everything.
+//!
+//! Signals: TERM, the worker gives its listeners the rest and ends; USR1, another worker has taken over, and it ends with its last listener.
 
 use std::net::TcpListener;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hiwar_admission::ListenKey;
 use hiwar_delivery::http::{self, Handle, Serves, Update, Worker};
-use hiwar_engine::live_bus::{Access, Count, Document, Down, Held, Subscription, Up, Uplink};
+use hiwar_engine::live_bus::{Access, Broken, Count, Document, Down, Held, Subscription, Up, Uplink};
 use hiwar_segment_log::{LogId, Position};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::inherit::adopt;
@@ -22,12 +25,27 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Pause before looking for the house again; a Unix socket that nobody accepts on costs nothing to try.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// A worker that takes over accepts after this long also without a house; the supervisor does not leave the others longer either.
+const UNTOLD_MAX: Duration = Duration::from_secs(10);
+
 /// Below it lie the pages of the spaces. It ends in a slash: its document is what workers say of all below it that they do not know.
 const PAGES: &str = "/s/";
 
+/// What the supervisor handed over.
+pub struct Inherited {
+    pub listener: RawFd,
+    pub index: Option<usize>,
+    /// An eventfd, for when the house has told everything.
+    pub ready: RawFd,
+    /// Others serve the listener until then.
+    pub takes_over: bool,
+}
+
 /// Serves until the process is told to end.
-pub fn run(config: &Config, listener: RawFd, index: Option<usize>) -> Result<(), String> {
+pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
+    let Inherited { listener, index, ready, takes_over } = *inherited;
     let listener: TcpListener = adopt(listener).map_err(|why| format!("no listening socket: {why}"))?;
+    let ready: OwnedFd = adopt(ready).map_err(|why| format!("no way to say that it is ready: {why}"))?;
     let key =
         super::keys::load_or_make(&config.data, "listen.key").map_err(|why| format!("no listening key: {why}"))?;
     let run = config.data.join("run");
@@ -39,6 +57,7 @@ pub fn run(config: &Config, listener: RawFd, index: Option<usize>) -> Result<(),
         limits: None,
     };
     let worker = Worker::new(listener, settings).map_err(|why| format!("cannot serve: {why}"))?;
+    let worker = if takes_over { worker.accept_once_told(UNTOLD_MAX) } else { worker };
     let handle = worker.handle();
     // The page of what does not exist is here before the first request: without it, what is unknown would be the house's to answer.
     let nowhere = (String::from(PAGES), crate::registry::nowhere());
@@ -48,7 +67,15 @@ pub fn run(config: &Config, listener: RawFd, index: Option<usize>) -> Result<(),
     let reporter: Arc<Mutex<Option<Uplink>>> = Arc::default();
     start("bus", {
         let (handle, reporter) = (handle.clone(), reporter.clone());
-        move || follow(&run.join("bus.sock"), &handle, &reporter)
+        move || follow(&run.join("bus.sock"), &handle, &reporter, ready)
+    })?;
+    start("signals", {
+        let handle = handle.clone();
+        move || {
+            if let Err(why) = heed_signals(&handle) {
+                tracing::error!("cannot hear the supervisor: {why}");
+            }
+        }
     })?;
     start("report", move || report(&handle, &reporter))?;
     tracing::debug!(?index, "serving");
@@ -60,26 +87,66 @@ fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), String>
     thread.map(drop).map_err(|why| format!("cannot start a thread: {why}"))
 }
 
+/// What the supervisor says, and what a terminal says to everyone and only the supervisor answers.
+fn heed_signals(handle: &Handle) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut retire = signal(SignalKind::user_defined1())?;
+        let (mut interrupt, mut hangup) = (signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => handle.push(Update::Finish),
+                _ = retire.recv() => handle.push(Update::Retire),
+                _ = interrupt.recv() => {}
+                _ = hangup.recv() => {}
+            }
+        }
+    })
+}
+
 /// Reads the live bus for ever, connecting again whenever it breaks.
 #[expect(clippy::disallowed_methods, reason = "pacing: nothing tells a client that a Unix socket listens again")]
-fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>) {
-    let (mut told, mut held) = (false, Held::new());
+fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>, ready: OwnedFd) {
+    let (mut told, mut held, mut ready) = (false, Held::new(), Some(ready));
     loop {
         match Subscription::connect(path) {
             Ok(mut subscription) => {
                 *reporter.lock().unwrap_or_else(PoisonError::into_inner) = subscription.uplink().ok();
                 told = false;
-                while let Ok(down) = subscription.next() {
+                let mut leaving = false;
+                let broken = loop {
+                    let down = match subscription.next() {
+                        Ok(down) => down,
+                        Err(broken) => break broken,
+                    };
                     held.note(&down);
+                    let whole = down == Down::Whole;
                     match update(down) {
                         Told::Listeners(update) => handle.push(update),
-                        Told::Us { log, from } => tell(reporter, &Up::Held { log, records: held.since(&log, from) }),
+                        Told::Us(Word::Held { log, from }) => {
+                            tell(reporter, &Up::Held { log, records: held.since(&log, from) });
+                        }
+                        Told::Us(Word::Leaving) => leaving = true,
                     }
-                }
+                    if let Some(ready) = ready.take_if(|_| whole) {
+                        let _ = rustix::io::write(&ready, &1_u64.to_ne_bytes());
+                    }
+                };
                 *reporter.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                if matches!(broken, Broken::Version) {
+                    // It will not be understood at the next try either. Listeners find the workers that do.
+                    tracing::info!("the house is of another version; listeners are sent to its own workers");
+                    handle.push(Update::Finish);
+                    return;
+                }
                 handle.push(Update::Away);
                 held.lost();
-                tracing::warn!("lost the house; listeners stay connected");
+                if leaving {
+                    tracing::debug!("the house ended; listeners stay connected");
+                } else {
+                    tracing::warn!("lost the house; listeners stay connected");
+                }
             }
             Err(why) if !told => {
                 told = true;
@@ -121,13 +188,22 @@ fn report(handle: &Handle, reporter: &Mutex<Option<Uplink>>) {
 enum Told {
     /// For those who listen.
     Listeners(Update),
-    /// For this worker: what has it of a log?
-    Us { log: LogId, from: Position },
+    /// For this worker.
+    Us(Word),
+}
+
+/// What concerns nobody but the worker.
+enum Word {
+    /// What has it of a log?
+    Held { log: LogId, from: Position },
+    /// The house ends because it was told to.
+    Leaving,
 }
 
 fn update(down: Down) -> Told {
     Told::Listeners(match down {
-        Down::Ask { log, from } => return Told::Us { log, from },
+        Down::Ask { log, from } => return Told::Us(Word::Held { log, from }),
+        Down::Leaving => return Told::Us(Word::Leaving),
         Down::Document { path, document } => Update::Document { path, document: served(document) },
         Down::Forget { path } => Update::Forget { path },
         Down::Open { log, access, header, away } => Update::Open { log, access: allowed(access), header, away },

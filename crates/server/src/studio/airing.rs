@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -75,6 +75,12 @@ impl Airing {
     }
 
     fn air(&mut self, slot: u16, chunk: &Chunk) {
+        let studio = self.studio.clone();
+        // Held until the chunk is everywhere: nothing is aired behind the back of [`super::Studio::leave`] and not logged.
+        let silenced = studio.silenced.lock().unwrap_or_else(PoisonError::into_inner);
+        if *silenced {
+            return;
+        }
         let Some((log, recorded, epoch)) = self.studio.lock().slot(slot) else { return };
         let record = record(chunk, epoch);
         self.studio.publisher.publish(Down::Chunk { log, record: record.clone() });

@@ -202,6 +202,11 @@ impl Control {
         Some(self.spaces.get(space)?.tokens.iter().map(|token| SessionId(*token)).collect())
     }
 
+    /// Those of everyone on every stage who came by one.
+    pub(super) fn all_sessions(&self) -> Vec<SessionId> {
+        self.lines.iter().filter(|(_, person)| person.session.is_some()).map(|(token, _)| SessionId(*token)).collect()
+    }
+
     /// Seats a speaker and wakes the space; a line that the same participant has here gives way at once. Returns the token
     /// that names the new line, and the session that gave way.
     pub(super) fn seat(

@@ -31,6 +31,8 @@ pub enum Job {
     Seal { log: LogId, reply: oneshot::Sender<Result<(), AppendError>> },
     /// Remove a log with everything in it.
     Delete { log: LogId, reply: oneshot::Sender<Result<(), disk::Error>> },
+    /// The house ends: everything that was appended is to be on the disk, and all logs are let go of, as they are.
+    LetGo { reply: oneshot::Sender<()> },
 }
 
 /// What the log thread tells.
@@ -124,6 +126,11 @@ impl Log {
             Job::Delete { log, reply } => {
                 self.open.remove(&log);
                 let _ = reply.send(self.logs.delete(log));
+            }
+            Job::LetGo { reply } => {
+                self.sync();
+                self.open.clear();
+                let _ = reply.send(());
             }
         }
     }

@@ -179,6 +179,8 @@ struct Inner {
     spaces: PathBuf,
     figures: Arc<beat::Figures>,
     events: mpsc::Sender<StudioEvent>,
+    /// The house ends, and nothing is aired any more.
+    silenced: Mutex<bool>,
 }
 
 /// Microseconds since 1970.
@@ -219,6 +221,7 @@ impl Studio {
             spaces: setup.spaces,
             figures: figures.clone(),
             events,
+            silenced: Mutex::new(false),
         });
         let airing = airing::start(inner.clone(), notices_in, recycle)?;
         let beat = beat::Beat::new(commands_in, notices, recycle_in, figures, airing, inner.net.clone());
@@ -483,6 +486,20 @@ impl Studio {
     /// Programmes that nobody needs any more stop. Called about once a second.
     pub fn tidy(&self) {
         self.inner.lock().tidy(Instant::now());
+    }
+
+    /// Stops for the end of the house: speakers are told, so that their clients come back to the next one, nothing is aired any more, and all that was is on the
+    /// disk. Spaces stay as they are: live ones go on in the next house.
+    pub async fn leave(&self) {
+        let sessions = self.inner.lock().all_sessions();
+        for session in sessions {
+            self.close(session);
+        }
+        *self.inner.silenced.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        let (reply, done) = oneshot::channel();
+        if self.ask(log::Job::LetGo { reply }).is_ok() {
+            let _ = done.await;
+        }
     }
 
     fn ask(&self, job: log::Job) -> Result<(), Failure> {

@@ -16,5 +16,6 @@ mod crash;
 mod demo;
 mod disk;
 mod refusals;
+mod restart;
 mod supervisor;
 mod whip;

@@ -52,7 +52,11 @@ pub(crate) struct Space {
 
 /// The command, with the smallest number of processes.
 pub(crate) fn command(data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hiwar"));
+    command_of(Path::new(env!("CARGO_BIN_EXE_hiwar")), data)
+}
+
+fn command_of(program: &Path, data: &Path) -> Command {
+    let mut command = Command::new(program);
     command.args(["serve", "--public", "127.0.0.1:0", "--stage", "127.0.0.1:0", "--media-port", "0"]);
     command.args(["--workers", "1"]).arg("--data").arg(data);
     command.env("LC_ALL", "C.UTF-8").env_remove("HIWAR_LOG");
@@ -74,10 +78,19 @@ impl Server {
 
     /// A server on a directory that outlives it.
     pub(crate) fn start_in(data: &Path, args: &[&str]) -> Self {
+        Self::start_as(Path::new(env!("CARGO_BIN_EXE_hiwar")), data, args)
+    }
+
+    /// The same, of a program that is somewhere else.
+    pub(crate) fn start_as(program: &Path, data: &Path, args: &[&str]) -> Self {
         let addresses = data.join("run/addresses.json");
         let _ = std::fs::remove_file(&addresses);
-        let mut child =
-            command(data).args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
+        let mut child = command_of(program, data)
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary");
         let said = Arc::new(Mutex::new(String::new()));
         listen(child.stdout.take().expect("piped"), said.clone());
         listen(child.stderr.take().expect("piped"), said.clone());
