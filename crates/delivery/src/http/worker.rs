@@ -3,6 +3,8 @@
 //! Order of a turn: sockets that are ready, updates, deadlines, then at most [`SWEEP_TURN`] listeners of the sweep that is on. Disks
 //! and the house are other threads' business.
 
+mod going;
+
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::TcpListener;
@@ -22,13 +24,14 @@ use super::mailbox::{Inbox, Mail, Outbox, mailbox};
 use super::replay::Wish;
 use super::slab::{Slab, Token};
 use super::socket::{self, Moved};
-use super::{Config, Counters, FINISH_WITHIN, Handle, Place, Shared, UPDATES_MAX, Update, forward, replay};
+use super::{Config, Counters, Handle, Place, Shared, UPDATES_MAX, Update, forward, replay};
 use crate::answer::{self, Answer, Key, Site, Told};
 use crate::fanout::{self, Cursor, GATHER_MAX, Group, Judgement, Owed, SWEEP_TURN};
 use crate::problem::{Keep, Problem};
 use crate::request::{self, HEAD_BYTES_MAX, Parsed, Request};
 use crate::shed::{Gate, Limits, Wheel};
 use crate::tail::{Access, Ended, Pushed, Tail};
+use going::Going;
 
 /// One worker: give it a listening socket, run it on a thread of its own.
 pub struct Worker {
@@ -57,16 +60,6 @@ pub struct Worker {
     replay: replay::Pool,
     forward: forward::Desk,
     scratch: Box<[u8; HEAD_BYTES_MAX]>,
-}
-
-/// Whether a worker goes.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Going {
-    Stays,
-    /// When the last connection has left.
-    Retired,
-    /// Then at the latest.
-    Finishes(Instant),
 }
 
 /// A connection comes back from a helper thread.
@@ -169,14 +162,6 @@ impl Worker {
             returns,
             scratch: Box::new([0; HEAD_BYTES_MAX]),
         })
-    }
-
-    /// Accepts nobody before [`Update::Whole`], but no later than after `within`: others still serve the socket, and know more.
-    #[must_use]
-    pub fn accept_once_told(mut self, within: Duration) -> Self {
-        self.untold_until = Some(Instant::now() + within);
-        self.mind_the_gate();
-        self
     }
 
     /// How other threads speak to this worker.
@@ -655,46 +640,6 @@ impl Worker {
         Run::On
     }
 
-    /// Accepts nobody any more, and hangs up on those who ask nothing.
-    fn retire(&mut self) {
-        if self.going == Going::Stays {
-            self.going = Going::Retired;
-        }
-        // Others have the same socket open, so that closing it does not take it out of our epoll.
-        if let Some(listener) = self.listener.take() {
-            let _ = epoll::delete(&self.epoll, &listener);
-        }
-        let tokens: Vec<Token> = self.slab.tokens().collect();
-        for token in tokens {
-            if let Some(Client::Exchange(exchange)) = self.slab.get(token)
-                && matches!(exchange.phase, Phase::Reading { served: true })
-                && exchange.read.is_empty()
-            {
-                self.slab.remove(token.index());
-            }
-        }
-    }
-
-    /// As [`Update::Finish`] says: whoever has heard all there is is let go, as if every log had ended.
-    fn finish(&mut self) {
-        self.retire();
-        self.going = Going::Finishes(Instant::now() + FINISH_WITHIN);
-        let logs: Vec<LogId> = self.site.logs.keys().copied().collect();
-        logs.into_iter().for_each(|log| self.ended(log));
-    }
-
-    /// Whether there is nobody left to serve, or no time.
-    fn is_gone(&mut self, now: Instant) -> bool {
-        if self.going == Going::Stays {
-            return false;
-        }
-        let is_empty = self.slab.len() == 0 && self.replay.is_idle() && self.forward.is_idle();
-        self.empty_since = is_empty.then(|| self.empty_since.unwrap_or(now));
-        let is_late = matches!(self.going, Going::Finishes(at) if now >= at);
-        // Between a helper and the mailbox a connection is nowhere.
-        is_late || self.empty_since.is_some_and(|since| now - since >= EMPTY_FOR)
-    }
-
     fn open(&mut self, log: LogId, access: Access, record: &Record, away: Vec<Bytes>) {
         let Ok(header) = Header::from_body(&record.body) else {
             tracing::error!(%log, "a header record that cannot be read: the log stays shut");
@@ -882,9 +827,6 @@ enum Run {
 const LISTENER: Token = Token(u64::MAX);
 const UPDATES: Token = Token(u64::MAX - 1);
 const RETURNS: Token = Token(u64::MAX - 2);
-
-/// How long nobody may be there before a worker that goes is gone.
-const EMPTY_FOR: Duration = Duration::from_millis(100);
 
 /// Events taken at once: as many as a turn of the sweep, so that neither starves the other.
 const EVENTS: usize = 512;
