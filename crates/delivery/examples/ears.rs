@@ -27,6 +27,7 @@ fn main() {
         listen_key: hiwar_admission::ListenKey::from_bytes([0; 32]),
         replay_root: "none".into(),
         serves: hiwar_delivery::http::Serves::Crowd,
+        security: hiwar_delivery::http::Security::Plain,
         house: "none".into(),
         limits: None,
     };

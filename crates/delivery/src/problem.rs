@@ -18,6 +18,8 @@ pub enum Problem {
     Misdirected(Misdirection),
     /// The head did not arrive in time.
     Slow,
+    /// HTTP came where HTTPS was due.
+    PlainHttp,
     /// Nothing is here.
     NotFound,
     /// The method is not for this resource.
@@ -80,6 +82,7 @@ impl Problem {
             Self::Request(refusal) => refusal.status(),
             Self::Misdirected(_) => 400,
             Self::Slow => 408,
+            Self::PlainHttp => 400,
             Self::NotFound => 404,
             Self::Method(_) => 405,
             Self::Pass => 401,
@@ -106,6 +109,7 @@ impl Problem {
             Self::Request(_) => "bad-request",
             Self::Misdirected(_) => "hls-directive",
             Self::Slow => "slow-request",
+            Self::PlainHttp => "plain-http",
             Self::NotFound => "not-found",
             Self::Method(_) => "method",
             Self::Pass => "pass",
@@ -143,6 +147,10 @@ impl Problem {
             Self::Slow => (
                 ("The request took too long", "It did not arrive in time. Please try again."),
                 ("استغرق الطلب وقتًا طويلًا", "لم يصل الطلب في الوقت المحدد. حاول مرة أخرى."),
+            ),
+            Self::PlainHttp => (
+                ("This port speaks HTTPS", "Use an address that begins with https://."),
+                ("هذا المنفذ يتحدث HTTPS", "استخدم عنوانًا يبدأ بـ https://."),
             ),
             Self::NotFound => (
                 ("Nothing is here", "There is no such conversation or recording."),

@@ -10,9 +10,12 @@ use std::time::{Duration, Instant};
 pub struct Limits {
     /// Connections held at once. At the limit the worker stops accepting, and the others who share the socket take over.
     pub connections: usize,
-    /// From `accept`, or the first byte of a next request, to the end of its head. Slower than any honest network; slowloris costs a
+    /// From `accept` (TLS included), or the first byte of a next request, to the end of its head. Slower than any honest network; slowloris costs a
     /// connection for no longer than this.
     pub head: Duration,
+    /// TLS handshakes under way at once, each holding about 20 kB; within `head`, like all that comes before a request. Beyond it whoever
+    /// began first is let go: a handshake that is meant takes two round trips.
+    pub handshakes: usize,
     /// How long an idle connection is kept for a next request. A page's assets arrive within a second or two; longer would only hold
     /// places.
     pub idle: Duration,
@@ -52,6 +55,7 @@ impl Limits {
         Self {
             connections: files.saturating_sub(others).max(16),
             head: Duration::from_secs(10),
+            handshakes: (files / 8).clamp(16, 2_048),
             idle: Duration::from_secs(15),
             answer: Duration::from_secs(60),
             hold: Duration::from_secs(12),

@@ -1,23 +1,23 @@
 //! One connection that is not a listener: reading a head, writing an answer, or being let go.
 
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hiwar_segment_log::LogId;
 use rustix::event::epoll::EventFlags;
 
-use super::socket::{self, Moved};
+use super::socket::Moved;
+use super::stream::Stream;
 use crate::problem::Keep;
 use crate::request::HEAD_BYTES_MAX;
 
 /// A connection between requests, or within one.
 #[derive(Debug)]
 pub(super) struct Exchange {
-    pub(super) socket: OwnedFd,
+    pub(super) socket: Stream,
     pub(super) peer: SocketAddr,
-    /// What was read and not yet understood: at most [`HEAD_BYTES_MAX`].
+    /// What was read and not yet understood: at most [`HEAD_BYTES_MAX`], and over TLS what a batch of records holds beyond it.
     pub(super) read: Vec<u8>,
     pub(super) phase: Phase,
     /// When the phase is over, one way or the other.
@@ -47,12 +47,14 @@ pub(super) enum Step {
     Look,
     /// Wait for the socket.
     Wait,
+    /// It speaks HTTP where TLS was due: tell it so.
+    Redirect,
     /// Close it.
     Close,
 }
 
 impl Exchange {
-    pub(super) fn new(socket: OwnedFd, peer: SocketAddr, deadline: Instant) -> Self {
+    pub(super) fn new(socket: Stream, peer: SocketAddr, deadline: Instant) -> Self {
         Self { socket, peer, read: Vec::new(), phase: Phase::Reading { served: false }, deadline, hurried: false }
     }
 
@@ -61,16 +63,23 @@ impl Exchange {
         match &mut self.phase {
             Phase::Reading { .. } => {
                 let room = HEAD_BYTES_MAX.saturating_sub(self.read.len()).max(1);
-                match socket::read(&self.socket, scratch.get_mut(..room).unwrap_or_default()) {
+                let step = match self.socket.read(scratch.get_mut(..room).unwrap_or_default()) {
                     Moved::Bytes(bytes) => {
                         self.read.extend_from_slice(scratch.get(..bytes).unwrap_or_default());
                         Step::Look
                     }
                     Moved::Later => Step::Wait,
+                    Moved::Plain => Step::Redirect,
                     Moved::End | Moved::Broken => Step::Close,
+                };
+                // Epoll speaks of the socket, and knows nothing of what has been decrypted already.
+                while self.socket.has_more() {
+                    let Moved::Bytes(bytes) = self.socket.read(scratch) else { break };
+                    self.read.extend_from_slice(scratch.get(..bytes).unwrap_or_default());
                 }
+                step
             }
-            Phase::Draining { bytes_left } => match socket::read(&self.socket, scratch) {
+            Phase::Draining { bytes_left } => match self.socket.discard(scratch) {
                 Moved::Bytes(bytes) if *bytes_left > bytes => {
                     *bytes_left -= bytes;
                     Step::Wait
@@ -84,18 +93,26 @@ impl Exchange {
 
     /// Writes what the socket takes. `Look` when the answer is out and the next request may be there already.
     pub(super) fn on_writable(&mut self, now: Instant, idle: Duration) -> Step {
+        match self.socket.flush() {
+            Moved::Bytes(_) => {}
+            Moved::Later => return Step::Wait,
+            _ => return Step::Close,
+        }
         let Phase::Writing { head, body, keep } = &mut self.phase else { return Step::Wait };
         while !head.is_empty() || !body.is_empty() {
             let slices = [std::io::IoSlice::new(head), std::io::IoSlice::new(body)];
-            match socket::write_all_of(&self.socket, &slices) {
+            match self.socket.write_all_of(&slices) {
                 Moved::Bytes(bytes) => {
                     let of_head = bytes.min(head.len());
                     *head = head.slice(of_head..);
                     *body = body.slice((bytes - of_head).min(body.len())..);
                 }
                 Moved::Later => return Step::Wait,
-                Moved::End | Moved::Broken => return Step::Close,
+                _ => return Step::Close,
             }
+        }
+        if self.socket.is_stuck() {
+            return Step::Wait;
         }
         match keep {
             Keep::Alive => {
@@ -112,7 +129,7 @@ impl Exchange {
 
     /// Nothing more will be said.
     pub(super) fn drain(&mut self, now: Instant) {
-        socket::finish(&self.socket);
+        self.socket.finish();
         self.read = Vec::new();
         self.phase = Phase::Draining { bytes_left: DRAIN_BYTES_MAX };
         self.deadline = now + DRAIN;
@@ -123,6 +140,7 @@ impl Exchange {
     /// next can wait.
     pub(super) fn interest(&self) -> EventFlags {
         match self.phase {
+            _ if self.socket.is_stuck() => EventFlags::OUT,
             Phase::Reading { .. } | Phase::Draining { .. } => EventFlags::IN,
             Phase::Held { .. } => EventFlags::empty(),
             Phase::Writing { .. } => EventFlags::OUT,

@@ -25,7 +25,8 @@ use super::Place;
 use super::mailbox::{Inbox, Mail, Outbox, mailbox};
 use super::neighbours::{Neighbours, Share};
 use super::slab::{Slab, Token};
-use super::socket::{self, Moved};
+use super::socket::Moved;
+use super::stream::Stream;
 use super::upload::{Upload, Whole};
 use super::worker::Returned;
 use crate::problem::{Keep, Language, Problem};
@@ -60,7 +61,7 @@ enum Expects {
 
 struct Handed {
     job: Job,
-    socket: OwnedFd,
+    socket: Stream,
     peer: SocketAddr,
 }
 
@@ -132,7 +133,7 @@ impl Desk {
     }
 
     /// Hands a connection over. Never waits.
-    pub(super) fn send(&self, job: Job, socket: OwnedFd, peer: SocketAddr) {
+    pub(super) fn send(&self, job: Job, socket: Stream, peer: SocketAddr) {
         let _ = self.jobs.try_send(Handed { job, socket, peer });
     }
 }
@@ -250,7 +251,7 @@ struct Pair {
 }
 
 struct Side {
-    socket: OwnedFd,
+    socket: Stream,
     watched: EventFlags,
 }
 
@@ -323,7 +324,7 @@ impl Clerk {
                 if std::mem::replace(&mut uploading.handed.job.expects, Expects::Nothing) == Expects::Continue {
                     // A socket that has been written nothing, or answers that were read, takes 25 bytes. If not: clients do not wait
                     // for this for ever (RFC 9110 §10.1.1).
-                    let _ = socket::write(&uploading.handed.socket, b"HTTP/1.1 100 Continue\r\n\r\n");
+                    let _ = uploading.handed.socket.write(b"HTTP/1.1 100 Continue\r\n\r\n");
                 }
                 let token = self.crossings.insert(Crossing::Uploading(Box::new(uploading)));
                 let Some(Crossing::Uploading(uploading)) = self.crossings.get(token) else { return };
@@ -340,15 +341,21 @@ impl Clerk {
     fn read_body(&mut self, token: Token) {
         let Some(Crossing::Uploading(uploading)) = self.crossings.get(token) else { return };
         let mut buffer = [0; BUFFER_BYTES];
-        let body = &mut uploading.handed.job.body;
-        let looked = match socket::read(&uploading.handed.socket, &mut buffer) {
+        let Handed { job: Job { body, .. }, socket, .. } = &mut uploading.handed;
+        let looked = match socket.read(&mut buffer) {
             Moved::Bytes(bytes) => {
                 body.push(buffer.get(..bytes).unwrap_or_default());
+                // What TLS has decrypted, epoll does not speak of.
+                while socket.has_more()
+                    && let Moved::Bytes(bytes) = socket.read(&mut buffer)
+                {
+                    body.push(buffer.get(..bytes).unwrap_or_default());
+                }
                 body.look()
             }
             Moved::Later => return,
             // Who leaves before the end of a request has asked nothing.
-            Moved::End | Moved::Broken => {
+            _ => {
                 self.crossings.remove(token.index());
                 return;
             }
@@ -392,7 +399,7 @@ impl Clerk {
         let side = |socket| Side { socket, watched: EventFlags::empty() };
         let pair = Pair {
             client: side(socket),
-            house: side(house),
+            house: side(Stream::plain(house)),
             peer,
             method,
             language,
@@ -537,7 +544,7 @@ impl Pair {
         if rest.is_empty() {
             return false;
         }
-        match socket::write(&self.house.socket, rest) {
+        match self.house.socket.write(rest) {
             Moved::Bytes(bytes) => {
                 self.up_sent += bytes;
                 if self.up_sent == self.up.len() {
@@ -547,7 +554,7 @@ impl Pair {
             }
             Moved::Later => false,
             // The house stopped reading: it may have answered already, a refusal of the body for instance.
-            Moved::End | Moved::Broken => {
+            _ => {
                 (self.up, self.up_sent) = (Vec::new(), 0);
                 true
             }
@@ -560,7 +567,7 @@ impl Pair {
         }
         let begin = self.down.len();
         self.down.resize(begin + BUFFER_BYTES, 0);
-        let moved = socket::read(&self.house.socket, self.down.get_mut(begin..).unwrap_or_default());
+        let moved = self.house.socket.read(self.down.get_mut(begin..).unwrap_or_default());
         let bytes = if let Moved::Bytes(bytes) = moved { bytes } else { 0 };
         self.down.truncate(begin + bytes);
         self.house_over = matches!(moved, Moved::End | Moved::Broken);
@@ -602,7 +609,7 @@ impl Pair {
         if rest.is_empty() {
             return Ok(false);
         }
-        match socket::write(&self.client.socket, rest) {
+        match self.client.socket.write(rest) {
             Moved::Bytes(bytes) => {
                 self.down_sent += bytes;
                 if self.down_sent == self.down.len() {
@@ -611,14 +618,14 @@ impl Pair {
                 Ok(true)
             }
             Moved::Later => Ok(false),
-            Moved::End | Moved::Broken => Err(Fate::Gone),
+            _ => Err(Fate::Gone),
         }
     }
 
     /// Watches for exactly what could be moved next.
     fn watch(&mut self, epoll: &OwnedFd, token: Token) {
         let when = |condition, flag| if condition { flag } else { EventFlags::empty() };
-        let client = when(self.down_sent < self.down_cleared, EventFlags::OUT)
+        let client = when(self.down_sent < self.down_cleared || self.client.socket.is_stuck(), EventFlags::OUT)
             | when(self.answer == Answered::Stream, EventFlags::RDHUP);
         let house = when(!self.up.is_empty(), EventFlags::OUT)
             | when(!self.house_over && self.down.len() - self.down_sent < BUFFER_BYTES, EventFlags::IN);
@@ -643,7 +650,7 @@ fn refuse(
     problem: Problem,
     language: Language,
     method: Method,
-    socket: OwnedFd,
+    socket: Stream,
     peer: SocketAddr,
 ) {
     let answer = problem.answer(language, Some(method), Keep::Close, SystemTime::now());

@@ -4,6 +4,7 @@
 //! * `exchange` one connection that is not a listener · `slab` where connections live · `held` whose request waits for a log
 //! * `replay` helper threads for recordings · `rewind` what they read of logs · `forward` one thread between clients and the house
 //! * `upload` bodies on their way in · `neighbours` what one address may hold of the way to the house
+//! * `stream` a connection, with TLS or without · `tls` what rustls does for it
 //! * `mailbox` bounded queues with a bell that epoll hears · `socket` what is set on a socket, and why
 
 mod exchange;
@@ -15,6 +16,8 @@ mod replay;
 mod rewind;
 mod slab;
 mod socket;
+mod stream;
+mod tls;
 mod upload;
 mod worker;
 
@@ -31,6 +34,7 @@ use hiwar_segment_log::{LogId, Record};
 pub use crate::answer::{Document, Serves};
 pub use crate::shed::Limits;
 pub use crate::tail::Access;
+pub use tls::{Certificate, CertificateError};
 pub use worker::Worker;
 
 /// What a worker must know before it begins.
@@ -43,8 +47,19 @@ pub struct Config {
     pub house: PathBuf,
     /// For whom it is there.
     pub serves: Serves,
+    /// What connections speak.
+    pub security: Security,
     /// `None`: derived from how many files the process may open.
     pub limits: Option<Limits>,
+}
+
+/// What the connections of a worker speak.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// HTTP.
+    Plain,
+    /// HTTP over TLS. Nobody is accepted before the first [`Update::Certificate`]; who comes waits in the kernel's queue.
+    Tls,
 }
 
 /// What changes a worker's world. Documents and logs that it was told of stay until it is told otherwise, whatever happens to the
@@ -101,6 +116,8 @@ pub enum Update {
     /// The worker ends soon: listeners are given what they lack and then let go, answers under way go out, and nothing new is begun. After
     /// [`FINISH_WITHIN`] it ends whatever is left.
     Finish,
+    /// Shown to everyone who connects from now on.
+    Certificate(Certificate),
     /// The worker ends, and every connection with it.
     Stop,
 }
@@ -153,6 +170,8 @@ impl Handle {
             skipped_total: of(&self.shared.skipped),
             cut_total: of(&self.shared.cut),
             full_total: of(&self.shared.full),
+            handshakes: self.shared.handshakes.load(Relaxed),
+            unshaken_total: of(&self.shared.unshaken),
         }
     }
 }
@@ -187,6 +206,10 @@ pub struct Stats {
     pub cut_total: u64,
     /// Times the worker was full and stopped accepting.
     pub full_total: u64,
+    /// TLS handshakes under way.
+    pub handshakes: usize,
+    /// Connections let go in their handshake because too many newer ones had begun theirs.
+    pub unshaken_total: u64,
 }
 
 /// How long a worker that was told to [finish](Update::Finish) goes on: what listeners lack is in their kernel's hands within milliseconds, and a
@@ -206,6 +229,9 @@ struct Shared {
     skipped: AtomicU64,
     cut: AtomicU64,
     full: AtomicU64,
+    /// Shared with the places of those whose handshake is under way.
+    handshakes: Arc<AtomicUsize>,
+    unshaken: AtomicU64,
 }
 
 #[derive(Debug, Default)]

@@ -24,6 +24,8 @@ use super::mailbox::{Inbox, Mail, Outbox, mailbox};
 use super::rewind::Shelf;
 use super::slab::{Slab, Token};
 use super::socket::{self, Moved};
+use super::stream::Stream;
+use super::tls::RECORD_BYTES_MAX;
 use super::worker::Returned;
 use crate::answer::{Replay, ReplayForm};
 use crate::playlist;
@@ -51,7 +53,7 @@ pub(super) enum Wish {
 
 struct Job {
     wish: Wish,
-    socket: OwnedFd,
+    socket: Stream,
     peer: SocketAddr,
     read: Vec<u8>,
     place: Place,
@@ -85,7 +87,7 @@ impl Pool {
     }
 
     /// Gives a connection to a helper. Never waits: whoever has a place finds room in the queue.
-    pub(super) fn send(&mut self, wish: Wish, socket: OwnedFd, peer: SocketAddr, read: Vec<u8>, place: Place) {
+    pub(super) fn send(&mut self, wish: Wish, socket: Stream, peer: SocketAddr, read: Vec<u8>, place: Place) {
         self.turn = (self.turn + 1) % self.helpers.len().max(1);
         if let Some(helper) = self.helpers.get(self.turn) {
             // Full or gone only if a helper has died: then the connection closes.
@@ -106,7 +108,7 @@ struct Helper {
 }
 
 struct Sending {
-    socket: OwnedFd,
+    socket: Stream,
     peer: SocketAddr,
     read: Vec<u8>,
     keep: Keep,
@@ -188,7 +190,7 @@ impl Helper {
 
     fn send(&mut self, opened: Opened, keep: Keep, job: Job) {
         let Job { socket, peer, read, place, .. } = job;
-        socket::be_patient(&socket);
+        socket::be_patient(socket.socket());
         let sending = Sending {
             socket,
             peer,
@@ -219,7 +221,7 @@ impl Helper {
         let _ = epoll::delete(&self.epoll, &sending.socket);
         if end.is_some() {
             let Sending { socket, peer, read, keep, .. } = sending;
-            socket::be_impatient(&socket);
+            socket::be_impatient(socket.socket());
             self.returns.send(Returned { socket, peer, read, keep, answer: None });
         }
     }
@@ -234,11 +236,14 @@ enum Progress {
 impl Sending {
     fn step(&mut self) -> Progress {
         while !self.head.is_empty() {
-            match socket::write(&self.socket, &self.head) {
+            match self.socket.write(&self.head) {
                 Moved::Bytes(bytes) => self.head = self.head.slice(bytes..),
                 Moved::Later => return Progress::More,
-                Moved::End | Moved::Broken => return Progress::Broken,
+                _ => return Progress::Broken,
             }
+        }
+        if self.socket.is_secure() {
+            return self.step_secure();
         }
         let Some(file) = self.file.as_ref().filter(|_| self.offset < self.end) else { return Progress::Done };
         let count = usize::try_from(self.end - self.offset).unwrap_or(TURN_BYTES).min(TURN_BYTES);
@@ -248,6 +253,34 @@ impl Sending {
             Ok(_) if self.offset >= self.end => Progress::Done,
             Ok(_) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Progress::More,
             Err(_) => Progress::Broken,
+        }
+    }
+
+    /// The same through TLS, which the kernel does not speak for us: record by record.
+    fn step_secure(&mut self) -> Progress {
+        let mut record = [0; RECORD_BYTES_MAX];
+        let turn = self.offset.saturating_add(TURN_BYTES as u64);
+        while let Some(file) = self.file.as_ref().filter(|_| self.offset < self.end) {
+            if self.offset >= turn {
+                return Progress::More;
+            }
+            let count = usize::try_from(self.end - self.offset).unwrap_or(RECORD_BYTES_MAX).min(RECORD_BYTES_MAX);
+            let read = match rustix::io::pread(file, record.get_mut(..count).unwrap_or_default(), self.offset) {
+                Ok(0) => return Progress::Broken,
+                Ok(read) => read,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(_) => return Progress::Broken,
+            };
+            match self.socket.write(record.get(..read).unwrap_or_default()) {
+                Moved::Bytes(bytes) => self.offset += bytes as u64,
+                Moved::Later => return Progress::More,
+                _ => return Progress::Broken,
+            }
+        }
+        match self.socket.flush() {
+            Moved::Bytes(_) => Progress::Done,
+            Moved::Later => Progress::More,
+            _ => Progress::Broken,
         }
     }
 }

@@ -71,6 +71,8 @@ pub(super) enum Moved {
     Later,
     /// The peer will send no more.
     End,
+    /// The peer speaks HTTP where TLS was due.
+    Plain,
     /// The connection is broken.
     Broken,
 }

@@ -24,7 +24,8 @@ use super::mailbox::{Inbox, Mail, Outbox, mailbox};
 use super::replay::Wish;
 use super::slab::{Slab, Token};
 use super::socket::{self, Moved};
-use super::{Config, Counters, Handle, Place, Shared, UPDATES_MAX, Update, forward, replay};
+use super::stream::Stream;
+use super::{Certificate, Config, Counters, Handle, Place, Security, Shared, UPDATES_MAX, Update, forward, replay};
 use crate::answer::{self, Answer, Key, Site, Told};
 use crate::fanout::{self, Cursor, GATHER_MAX, Group, Judgement, Owed, SWEEP_TURN};
 use crate::problem::{Keep, Problem};
@@ -60,11 +61,17 @@ pub struct Worker {
     replay: replay::Pool,
     forward: forward::Desk,
     scratch: Box<[u8; HEAD_BYTES_MAX]>,
+    security: Security,
+    certificate: Option<Certificate>,
+    /// Who began a handshake, oldest first; some of them are done with it.
+    greeted: VecDeque<Token>,
+    /// First messages of handshakes that may still be answered in this turn.
+    greetings: usize,
 }
 
 /// A connection comes back from a helper thread.
 pub(super) struct Returned {
-    pub(super) socket: OwnedFd,
+    pub(super) socket: Stream,
     pub(super) peer: std::net::SocketAddr,
     /// What was read beyond the last request.
     pub(super) read: Vec<u8>,
@@ -84,7 +91,7 @@ enum Client {
 /// A listener: small, because there are many.
 #[derive(Debug)]
 struct Listening {
-    socket: OwnedFd,
+    socket: Stream,
     /// Which channel, and where in its group.
     channel: u32,
     seat: u32,
@@ -161,6 +168,10 @@ impl Worker {
             updates_in,
             returns,
             scratch: Box::new([0; HEAD_BYTES_MAX]),
+            security: config.security,
+            certificate: None,
+            greeted: VecDeque::new(),
+            greetings: 0,
         })
     }
 
@@ -185,6 +196,7 @@ impl Worker {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(why) => return Err(why.into()),
             }
+            self.greetings = GREETINGS_TURN;
             for event in &events {
                 match Token(event.data.u64()) {
                     LISTENER => self.accept(),
@@ -208,6 +220,9 @@ impl Worker {
     }
 
     fn accept(&mut self) {
+        if self.has_nothing_to_show() {
+            return;
+        }
         for _ in 0..ACCEPT_TURN {
             let Some(listener) = &self.listener else { return };
             if self.slab.len() >= self.limits.connections {
@@ -217,7 +232,11 @@ impl Worker {
                 Ok(Some((socket, peer))) => {
                     let deadline = Instant::now() + self.limits.head;
                     self.shared.accepted.fetch_add(1, Relaxed);
-                    self.enter(Exchange::new(socket, peer, deadline));
+                    if let Some(stream) = self.greet(socket)
+                        && let Some(token) = self.enter(Exchange::new(stream, peer, deadline))
+                    {
+                        self.mind_the_greeted(token);
+                    }
                 }
                 Ok(None) => return,
                 Err(why) => {
@@ -227,6 +246,48 @@ impl Worker {
                     return;
                 }
             }
+        }
+    }
+
+    /// A new connection, with TLS if that is what is spoken here.
+    fn greet(&self, socket: OwnedFd) -> Option<Stream> {
+        match (self.security, &self.certificate) {
+            (Security::Plain, _) => Some(Stream::plain(socket)),
+            (Security::Tls, Some(certificate)) => {
+                let session = certificate.session(Place::take(&self.shared.handshakes, usize::MAX)?)?;
+                Some(Stream::secure(socket, session))
+            }
+            // The gate is shut until there is one.
+            (Security::Tls, None) => None,
+        }
+    }
+
+    /// TLS without a certificate: nobody is accepted.
+    fn has_nothing_to_show(&self) -> bool {
+        self.security == Security::Tls && self.certificate.is_none()
+    }
+
+    /// Lets whoever began its handshake first go when too many are at it: those who mean to finish take less time than it takes
+    /// strangers to fill the rest.
+    fn mind_the_greeted(&mut self, token: Token) {
+        if self.security == Security::Plain {
+            return;
+        }
+        self.greeted.push_back(token);
+        let shaking = |slab: &mut Slab<Client>, token: Token| matches!(slab.get(token), Some(Client::Exchange(e)) if e.socket.is_shaking_hands());
+        while let Some(&oldest) = self.greeted.front() {
+            if shaking(&mut self.slab, oldest) {
+                if self.shared.handshakes.load(Relaxed) <= self.limits.handshakes {
+                    break;
+                }
+                self.shared.unshaken.fetch_add(1, Relaxed);
+                self.slab.remove(oldest.index());
+            }
+            self.greeted.pop_front();
+        }
+        if self.greeted.len() > 4 * self.limits.handshakes {
+            let slab = &mut self.slab;
+            self.greeted.retain(|&token| shaking(slab, token));
         }
     }
 
@@ -251,12 +312,19 @@ impl Worker {
             Some(Client::Listening(_)) if flags.intersects(EventFlags::ERR | EventFlags::HUP) => self.leave(token),
             Some(Client::Listening(_)) => self.serve_listener(token),
             Some(Client::Exchange(exchange)) => {
+                if exchange.socket.is_fresh() {
+                    // Keys cost a hundred times what a chunk does: those who listen have their turn between. Epoll will ask again.
+                    match self.greetings.checked_sub(1) {
+                        Some(left) => self.greetings = left,
+                        None => return,
+                    }
+                }
                 let interest = exchange.interest();
                 let step = match exchange.phase {
-                    Phase::Writing { .. } => exchange.on_writable(now, self.limits.idle),
+                    _ if interest == EventFlags::OUT => exchange.on_writable(now, self.limits.idle),
                     // Nothing is watched but the end.
                     Phase::Held { .. } => Step::Close,
-                    Phase::Reading { .. } | Phase::Draining { .. } => exchange.on_readable(&mut self.scratch),
+                    _ => exchange.on_readable(&mut self.scratch),
                 };
                 self.after(token, step, interest);
             }
@@ -271,6 +339,13 @@ impl Worker {
             return;
         }
         let Some(Client::Exchange(exchange)) = self.slab.get(token) else { return };
+        if step == Step::Redirect {
+            let language = crate::problem::Language::English;
+            let (head, body) = Problem::PlainHttp.answer(language, None, Keep::Close, SystemTime::now());
+            self.shared.refused.fetch_add(1, Relaxed);
+            exchange.socket.give_up_tls();
+            exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep: Keep::Close };
+        }
         if std::mem::take(&mut exchange.hurried) {
             self.wheel.enter(exchange.deadline, token);
         }
@@ -409,7 +484,7 @@ impl Worker {
         prelude.extend_from_slice(&told.init);
         let cursor = Cursor::new(prelude.freeze(), tail.burst_from(fanout::burst_chunks(&told.name)));
         let Some(Client::Exchange(exchange)) = self.slab.remove(token.index()) else { return Step::Wait };
-        socket::bound_listener(&exchange.socket);
+        socket::bound_listener(exchange.socket.socket());
         let listening = Listening { socket: exchange.socket, channel, seat: 0, cursor, blocked: Blocked::No };
         // Under a new token: whatever epoll or the wheel still says about the exchange finds nobody.
         let token = self.slab.insert(Client::Listening(listening));
@@ -572,17 +647,14 @@ impl Worker {
         let told = self.site.told == Told::Wholly;
         self.untold_until = self.untold_until.filter(|until| !told && Instant::now() < *until);
         let Some(listener) = &self.listener else { return };
-        let next = if self.exhausted || self.untold_until.is_some() {
-            Gate::Shut
-        } else {
-            self.gate.next(connections, &self.limits)
-        };
+        let waits = self.untold_until.is_some() || self.has_nothing_to_show();
+        let next = if self.exhausted || waits { Gate::Shut } else { self.gate.next(connections, &self.limits) };
         if next == self.gate {
             return;
         }
         match next {
             Gate::Shut => {
-                if self.untold_until.is_none() {
+                if !waits {
                     self.shared.full.fetch_add(1, Relaxed);
                 }
                 let _ = epoll::delete(&self.epoll, listener);
@@ -602,6 +674,10 @@ impl Worker {
             exchange.read = read;
             exchange.phase = Phase::Reading { served: true };
             match (answer, keep) {
+                (None, keep) if exchange.socket.is_stuck() => {
+                    exchange.phase = Phase::Writing { head: Bytes::new(), body: Bytes::new(), keep };
+                    exchange.deadline = now + self.limits.answer;
+                }
                 (Some((head, body)), keep) => {
                     exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep };
                     exchange.deadline = now + self.limits.answer;
@@ -634,6 +710,7 @@ impl Worker {
                 Update::Away => self.away(),
                 Update::Retire => self.retire(),
                 Update::Finish => self.finish(),
+                Update::Certificate(certificate) => self.certificate = Some(certificate),
                 Update::Stop => return Run::Stop,
             }
         }
@@ -749,17 +826,17 @@ impl Listening {
                 break;
             }
             let moved = match slices {
-                [one] => socket::write(&self.socket, one),
+                [one] => self.socket.write(one),
                 many => {
                     let mut vectors = [io::IoSlice::new(&[]); GATHER_MAX];
                     vectors.iter_mut().zip(many).for_each(|(vector, slice)| *vector = io::IoSlice::new(slice));
-                    socket::write_all_of(&self.socket, vectors.get(..filled).unwrap_or_default())
+                    self.socket.write_all_of(vectors.get(..filled).unwrap_or_default())
                 }
             };
             let bytes = match moved {
                 Moved::Bytes(bytes) => bytes,
                 Moved::Later => 0,
-                Moved::End | Moved::Broken => return (sent, false),
+                _ => return (sent, false),
             };
             sent += bytes as u64;
             self.cursor.advance(tail, rendition, bytes);
@@ -770,8 +847,19 @@ impl Listening {
         }
         // Also steps over chunks that lack this rendition.
         self.cursor.advance(tail, rendition, 0);
-        self.watch(epoll, token, Blocked::No);
-        (sent, self.cursor.owed(tail) != Owed::Goodbye)
+        match self.socket.flush() {
+            Moved::Bytes(_) => self.watch(epoll, token, Blocked::No),
+            Moved::Later => {
+                self.watch(epoll, token, Blocked::Yes);
+                return (sent, true);
+            }
+            _ => return (sent, false),
+        }
+        let goes_on = self.cursor.owed(tail) != Owed::Goodbye;
+        if !goes_on {
+            self.socket.say_goodbye();
+        }
+        (sent, goes_on)
     }
 
     fn watch(&mut self, epoll: &OwnedFd, token: Token, blocked: Blocked) {
@@ -830,6 +918,8 @@ const RETURNS: Token = Token(u64::MAX - 2);
 
 /// Events taken at once: as many as a turn of the sweep, so that neither starves the other.
 const EVENTS: usize = 512;
+/// First messages of TLS handshakes answered in one turn: 32 of them take about 3 ms, so a chunk waits no longer.
+const GREETINGS_TURN: usize = 32;
 /// Connections accepted in a row. Then everyone else has a turn, here and in the other workers who share the socket.
 const ACCEPT_TURN: usize = 64;
 
@@ -839,6 +929,6 @@ mod tests {
 
     #[test]
     fn a_listener_takes_less_than_100_bytes() {
-        assert!(size_of::<Option<Client>>() + size_of::<u32>() <= 80, "{}", size_of::<Option<Client>>());
+        assert!(size_of::<Option<Client>>() + size_of::<u32>() <= 88, "{}", size_of::<Option<Client>>());
     }
 }

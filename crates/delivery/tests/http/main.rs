@@ -2,9 +2,10 @@
 
 mod documents;
 mod forwarding;
-mod hls;
 mod going;
+mod hls;
 mod listening;
 mod recordings;
 mod rewinding;
 mod rig;
+mod secure;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hiwar_admission::ListenKey;
-use hiwar_delivery::http::{Access, Config, Document, Handle, Limits, Serves, Update, Worker};
+use hiwar_delivery::http::{Access, Config, Document, Handle, Limits, Security, Serves, Update, Worker};
 use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
 
 /// Longer than anything here takes; a test that reaches it has failed.
@@ -35,10 +35,21 @@ impl Rig {
 
     /// A worker that has just begun, and has been told nothing.
     pub(crate) fn untold(limits: Limits) -> Self {
+        Self::speaking(Security::Plain, limits)
+    }
+
+    /// A worker under TLS that knows everything, but has no certificate yet.
+    pub(crate) fn secure(limits: Limits) -> Self {
+        let rig = Self::speaking(Security::Tls, limits);
+        rig.handle.push(Update::Whole);
+        rig
+    }
+
+    fn speaking(security: Security, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let worker = Worker::new(listener, config(folder.path(), limits)).unwrap();
+        let worker = Worker::new(listener, config(folder.path(), security, limits)).unwrap();
         Self::run(worker, address, folder)
     }
 
@@ -46,16 +57,16 @@ impl Rig {
     pub(crate) fn successor(listener: TcpListener) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = listener.local_addr().unwrap();
-        let worker = Worker::new(listener, config(folder.path(), Limits::for_files(20_000))).unwrap();
-        Self::run(worker.accept_once_told(WAIT), address, folder)
+        let config = config(folder.path(), Security::Plain, Limits::for_files(20_000));
+        Self::run(Worker::new(listener, config).unwrap().accept_once_told(WAIT), address, folder)
     }
 
     /// A worker on this socket that knows everything.
     pub(crate) fn on(listener: TcpListener) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = listener.local_addr().unwrap();
-        let worker = Worker::new(listener, config(folder.path(), Limits::for_files(20_000))).unwrap();
-        let rig = Self::run(worker, address, folder);
+        let config = config(folder.path(), Security::Plain, Limits::for_files(20_000));
+        let rig = Self::run(Worker::new(listener, config).unwrap(), address, folder);
         rig.handle.push(Update::Whole);
         rig
     }
@@ -121,12 +132,13 @@ impl Drop for Rig {
     }
 }
 
-fn config(folder: &Path, limits: Limits) -> Config {
+fn config(folder: &Path, security: Security, limits: Limits) -> Config {
     Config {
         listen_key: ListenKey::from_bytes([7; 32]),
         replay_root: folder.join("spaces"),
         house: folder.join("api.sock"),
         serves: Serves::Crowd,
+        security,
         limits: Some(limits),
     }
 }

@@ -54,6 +54,7 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
         replay_root: config.data.join("spaces"),
         house: run.join("api.sock"),
         serves: if index.is_some() { Serves::Crowd } else { Serves::Stage },
+        security: http::Security::Plain,
         limits: None,
     };
     let worker = Worker::new(listener, settings).map_err(|why| format!("cannot serve: {why}"))?;
