@@ -158,11 +158,11 @@ fn live(tail: &mut Tail, directives: Directives, target: u64) -> Result<Outcome,
     let extent = if directives.skip { Extent::Delta } else { Extent::Whole };
     let window = tail.window();
     let wanted = match directives.until {
-        Some(until) if !window.ended() => Some(wanted(until, window.parts_end().unwrap_or(0))?),
+        Some(until) if !window.ended() => Some(wanted(until, window.reckoned_end().unwrap_or(0))?),
         _ => None,
     };
     let listed = window.parts_end().unwrap_or(0);
-    if let Some(parts) = wanted.filter(|&parts| parts > listed) {
+    if let Some(parts) = wanted.filter(|&parts| window.reckoned_end().is_none_or(|now| parts > now)) {
         return Ok(Outcome::Hold(parts * PART_CHUNKS));
     }
     let Some(body) = tail.playlist(extent) else {
@@ -285,6 +285,22 @@ mod tests {
         assert_eq!(ask("_HLS_msn=3&_HLS_part=1"), TOO_FAR);
         assert_eq!(ask("_HLS_msn=18446744073709551615"), TOO_FAR);
         assert_eq!(ask("_HLS_msn=18446744073709551615&_HLS_part=18446744073709551615"), TOO_FAR);
+    }
+
+    #[test]
+    fn a_worker_that_has_just_begun_keeps_what_another_promised() {
+        let mut tail = tail(1_007..1_012);
+        assert_eq!(answer(&mut tail, live("_HLS_msn=50&_HLS_part=3")), Ok(Outcome::Hold(1_020)));
+        assert_eq!(answer(&mut tail, File::Part(50, 3)), Ok(Outcome::Hold(1_020)));
+        assert_eq!(answer(&mut tail, live("_HLS_msn=53&_HLS_part=3")), TOO_FAR);
+        // Its list begins with the next segment, unless the past is recalled before.
+        assert_eq!(answer(&mut tail, live("_HLS_msn=50&_HLS_part=1")), Ok(Outcome::Hold(1_020)));
+        let past: Vec<_> = (600..1_007).map(|position| crate::tail::tests::chunk(position, 1)).collect();
+        assert!(tail.recall(&past));
+        let mut long = crate::tail::tests::tail(0..1_012);
+        for file in [live(""), live("_HLS_skip=YES"), File::Segment(49), File::Part(50, 1)] {
+            assert_eq!(answer(&mut tail, file), answer(&mut long, file));
+        }
     }
 
     #[test]

@@ -10,9 +10,10 @@
 use bytes::Bytes;
 use hiwar_segment_log::{Epoch, Header, Kind, Record, Rendition};
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use crate::playlist::{Extent, Rendered};
-use crate::window::{SEGMENT_CHUNKS, Window};
+use crate::window::{KEPT_SEGMENTS, SEGMENT_CHUNKS, Window};
 
 /// Who may hear a log.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub struct Chunk {
     pub joint: Joint,
     /// How long it lasts, in the header's timescale.
     pub duration: u32,
+    /// When it was made, microseconds since the Unix epoch.
+    pub wall_us: u64,
     /// In the order of the header's renditions; empty where the record lacks a part.
     forms: Box<[Bytes]>,
 }
@@ -159,7 +162,7 @@ impl Tail {
             let form = forms.get(rendition).cloned().unwrap_or_default();
             self.window.push(position, wall_us, duration, joint, form);
         }
-        self.chunks.push_back(Chunk { position, time, joint, duration, forms });
+        self.chunks.push_back(Chunk { position, time, joint, duration, wall_us, forms });
         while self.chunks.len() > TAIL_CHUNKS {
             self.chunks.pop_front();
         }
@@ -254,6 +257,49 @@ impl Tail {
             }
         }
         first
+    }
+
+    /// The positions that HLS would list if they were here: asked for when the first chunk came, and, if they are still missing, twice more.
+    pub fn before(&self) -> Option<Range<u64>> {
+        let is_time = [1, 10, 40].contains(&self.chunks.len()) && self.shift == 0;
+        let first =
+            self.chunks.front().filter(|first| is_time && self.window.first() == Some(first.position))?.position;
+        let from = (first / SEGMENT_CHUNKS).saturating_sub(KEPT_SEGMENTS as u64) * SEGMENT_CHUNKS;
+        (from < first).then_some(from..first)
+    }
+
+    /// Takes chunks from before the first one, for HLS. False if they came too late to be of use, or are none of this writer's past.
+    pub fn recall(&mut self, chunks: &[Record]) -> bool {
+        let Some(first) = self.chunks.front().filter(|first| self.window.first() == Some(first.position)) else {
+            return false;
+        };
+        let Some((rendition, told)) = hls_rendition(&self.header) else { return false };
+        let before = chunks.iter().filter(|record| record.position.0 < first.position && record.time < first.time);
+        let part = told.part;
+        let mut window = Window::default();
+        let mut end = None;
+        let mut push = |position, time, wall_us, duration, form| {
+            let joint = if end.is_none_or(|end| end == time) { Joint::Smooth } else { Joint::Break };
+            end = Some(time + u64::from(duration));
+            window.push(position, wall_us, duration, joint, form);
+        };
+        for record in before {
+            push(
+                record.position.0,
+                record.time,
+                record.wall_us,
+                record.duration,
+                record.part(part).unwrap_or_default(),
+            );
+        }
+        for chunk in &self.chunks {
+            push(chunk.position, chunk.time, chunk.wall_us, chunk.duration, chunk.form(rendition).clone());
+        }
+        if self.ended == Ended::Yes {
+            window.end();
+        }
+        (self.window, self.playlists) = (window, Rendered::default());
+        true
     }
 
     /// How HLS says it; `None` until a segment is whole.

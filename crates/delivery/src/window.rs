@@ -13,6 +13,7 @@ use crate::tail::Joint;
 pub struct Window {
     /// The first position that came. A segment that began before it is not here.
     first: Option<u64>,
+    last: Option<u64>,
     /// Whole segments, oldest first, numbers without a gap: what is listed, and what was just now.
     segments: VecDeque<Segment>,
     filling: Option<Filling>,
@@ -78,6 +79,7 @@ impl Window {
     /// Takes the next chunk: positions rise. Returns whether there is more to list.
     pub fn push(&mut self, position: u64, wall_us: u64, duration: u32, joint: Joint, form: Bytes) -> bool {
         let first = *self.first.get_or_insert(position);
+        self.last = Some(position);
         let number = position / SEGMENT_CHUNKS;
         if number.saturating_mul(SEGMENT_CHUNKS) < first || self.next().is_some_and(|next| number < next) {
             self.broken |= joint == Joint::Break;
@@ -147,6 +149,11 @@ impl Window {
         self.segments.range(self.unlisted()..)
     }
 
+    /// The first position that came.
+    pub fn first(&self) -> Option<u64> {
+        self.first
+    }
+
     /// Breaks before the first segment that is listed (RFC 8216 §4.3.3.3).
     pub fn breaks_before(&self) -> u64 {
         let unlisted = self.segments.range(..self.unlisted());
@@ -196,12 +203,18 @@ impl Window {
     /// The position at which everything before this part is whole, if somebody who asks for it now is to wait: another worker may be
     /// ahead of this one by no more than [`AHEAD_PARTS`].
     fn soon(&self, end: Option<u64>) -> Found {
-        match (end, self.parts_end()) {
+        match (end, self.reckoned_end()) {
             (Some(end), Some(now)) if !self.ended && end > now && end <= now + AHEAD_PARTS => {
                 Found::Soon(end * PART_CHUNKS)
             }
             _ => Found::Nothing,
         }
+    }
+
+    /// The same as [`parts_end`](Self::parts_end), and before anything can be listed what it would be: a worker that has just begun is
+    /// asked for what another one promised.
+    pub fn reckoned_end(&self) -> Option<u64> {
+        self.parts_end().or(self.last.map(|last| (last + 1) / PART_CHUNKS))
     }
 
     fn whole(&self, number: u64) -> Option<&Segment> {
@@ -267,7 +280,8 @@ pub const SEGMENT_PARTS: usize = (SEGMENT_CHUNKS / PART_CHUNKS) as usize;
 pub const WINDOW_SEGMENTS: usize = 15;
 /// The advance part limit for parts of 1 s or more (RFC 8216bis §6.2.5.2).
 pub const AHEAD_PARTS: u64 = 3;
-const KEPT_SEGMENTS: usize = WINDOW_SEGMENTS + 2;
+/// Segments kept: a listed one stays for two more (RFC 8216 §6.2.2).
+pub const KEPT_SEGMENTS: usize = WINDOW_SEGMENTS + 2;
 
 #[cfg(test)]
 pub(crate) mod tests {

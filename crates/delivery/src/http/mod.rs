@@ -2,7 +2,7 @@
 //!
 //! * `worker` the fan-out thread: accepts, reads heads, answers, and owns every listener
 //! * `exchange` one connection that is not a listener · `slab` where connections live · `held` whose request waits for a log
-//! * `replay` helper threads for recordings · `rewind` what they read of logs · `forward` one thread between clients and the house
+//! * `replay` helper threads for recordings · `rewind` what they read of logs · `recall` what was said before · `forward` one thread between clients and the house
 //! * `upload` bodies on their way in · `neighbours` what one address may hold of the way to the house
 //! * `stream` a connection, with TLS or without · `tls` what rustls does for it
 //! * `mailbox` bounded queues with a bell that epoll hears · `socket` what is set on a socket, and why
@@ -12,6 +12,7 @@ mod forward;
 mod held;
 mod mailbox;
 mod neighbours;
+mod recall;
 mod replay;
 mod rewind;
 mod slab;
@@ -96,6 +97,13 @@ pub enum Update {
         log: LogId,
         /// The record.
         record: Record,
+    },
+    /// Chunks from before the first one that came, oldest first, read from the disk.
+    Past {
+        /// Which.
+        log: LogId,
+        /// Their records.
+        chunks: Vec<Record>,
     },
     /// No more chunks: listeners get the rest, and goodbye. Who may hear the recording stays known.
     Ended {

@@ -21,6 +21,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use super::exchange::{Exchange, Phase, Step};
 use super::held::{Held, WAKE_TURN};
 use super::mailbox::{Inbox, Mail, Outbox, mailbox};
+use super::recall::Recall;
 use super::replay::Wish;
 use super::slab::{Slab, Token};
 use super::socket::{self, Moved};
@@ -59,6 +60,7 @@ pub struct Worker {
     updates_in: Outbox<Update>,
     returns: Inbox<Returned>,
     replay: replay::Pool,
+    recall: Recall,
     forward: forward::Desk,
     scratch: Box<[u8; HEAD_BYTES_MAX]>,
     security: Security,
@@ -141,6 +143,7 @@ impl Worker {
         watch(&epoll, returns.bell(), RETURNS, EventFlags::IN)?;
         watch(&epoll, &listener, LISTENER, EventFlags::IN | EventFlags::EXCLUSIVE)?;
         Ok(Self {
+            recall: Recall::start(config.replay_root.clone(), updates_in.clone())?,
             replay: replay::Pool::start(config.replay_root, limits.replays, returns_in.clone())?,
             forward: forward::Desk::start(config.house, &limits, returns_in)?,
             listener: Some(listener),
@@ -704,6 +707,12 @@ impl Worker {
                 Update::Forget { path } => drop(self.site.documents.remove(&path)),
                 Update::Open { log, access, header, away } => self.open(log, access, &header, away),
                 Update::Chunk { log, record } => self.chunk(log, &record),
+                Update::Past { log, chunks } => {
+                    if self.site.logs.get_mut(&log).is_some_and(|tail| tail.recall(&chunks)) {
+                        // Whoever waits may have been waiting for this.
+                        self.held.dismiss(log);
+                    }
+                }
                 Update::Ended { log } => self.ended(log),
                 Update::Closed { log } => self.closed(log),
                 Update::Whole => self.site.told = Told::Wholly,
@@ -750,6 +759,9 @@ impl Worker {
             return;
         }
         self.held.reached(log, tail.live());
+        if let Some(positions) = tail.before() {
+            self.recall.ask(log, positions);
+        }
         for &index in self.channels.by_log.get(&log).map_or(&[][..], Vec::as_slice) {
             let Some(channel) = self.channels.all.at(index) else { continue };
             if channel.group.due() {

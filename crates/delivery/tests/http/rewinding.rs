@@ -201,3 +201,20 @@ fn one_that_goes_back_is_answered_on_one_connection() {
         assert!(client.hear_until(&format!("m{};", number * 20 + 19)).starts_with(&format!("m{};", number * 20)));
     }
 }
+
+#[test]
+fn a_worker_that_begins_anew_lists_what_the_others_list() {
+    let mut studio = Studio::new(Access::Open);
+    studio.speak(0..407);
+    let whole = studio.get("/hls/demo/live.m3u8").body;
+    assert_eq!(whole.matches("#EXTINF:").count(), 15);
+    // Beside it one that is told the last two seconds, as after a restart, on the same disk.
+    let rig = Rig::beside(&studio.rig);
+    rig.open("demo", Access::Open);
+    rig.chunks("demo", 397..407);
+    let get = |path: &str| rig.ask(&format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+    // Asked before it has read the past, it waits rather than refuse.
+    let blocking = get("/hls/demo/live.m3u8?_HLS_msn=20&_HLS_part=0");
+    assert_eq!((blocking.status, blocking.body), (200, whole));
+    assert_eq!(get("/hls/demo/19.2.m4s").body, sound(390..395));
+}

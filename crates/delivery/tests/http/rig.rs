@@ -61,6 +61,17 @@ impl Rig {
         Self::run(Worker::new(listener, config).unwrap().accept_once_told(WAIT), address, folder)
     }
 
+    /// A worker over the same logs as another, that was told that it knows everything.
+    pub(crate) fn beside(other: &Self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let config = config(other.folder.path(), Security::Plain, Limits::for_files(20_000));
+        let rig = Self::run(Worker::new(listener, config).unwrap(), address, folder);
+        rig.handle.push(Update::Whole);
+        rig
+    }
+
     /// A worker on this socket that knows everything.
     pub(crate) fn on(listener: TcpListener) -> Self {
         let folder = tempfile::tempdir().unwrap();
