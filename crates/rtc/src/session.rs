@@ -160,6 +160,10 @@ pub struct Session {
     sources_proven: usize,
     /// Where the last authenticated packet came from: the library knows it.
     heard_last: Option<Ssrc>,
+    /// The way that the last authenticated packet came, by wire, from the client's address, to ours. What is sent goes back that way.
+    path: Option<(Proto, SocketAddr, SocketAddr)>,
+    /// Whether what was last given to the library held such a packet.
+    heard: bool,
     phase: Phase,
     /// End of [`CONNECT_WAIT`] or [`SILENCE_WAIT`].
     give_up: Instant,
@@ -216,6 +220,8 @@ impl Session {
             sources: Vec::new(),
             sources_proven: 0,
             heard_last: None,
+            path: None,
+            heard: false,
             phase: Phase::Connecting,
             give_up: now + CONNECT_WAIT,
             library_deadline: now,
@@ -355,11 +361,15 @@ impl Session {
         // An error here is DTLS that made no sense. Anybody can forge that, so it ends nothing; what the library holds fatal for itself it
         // says again when polled.
         let unsent = self.unsent;
+        self.heard = false;
         let refused = self.rtc.handle_input(str0m::Input::Receive(now, receive)).is_err();
         let before = self.waiting.len();
         self.drain(arrival);
         // Then time did not move for the library, and what was written did not leave.
         self.unsent = unsent && refused;
+        if self.heard {
+            self.path = Some((proto, source, destination));
+        }
         // Only a check with the right password is answered to where it came from; only sound with the right key becomes a packet.
         let authentic = is_stun(bytes) && self.waiting.iter().skip(before).any(|output| answers(output, source));
         if authentic && self.phase == Phase::Connected {
@@ -402,6 +412,17 @@ impl Session {
         same_family.or(same_kind.clone().next()).map(|(_, a)| *a)
     }
 
+    /// Where something is to go that the library would send by `nominated`. A check is answered where it came from. All else follows the sound: a phone that
+    /// changes networks checks from its new address with the priority of the old one, and then the library, which sends no checks and so never learns that
+    /// a pair has died, stays with the old pair for ever.
+    fn way_to_client(
+        &self,
+        bytes: &[u8],
+        nominated: (Proto, SocketAddr, SocketAddr),
+    ) -> (Proto, SocketAddr, SocketAddr) {
+        if is_stun(bytes) { nominated } else { self.path.unwrap_or(nominated) }
+    }
+
     /// `at`: when what is drained came to pass.
     fn drain(&mut self, at: Instant) {
         self.unsent = false;
@@ -414,12 +435,9 @@ impl Session {
                 Ok(str0m::Output::Transmit(transmit)) => {
                     let proto = if transmit.proto == Protocol::Udp { Proto::Udp } else { Proto::Tcp };
                     let (source, destination) = (transmit.source, transmit.destination);
-                    self.waiting.push_back(Waiting::Transmit {
-                        proto,
-                        source,
-                        destination,
-                        bytes: transmit.contents.into(),
-                    });
+                    let bytes: Vec<u8> = transmit.contents.into();
+                    let (proto, destination, source) = self.way_to_client(&bytes, (proto, destination, source));
+                    self.waiting.push_back(Waiting::Transmit { proto, source, destination, bytes });
                 }
                 Ok(str0m::Output::Event(event)) => self.event(at, event),
                 Err(error) => {
@@ -448,6 +466,7 @@ impl Session {
 
     fn packet(&mut self, arrival: Instant, packet: &RtpPacket) {
         self.give_up = arrival + SILENCE_WAIT;
+        self.heard = true;
         let header = &packet.header;
         self.heard_last = Some(header.ssrc);
         if let Some((_, proven)) = self.sources.iter_mut().find(|(ssrc, proven)| *ssrc == header.ssrc && !proven) {

@@ -22,10 +22,14 @@ struct Pair {
     ours: Session,
     client: Rtc,
     client_address: SocketAddr,
+    /// The client's address as we see it.
+    seen_at: SocketAddr,
     mid: Mid,
     sequence: u64,
     heard: Vec<(u16, Vec<u8>)>,
     outputs: Vec<Given>,
+    /// Where what was sent last, and is no answer to a check, went.
+    sent_to: Option<SocketAddr>,
     /// Whether what the client sends reaches us.
     cable: bool,
 }
@@ -63,10 +67,12 @@ impl Pair {
             ours,
             client,
             client_address,
+            seen_at: client_address,
             mid,
             sequence: 1,
             heard: Vec::new(),
             outputs: Vec::new(),
+            sent_to: None,
             cable: true,
         };
         pair.run_until(|pair| {
@@ -112,7 +118,12 @@ impl Pair {
         }
         while let Some(output) = self.ours.poll() {
             match output {
-                Output::Transmit { bytes, .. } => to_client.push(bytes),
+                Output::Transmit { bytes, destination, .. } => {
+                    if !is_stun(&bytes) {
+                        self.sent_to = Some(destination);
+                    }
+                    to_client.push(bytes);
+                }
                 Output::Packet(packet) => {
                     self.outputs.push(Given::Packet(Box::new(packet.with(packet.payload.into()))));
                 }
@@ -130,7 +141,7 @@ impl Pair {
     fn give(&mut self, bytes: &[u8]) {
         // The socket is bound to all addresses, so the destination says little.
         let destination = "0.0.0.0:8082".parse().unwrap();
-        let (arrival, source) = (self.now, self.client_address);
+        let (arrival, source) = (self.now, self.seen_at);
         let datagram = Datagram { arrival, proto: Proto::Udp, source, destination, bytes };
         self.ours.handle(self.now, Input::Datagram(datagram));
     }
@@ -337,4 +348,34 @@ fn half_a_restart_is_refused_and_changes_nothing() {
     pair.speak(100, &sound(1));
     pair.settle();
     assert_eq!(pair.packets(), [(0, 1)]);
+}
+
+#[test]
+fn returns_follow_a_client_that_changes_networks() {
+    let mut pair = Pair::new(LibraryDirection::SendRecv);
+    pair.speak(7, &sound(1));
+    let hear = |pair: &mut Pair, time: u64| {
+        let payload = sound(9);
+        let frame = Return { payload: Opus::new(&payload).unwrap(), time: hiwar_media::Time(time) };
+        pair.ours.handle(pair.now, Input::Return(frame));
+        pair.sent_to = None;
+        pair.ours.handle(pair.now, Input::Timeout);
+        pair.exchange();
+        pair.sent_to
+    };
+    assert_eq!(hear(&mut pair, 960), Some(pair.client_address));
+    // Its checks tell nothing that would make the library prefer the new pair; its sound does.
+    pair.seen_at = "203.0.113.77:50123".parse().unwrap();
+    pair.settle();
+    pair.speak(7, &sound(2));
+    pair.settle();
+    assert_eq!(pair.packets().len(), 2);
+    assert_eq!(hear(&mut pair, 1920), Some(pair.seen_at));
+    // Nobody turns the returns away without the key: neither by rubbish nor by a packet that came before.
+    let home = std::mem::replace(&mut pair.seen_at, "192.0.2.66:6666".parse().unwrap());
+    let mut forged = vec![0x80, 111, 0, 9, 0, 0, 0, 9, 0, 0, 0, 7];
+    forged.extend([5; 40]);
+    pair.give(&forged);
+    pair.seen_at = home;
+    assert_eq!(hear(&mut pair, 2880), Some(home));
 }

@@ -15,6 +15,7 @@ mod conversation;
 mod crash;
 mod demo;
 mod disk;
+mod loss;
 mod refusals;
 mod restart;
 mod supervisor;
