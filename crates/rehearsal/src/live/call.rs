@@ -20,7 +20,7 @@ use crate::voice::{Fec, Voice};
 
 /// Time between two packets.
 const FRAME: Duration = Duration::from_millis(20);
-/// How long a connection may take on a bad network: the server gives up after 15 s.
+/// How long a connection may take: the server gives up after 15 s.
 const CONNECT_WAIT: Duration = Duration::from_secs(20);
 /// The client is told the time this often.
 const TICK: Duration = Duration::from_millis(10);
@@ -85,7 +85,8 @@ pub fn run(options: &Options) -> Result<Value, Error> {
     let (session, answer) = whip::publish(&url, &options.pass, &offer)?;
     let server =
         whip::udp_candidate(&answer).ok_or_else(|| Error::Refused("an answer without a UDP candidate".into()))?;
-    let relay = Relay::start(server, ways, options.seed)?;
+    // The client's library does not send its first flight of DTLS again when that is lost, as browsers do; so the network is good until it is connected.
+    let relay = Relay::start(server, Ways { up: Network::GOOD, down: Network::GOOD }, options.seed)?;
     client.answer(relay.answer(&answer))?;
     while !client.connected {
         if client.gone || began.elapsed() > CONNECT_WAIT {
@@ -93,6 +94,7 @@ pub fn run(options: &Options) -> Result<Value, Error> {
         }
         turn(&mut client, Instant::now() + TICK)?;
     }
+    relay.change(ways);
     println!("{}", json!({"event": "connected", "connect_ms": began.elapsed().as_millis() as u64}));
     let late = perform(&mut client, &relay, options, [&silence, &voice])?;
     // The other side may be gone by now; that is no failure of a call.

@@ -48,7 +48,7 @@ pub struct Relay {
 
 #[derive(Debug)]
 enum Command {
-    Change(Ways),
+    Change(Box<Ways>),
     Roam(UdpSocket),
     Count(Sender<(Counts, Counts)>),
 }
@@ -108,7 +108,7 @@ impl Relay {
 
     /// Becomes another network; what is under way comes as it would have.
     pub fn change(&self, ways: Ways) {
-        self.command(Command::Change(ways));
+        self.command(Command::Change(Box::new(ways)));
     }
 
     /// The speaker's address changes: from now on the server is reached from another socket, and what it sends to the old one is lost.
@@ -206,9 +206,9 @@ impl Carrier {
         let _ = rustix::io::read(&self.wake, &mut [0_u8; 8]);
         loop {
             match self.orders.try_recv() {
-                Ok(Command::Change(Ways { up, down })) => {
-                    self.up.change(up);
-                    self.down.change(down);
+                Ok(Command::Change(ways)) => {
+                    self.up.change(ways.up);
+                    self.down.change(ways.down);
                 }
                 Ok(Command::Roam(far)) => self.far = far,
                 Ok(Command::Count(tell)) => drop(tell.send((self.up.counts(), self.down.counts()))),
