@@ -4,9 +4,10 @@
 //   {"do":"publish","url","token","origin"}   microphone → WHIP, nothing processed; {"event":"publishing","opened"}
 //   {"do":"listen","url"}                     the page of a space and one real press; {"event":"listening"}
 //   {"do":"restart"}                          ICE anew for the published stream; {"event":"restarted","before","after","ufrag"}
-//   {"do":"stop"}                             {"event":"stopped","errors"}
+//   {"do":"play","name","url"}                a page of players.py and one real press, recorded as NAME; {"event":"playing","name"}
+//   {"do":"stop"}                             {"event":"stopped","errors","players"}
 //
-// Samples go to FOLDER/{mouth,mse}.s16 (48 kHz), their times to FOLDER/{mouth,mse}.points: "sample seconds", seconds of CLOCK_MONOTONIC.
+// Samples go to FOLDER/{mouth,mse,NAME}.s16 (48 kHz), their times to FOLDER/{mouth,mse,NAME}.points: "sample seconds", seconds of CLOCK_MONOTONIC.
 // The mouth is the stream that the encoder is given, tapped at the moment when it is processed; the ear is what the page's
 // media element plays, at the time at which the sound card plays it (AudioContext.getOutputTimestamp).
 import { closeSync, openSync, writeSync } from "node:fs";
@@ -118,13 +119,13 @@ function prepare() {
       return { before, after: globalThis.etag, ufrag: [line(remote, "ice-ufrag"), line(theirs, "ice-ufrag")] };
     },
     // In the click itself, so that the context may sound under the default policy.
-    tapAtPress(selector) {
+    tapAtPress(selector, name) {
       document.querySelector(selector).addEventListener("click", () => {
         const context = measure.context();
         const tap = context.createMediaElementSource(document.querySelector("audio"));
         tap.connect(context.destination);
         globalThis.kept = [context, tap];
-        globalThis.tapped = measure.record(context, tap, "mse");
+        globalThis.tapped = measure.record(context, tap, name);
       }, { once: true, capture: true });
     },
   };
@@ -167,6 +168,24 @@ async function open(url) {
   return { page, toMonotonic, clock_error_ms: 500 * best };
 }
 
+/** Opens a page with one `audio` element and presses its button; returns when it plays. */
+async function press(url, name) {
+  const { page, clock_error_ms } = await open(url);
+  await page.waitForSelector("#press");
+  await page.evaluate((name) => measure.tapAtPress("#press", name), name);
+  const pressed = monotonic();
+  await page.click("#press");
+  await page.evaluate(() => globalThis.tapped);
+  await page.waitForFunction(() => {
+    const audio = document.querySelector("audio");
+    return !audio.paused && audio.currentTime > 0 && audio.readyState > 2;
+  }, null, { timeout: 30_000 }).catch(async (error) => {
+    throw new Error(`${name} does not play: ${JSON.stringify(await page.evaluate(() => globalThis.player?.facts()))}`, { cause: error });
+  });
+  return { page, after_ms: Math.round(1000 * (monotonic() - pressed)), clock_error_ms };
+}
+
+const players = {};
 const commands = {
   async publish({ url, token, origin }) {
     const { page, toMonotonic, clock_error_ms } = await open(`${origin}/healthz`);
@@ -178,31 +197,29 @@ const commands = {
     tell({ event: "restarted", ...(await publisher.page.evaluate((token) => measure.restart(token), publisher.token)) });
   },
   async listen({ url }) {
-    const { page, clock_error_ms } = await open(url);
-    await page.waitForSelector("#press");
-    await page.evaluate(() => measure.tapAtPress("#press"));
-    const pressed = monotonic();
-    await page.click("#press");
-    await page.evaluate(() => globalThis.tapped);
-    await page.waitForFunction(() => {
-      const audio = document.querySelector("audio");
-      return !audio.paused && audio.currentTime > 0 && audio.readyState > 2;
-    }, null, { timeout: 15_000 });
+    const { page, after_ms, clock_error_ms } = await press(url, "mse");
     listener = page;
-    tell({ event: "listening", after_ms: Math.round(1000 * (monotonic() - pressed)), clock_error_ms });
+    tell({ event: "listening", after_ms, clock_error_ms });
+  },
+  async play({ name, url }) {
+    const { page, after_ms, clock_error_ms } = await press(url, name);
+    players[name] = page;
+    tell({ event: "playing", name, after_ms, clock_error_ms });
   },
   async stop() {
     const state = await listener?.evaluate(() => {
       const audio = document.querySelector("audio");
       return { late: document.querySelector("#late")?.textContent, played: audio.currentTime, buffered: audio.buffered.length ? audio.buffered.end(audio.buffered.length - 1) - audio.currentTime : null };
     });
+    const facts = {};
+    for (const [name, page] of Object.entries(players)) facts[name] = await page.evaluate(() => globalThis.player.facts());
     await publisher?.page.evaluate(([token]) => fetch(globalThis.session, { method: "DELETE", headers: { Authorization: `Bearer ${token}` } }).then(() => {}, () => {}), [publisher.token]);
     await browser.close();
     for (const { sound, points } of Object.values(files)) {
       closeSync(sound);
       closeSync(points);
     }
-    tell({ event: "stopped", errors, page: state ?? null });
+    tell({ event: "stopped", errors, page: state ?? null, players: facts });
     process.exit(0);
   },
 };
