@@ -4,6 +4,7 @@
 //! and the house are other threads' business.
 
 mod going;
+mod listening;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -24,11 +25,11 @@ use super::mailbox::{Inbox, Mail, Outbox, mailbox};
 use super::recall::Recall;
 use super::replay::Wish;
 use super::slab::{Slab, Token};
-use super::socket::{self, Moved};
+use super::socket;
 use super::stream::Stream;
 use super::{Certificate, Config, Counters, Handle, Place, Security, Shared, UPDATES_MAX, Update, forward, replay};
 use crate::answer::{self, Answer, Key, Site, Told};
-use crate::fanout::{self, Cursor, GATHER_MAX, Group, Judgement, Owed, SWEEP_TURN};
+use crate::fanout::{self, Cursor, Group, Judgement, SWEEP_TURN};
 use crate::problem::{Keep, Problem};
 use crate::request::{self, HEAD_BYTES_MAX, Parsed, Request};
 use crate::shed::{Gate, Limits, Wheel};
@@ -822,89 +823,6 @@ impl Worker {
                 self.slab.remove(member);
             }
         }
-    }
-}
-
-impl Listening {
-    /// Returns the bytes that went out, and whether the listener goes on.
-    fn write(&mut self, epoll: &OwnedFd, token: Token, tail: &Tail, rendition: usize) -> (u64, bool) {
-        let mut sent = 0;
-        loop {
-            let mut slices = [&[][..]; GATHER_MAX];
-            let filled = self.cursor.gather(tail, rendition, &mut slices);
-            let slices = slices.get(..filled).unwrap_or_default();
-            let offered: usize = slices.iter().map(|slice| slice.len()).sum();
-            if offered == 0 {
-                break;
-            }
-            let moved = match slices {
-                [one] => self.socket.write(one),
-                many => {
-                    let mut vectors = [io::IoSlice::new(&[]); GATHER_MAX];
-                    vectors.iter_mut().zip(many).for_each(|(vector, slice)| *vector = io::IoSlice::new(slice));
-                    self.socket.write_all_of(vectors.get(..filled).unwrap_or_default())
-                }
-            };
-            let bytes = match moved {
-                Moved::Bytes(bytes) => bytes,
-                Moved::Later => 0,
-                _ => return (sent, false),
-            };
-            sent += bytes as u64;
-            self.cursor.advance(tail, rendition, bytes);
-            if bytes < offered {
-                self.watch(epoll, token, Blocked::Yes);
-                return (sent, true);
-            }
-        }
-        // Also steps over chunks that lack this rendition.
-        self.cursor.advance(tail, rendition, 0);
-        match self.socket.flush() {
-            Moved::Bytes(_) => self.watch(epoll, token, Blocked::No),
-            Moved::Later => {
-                self.watch(epoll, token, Blocked::Yes);
-                return (sent, true);
-            }
-            _ => return (sent, false),
-        }
-        let goes_on = self.cursor.owed(tail) != Owed::Goodbye;
-        if !goes_on {
-            self.socket.say_goodbye();
-        }
-        (sent, goes_on)
-    }
-
-    fn watch(&mut self, epoll: &OwnedFd, token: Token, blocked: Blocked) {
-        if self.blocked != blocked {
-            self.blocked = blocked;
-            let flags = if blocked == Blocked::Yes { EventFlags::OUT } else { EventFlags::empty() };
-            let _ = epoll::modify(epoll, &self.socket, EventData::new_u64(token.0), flags);
-        }
-    }
-}
-
-impl Channel {
-    /// Closes a listener's connection, and whoever is moved to its seat learns of it.
-    fn lose(&mut self, member: u32, slab: &mut Slab<Client>) {
-        let Some(Client::Listening(listening)) = slab.remove(member) else { return };
-        self.counters.listening.fetch_sub(1, Relaxed);
-        if let Some(moved) = self.group.leave(listening.seat)
-            && let Some(Client::Listening(other)) = slab.at(moved)
-        {
-            other.seat = listening.seat;
-        }
-    }
-}
-
-impl Channels {
-    fn open(&mut self, log: LogId, renditions: usize, counters: &Arc<Counters>) {
-        let channel = |rendition| Channel { log, rendition, group: Group::default(), counters: counters.clone() };
-        let indexes = (0..renditions).map(|rendition| self.all.insert(channel(rendition)).index()).collect();
-        self.by_log.insert(log, indexes);
-    }
-
-    fn find(&self, log: LogId, rendition: usize) -> Option<u32> {
-        self.by_log.get(&log)?.get(rendition).copied()
     }
 }
 
