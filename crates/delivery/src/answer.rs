@@ -266,20 +266,25 @@ enum Route<'p> {
 
 fn route(path: &str) -> Route<'_> {
     let routed = if let Some(rest) = path.strip_prefix("/listen/") {
-        rest.rsplit_once('.').and_then(|(log, name)| Some(Route::Listen { log: LogId::parse(log).ok()?, name }))
+        rest.rsplit_once('.').and_then(|(log, name)| Some(Route::Listen { log: kept(log)?, name }))
     } else if let Some(rest) = path.strip_prefix("/hls/") {
-        rest.split_once('/').and_then(|(log, file)| Some(Route::Hls { log: LogId::parse(log).ok()?, file }))
+        rest.split_once('/').and_then(|(log, file)| Some(Route::Hls { log: kept(log)?, file }))
     } else if let Some(rest) = path.strip_prefix("/replay/") {
         let named = rest
             .strip_suffix(".mp4")
             .map(|log| (log, ReplayForm::Mp4))
             .or_else(|| rest.strip_suffix(".ogg").map(|log| (log, ReplayForm::Ogg)))
             .or_else(|| rest.strip_suffix("/index.m3u8").map(|log| (log, ReplayForm::Playlist)));
-        named.and_then(|(log, form)| Some(Route::Replay { log: LogId::parse(log).ok()?, form }))
+        named.and_then(|(log, form)| Some(Route::Replay { log: kept(log)?, form }))
     } else {
         return Route::Other;
     };
     routed.unwrap_or(Route::Nothing)
+}
+
+/// A log that can be asked for by name: one beside another is a form of that, and is asked for as such.
+fn kept(name: &str) -> Option<LogId> {
+    LogId::parse(name).ok().filter(|log| log.stem() == *log)
 }
 
 /// GET or HEAD go on; OPTIONS is answered (a player that sends a bearer pass or a range across origins asks first); the rest is
@@ -292,7 +297,7 @@ fn sound_method(request: &Request<'_>, keep: Keep, now: SystemTime) -> Result<Op
                 .field("Allow", SOUND_METHODS)
                 .field("Access-Control-Allow-Origin", "*")
                 .field("Access-Control-Allow-Methods", SOUND_METHODS)
-                .field("Access-Control-Allow-Headers", "Authorization, Range, If-Range")
+                .field("Access-Control-Allow-Headers", "Authorization, Icy-MetaData, Range, If-Range")
                 .field("Access-Control-Max-Age", 86_400)
                 .maybe("Connection", (keep == Keep::Close).then_some("close"))
                 .end();
@@ -328,11 +333,14 @@ fn listen(
     if tail.ended() == Ended::Yes {
         return Err(Problem::Ended);
     }
-    let (rendition, told) = tail.rendition(name).ok_or(Problem::NotFound)?;
-    let head = Head::new(200, now)
+    let (log, tail, rendition) = find(site, request, log, tail, name)?;
+    let told = tail.header().renditions.get(rendition).ok_or(Problem::NotFound)?;
+    let head = tail.fields(rendition).fold(Head::new(200, now), |head, (name, value)| head.field(name, value));
+    let head = head
         .field("Content-Type", &told.mime)
         .field("Cache-Control", "no-store")
         .field("Access-Control-Allow-Origin", "*")
+        .maybe("Access-Control-Expose-Headers", tail.fields(rendition).next().map(|_| "*"))
         .field("Accept-Ranges", "none")
         // The stream ends when the connection does, which is how HTTP/1.0 players understand it too (RFC 9112 §6.3).
         .field("Connection", "close")
@@ -342,6 +350,32 @@ fn listen(
     }
     Ok(Answer::Listen { log, rendition, head })
 }
+
+/// Where a rendition is: in the log, or in one beside it that is made while somebody listens. A player that can read titles between the sound
+/// (`Icy-MetaData: 1`, as every player of internet radio asks) gets the rendition that has them, if there is one.
+fn find<'s>(
+    site: &'s Site,
+    request: &Request<'_>,
+    log: LogId,
+    tail: &'s Tail,
+    name: &str,
+) -> Result<(LogId, &'s Tail, usize), Problem> {
+    if let Some((rendition, _)) = tail.rendition(name) {
+        return Ok((log, tail, rendition));
+    }
+    let beside = log.beside(name).ok_or(Problem::NotFound)?;
+    let tail = site.logs.get(&beside).ok_or(Problem::NotFound)?;
+    let (plain, _) = tail.rendition(name).ok_or(Problem::NotFound)?;
+    if tail.ended() == Ended::Yes {
+        return Err(Problem::Ended);
+    }
+    let wants_titles = request.field("icy-metadata").is_some_and(|asked| asked.trim() == "1");
+    let titled = tail.rendition(ICY).filter(|_| wants_titles).map(|(rendition, _)| rendition);
+    Ok((beside, tail, titled.unwrap_or(plain)))
+}
+
+/// The name of a rendition with titles between the sound, in the way of SHOUTcast.
+pub(crate) const ICY: &str = "icy";
 
 fn hls(
     site: &mut Site,
@@ -514,6 +548,7 @@ mod tests {
     use crate::request::{Parsed, parse};
     use crate::tail::tests::tail;
     use hiwar_admission::{Listen, PassId, Scope};
+    use hiwar_segment_log::{Header, Rendition};
     use std::time::Duration;
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
@@ -542,6 +577,62 @@ mod tests {
             listen_key: Key(ListenKey::from_bytes([7; 32])),
             serves: Serves::Crowd,
         }
+    }
+
+    /// The demo with a form that is made on demand, and the same with titles.
+    fn radio() -> Site {
+        let mut site = site();
+        let rendition = |part, name: &str| Rendition {
+            part,
+            name: name.into(),
+            mime: "audio/mpeg".into(),
+            codecs: "mp4a.6B".into(),
+            init: Bytes::new(),
+        };
+        let header = Header {
+            timescale: 48_000,
+            chunk_duration: 9_600,
+            renditions: vec![rendition(0, "mp3"), rendition(1, "icy")],
+            begun_wall_us: 0,
+        };
+        for log in ["demo", "secret", "over"] {
+            let mut tail = Tail::new(Access::Open, header.clone(), hiwar_segment_log::Epoch(1));
+            let field = |rendition, name: &str, value: &str| (rendition, name.to_owned(), value.to_owned());
+            let fields = [field(0, "icy-name", "حوار"), field(1, "icy-metaint", "4800"), field(1, "x", "a\r\nb: c")];
+            tail.attend(Vec::new(), fields.into());
+            site.logs.insert(LogId::parse(log).unwrap().beside("mp3").unwrap(), tail);
+        }
+        site
+    }
+
+    #[test]
+    fn a_form_beside_a_log_is_served_as_its_own_and_with_titles_if_asked_for() {
+        let check = |path: &str, fields: &str| ask_of(&mut radio(), &format!("GET {path}"), fields);
+        let listen = |fields: &str| match check("/listen/demo.mp3", fields) {
+            Answer::Listen { log, rendition, head } => (log.to_string(), rendition, String::from_utf8(head).unwrap()),
+            other => panic!("{other:?}"),
+        };
+        let (log, rendition, head) = listen("Icy-MetaData: 0\r\n");
+        assert_eq!((&*log, rendition), ("demo--mp3", 0));
+        assert!(head.contains("\r\nicy-name: حوار\r\n") && !head.contains("metaint"), "{head}");
+        assert!(head.contains("\r\nContent-Type: audio/mpeg\r\n"), "{head}");
+        let (log, rendition, head) = listen("Icy-MetaData: 1\r\n");
+        assert_eq!((&*log, rendition), ("demo--mp3", 1));
+        assert!(head.contains("\r\nicy-metaint: 4800\r\n") && !head.contains("b: c"), "{head}");
+        for (path, status) in [
+            ("/listen/secret.mp3", 401),
+            ("/listen/over.mp3", 410),
+            ("/listen/new.mp3", 404),
+            ("/listen/none.mp3", 404),
+            ("/listen/demo.icy", 404),
+            ("/listen/demo--mp3.mp3", 404),
+            ("/listen/demo--mp3.icy", 404),
+            ("/hls/demo--mp3/live.m3u8", 404),
+            ("/replay/demo--mp3.mp4", 404),
+        ] {
+            assert_eq!(told(check(path, "")).0, status, "{path}");
+        }
+        assert_eq!(told(ask_of(&mut radio(), "HEAD /listen/demo.mp3", "")).0, 200);
     }
 
     fn ask(line: &str, fields: &str) -> Answer {

@@ -7,8 +7,11 @@
 //!
 //! Law of the fan-out path: no allocation, no lock, no log.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
+use crate::answer::ICY;
 use crate::tail::{Chunk, Ended, Tail};
 
 /// Where one listener is in a log. 48 bytes.
@@ -210,8 +213,17 @@ impl Group {
 /// How many chunks of the past a new listener of this rendition gets at once. Our own player (MSE, `mp4`) starts at 0.3 to 0.4 s of
 /// buffer and steers it, so it gets 0.6 s; other players buffer blindly, and start only after about 2 s of sound.
 pub fn burst_chunks(rendition_name: &str) -> usize {
-    if rendition_name == "mp4" { 3 } else { 10 }
+    match rendition_name {
+        "mp4" => 3,
+        // Its pieces come with every third chunk: four of them, 2.4 s.
+        ICY => 12,
+        _ => 10,
+    }
 }
+
+/// How old the sound of a burst may be: that of the longest burst, and a house that was away for a moment. A programme that nobody heard may have
+/// stood still for hours, and its last words are not what a newcomer came for.
+pub const FRESH: Duration = Duration::from_secs(5);
 
 /// Slices in one write: enough for a prelude and an Ogg burst, and for a sweep at the wall to catch up 3 s.
 pub const GATHER_MAX: usize = 16;
@@ -245,7 +257,7 @@ mod tests {
     #[test]
     fn whoever_joins_before_the_first_chunk_waits_for_it() {
         let mut tail = tail(0..0);
-        let mut cursor = Cursor::new(Bytes::from_static(b"head;"), tail.burst_from(3));
+        let mut cursor = Cursor::new(Bytes::from_static(b"head;"), tail.burst_from(3, 0));
         let mut heard = Vec::new();
         write(&mut cursor, &tail, 100, &mut heard);
         assert_eq!(cursor.owed(&tail), Owed::Nothing);
@@ -258,7 +270,7 @@ mod tests {
     #[test]
     fn a_log_that_began_elsewhere_is_joined_at_its_first_chunk_here() {
         let mut tail = Tail::new(Access::Open, header(), Epoch(1));
-        let mut cursor = Cursor::new(Bytes::new(), tail.burst_from(3));
+        let mut cursor = Cursor::new(Bytes::new(), tail.burst_from(3, 0));
         tail.push(&chunk(7_000, 1));
         let mut heard = Vec::new();
         write(&mut cursor, &tail, 100, &mut heard);
@@ -280,7 +292,7 @@ mod tests {
         let mut tail = tail(0..2);
         let notice = Bytes::from_static(b"away;");
         assert_eq!(tail.notice(0), None);
-        tail.attend(vec![notice.clone(), Bytes::new()]);
+        tail.attend(vec![notice.clone(), Bytes::new()], Vec::new());
         assert_eq!(tail.notice(0), None, "it is here");
         assert!(tail.lose() && !tail.lose());
         assert_eq!((tail.notice(0), tail.notice(1), tail.notice(2)), (Some(&notice), None, None));
@@ -291,7 +303,7 @@ mod tests {
             cursor.tell(&tail, &notice);
         }
         write(&mut done, &tail, 3, &mut by_done);
-        tail.attend(Vec::new());
+        tail.attend(Vec::new(), Vec::new());
         tail.push(&chunk(2, 2));
         for (cursor, heard) in [(&mut done, &mut by_done), (&mut behind, &mut by_behind)] {
             write(cursor, &tail, 100, heard);

@@ -42,6 +42,8 @@ pub struct Tail {
     /// What listeners of each rendition are told if nothing comes any more, and whether that is so.
     away: Vec<Bytes>,
     is_away: bool,
+    /// Fields in the heads of answers, by rendition.
+    fields: Vec<(u8, String, String)>,
 }
 
 /// Whether more chunks are to come.
@@ -111,6 +113,7 @@ impl Tail {
             playlists: Rendered::default(),
             away: Vec::new(),
             is_away: false,
+            fields: Vec::new(),
         }
     }
 
@@ -129,9 +132,9 @@ impl Tail {
         self.begin(epoch);
     }
 
-    /// The writer is there, and this is what listeners are told when it is not.
-    pub fn attend(&mut self, away: Vec<Bytes>) {
-        (self.away, self.is_away) = (away, false);
+    /// The writer is there; this is what listeners are told when it is not, and what answers that begin a rendition say of it.
+    pub fn attend(&mut self, away: Vec<Bytes>, fields: Vec<(u8, String, String)>) {
+        (self.away, self.is_away, self.fields) = (away, false, fields);
     }
 
     /// Nothing comes for now. False if that was known, or nothing is to come anyway.
@@ -142,6 +145,12 @@ impl Tail {
     /// What listeners of a rendition are to be told now, in place of sound.
     pub fn notice(&self, rendition: usize) -> Option<&Bytes> {
         self.away.get(rendition).filter(|notice| self.is_away && !notice.is_empty())
+    }
+
+    /// What answers that begin a rendition say of it: names and values.
+    pub fn fields(&self, rendition: usize) -> impl Iterator<Item = (&str, &str)> {
+        let of = move |(index, ..): &&(u8, String, String)| usize::from(*index) == rendition;
+        self.fields.iter().filter(of).map(|(_, name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Takes a record. Only chunks matter here.
@@ -247,10 +256,11 @@ impl Tail {
     }
 
     /// Where a listener begins who is to get this much of the past at once: at most `chunks` chunks back, whole ones
-    /// only, and none from before a break: a player that begins in two times at once stalls.
-    pub fn burst_from(&self, chunks: usize) -> u64 {
+    /// only, none that was made before `since_us` (microseconds since the Unix epoch), and none from before a break: a player that begins in two
+    /// times at once stalls.
+    pub fn burst_from(&self, chunks: usize, since_us: u64) -> u64 {
         let mut first = self.live();
-        for chunk in self.chunks.iter().rev().take(chunks) {
+        for chunk in self.chunks.iter().rev().take(chunks).take_while(|chunk| chunk.wall_us >= since_us) {
             first = chunk.position;
             if chunk.joint == Joint::Break {
                 break;
@@ -383,9 +393,17 @@ pub(crate) mod tests {
 
     #[test]
     fn a_burst_is_whole_chunks_up_to_now() {
-        assert_eq!(tail(0..0).burst_from(3), 0);
-        assert_eq!(tail(0..2).burst_from(3), 0);
-        assert_eq!(tail(0..50).burst_from(3), 47);
+        assert_eq!(tail(0..0).burst_from(3, 0), 0);
+        assert_eq!(tail(0..2).burst_from(3, 0), 0);
+        assert_eq!(tail(0..50).burst_from(3, 0), 47);
+    }
+
+    #[test]
+    fn a_burst_is_not_of_sound_that_is_long_past() {
+        let tail = tail(0..50);
+        let made = |position: u64| chunk(position, 1).wall_us;
+        assert_eq!(tail.burst_from(3, made(48)), 48);
+        assert_eq!(tail.burst_from(3, made(49) + 1), 50, "nothing but what comes");
     }
 
     #[test]
@@ -405,7 +423,7 @@ pub(crate) mod tests {
         assert_eq!(tail.push(&chunk(1_010, 1)), Pushed::Ignored);
         assert_eq!(tail.push(&chunk(8, 2)), Pushed::Ignored);
         assert_eq!(tail.push(&chunk(9, 2)), Pushed::Newest);
-        assert_eq!(tail.burst_from(10), 1_028, "no burst across the break");
+        assert_eq!(tail.burst_from(10, 0), 1_028, "no burst across the break");
         for at in 1_029..1_060 {
             tail.push(&chunk(at - 1_020, 2));
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use hiwar_engine::live_bus::frame::PREFACE;
 use hiwar_engine::live_bus::{
-    Access, Broken, Count, Document, Down, Hub, Left, Publisher, Report, Subscription, Up, WorkerId, frame,
+    Access, Broken, Count, Document, Down, Field, Hub, Left, Publisher, Report, Subscription, Up, WorkerId, frame,
 };
 use hiwar_engine::socket;
 use hiwar_segment_log::{Epoch, Kind, LogId, Position, Record};
@@ -70,7 +70,9 @@ fn chunk(name: &str, position: u64) -> Down {
 
 fn opened(name: &str) -> Down {
     let (header, away) = (record(Kind::Header, 0, 100), vec![Bytes::from_static(b"away"), Bytes::new()]);
-    Down::Open { log: log(name), access: Access::Pass, header, away }
+    let field = |rendition, name: &str, value: &str| Field { rendition, name: name.into(), value: value.into() };
+    let fields = vec![field(0, "icy-name", "حوار"), field(1, "", "")];
+    Down::Open { log: log(name), access: Access::Pass, header, away, fields }
 }
 
 fn document(path: &str, body: &str) -> Down {
@@ -95,7 +97,13 @@ fn every_down() -> Vec<Down> {
         document("/s/demo", ""),
         Down::Forget { path: "/s/حوار".into() },
         opened("demo"),
-        Down::Open { log: log("a"), access: Access::Open, header: record(Kind::Header, 3, 0), away: vec![] },
+        Down::Open {
+            log: log("a"),
+            access: Access::Open,
+            header: record(Kind::Header, 3, 0),
+            away: vec![],
+            fields: vec![],
+        },
         chunk("demo", 9),
         Down::Ask { log: log("demo"), from: Position(1 << 40) },
         Down::Ended { log: log("demo") },

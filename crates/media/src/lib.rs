@@ -7,6 +7,7 @@ pub mod jitter;
 pub mod level;
 pub mod loudness;
 pub mod mixer;
+pub mod mp3;
 pub mod opus;
 pub mod package;
 pub mod packet;

@@ -38,6 +38,9 @@ impl fmt::Display for Epoch {
 /// The longest log name. A space's id has 16 characters; forty leave room for named spaces and still fit a path and a URL.
 pub const LOG_ID_BYTES_MAX: usize = 40;
 
+/// Between a log's name and the form of the one beside it. No space's id has two hyphens in a row: ids are made of letters and digits.
+const BESIDE: &str = "--";
+
 /// The name of one log: 1 to 40 of `a-z`, `0-9`, `-`. Safe as a folder's name and in a URL, because nothing else can be made.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogId {
@@ -68,6 +71,20 @@ impl LogId {
         bytes.get_mut(..text.len()).ok_or(InvalidLogId)?.copy_from_slice(text);
         let len = u8::try_from(text.len()).map_err(|_| InvalidLogId)?;
         Ok(Self { bytes, len })
+    }
+
+    /// The name of a log that stands beside this one: the same sound in a form that is not kept, made while it is wanted. `None` if that would be
+    /// too long, or this stands beside another itself.
+    #[must_use]
+    pub fn beside(&self, form: &str) -> Option<Self> {
+        if self.stem() != *self { None } else { Self::parse(&format!("{self}{BESIDE}{form}")).ok() }
+    }
+
+    /// The log beside which this one stands; itself if beside none.
+    #[must_use]
+    pub fn stem(&self) -> Self {
+        let stem = self.as_str().split_once(BESIDE).and_then(|(stem, _)| Self::parse(stem).ok());
+        stem.unwrap_or(*self)
     }
 
     /// The name as text.
@@ -129,6 +146,16 @@ mod tests {
         check("a.b", false);
         check("a\0", false);
         check("حوار", false);
+    }
+
+    #[test]
+    fn a_log_beside_another_is_known_as_such() {
+        let id = |text: &str| LogId::parse(text).unwrap();
+        let beside = id("demo").beside("mp3").unwrap();
+        assert_eq!((beside.as_str(), beside.stem()), ("demo--mp3", id("demo")));
+        assert_eq!(id("a-b").stem(), id("a-b"));
+        assert_eq!(id("--").stem(), id("--"));
+        assert_eq!((beside.beside("mp3"), id(&"a".repeat(36)).beside("mp3")), (None, None));
     }
 
     #[test]

@@ -604,7 +604,10 @@ impl Registry {
         for event in self.handle(id, Actor::House, command)? {
             match event {
                 // Listeners are told by the sound itself, in the chunk where it happens.
-                Event::SpeakingChanged => self.change(id),
+                Event::SpeakingChanged => {
+                    self.caption(id);
+                    self.change(id);
+                }
                 Event::RecordingChanged | Event::Posted | Event::ReplayFailed => {
                     self.announce(id);
                     let (registry, id) = (self.clone(), *id);
@@ -633,9 +636,21 @@ impl Registry {
         };
         if on_air {
             self.0.studio.stand(id, api::stage_event(&view));
+            self.caption(id);
         }
         self.0.studio.document(format!("/s/{id}"), Some(page::document(&self.0.settings, &view)));
         self.change(id);
+    }
+
+    /// Radios that show titles say how the space is called and who is heard.
+    fn caption(&self, id: &LogId) {
+        let spaces = self.lock();
+        let Some(entry) = spaces.get(id) else { return };
+        let title = entry.space.facts().title.as_str().to_owned();
+        let heard = entry.space.speaking();
+        let speaking =
+            entry.space.stage().iter().find(|who| Some(&who.id) == heard).map(|who| who.name.as_str().to_owned());
+        self.0.studio.caption(id, studio::Caption { title, speaking });
     }
 
     fn change(&self, id: &LogId) {

@@ -174,7 +174,7 @@ by("press").onclick = () => {
 const volume = by<HTMLInputElement>("volume");
 volume.oninput = () => (audio.volume = Number(volume.value));
 
-by<HTMLAnchorElement>("elsewhere-link").href = `/listen/${space.id}.ogg${query}`;
+by<HTMLAnchorElement>("elsewhere-link").href = `/listen/${space.id}.mp3${query}`;
 navigator.mediaSession?.setActionHandler("play", () => (over ? void audio.play() : player.listen()));
 navigator.mediaSession?.setActionHandler("pause", () => (over ? audio.pause() : player.stop()));
 

@@ -1,5 +1,5 @@
 /**
- * Listening where the browser itself has to fetch the sound: the playlist, or the endless Ogg. Seconds later than `Feed`, and no events.
+ * Listening where the browser itself has to fetch the sound: the playlist, the endless Ogg, or the endless MP3, which everything plays. Seconds later than `Feed`, and no events.
  *
  * What one way cannot play, the other may: each failure changes the way, and waits longer.
  */
@@ -8,6 +8,7 @@ import { Backoff, pause } from "./backoff";
 const WAYS: [type: string, path: (space: string) => string][] = [
   ["application/vnd.apple.mpegurl", (space) => `/hls/${space}/live.m3u8`],
   ['audio/ogg; codecs="opus"', (space) => `/listen/${space}.ogg`],
+  ["audio/mpeg", (space) => `/listen/${space}.mp3`],
 ];
 
 /** The addresses that this browser says it can play; empty: none. */

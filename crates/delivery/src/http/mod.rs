@@ -25,7 +25,8 @@ mod worker;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::Thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -90,6 +91,8 @@ pub enum Update {
         header: Record,
         /// What the listeners of each rendition are told on [`Update::Away`], in the order of the header's; nothing where it is empty.
         away: Vec<Bytes>,
+        /// Fields in the head of every answer that begins a rendition: which, as an index into the header's, name and value.
+        fields: Vec<(u8, String, String)>,
     },
     /// The next record of a log that is open.
     Chunk {
@@ -142,6 +145,15 @@ impl Handle {
     /// nothing after the worker has ended.
     pub fn push(&self, update: Update) {
         self.updates.send(update);
+    }
+
+    /// Waits until somebody listens to a log that nobody heard before, or so long. For one thread of a worker: the first that asks.
+    pub fn wait_for_ears(&self, most: Duration) {
+        let first = self.shared.reporter.get_or_init(std::thread::current);
+        // Woken early by something else, it is merely early.
+        if first.id() == std::thread::current().id() {
+            std::thread::park_timeout(most);
+        }
     }
 
     /// How many listen to each log, now and in all: of the logs that someone hears, or whose numbers are other than when this was last
@@ -240,6 +252,17 @@ struct Shared {
     /// Shared with the places of those whose handshake is under way.
     handshakes: Arc<AtomicUsize>,
     unshaken: AtomicU64,
+    /// Who is waiting for the first listeners.
+    reporter: OnceLock<Thread>,
+}
+
+impl Shared {
+    /// Somebody listens to a log that nobody heard. No lock, and nothing to wait for.
+    fn ears(&self) {
+        if let Some(reporter) = self.reporter.get() {
+            reporter.unpark();
+        }
+    }
 }
 
 #[derive(Debug, Default)]

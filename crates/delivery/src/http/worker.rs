@@ -486,7 +486,7 @@ impl Worker {
         let mut prelude = BytesMut::with_capacity(head.len() + told.init.len());
         prelude.extend_from_slice(head);
         prelude.extend_from_slice(&told.init);
-        let cursor = Cursor::new(prelude.freeze(), tail.burst_from(fanout::burst_chunks(&told.name)));
+        let cursor = Cursor::new(prelude.freeze(), tail.burst_from(fanout::burst_chunks(&told.name), fresh_from()));
         let Some(Client::Exchange(exchange)) = self.slab.remove(token.index()) else { return Step::Wait };
         socket::bound_listener(exchange.socket.socket());
         let listening = Listening { socket: exchange.socket, channel, seat: 0, cursor, blocked: Blocked::No };
@@ -497,7 +497,9 @@ impl Worker {
         let modified = epoll::modify(&self.epoll, &listening.socket, EventData::new_u64(token.0), EventFlags::empty());
         if let Some(at) = self.channels.all.at(channel).filter(|_| modified.is_ok()) {
             listening.seat = at.group.join(token.index());
-            at.counters.listening.fetch_add(1, Relaxed);
+            if at.counters.listening.fetch_add(1, Relaxed) == 0 {
+                self.shared.ears();
+            }
             at.counters.joined.fetch_add(1, Relaxed);
             self.serve_listener(token);
             self.remind(token);
@@ -706,7 +708,7 @@ impl Worker {
             match update {
                 Update::Document { path, document } => drop(self.site.documents.insert(path, document)),
                 Update::Forget { path } => drop(self.site.documents.remove(&path)),
-                Update::Open { log, access, header, away } => self.open(log, access, &header, away),
+                Update::Open { log, access, header, away, fields } => self.open(log, access, &header, away, fields),
                 Update::Chunk { log, record } => self.chunk(log, &record),
                 Update::Past { log, chunks } => {
                     if self.site.logs.get_mut(&log).is_some_and(|tail| tail.recall(&chunks)) {
@@ -727,7 +729,14 @@ impl Worker {
         Run::On
     }
 
-    fn open(&mut self, log: LogId, access: Access, record: &Record, away: Vec<Bytes>) {
+    fn open(
+        &mut self,
+        log: LogId,
+        access: Access,
+        record: &Record,
+        away: Vec<Bytes>,
+        fields: Vec<(u8, String, String)>,
+    ) {
         let Ok(header) = Header::from_body(&record.body) else {
             tracing::error!(%log, "a header record that cannot be read: the log stays shut");
             return;
@@ -738,13 +747,13 @@ impl Worker {
                 let names = |header: &Header| header.renditions.iter().map(|r| r.name.clone()).collect::<Vec<_>>();
                 let same = names(tail.header()) == names(&header);
                 tail.reopen(access, header, epoch);
-                tail.attend(away);
+                tail.attend(away, fields);
                 if same {
                     return;
                 }
                 self.dismiss(log);
             }
-            None => self.site.logs.entry(log).or_insert(Tail::new(access, header, epoch)).attend(away),
+            None => self.site.logs.entry(log).or_insert(Tail::new(access, header, epoch)).attend(away, fields),
         }
         let renditions = self.site.logs.get(&log).map_or(0, |tail| tail.header().renditions.len());
         let counters = self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner).entry(log).or_default().clone();
@@ -824,6 +833,12 @@ impl Worker {
             }
         }
     }
+}
+
+/// What was made before this moment is too old to begin with: nothing has come for a while, and what comes next is not its continuation.
+fn fresh_from() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.saturating_sub(fanout::FRESH).as_micros()).unwrap_or(0)
 }
 
 fn busy(problem: Problem, request: &Request<'_>, now: SystemTime) -> Answer {

@@ -4,8 +4,11 @@ use std::net::Shutdown;
 
 use hiwar_admission::{Listen, ListenKey, PassId, Scope};
 use hiwar_delivery::http::{Access, Limits, Update};
+use hiwar_segment_log::{Header, Kind, Record, Rendition};
 
-use crate::rig::{Rig, chunk, id};
+use bytes::Bytes;
+
+use crate::rig::{Rig, WAIT, chunk, id};
 
 #[test]
 fn who_joins_before_the_first_chunk_gets_the_head_and_waits() {
@@ -245,4 +248,46 @@ fn listeners_are_told_once_that_the_house_is_away_and_go_on() {
     assert_eq!(ogg.hear_until("o12;"), "o12;");
     rig.handle.push(Update::Away);
     assert_eq!(mp4.hear_until("away;"), "away;");
+}
+
+#[test]
+fn the_first_listener_of_a_form_that_is_made_on_demand_is_told_of_at_once_and_hears_what_is_made() {
+    let rig = Rig::new();
+    rig.open("demo", Access::Open);
+    // Nothing of it is made yet: a header, and fields for the answers.
+    let beside = id("demo").beside("mp3").unwrap();
+    let rendition = Rendition {
+        part: 0,
+        name: "mp3".into(),
+        mime: "audio/mpeg".into(),
+        codecs: "mp4a.6B".into(),
+        init: Bytes::new(),
+    };
+    let header = Header { timescale: 48_000, chunk_duration: 9_600, renditions: vec![rendition], begun_wall_us: 0 };
+    let header = Record { kind: Kind::Header, body: header.to_body(), ..chunk(0, 0) };
+    let fields = vec![(0, "icy-name".to_owned(), "حوار".to_owned())];
+    rig.handle.push(Update::Open { log: beside, access: Access::Open, header, away: vec![], fields });
+    rig.until("open", |rig| rig.handle.counts().len() == 2);
+
+    let handle = rig.handle.clone();
+    let (told, heard_of) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        loop {
+            // Far longer than the test may take: only an ear ends it in time.
+            handle.wait_for_ears(WAIT * 6);
+            if let Some(count) = handle.counts().iter().find(|count| count.listening > 0) {
+                let _ = told.send(count.log);
+                return;
+            }
+        }
+    });
+    let mut client = rig.client();
+    client.say("GET /listen/demo.mp3 HTTP/1.0\r\n\r\n");
+    let head = client.hear_until("\r\n\r\n");
+    assert!(head.contains("\r\nicy-name: حوار\r\n") && head.contains("\r\nConnection: close\r\n"), "{head}");
+    assert_eq!(heard_of.recv_timeout(WAIT), Ok(beside));
+    let made = |n| Update::Chunk { log: beside, record: chunk(n, 0) };
+    (100..103).for_each(|n| rig.handle.push(made(n)));
+    assert_eq!(client.hear_until("m102;"), "m100;m101;m102;");
+    assert_eq!((rig.listening("demo"), rig.listening("demo--mp3")), (0, 1));
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use hiwar_admission::ListenKey;
@@ -110,7 +110,13 @@ impl Rig {
     }
 
     pub(crate) fn open(&self, log: &str, access: Access) {
-        self.handle.push(Update::Open { log: id(log), access, header: header_record(), away: vec!["away;".into()] });
+        self.handle.push(Update::Open {
+            log: id(log),
+            access,
+            header: header_record(),
+            away: vec!["away;".into()],
+            fields: vec![],
+        });
     }
 
     pub(crate) fn chunks(&self, log: &str, positions: std::ops::Range<u64>) {
@@ -183,7 +189,9 @@ pub(crate) fn chunk(position: u64, padding: usize) -> Record {
 
 fn record(position: u64, kind: Kind, body: Bytes) -> Record {
     let (position, epoch) = (Position(position), Epoch(1));
-    Record { position, epoch, kind, time: position.0 * 9_600, duration: 9_600, wall_us: position.0 * 200_000, body }
+    // Just made: what is long past is in nobody's burst.
+    let wall_us = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros() as u64;
+    Record { position, epoch, kind, time: position.0 * 9_600, duration: 9_600, wall_us, body }
 }
 
 pub(crate) fn document(body: &'static str) -> Document {

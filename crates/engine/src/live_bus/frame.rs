@@ -5,7 +5,7 @@ use bytes::{Buf, BufMut, Bytes, TryGetError};
 use hiwar_segment_log::{Kind, LogId, Position, Record};
 use std::fmt;
 
-use super::{Access, Count, Document, Down, HELD_MAX, Up};
+use super::{Access, Count, Document, Down, Field, HELD_MAX, Up};
 
 /// The frame of a message to the workers, its length field included.
 ///
@@ -31,7 +31,7 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
             frame.0.put_u8(FORGET);
             frame.text(path)?;
         }
-        Down::Open { log, access, header, away } => {
+        Down::Open { log, access, header, away, fields } => {
             frame.head(OPEN, log);
             frame.0.put_u8(match access {
                 Access::Open => 0,
@@ -41,6 +41,14 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
             frame.0.put_u8(u8::try_from(away.len()).ok().filter(|len| usize::from(*len) <= AWAY_MAX).ok_or(TooLong)?);
             for notice in away {
                 frame.bytes(notice)?;
+            }
+            frame
+                .0
+                .put_u8(u8::try_from(fields.len()).ok().filter(|len| usize::from(*len) <= FIELDS_MAX).ok_or(TooLong)?);
+            for field in fields {
+                frame.0.put_u8(field.rendition);
+                frame.text(&field.name)?;
+                frame.text(&field.value)?;
             }
         }
         Down::Chunk { log, record } => {
@@ -112,7 +120,12 @@ pub fn decode_down(frame: Bytes) -> Result<Down, Malformed> {
                 return Err(Malformed);
             }
             let away = (0..notices).map(|_| take_bytes(&mut rest)).collect::<Result<_, _>>()?;
-            Down::Open { log, access, header, away }
+            let fields = usize::from(rest.try_get_u8()?);
+            if fields > FIELDS_MAX {
+                return Err(Malformed);
+            }
+            let fields = (0..fields).map(|_| take_field(&mut rest)).collect::<Result<_, _>>()?;
+            Down::Open { log, access, header, away, fields }
         }
         CHUNK => Down::Chunk { log: take_log(&mut rest)?, record: take_record(&mut rest, Kind::Chunk)? },
         ASK => Down::Ask { log: take_log(&mut rest)?, from: Position(rest.try_get_u64_le()?) },
@@ -235,8 +248,9 @@ fn down_capacity(down: &Down) -> usize {
             texts + document.body.len() + document.brotli.as_ref().map_or(0, Bytes::len)
         }
         Down::Forget { path } => path.len(),
-        Down::Open { header, away, .. } => {
-            header.encoded_len() + away.iter().map(|notice| notice.len() + 4).sum::<usize>()
+        Down::Open { header, away, fields, .. } => {
+            let fields = fields.iter().map(|field| field.name.len() + field.value.len() + 5).sum::<usize>();
+            header.encoded_len() + away.iter().map(|notice| notice.len() + 4).sum::<usize>() + fields
         }
         Down::Chunk { record, .. } => record.encoded_len(),
         Down::Ask { .. } | Down::Ended { .. } | Down::Closed { .. } | Down::Whole | Down::Leaving => 0,
@@ -254,6 +268,10 @@ fn take_document(rest: &mut Bytes) -> Result<Document, Malformed> {
         _ => return Err(Malformed),
     };
     Ok(Document { mime, etag, cache, policy, body, brotli })
+}
+
+fn take_field(rest: &mut Bytes) -> Result<Field, Malformed> {
+    Ok(Field { rendition: rest.try_get_u8()?, name: take_text(rest)?, value: take_text(rest)? })
 }
 
 fn take_record(rest: &mut Bytes, kind: Kind) -> Result<Record, Malformed> {
@@ -329,6 +347,9 @@ pub const FRAME_BYTES_MAX: usize = 8 << 20;
 
 /// The most notices of a log: as many as it may ever have renditions.
 pub const AWAY_MAX: usize = 16;
+
+/// The most fields of a log: a few for each rendition.
+pub const FIELDS_MAX: usize = 64;
 
 /// The most counts in one message: far more logs than one house can mix.
 pub const COUNTS_MAX: usize = 16_384;

@@ -112,7 +112,13 @@ mod tests {
     }
 
     fn open(held: &mut Held) {
-        held.note(&Down::Open { log: log(), access: Access::Open, header: record(Kind::Header, 0, 1), away: vec![] });
+        held.note(&Down::Open {
+            log: log(),
+            access: Access::Open,
+            header: record(Kind::Header, 0, 1),
+            away: vec![],
+            fields: vec![],
+        });
     }
 
     fn hear(held: &mut Held, positions: std::ops::Range<u64>, epoch: u32) {

@@ -43,6 +43,8 @@ pub enum Down {
         /// What the listeners of each rendition are to be told, in the order of the header's, if the house is lost; empty for those whom nothing can
         /// be told. At most [`frame::AWAY_MAX`].
         away: Vec<Bytes>,
+        /// What answers say of its renditions besides what the header record tells. At most [`frame::FIELDS_MAX`].
+        fields: Vec<Field>,
     },
     /// The next chunk.
     Chunk {
@@ -93,6 +95,17 @@ pub struct Document {
     pub brotli: Option<Bytes>,
 }
 
+/// A field in the head of every answer that begins a rendition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// Of which rendition, as an index into the header's.
+    pub rendition: u8,
+    /// Its name.
+    pub name: String,
+    /// Its value: any text; what could break a head is left out there.
+    pub value: String,
+}
+
 /// Who may hear a log.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
 pub enum Access {
@@ -105,7 +118,7 @@ pub enum Access {
 /// What a worker tells the house.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Up {
-    /// Once a second: how many are listening. At most [`frame::COUNTS_MAX`].
+    /// Once a second, and when somebody comes where nobody was: how many are listening. At most [`frame::COUNTS_MAX`].
     Counts(Vec<Count>),
     /// The answer to [`Down::Ask`]: the chunks of a log from there on, as they came, in order; none if there are none. At most [`HELD_MAX`].
     Held {

@@ -132,18 +132,22 @@ fn noscript(view: &SpaceView) -> String {
     let over = matches!(view.state, "ended" | "posted");
     let (key, sound) = match &view.replay {
         _ if view.audience == "invited" => ("noscript-invited", None),
-        Some(replay) => ("noscript-replay", Some((&replay.mp4, &replay.ogg))),
+        Some(replay) => ("noscript-replay", Some((&replay.mp4, &replay.ogg, None))),
         None if over => ("page-description-over", None),
-        None => ("noscript-listen", Some((&view.listen.mp4, &view.listen.ogg))),
+        None => ("noscript-listen", Some((&view.listen.mp4, &view.listen.ogg, Some(&view.listen.mp3)))),
     };
     let mut text = said(key);
-    if let Some((mp4, ogg)) = sound {
+    if let Some((mp4, ogg, mp3)) = sound {
         let _ = write!(
             text,
             "<audio controls preload=\"none\"><source src=\"{mp4}\" type='audio/mp4; codecs=\"opus\"'>\
-             <source src=\"{ogg}\" type=\"audio/ogg\"></audio>\n\
-             <p dir=\"ltr\"><a href=\"{ogg}\">Ogg</a> · <a href=\"{mp4}\">MP4</a></p>"
+             <source src=\"{ogg}\" type=\"audio/ogg\">"
         );
+        // A recording has none: what keeps it is not a radio.
+        let _ = mp3.map(|mp3| write!(text, "<source src=\"{mp3}\" type=\"audio/mpeg\">"));
+        let _ = write!(text, "</audio>\n<p dir=\"ltr\"><a href=\"{ogg}\">Ogg</a> · <a href=\"{mp4}\">MP4</a>");
+        let _ = mp3.map(|mp3| write!(text, " · <a href=\"{mp3}\">MP3</a>"));
+        text.push_str("</p>");
     }
     text
 }
@@ -200,7 +204,11 @@ mod tests {
             created_at: "2026-11-23T00:00:00Z".into(),
             started_at: None,
             ended_at: None,
-            listen: Links { mp4: "/listen/demo.mp4".into(), ogg: "/listen/demo.ogg".into() },
+            listen: Links {
+                mp4: "/listen/demo.mp4".into(),
+                ogg: "/listen/demo.ogg".into(),
+                mp3: "/listen/demo.mp3".into(),
+            },
             page: "/s/demo".into(),
             replay: None,
             speakers: vec![SpeakerView { id: "p1".into(), name: "</script><i>".into(), speaking: true }],
@@ -240,7 +248,9 @@ mod tests {
             "<h1><span dir=\"auto\">حوار</span></h1>",
             "<audio controls preload=\"none\"><source src=\"/listen/demo.mp4\" type='audio/mp4; codecs=\"opus\"'>",
             "<source src=\"/listen/demo.ogg\" type=\"audio/ogg\">",
+            "<source src=\"/listen/demo.mp3\" type=\"audio/mpeg\">",
             "<a href=\"/listen/demo.ogg\">",
+            "<a href=\"/listen/demo.mp3\">MP3</a>",
         ] {
             assert!(page.contains(tag), "{tag} in {page}");
         }

@@ -43,13 +43,15 @@ pub struct SpaceView {
     pub recording: &'static str,
 }
 
-/// The same sound in two wrappings.
+/// The same sound in three forms.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Links {
     /// Fragmented MP4.
     pub mp4: String,
     /// Ogg.
     pub ogg: String,
+    /// MP3, for radios; encoded while somebody listens.
+    pub mp3: String,
 }
 
 /// A recording.
@@ -119,7 +121,11 @@ impl Entry {
             created_at: rfc3339(facts.created),
             started_at: started.map(rfc3339),
             ended_at: ended.map(rfc3339),
-            listen: Links { mp4: format!("/listen/{id}.mp4"), ogg: format!("/listen/{id}.ogg") },
+            listen: Links {
+                mp4: format!("/listen/{id}.mp4"),
+                ogg: format!("/listen/{id}.ogg"),
+                mp3: format!("/listen/{id}.mp3"),
+            },
             page: format!("/s/{id}"),
             replay,
             speakers: self.space.stage().iter().map(speaker).collect(),

@@ -22,6 +22,8 @@ use crate::inherit::adopt;
 
 /// How often the house hears how many listen.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// Between two reports at least: whatever comes and goes, the house hears of it no more than ten times a second.
+const REPORT_PAUSE: Duration = Duration::from_millis(100);
 /// Pause before looking for the house again; a Unix socket that nobody accepts on costs nothing to try.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -167,10 +169,12 @@ fn tell(reporter: &Mutex<Option<Uplink>>, up: &Up) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "pacing: a report each second, and nothing to wait for between them")]
+#[expect(clippy::disallowed_methods, reason = "pacing: reports are no more frequent, whatever happens")]
 fn report(handle: &Handle, reporter: &Mutex<Option<Uplink>>) {
     loop {
-        std::thread::sleep(REPORT_EVERY);
+        std::thread::sleep(REPORT_PAUSE);
+        // Whoever comes where nobody was is told of at once: the house may have to begin something for them.
+        handle.wait_for_ears(REPORT_EVERY - REPORT_PAUSE);
         let counts = handle.counts();
         let counts = counts
             .into_iter()
@@ -207,7 +211,10 @@ fn update(down: Down) -> Told {
         Down::Leaving => return Told::Us(Word::Leaving),
         Down::Document { path, document } => Update::Document { path, document: served(document) },
         Down::Forget { path } => Update::Forget { path },
-        Down::Open { log, access, header, away } => Update::Open { log, access: allowed(access), header, away },
+        Down::Open { log, access, header, away, fields } => {
+            let fields = fields.into_iter().map(|field| (field.rendition, field.name, field.value)).collect();
+            Update::Open { log, access: allowed(access), header, away, fields }
+        }
         Down::Chunk { log, record } => Update::Chunk { log, record },
         Down::Ended { log } => Update::Ended { log },
         Down::Closed { log } => Update::Closed { log },

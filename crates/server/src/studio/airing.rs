@@ -15,7 +15,7 @@ use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Ren
 use rtrb::{Consumer, Producer};
 
 use super::beat::Notice;
-use super::{Inner, StudioEvent, log};
+use super::{Inner, StudioEvent, log, radio};
 
 /// Body parts of a chunk record, as docs/formats/record.md names them.
 pub(super) const PART_MP4: u8 = 0;
@@ -84,6 +84,8 @@ impl Airing {
         let Some((log, recorded, epoch)) = self.studio.lock().slot(slot) else { return };
         let record = record(chunk, epoch);
         self.studio.publisher.publish(Down::Chunk { log, record: record.clone() });
+        // Too far behind: radios miss it.
+        self.studio.radio.send(radio::Job::Chunk { space: log, record: record.clone() });
         let Some(epoch) = recorded else {
             self.begun.remove(&log);
             return;
@@ -140,7 +142,7 @@ pub(super) fn opened(space: &LogId, access: Access, header: Record) -> Down {
     // Far shorter than an event may be. It is due when it comes: whatever time it is.
     let _ = emsg::write(&mut notice, Time(0), AWAY_ID, AWAY);
     // As the renditions stand in the header: Ogg has no events.
-    Down::Open { log: *space, access, header, away: vec![notice.into(), Vec::new().into()] }
+    Down::Open { log: *space, access, header, away: vec![notice.into(), Vec::new().into()], fields: Vec::new() }
 }
 
 /// The header record: everything that a player must be told before the first chunk.

@@ -19,7 +19,7 @@ use rtrb::Producer;
 use tokio::sync::oneshot;
 
 use super::beat::{Command, Line, OnAir, SLOTS};
-use super::{PublishRefusal, Speaking, airing};
+use super::{Caption, PublishRefusal, Speaking, airing};
 
 /// With nobody on stage and nobody listening a programme stops after this long: a page reload must not stop it.
 const QUIET: Duration = Duration::from_secs(5);
@@ -74,6 +74,7 @@ struct Air {
     listening: u32,
     quiet_since: Instant,
     standing: Option<Vec<u8>>,
+    caption: Caption,
     /// For the programme that follows the one on its way back. At most [`PENDING_MAX`].
     pending: Vec<Later>,
     epoch: Epoch,
@@ -162,6 +163,7 @@ impl Control {
                 listening,
                 quiet_since: Instant::now(),
                 standing: None,
+                caption: Caption::default(),
                 pending: Vec::new(),
                 epoch: Epoch(0),
                 recording: false,
@@ -292,6 +294,21 @@ impl Control {
         self.command(space, move |slot| Command::Stand { slot, event: event.into_boxed_slice() });
     }
 
+    /// What radios show; nothing of a space that is not on the air.
+    pub(super) fn caption(&self, space: &LogId) -> Caption {
+        self.spaces.get(space).map(|air| air.caption.clone()).unwrap_or_default()
+    }
+
+    /// False: no such space.
+    pub(super) fn set_caption(&mut self, space: &LogId, caption: Caption) -> bool {
+        self.spaces.get_mut(space).map(|air| air.caption = caption).is_some()
+    }
+
+    /// Who may hear a space, and the epoch of its chunks.
+    pub(super) fn access(&self, space: &LogId) -> Option<(Access, Epoch)> {
+        self.spaces.get(space).map(|air| (air.access, air.epoch))
+    }
+
     pub(super) fn tell(&mut self, space: &LogId, event: Vec<u8>) {
         self.command(space, move |slot| Command::Tell { slot, event: event.into_boxed_slice() });
     }
@@ -302,8 +319,11 @@ impl Control {
 
     /// Takes in a worker's report; the spaces whose sum changed. The work is proportional to the report.
     pub(super) fn counted(&mut self, worker: WorkerId, counts: &[Count], now: Instant) -> Vec<(LogId, u32)> {
-        let report: HashMap<LogId, u32> =
-            counts.iter().filter(|count| count.listening > 0).map(|count| (count.log, count.listening)).collect();
+        let mut report: HashMap<LogId, u32> = HashMap::new();
+        for count in counts.iter().filter(|count| count.listening > 0) {
+            // Whoever hears it by radio hears it.
+            *report.entry(count.log.stem()).or_default() += count.listening;
+        }
         let mut before: HashMap<LogId, u32> = HashMap::new();
         let mut forget = |reports: &HashMap<LogId, u32>| {
             for (space, listening) in reports {

@@ -1,7 +1,7 @@
 //! The studio: where speakers are mixed. Spaces go on the air here, speakers are seated, logs are written and sealed.
 //!
 //! Threads: *beat* (real time, [`beat`]), *net* (WebRTC, in `rtc::udp`), *airing* (chunks to the live bus and the log,
-//! [`airing`]), *log* ([`log`]), and one thread per replay being made ([`seal`]). This file is the only one that the
+//! [`airing`]), *log* ([`log`]), *radio* (MP3 while somebody listens, [`radio`]), and one thread per replay being made ([`seal`]). This file is the only one that the
 //! API sees; its lock is never taken by the beat.
 //!
 //! A space on the air costs nothing while nobody is on its stage and nobody listens: its programme is built when
@@ -13,6 +13,7 @@ mod bridge;
 mod control;
 mod log;
 pub mod perform;
+mod radio;
 mod realtime;
 mod recollect;
 mod seal;
@@ -38,6 +39,7 @@ use hiwar_segment_log::{Epoch, LogId, Position};
 use tokio::sync::{mpsc, oneshot};
 
 use control::{Control, Origin};
+pub use radio::Caption;
 
 /// Speakers' packets waiting for the next beat: 1.2 s of 20 ms frames; past it the oldest sound is stale anyway.
 const PACKETS_WAITING: usize = 64;
@@ -175,6 +177,7 @@ struct Inner {
     net: net::Handle,
     publisher: Publisher,
     log: log::Handle,
+    radio: radio::Handle,
     recollection: recollect::Recollection,
     spaces: PathBuf,
     figures: Arc<beat::Figures>,
@@ -210,6 +213,7 @@ impl Studio {
         let (notices, notices_in) = rtrb::RingBuffer::new(NOTICES_WAITING);
         let (recycle, recycle_in) = rtrb::RingBuffer::new(NOTICES_WAITING);
         let figures = Arc::new(beat::Figures::default());
+        let (radio, radio_jobs) = radio::queue();
         let inner = Arc::new(Inner {
             control: Mutex::new(Control::new(commands)),
             certificate: Certificate::generate().ok_or_else(|| io::Error::other("no certificate for WebRTC"))?,
@@ -217,6 +221,7 @@ impl Studio {
             net,
             publisher: setup.publisher,
             log,
+            radio,
             recollection: recollect::Recollection::new(setup.workers),
             spaces: setup.spaces,
             figures: figures.clone(),
@@ -224,6 +229,7 @@ impl Studio {
             silenced: Mutex::new(false),
         });
         let airing = airing::start(inner.clone(), notices_in, recycle)?;
+        radio::start(inner.clone(), radio_jobs)?;
         let beat = beat::Beat::new(commands_in, notices, recycle_in, figures, airing, inner.net.clone());
         std::thread::Builder::new().name("beat".into()).spawn(move || {
             realtime::enter("the beat");
@@ -245,6 +251,17 @@ impl Studio {
         let mut control = self.inner.lock();
         if let Some(header) = control.open(*space, access, origin) {
             self.inner.publisher.publish(airing::opened(space, access, header));
+            self.open_radio(space, &control);
+        }
+    }
+
+    fn open_radio(&self, space: &LogId, control: &Control) {
+        let opened = control.access(space).and_then(|(access, epoch)| {
+            // Under the lock of the studio, so that two of them cannot overtake each other.
+            radio::opened(space, access, epoch, &control.caption(space))
+        });
+        if let Some(opened) = opened {
+            self.inner.publisher.publish(opened);
         }
     }
 
@@ -278,6 +295,8 @@ impl Studio {
         let header = airing::header(space, Position(0), Epoch(0), Time(0), wall_us());
         self.inner.publisher.publish(airing::opened(space, access, header));
         self.inner.publisher.publish(Down::Ended { log: *space });
+        // Whoever listened by radio when the house died, and it did not come back in time.
+        radio::closed(space).into_iter().for_each(|closed| self.inner.publisher.publish(closed));
     }
 
     /// Begins the log of a space, or goes on with one that failed.
@@ -318,6 +337,9 @@ impl Studio {
         }
         self.inner.lock().forget(space);
         self.inner.publisher.publish(Down::Ended { log: *space });
+        if !self.inner.radio.send(radio::Job::End { space: *space }) {
+            radio::closed(space).into_iter().for_each(|closed| self.inner.publisher.publish(closed));
+        }
         let (reply, sealed) = oneshot::channel();
         self.ask(log::Job::Seal { log: *space, reply })?;
         // What was recorded is there, whether or not its end could be noted (a full disk).
@@ -360,6 +382,15 @@ impl Studio {
     /// Sets the event that the sound repeats every two seconds, for those who join late.
     pub fn stand(&self, space: &LogId, event: Vec<u8>) {
         self.inner.lock().stand(space, event);
+    }
+
+    /// What radios show of a space.
+    pub fn caption(&self, space: &LogId, caption: Caption) {
+        let mut control = self.inner.lock();
+        let renamed = control.caption(space).title != caption.title;
+        if control.set_caption(space, caption) && renamed {
+            self.open_radio(space, &control);
+        }
     }
 
     /// Puts one event into the sound.
@@ -467,6 +498,9 @@ impl Studio {
     pub fn reported(&self, report: Report) {
         if let Report::Up(worker, Up::Held { log, records }) = report {
             return self.inner.recollection.answered(worker, &log, records);
+        }
+        if let Report::Up(_, Up::Counts(counts)) = &report {
+            self.inner.radio.counted(counts);
         }
         let mut control = self.inner.lock();
         let changed = match report {

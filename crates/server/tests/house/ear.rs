@@ -27,7 +27,12 @@ pub(crate) struct Ear {
 impl Ear {
     /// Connects; the answer must be 200.
     pub(crate) fn on(at: SocketAddr, path: &str) -> Self {
-        let mut stream = http::open(at, "GET", path, &[], None).expect("a connection");
+        Self::asking(at, path, &[])
+    }
+
+    /// The same with headers of its own.
+    pub(crate) fn asking(at: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Self {
+        let mut stream = http::open(at, "GET", path, headers, None).expect("a connection");
         let heard = Arc::<(Mutex<Heard>, Condvar)>::default();
         let shared = heard.clone();
         std::thread::spawn(move || {
@@ -69,6 +74,11 @@ impl Ear {
     /// Waits until the body is as wished.
     pub(crate) fn body<T>(&self, what: &str, mut look: impl FnMut(&[u8]) -> Option<T>) -> T {
         self.until(what, |bytes, _| look(&bytes[http::head(bytes)?.0..]))
+    }
+
+    /// The head of the answer.
+    pub(crate) fn head(&self) -> String {
+        self.until("a head", |bytes, _| Some(String::from_utf8_lossy(&bytes[..http::head(bytes)?.0]).into_owned()))
     }
 
     /// Waits until the server ends the connection; the whole body.

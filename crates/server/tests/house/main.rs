@@ -16,6 +16,7 @@ mod crash;
 mod demo;
 mod disk;
 mod loss;
+mod radio;
 mod refusals;
 mod restart;
 mod supervisor;

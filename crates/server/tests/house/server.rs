@@ -83,14 +83,25 @@ impl Server {
 
     /// The same, of a program that is somewhere else.
     pub(crate) fn start_as(program: &Path, data: &Path, args: &[&str]) -> Self {
+        let mut command = command_of(program, data);
+        command.args(args);
+        Self::start_with_command(data, command)
+    }
+
+    /// A server without the demo that says everything it does.
+    pub(crate) fn start_talkative() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut command = command(dir.path());
+        command.arg("--no-demo").env("HIWAR_LOG", "debug");
+        let mut server = Self::start_with_command(dir.path(), command);
+        server.dir = Some(dir);
+        server
+    }
+
+    fn start_with_command(data: &Path, mut command: Command) -> Self {
         let addresses = data.join("run/addresses.json");
         let _ = std::fs::remove_file(&addresses);
-        let mut child = command_of(program, data)
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
         let said = Arc::new(Mutex::new(String::new()));
         listen(child.stdout.take().expect("piped"), said.clone());
         listen(child.stderr.take().expect("piped"), said.clone());
