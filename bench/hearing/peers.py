@@ -32,9 +32,9 @@ ROOT = Path(__file__).resolve().parents[2]
 RATE = 48_000
 # What a peer does until it plays, and what is still on its way when it is stopped, is not continuity.
 SETTLE_S = 6.0
-# A mark that is this much off the place that the others give it is a jump. Players that follow the live edge by playing a few percent faster or slower
-# move by a few milliseconds from one second to the next, and the studio's own jitter buffer by some tens when the speaker's network changes.
-JUMP_S = 0.120
+# A mark that is this much off where the one before puts it is a jump. The studio's own jitter buffer moves by up to 200 ms at once when the speaker's
+# network (or a busy machine) makes it, for all peers alike; players that follow the live edge by their speed move by some milliseconds a second.
+JUMP_S = 0.200
 # Relays and caches must be there before who listens through them. Varnish compiles its configuration with a C compiler.
 RELAY_S_MAX = 30.0
 # How long the slowest may take to begin; listening is measured from when all have.
