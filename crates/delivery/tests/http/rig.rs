@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::LazyLock;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -189,8 +190,10 @@ pub(crate) fn chunk(position: u64, padding: usize) -> Record {
 
 fn record(position: u64, kind: Kind, body: Bytes) -> Record {
     let (position, epoch) = (Position(position), Epoch(1));
-    // Just made: what is long past is in nobody's burst.
-    let wall_us = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros() as u64;
+    // From now on, so that none is too old for a burst; and the same whenever the same chunk is made.
+    static BEGUN_US: LazyLock<u64> =
+        LazyLock::new(|| SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros() as u64);
+    let wall_us = *BEGUN_US + position.0 * 200_000;
     Record { position, epoch, kind, time: position.0 * 9_600, duration: 9_600, wall_us, body }
 }
 
