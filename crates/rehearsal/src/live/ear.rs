@@ -7,10 +7,6 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use thread_priority::{
-    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
-    thread_native_id,
-};
 
 use super::Error;
 use super::whip::Url;
@@ -21,8 +17,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const BURST: Duration = Duration::from_secs(1);
 /// A chunk that comes this long after the one before is late by a whole beat: 200 ms and 20.
 const LATE: Duration = Duration::from_millis(220);
-/// Above every ordinary thread, below the server's beat (10).
-const PRIORITY: u8 = 5;
 
 /// What they are told.
 #[derive(Debug, clap::Args)]
@@ -50,9 +44,7 @@ pub fn run(options: &Options) -> Result<Value, Error> {
         others.push(std::thread::spawn(move || drain(&mut stream, end)));
     }
     // An ear that is itself late would blame the server; without the right to this it may.
-    let fifo = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
-    let priority = ThreadPriority::Crossplatform(PRIORITY.try_into().unwrap_or_default());
-    let prompt = set_thread_priority_and_policy(thread_native_id(), priority, fifo).is_ok();
+    let prompt = super::hurry();
     let mut stream = open(&options.mp4)?;
     let intervals = listen(&mut stream, end)?;
     let other_bytes: u64 = others.into_iter().map(|other| other.join().unwrap_or(0)).sum();

@@ -10,10 +10,6 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use thread_priority::{
-    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
-    thread_native_id,
-};
 
 use super::Error;
 use crate::impairment::{Counts, Link, Network};
@@ -22,8 +18,6 @@ use crate::impairment::{Counts, Link, Network};
 const READS_MAX: usize = 64;
 /// Longest datagram carried: what fits a UDP datagram.
 const DATAGRAM_BYTES_MAX: usize = 65_536;
-/// Above every ordinary thread, below the server's beat (10): what is late here is to be late on purpose.
-const PRIORITY: u8 = 5;
 /// Longest sleep, in seconds; commands wake it anyway.
 const SLEEP_S: i64 = 1;
 
@@ -166,10 +160,8 @@ struct Carrier {
 
 impl Carrier {
     fn run(mut self) {
-        let fifo = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
-        let priority = ThreadPriority::Crossplatform(PRIORITY.try_into().unwrap_or_default());
-        // Not for everybody; the machine's own lateness comes on top then.
-        let _ = set_thread_priority_and_policy(thread_native_id(), priority, fifo);
+        // What is late here is to be late on purpose.
+        super::hurry();
         let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
         loop {
             if self.obey() {
