@@ -23,6 +23,10 @@ player-missing = لا يوجد حوار بهذا العنوان.
 player-volume = مستوى الصوت
 player-latency = يصلك الكلام بعد قوله بنحو { $seconds } ثانية.
 player-latency-hls = يصلك الصوت في هذا المتصفح بعد قوله ببضع ثوانٍ.
+player-behind = متأخر عن البث المباشر { $behind }، وقيل هذا الساعة { $time }.
+player-past = الموضع في الحوار
+player-past-failed = تعذّر الرجوع إلى هذا الموضع الآن. حاول مجددًا بعد قليل.
+player-to-live = العودة إلى البث المباشر
 
 ## صفحة الحوار
 

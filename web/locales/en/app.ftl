@@ -23,6 +23,10 @@ player-missing = There is no such conversation here.
 player-volume = Volume
 player-latency = You hear the stage about { $seconds } s after it is said.
 player-latency-hls = In this browser the sound comes several seconds after it is said.
+player-behind = { $behind } behind live, said at { $time }.
+player-past = Place in the conversation
+player-past-failed = That part cannot be had just now. Try again in a moment.
+player-to-live = Back to live
 
 ## The page of a space
 

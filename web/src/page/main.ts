@@ -7,6 +7,7 @@ import { Player, type State } from "../player/player";
 import type { SpaceEvent, Speaker } from "../player/event";
 import { apply, choose, parts, store, stored, type Language } from "../text/language";
 import { Replay, type Recording } from "./replay";
+import { Rewind } from "./rewind";
 import { numbers, say, speak } from "./text";
 import { by, entitle, icon, people, put } from "./view";
 
@@ -55,7 +56,9 @@ const player = new Player({
     else render();
   },
   onEvent,
+  onBehind: () => render(),
 });
+const rewind = new Rewind(player, () => !over && player.measured && ["playing", "reconnecting"].includes(player.state));
 
 /** What the server knew; an empty island is a page of a space that there is not. */
 function island(): Space {
@@ -117,6 +120,7 @@ function render(): void {
     put("notice", notice ? say(notice) : "");
     by("elsewhere").hidden = state !== "unsupported";
     by("volume").setAttribute("aria-label", say("player-volume"));
+    rewind.render();
     late();
   }
   announceToSystem(title);
@@ -124,6 +128,7 @@ function render(): void {
 
 /** The lateness to a tenth of a second, because more would be invented. */
 function late(): void {
+  if (rewind.tick()) return;
   const seconds = player.lateness();
   let text = "";
   if (seconds !== null) {

@@ -49,7 +49,7 @@ function player(): { player: Player; states: State[]; audio: Element } {
   const audio = new Element();
   const states: State[] = [];
   const config = { audio: audio as unknown as HTMLAudioElement, space: "demo", pass: null, begun: () => true };
-  return { player: new Player({ ...config, onState: (state) => states.push(state), onEvent: () => {} }), states, audio };
+  return { player: new Player({ ...config, onState: (state) => states.push(state), onEvent: () => {}, onBehind: () => {} }), states, audio };
 }
 
 it("asks again when the server wishes, and says meanwhile that it tries", async () => {

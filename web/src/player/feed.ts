@@ -62,6 +62,11 @@ export class Feed {
     this.#next("queued");
   }
 
+  /** Something is still to become sound, or to be forgotten. */
+  get busy(): boolean {
+    return this.#clearing || this.#queue.length > 0 || !!this.#buffer?.updating;
+  }
+
   /** Forgets everything buffered, because the space's clock went back. */
   clear(): void {
     this.#clearing = true;

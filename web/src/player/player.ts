@@ -6,9 +6,10 @@
  */
 import { Backoff, pause, retryAfterMs } from "./backoff";
 import { BoxWalker, join, NotBoxes } from "./boxes";
-import { CatchUp, Lateness } from "./catch_up";
+import { CatchUp, Lateness, type Range } from "./catch_up";
 import { Agenda, eventsOf, type SpaceEvent } from "./event";
 import { Feed, support } from "./feed";
+import { Past, Stretch, type Piece, type Place } from "./past";
 import { look, plain, ways } from "./plain";
 
 export type State =
@@ -25,6 +26,8 @@ export interface Config {
   begun: () => boolean;
   onState: (state: State) => void;
   onEvent: (event: SpaceEvent) => void;
+  /** The listener went back, or is at live again. */
+  onBehind: () => void;
 }
 
 /**
@@ -34,11 +37,32 @@ export interface Config {
 const SILENT_LINE_MS = 15_000;
 /** A space that has not begun and has no stream yet is asked this often, when the server does not say otherwise. */
 const NOT_YET_MS = 5_000;
+/** Sound of the past that is fetched ahead of the needle. */
+const AHEAD_S = 20;
+/** Nearer to live than this the live stream is open, too, so that it joins what comes from the past; farther than that it is closed. */
+const [NEAR_S, FAR_S] = [30, 40];
+/** As near to live as this a listener who catches up is there. */
+const THERE_S = 1.2;
+/** Nearer to live than this, what was said may not be in a whole segment yet. */
+const LISTED_S = 8;
+/** Pieces of the past that could not be had are asked for again after this. */
+const PIECE_AGAIN_MS = 1_000;
 
 export class Player {
   #state: State = "idle";
   #feed: Feed | null = null;
   #stop: AbortController | null = null;
+  /** The connection of the live stream, if it is wanted. */
+  #line: AbortController | null = null;
+  #past: Past | null = null;
+  #stretch = new Stretch();
+  /** The listener is behind live because they want to: how fast they go on, and whether they are on their way to live. */
+  #behind: { rate: number; returning: boolean } | null = null;
+  /** A piece of the past is being fetched. */
+  #fetching: AbortController | null = null;
+  #notBefore = 0;
+  /** Where a listener wants to be who is not there yet. */
+  #goal: number | null = null;
   #catchUp = new CatchUp();
   #lateness = new Lateness();
   #agenda = new Agenda();
@@ -47,7 +71,7 @@ export class Player {
 
   constructor(private config: Config) {
     const { audio } = config;
-    audio.addEventListener("waiting", () => this.#state === "playing" && this.#catchUp.stalled());
+    audio.addEventListener("waiting", () => this.#state === "playing" && !this.#behind && this.#catchUp.stalled());
     audio.addEventListener("playing", () => this.#catchUp.begun());
     audio.addEventListener("ended", () => this.#feed && this.#ended && this.#finish());
     // Headphones pulled out, another app took the speaker: a live stream cannot be held, so it is a stop.
@@ -80,12 +104,13 @@ export class Player {
     this.#catchUp = new CatchUp();
     this.#lateness.clear();
     this.#agenda.clear();
+    this.#past = new Past(space, pass);
     this.#is("connecting");
     if (support()) {
       this.#feed = new Feed(audio, () => this.#appended());
       const timer = setInterval(() => this.#tick(), 100);
       stop.signal.addEventListener("abort", () => clearInterval(timer));
-      void this.#run(stop.signal);
+      this.#connect();
     } else {
       const addresses = ways(audio, space, pass);
       if (addresses.length === 0) return this.#is("unsupported");
@@ -105,10 +130,85 @@ export class Player {
     );
   }
 
+  /** Where the listener is, if they have gone back. */
+  place(): Place | null {
+    const late = this.#behind && this.#late();
+    const at = this.config.audio.currentTime;
+    return late === null ? null : { begin: Math.min(this.#past?.begin ?? at, at), at, live: at + late };
+  }
+
+  /** When the sound at a media second was said, in milliseconds since 1970, as far as that is known. */
+  wall(at: number): number | null {
+    return this.#past?.wall(at) ?? null;
+  }
+
+  /** How fast someone who has gone back hears; 1 at live. */
+  get rate(): number {
+    return this.#behind?.rate ?? 1;
+  }
+
+  set rate(rate: number) {
+    if (this.#behind) this.config.audio.playbackRate = this.#behind.rate = rate;
+  }
+
+  /** Steps this many seconds, back if negative; a step past live is a return to it. */
+  step(seconds: number): Promise<boolean> {
+    return this.goTo((this.#goal ?? this.config.audio.currentTime) + seconds);
+  }
+
+  /** Goes to a media second: what is heard goes on until what was said then is here. False if it cannot be had. */
+  async goTo(wanted: number): Promise<boolean> {
+    const { audio } = this.config;
+    const [past, late] = [this.#past, this.#late()];
+    if (!past || late === null) return false;
+    this.#fetching?.abort();
+    this.#fetching = this.#goal = null;
+    const before = audio.currentTime + late - wanted;
+    if (before < THERE_S) return this.live();
+    // What is in hand needs no fetching; its events are still to come.
+    const ahead = wanted > audio.currentTime && this.#feed?.ranges().some((range) => range.start <= wanted && wanted < range.end - 0.5);
+    if (this.#behind && ahead) {
+      audio.currentTime = wanted;
+      return true;
+    }
+    const fetching = (this.#fetching = new AbortController());
+    this.#goal = wanted = Math.max(0, wanted, past.begin ?? 0);
+    const piece = await past.piece(wanted, fetching.signal);
+    if (fetching.signal.aborted) return true;
+    this.#fetching = this.#goal = null;
+    // Not in a whole segment yet: that near to live, live is what is meant.
+    if (!piece) return before < LISTED_S && this.live();
+    this.#behind = { rate: this.#behind?.rate ?? 1, returning: false };
+    // Everything anew: the events of what is heard twice are shown twice.
+    this.#agenda.clear();
+    this.#stretch.clear();
+    this.#feed?.clear();
+    this.#put(piece);
+    this.#is("playing");
+    audio.currentTime = Math.min(Math.max(wanted, piece.start), piece.end - 0.1);
+    audio.playbackRate = this.#behind.rate;
+    this.config.onBehind();
+    return true;
+  }
+
+  /** Back to what is being said now. What is heard goes on until the live stream is here. */
+  live(): true {
+    if (!this.#behind) return true;
+    this.#behind.returning = true;
+    this.#connect();
+    this.#arrive();
+    return true;
+  }
+
   /** Ends. There is no pausing of live sound: the next `listen()` begins at live again. */
   stop(): void {
     this.#stop?.abort();
     this.#stop = null;
+    this.#line?.abort();
+    this.#line = null;
+    this.#fetching?.abort();
+    this.#fetching = this.#behind = this.#goal = null;
+    this.config.audio.playbackRate = 1;
     this.config.audio.pause();
     this.#feed?.detach();
     this.#feed = null;
@@ -150,6 +250,69 @@ export class Player {
     this.stop();
   }
 
+  #connect(): void {
+    if (this.#line || this.#ended) return;
+    this.#line = new AbortController();
+    void this.#run(this.#line.signal);
+  }
+
+  #late(): number | null {
+    return this.#feed ? this.#lateness.seconds(now(), this.config.audio.currentTime) : null;
+  }
+
+  /** At live, if the live stream has come that far. */
+  #arrive(): void {
+    const late = this.#late();
+    const edge = this.#feed?.ranges().at(-1)?.end ?? 0;
+    if (!this.#behind || !this.#line || late === null) return;
+    const { currentTime } = this.config.audio;
+    // The newest in hand is the live stream's, not what was fetched of the past.
+    if (late - (edge - currentTime) > THERE_S) return;
+    if (!this.#behind.returning && (late > THERE_S || this.#behind.rate <= 1)) return;
+    this.#fetching?.abort();
+    this.#fetching = this.#behind = null;
+    this.#catchUp = new CatchUp();
+    this.#tick();
+    this.config.onBehind();
+  }
+
+  #put(piece: Piece): void {
+    this.#agenda.add(piece.events);
+    this.#feed?.append(piece.bytes);
+  }
+
+  /** Fetches what comes next for someone who has gone back, and opens or closes the live stream as they come near it. */
+  #fill(ranges: Range[]): void {
+    const { audio } = this.config;
+    const late = this.#late();
+    const [past, behind] = [this.#past, this.#behind];
+    if (!past || !behind || late === null) return;
+    if (late > FAR_S && !behind.returning) {
+      this.#line?.abort();
+      this.#line = null;
+    } else if (late < NEAR_S) this.#connect();
+    const at = audio.currentTime;
+    const { end, ask, jump } = this.#stretch.ahead(at, ranges);
+    if (jump !== null) audio.currentTime = jump;
+    if (past.over(end)) {
+      this.#ended = true;
+      return this.#feed?.finish();
+    }
+    // The live stream has the rest, once it is here.
+    const rest = this.#line && late - (end - at) < THERE_S;
+    if (rest || this.#fetching || this.#feed?.busy || end - at > AHEAD_S || performance.now() < this.#notBefore) return;
+    const fetching = (this.#fetching = new AbortController());
+    void past.piece(ask, fetching.signal).then((piece) => {
+      if (fetching.signal.aborted) return;
+      this.#fetching = null;
+      if (!piece) this.#notBefore = performance.now() + PIECE_AGAIN_MS;
+      else {
+        this.#stretch.got(piece, end, ranges);
+        this.#put(piece);
+      }
+    });
+  }
+
   /** Connects again and again until stopped, ended or refused. */
   async #run(signal: AbortSignal): Promise<void> {
     const backoff = new Backoff();
@@ -168,6 +331,8 @@ export class Player {
           void response.body?.cancel();
           wait = retryAfterMs(response.headers.get("Retry-After"), Date.now());
           if (response.status === 401 || response.status === 403) return this.#give("refused");
+          // Who is in the past hears it to its end, which the list tells.
+          if (this.#behind && (response.status === 410 || response.status === 404)) return;
           if (response.status === 410) return this.#finish();
           if (response.status === 404) {
             if (this.config.begun()) return this.#heard ? this.#finish() : this.#give("missing");
@@ -180,8 +345,8 @@ export class Player {
         if (!signal.aborted && !(error instanceof TypeError || error instanceof NotBoxes || error instanceof DOMException)) throw error;
       }
       if (signal.aborted) return;
-      if (this.#ended) return this.#feed?.finish();
-      if (this.#state !== "waiting") this.#is("reconnecting");
+      if (this.#ended) return this.#behind ? undefined : this.#feed?.finish();
+      if (this.#state !== "waiting" && !this.#behind) this.#is("reconnecting");
       await pause(backoff.next(wait), signal, wait === null ? "online" : "never");
     }
   }
@@ -211,7 +376,7 @@ export class Player {
         for (const box of walker.handle(value)) {
           this.#agenda.add(eventsOf(box));
           parts.push(box.bytes);
-          if (box.type === "moov" && this.#state !== "playing") this.#is(this.#heard ? "reconnecting" : "waiting");
+          if (box.type === "moov" && !this.#behind && this.#state !== "playing") this.#is(this.#heard ? "reconnecting" : "waiting");
           if (box.type !== "moov" && box.type !== "mdat") continue;
           this.#feed?.append(join(parts));
           parts = [];
@@ -219,7 +384,7 @@ export class Player {
           fragments += 1;
           if (fragments === 1) working();
           // Two seconds of sound that lead nowhere new: the space's clock was set back, and our buffer is of another life.
-          if (fragments === 10 && edgeBefore > 0 && (this.#feed?.ranges().at(-1)?.end ?? 0) <= edgeBefore) {
+          if (fragments === 10 && !this.#behind && edgeBefore > 0 && (this.#feed?.ranges().at(-1)?.end ?? 0) <= edgeBefore) {
             this.#feed?.clear();
             this.#lateness.clear();
             this.#agenda.clear();
@@ -240,7 +405,8 @@ export class Player {
 
   #appended(): void {
     const edge = this.#feed?.ranges().at(-1)?.end;
-    if (edge !== undefined) this.#lateness.arrived(now(), edge);
+    // Of the past nothing is learned of now.
+    if (edge !== undefined && this.#line) this.#lateness.arrived(now(), edge);
     this.#tick();
   }
 
@@ -248,11 +414,21 @@ export class Player {
     const { audio } = this.config;
     const ranges = this.#feed?.ranges();
     if (!ranges) return;
+    if (this.#behind) {
+      this.#fill(ranges);
+      this.#arrive();
+      return this.#show();
+    }
     const act = this.#catchUp.act(audio.currentTime, ranges);
     if (act.kind === "seek") audio.currentTime = act.to;
     else if (act.kind === "rate" && audio.playbackRate !== act.rate) audio.playbackRate = act.rate;
     if (this.#heard && !audio.paused && act.kind === "rate" && this.#state !== "ended") this.#is("playing");
-    for (const event of this.#agenda.due(audio.currentTime)) {
+    this.#show();
+  }
+
+  /** Tells of what is heard now. */
+  #show(): void {
+    for (const event of this.#agenda.due(this.config.audio.currentTime)) {
       if (event.t === "ended" && !this.#ended) {
         this.#ended = true;
         // The rest of the last chunk is still to be heard, whether or not the server closes the line at once.
