@@ -42,7 +42,7 @@ const AHEAD_S = 20;
 /** Nearer to live than this the live stream is open, too, so that it joins what comes from the past; farther than that it is closed. */
 const [NEAR_S, FAR_S] = [30, 40];
 /** As near to live as this a listener who catches up is there. */
-const THERE_S = 1.2;
+const THERE_S = 1.4;
 /** Nearer to live than this, what was said may not be in a whole segment yet. */
 const LISTED_S = 8;
 /** Pieces of the past that could not be had are asked for again after this. */
@@ -294,6 +294,9 @@ export class Player {
     const at = audio.currentTime;
     const { end, ask, jump } = this.#stretch.ahead(at, ranges);
     if (jump !== null) audio.currentTime = jump;
+    // The less is in hand, the slower, so that who catches up does not run dry just before live.
+    const rate = Math.min(behind.rate, Math.max(1.05, 1 + Math.round((end - at - 0.8) * 7) / 20));
+    if (audio.playbackRate !== rate) audio.playbackRate = rate;
     if (past.over(end)) {
       this.#ended = true;
       return this.#feed?.finish();
