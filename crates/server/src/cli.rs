@@ -42,6 +42,12 @@ pub struct Serve {
     /// Address for hosts and speakers [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDR")]
     pub stage: Option<SocketAddr>,
+    /// Certificate chain (PEM): the public port and the stage port then speak HTTPS. Read again when it changes.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+    /// Private key of that certificate (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
     /// First UDP and TCP port for WebRTC; 0 picks any [default: 8082]
     #[arg(long, value_name = "PORT")]
     pub media_port: Option<u16>,

@@ -34,6 +34,17 @@ pub struct Config {
     pub public_origin: Option<String>,
     /// Origin of the stage port as browsers see it.
     pub stage_origin: Option<String>,
+    /// With it both ports speak HTTPS.
+    pub tls: Option<Tls>,
+}
+
+/// Where the certificate is. Both are PEM, and may be one file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Tls {
+    /// The chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// The configuration file. Unknown keys are errors: a misspelt one would otherwise be ignored in silence.
@@ -49,6 +60,7 @@ struct File {
     public_origin: Option<String>,
     stage_origin: Option<String>,
     rtc: Rtc,
+    tls: TlsFiles,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -56,6 +68,13 @@ struct File {
 struct Rtc {
     bind: Option<IpAddr>,
     public_address: Option<IpAddr>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct TlsFiles {
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
 }
 
 /// Why the configuration cannot be used; says what to change.
@@ -69,6 +88,8 @@ pub enum Error {
     Workers(usize),
     /// Public and stage address are the same.
     SameAddress(SocketAddr),
+    /// A certificate without its key, or a key without a certificate.
+    HalfTls,
     /// WebRTC listens everywhere, but speakers must be told one address.
     NoMediaAddress(IpAddr),
 }
@@ -82,6 +103,7 @@ impl fmt::Display for Error {
             Self::SameAddress(at) => {
                 write!(f, "public and stage are both {at}: the stage needs a port that the crowd cannot fill")
             }
+            Self::HalfTls => write!(f, "tls.certificate and tls.key belong together: give both or neither"),
             Self::NoMediaAddress(bind) => {
                 write!(f, "WebRTC listens on {bind}: set rtc.public_address to the address that speakers can reach")
             }
@@ -123,6 +145,12 @@ impl Config {
         if media_address.is_unspecified() {
             return Err(Error::NoMediaAddress(media_bind));
         }
+        let certificate = args.tls_certificate.clone().or(file.tls.certificate);
+        let tls = match (certificate, args.tls_key.clone().or(file.tls.key)) {
+            (Some(certificate), Some(key)) => Some(Tls { certificate, key }),
+            (None, None) => None,
+            _ => return Err(Error::HalfTls),
+        };
         let demo = if args.demo {
             Some(true)
         } else if args.no_demo {
@@ -141,6 +169,12 @@ impl Config {
             demo,
             public_origin: file.public_origin,
             stage_origin: file.stage_origin,
+            tls,
         })
+    }
+
+    /// An origin on one of our own ports.
+    pub fn origin(&self, at: SocketAddr) -> String {
+        format!("{}://{at}", if self.tls.is_some() { "https" } else { "http" })
     }
 }

@@ -547,8 +547,8 @@ fn raise_file_limit() {
 /// Tells other programs (and tests) where this server is: `DATA/run/addresses.json`.
 fn write_addresses(config: &Config) -> Result<(), String> {
     let text = serde_json::json!({
-        "public": format!("http://{}", config.public),
-        "stage": format!("http://{}", config.stage),
+        "public": config.origin(config.public),
+        "stage": config.origin(config.stage),
         "media": format!("{}:{}", config.media_address, config.media_port),
     });
     let path = config.data.join(ADDRESSES);

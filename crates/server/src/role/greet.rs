@@ -18,13 +18,13 @@ pub fn print(public_origin: &str, keys: &Keys) {
         println!("\n  حوار يعمل.\n");
         println!("  للاستماع:   {public_origin}/");
         println!("  للاستضافة:  {link}");
-        println!("              (هذا الرابط لك وحدك: من يملكه يستطيع إنشاء المحادثات)\n");
+        println!("              (هذا الرابط لك وحدك: من يملكه يستطيع إنشاء الحوارات)\n");
         println!("  للإيقاف: Ctrl-C\n");
     } else {
         println!("\n  Hiwar is running.\n");
         println!("  Listen:  {public_origin}/");
         println!("  Host:    {link}");
-        println!("           (keep this link to yourself: whoever has it can create spaces)\n");
+        println!("           (keep this link to yourself: whoever has it can create conversations)\n");
         println!("  Stop it with Ctrl-C.\n");
     }
 }

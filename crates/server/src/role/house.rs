@@ -86,8 +86,8 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     if !with_demo {
         demo::forget(&config.data).map_err(say("cannot remove the demo"))?;
     }
-    let public_origin = config.public_origin.clone().unwrap_or_else(|| format!("http://{}", config.public));
-    let stage_origin = config.stage_origin.clone().unwrap_or_else(|| format!("http://{}", config.stage));
+    let public_origin = config.public_origin.clone().unwrap_or_else(|| config.origin(config.public));
+    let stage_origin = config.stage_origin.clone().unwrap_or_else(|| config.origin(config.stage));
     let (template, policy) = crate::assets::page_template();
     let settings = api::Settings { public_origin: public_origin.clone(), stage_origin, template, policy };
     let registry = Registry::open(config.data.join("spaces"), studio.clone(), settings.clone(), happened)

@@ -1,5 +1,6 @@
 //! What a process of Hiwar can be, once the supervisor has started it.
 
+mod certificate;
 mod demo;
 mod greet;
 mod house;

@@ -56,7 +56,7 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
         replay_root: config.data.join("spaces"),
         house: run.join("api.sock"),
         serves: if index.is_some() { Serves::Crowd } else { Serves::Stage },
-        security: http::Security::Plain,
+        security: if config.tls.is_some() { http::Security::Tls } else { http::Security::Plain },
         limits: None,
     };
     let worker = Worker::new(listener, settings).map_err(|why| format!("cannot serve: {why}"))?;
@@ -66,6 +66,10 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
     let nowhere = (String::from(PAGES), crate::registry::nowhere());
     for (path, document) in crate::assets::documents().chain([nowhere]) {
         handle.push(Update::Document { path, document: served(document) });
+    }
+    if let Some(tls) = config.tls.clone() {
+        let handle = handle.clone();
+        start("certificate", move || super::certificate::watch(&tls, &handle))?;
     }
     let reporter: Arc<Mutex<Option<Uplink>>> = Arc::default();
     start("bus", {
