@@ -478,8 +478,8 @@ fn lock_data(data: &Path) -> Result<File, String> {
 fn bind(config: &mut Config, left: &mut Succession) -> Result<Sockets, String> {
     let media = SocketAddr::new(config.media_bind, config.media_port);
     let asked = Asked { public: config.public.to_string(), stage: config.stage.to_string(), media: media.to_string() };
-    let public = left.socket("public", &asked.public, || listen(config.public, "the public port"))?;
-    let stage = left.socket("stage", &asked.stage, || listen(config.stage, "the stage port"))?;
+    let public = left.socket("public", &asked.public, || listen(config.public, "the public port", "--public"))?;
+    let stage = left.socket("stage", &asked.stage, || listen(config.stage, "the stage port", "--stage"))?;
     config.public = public.local_addr().map_err(|e| e.to_string())?;
     config.stage = stage.local_addr().map_err(|e| e.to_string())?;
     let mut made = None;
@@ -500,10 +500,13 @@ fn bind(config: &mut Config, left: &mut Succession) -> Result<Sockets, String> {
     Ok(Sockets { public, stage, shards: vec![shard], api, bus, asked })
 }
 
-fn listen(at: SocketAddr, what: &str) -> Result<TcpListener, String> {
+fn listen(at: SocketAddr, what: &str, option: &str) -> Result<TcpListener, String> {
     let say = |why: &dyn std::fmt::Display| format!("cannot open {what} {at}: {why}");
     // std sets SO_REUSEADDR, so that a restart need not wait for old connections.
-    let listener = TcpListener::bind(at).map_err(|e| say(&e))?;
+    let listener = TcpListener::bind(at).map_err(|why| match why.kind() {
+        io::ErrorKind::AddrInUse => say(&format!("it is taken; choose another with {option}")),
+        _ => say(&why),
+    })?;
     rustix::net::listen(&listener, BACKLOG).map_err(|e| say(&e))?;
     listener.set_nonblocking(true).map_err(|e| say(&e))?;
     Ok(listener)
