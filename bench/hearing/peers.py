@@ -32,9 +32,9 @@ ROOT = Path(__file__).resolve().parents[2]
 RATE = 48_000
 # What a peer does until it plays, and what is still on its way when it is stopped, is not continuity.
 SETTLE_S = 6.0
-# A mark that is this much off where the one before puts it is a jump. The studio's own jitter buffer moves by up to 200 ms at once when the speaker's
-# network (or a busy machine) makes it, for all peers alike; players that follow the live edge by their speed move by some milliseconds a second.
-JUMP_S = 0.200
+# A mark that is this much off where the one before it puts it, beside the programme itself, is a jump. What the studio's own jitter buffer does is the
+# same for all and no peer's doing; players that follow the live edge by their speed move by some milliseconds a second.
+JUMP_S = 0.080
 # Relays and caches must be there before who listens through them. Varnish compiles its configuration with a C compiler.
 RELAY_S_MAX = 30.0
 # How long the slowest may take to begin; listening is measured from when all have.
@@ -320,8 +320,14 @@ def sound_of(path):
     return np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / 32768
 
 
-def judge(sound, plan, broken=None):
-    """What a recording says: marks expected and heard, those missing, repeated or out of place, and the longest silence inside a turn."""
+def places(sound):
+    """Where each mark is in a recording, in seconds, by its number."""
+    return {heard.number: heard.at for heard in mark.find(source.for_analysis(sound))} if len(sound) else {}
+
+
+def judge(sound, plan, broken=None, programme=None):
+    """What a recording says: marks expected and heard, those missing, repeated or out of place. `programme`: `places` in what the server sent, decoded
+    from its bytes; without it the marks are taken to be a second apart."""
     if broken == "skip":
         middle = len(sound) // 2
         sound = np.delete(sound, slice(middle, middle + RATE // 2))
@@ -332,12 +338,13 @@ def judge(sound, plan, broken=None):
     first, last = heard[0].number, max(h.number for h in heard)
     expected = [number for number in plan.numbers(plan.publishers[0]) if first <= number <= last]
     numbers = [h.number for h in heard]
-    steps = [(b.at - a.at) - (b.number - a.number) for a, b in zip(heard, heard[1:])]
+    there = programme or {}
+    steps = [(b.at - a.at) - (there.get(b.number, b.number) - there.get(a.number, a.number)) for a, b in zip(heard, heard[1:]) if (a.number in there) == (b.number in there)]
     told["expected"] = len(expected)
     told["missing"] = len(set(expected) - set(numbers))
     told["repeated"] = len(numbers) - len(set(numbers))
     told["jumps"] = sum(abs(step) > JUMP_S for step in steps)
-    told["jump_ms_max"] = round(1000 * max(map(abs, steps)))
+    told["jump_ms_max"] = round(1000 * max(map(abs, steps), default=0.0))
     return told
 
 
@@ -356,6 +363,17 @@ def table(rows):
 
 
 # ---- running
+
+
+def _record(url, path):
+    """The bytes that the server sends, until it closes."""
+    with urllib.request.urlopen(url) as answer, path.open("wb") as file:
+        try:
+            while piece := answer.read1(65_536):
+                file.write(piece)
+        except OSError:
+            # The server has gone, which ends the conversation.
+            pass
 
 
 def _until_all_play(present, folder):
@@ -400,6 +418,8 @@ def run(args, folder):
             bench.relays[name] = start(bench)
     for origin in bench.relays.values():
         _until_answers(bench.listen("mp3", origin))
+    programme = threading.Thread(target=_record, args=(bench.listen("ogg"), folder / "programme.ogg"), daemon=True)
+    programme.start()
     print(f"{len(present)} peers listen for {args.seconds} s", file=sys.stderr)
     for peer in present:
         peer.began, peer.process = now(), peer.run(bench, folder / f"{peer.name}.s16")
@@ -417,8 +437,10 @@ def run(args, folder):
     bench.pages.stop()
     house.stop()
     processes.stop_all()
+    programme.join(10.0)
+    sent = places(sound_of(folder / "programme.ogg"))
     for peer, row in zip(present, rows):
-        row.update(judge(sound_of(folder / f"{peer.name}.s16"), plan, args.broken))
+        row.update(judge(sound_of(folder / f"{peer.name}.s16"), plan, args.broken, sent))
         row["whole"] = is_whole(row, args.seconds)
     return rows, [peer.name for peer in absent]
 

@@ -38,6 +38,13 @@ def test_a_hole_a_repetition_and_a_jump_are_seen(sound, spoil, what):
     assert told[what] > 0 and not whole(told), told
 
 
+def test_what_the_programme_itself_did_is_no_jump_of_a_peer(sound):
+    moved = np.insert(sound, int(12.8 * peers.RATE), np.zeros(peers.RATE // 7)).astype(np.float32)
+    assert peers.judge(moved, PLAN)["jumps"] == 1
+    assert whole(peers.judge(moved, PLAN, programme=peers.places(moved)))
+    assert peers.judge(sound, PLAN, programme=peers.places(moved))["jumps"] == 1
+
+
 def test_silence_and_the_breaks_are_not_whole(sound):
     assert not whole(peers.judge(np.zeros(30 * peers.RATE, dtype=np.float32), PLAN))
     assert not whole(peers.judge(np.zeros(0, dtype=np.float32), PLAN))

@@ -116,6 +116,11 @@ impl Cursor {
         }
     }
 
+    /// Whether a chunk that it is to hear next is no longer kept.
+    pub fn has_missed(&self, tail: &Tail) -> bool {
+        tail.oldest().is_some_and(|oldest| self.next < oldest.position)
+    }
+
     /// Decides about a listener who could not take everything. Called once per new chunk, not per attempt to write.
     pub fn judge(&mut self, tail: &Tail) -> Judgement {
         let newest = tail.live().saturating_sub(1);

@@ -238,6 +238,11 @@ impl Tail {
         self.header.renditions.iter().enumerate().find(|(_, rendition)| rendition.name == name)
     }
 
+    /// The oldest chunk that is kept.
+    pub fn oldest(&self) -> Option<&Chunk> {
+        self.chunks.front()
+    }
+
     /// The newest chunk.
     pub fn newest(&self) -> Option<&Chunk> {
         self.chunks.back()

@@ -29,7 +29,7 @@ use super::socket;
 use super::stream::Stream;
 use super::{Certificate, Config, Counters, Handle, Place, Security, Shared, UPDATES_MAX, Update, forward, replay};
 use crate::answer::{self, Answer, Key, Site, Told};
-use crate::fanout::{self, Cursor, Group, Judgement, SWEEP_TURN};
+use crate::fanout::{self, Cursor, Group, SWEEP_TURN};
 use crate::problem::{Keep, Problem};
 use crate::request::{self, HEAD_BYTES_MAX, Parsed, Request};
 use crate::shed::{Gate, Limits, Wheel};
@@ -525,7 +525,7 @@ impl Worker {
         let Some(Client::Listening(listening)) = self.slab.get(token) else { return };
         let Some(channel) = self.channels.all.at(listening.channel) else { return };
         let Some(tail) = self.site.logs.get(&channel.log) else { return };
-        let (bytes, goes_on) = listening.write(&self.epoll, token, tail, channel.rendition);
+        let (bytes, goes_on) = listening.write(&self.epoll, token, tail, channel.rendition, &self.shared);
         channel.counters.bytes.fetch_add(bytes, Relaxed);
         if !goes_on {
             self.leave(token);
@@ -566,19 +566,9 @@ impl Worker {
             let token = self.slab.token(member);
             let Some(Client::Listening(listening)) = self.slab.at(member) else { continue };
             let goes_on = if listening.blocked == Blocked::Yes {
-                match listening.cursor.judge(tail) {
-                    Judgement::Keep => true,
-                    Judgement::Skipped => {
-                        self.shared.skipped.fetch_add(1, Relaxed);
-                        true
-                    }
-                    Judgement::Cut => {
-                        self.shared.cut.fetch_add(1, Relaxed);
-                        false
-                    }
-                }
+                listening.is_kept(tail, &self.shared)
             } else {
-                let (bytes, goes_on) = listening.write(&self.epoll, token, tail, channel.rendition);
+                let (bytes, goes_on) = listening.write(&self.epoll, token, tail, channel.rendition, &self.shared);
                 sent += bytes;
                 goes_on
             };

@@ -8,16 +8,27 @@ use std::sync::atomic::Ordering::Relaxed;
 use hiwar_segment_log::LogId;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
-use super::super::Counters;
 use super::super::slab::{Slab, Token};
 use super::super::socket::Moved;
+use super::super::{Counters, Shared};
 use super::{Blocked, Channel, Channels, Client, Listening};
-use crate::fanout::{GATHER_MAX, Group, Owed};
+use crate::fanout::{GATHER_MAX, Group, Judgement, Owed};
 use crate::tail::Tail;
 
 impl Listening {
     /// Returns the bytes that went out, and whether the listener goes on.
-    pub(super) fn write(&mut self, epoll: &OwnedFd, token: Token, tail: &Tail, rendition: usize) -> (u64, bool) {
+    pub(super) fn write(
+        &mut self,
+        epoll: &OwnedFd,
+        token: Token,
+        tail: &Tail,
+        rendition: usize,
+        shared: &Shared,
+    ) -> (u64, bool) {
+        // So much came at once that what it lacks is gone, and nobody looked at it in between.
+        if self.cursor.has_missed(tail) && !self.is_kept(tail, shared) {
+            return (0, false);
+        }
         let mut sent = 0;
         loop {
             let mut slices = [&[][..]; GATHER_MAX];
@@ -62,6 +73,21 @@ impl Listening {
             self.socket.say_goodbye();
         }
         (sent, goes_on)
+    }
+
+    /// Decides about a listener who is behind, and counts it.
+    pub(super) fn is_kept(&mut self, tail: &Tail, shared: &Shared) -> bool {
+        match self.cursor.judge(tail) {
+            Judgement::Keep => true,
+            Judgement::Skipped => {
+                shared.skipped.fetch_add(1, Relaxed);
+                true
+            }
+            Judgement::Cut => {
+                shared.cut.fetch_add(1, Relaxed);
+                false
+            }
+        }
     }
 
     fn watch(&mut self, epoll: &OwnedFd, token: Token, blocked: Blocked) {
