@@ -35,7 +35,7 @@ const players = {
     shaka.polyfill.installAll();
     const player = new shaka.Player();
     player.configure({ streaming: { lowLatencyMode: true } });
-    player.addEventListener("error", ({ detail }) => errors.push(`${detail.severity === 2 ? "fatal " : ""}${detail.code}`));
+    player.addEventListener("error", ({ detail }) => errors.push(`${detail.severity === 2 ? "fatal " : ""}${detail.code} ${detail.data?.slice(0, 4).map(String).join(" ").slice(0, 300)}`));
     // Loading takes away what was asked of the element before.
     player.attach(audio).then(() => player.load(src)).then(() => audio.play()).catch((error) => errors.push(`fatal ${error.code ?? error}`));
     return () => ({ latency_s: player.getStats().liveLatency, target_latency_s: player.getManifest()?.presentationTimeline?.getDelay() ?? null });
@@ -48,5 +48,5 @@ document.querySelector("#press").addEventListener("click", () => {
 });
 
 globalThis.player = {
-  facts: () => ({ stalls, stalled_ms: Math.round(stalled_ms), errors: errors.slice(0, 20), rates: [...rates], version: { hlsjs: Hls.version, shaka: shaka.Player.version }[asked.get("with")], played_s: audio.currentTime, ...more() }),
+  facts: () => ({ stalls, stalled_ms: Math.round(stalled_ms), errors: errors.slice(0, 20), rates: [...rates], media_error: audio.error?.message ?? null, version: { hlsjs: Hls.version, shaka: shaka.Player.version }[asked.get("with")], played_s: audio.currentTime, ...more() }),
 };
