@@ -5,6 +5,7 @@
 #   setup test    and Chromium, ffmpeg, .tools/venv     (what listens to it)
 #   setup bench   all of that, and perf                 (what looks into it, for `./x bench studio`)
 #   setup peers   and other people's players and relays (for `./x peers`; 600 MB)
+#   setup caches  as for test, and nginx, Varnish       (what stands before it, for `./x bench hls`)
 #   setup check   and rustfmt, clippy, a C++ compiler   (what judges it)
 #
 # First everything missing is listed, then installed. Debian's packages come by apt-get (as root or by sudo), all else
@@ -142,7 +143,11 @@ setup() {
         has nginx || [ -x /usr/sbin/nginx ] || debs+=(nginx-light)
         has varnishd || [ -x /usr/sbin/varnishd ] || debs+=(varnish gcc libc6-dev)
     fi
-    if [ "$for" = test ] || [ "$for" = bench ] || [ "$for" = peers ]; then
+    if [ "$for" = caches ]; then
+        [ -x /usr/sbin/nginx ] || has nginx || debs+=(nginx-light)
+        [ -x /usr/sbin/varnishd ] || has varnishd || debs+=(varnish)
+    fi
+    if [ "$for" = test ] || [ "$for" = bench ] || [ "$for" = peers ] || [ "$for" = caches ]; then
         has chromium || debs+=(chromium fonts-dejavu-core)
         has ffmpeg || debs+=(ffmpeg)
         if ! stamp_fresh venv python_stamp x.d/requirements.txt; then
@@ -196,8 +201,17 @@ install_debs() {
     # sudo may ask for a password: not inside step, which hides what it runs.
     as_root true
     step 'reading the lists of Debian packages' as_root apt-get update
-    step "installing ${#debs[@]} Debian packages" as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "${debs[@]}"
+    # shellcheck disable=SC2016 # The inner shell's variables.
+    step "installing ${#debs[@]} Debian packages" as_root env DEBIAN_FRONTEND=noninteractive sh -c '
+        # The programs are wanted, not their services: Debian asks this file whether it may start one.
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e "$policy" ]; then
+            trap "rm -f $policy" EXIT
+            printf "#!/bin/sh\nexit 101\n" >"$policy"
+            chmod 755 "$policy"
+        fi
+        apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
+    ' sh "${debs[@]}"
     hash -r
 }
 

@@ -180,8 +180,9 @@ def _judge(folder, broken):
         way = figures.ways_of(plan, said, heard.marks, read_points(folder / f"{name}.points", source.RATE))["ffmpeg"]
         told = run["players"][name]
         mine = {
-            "mouth_to_ear_ms_p50": round(percentile([ms for _, ms in way], 50), 1),
-            "mouth_to_ear_ms_p95": round(percentile([ms for _, ms in way], 95), 1),
+            # None when no mark was heard: JSON has no NaN.
+            "mouth_to_ear_ms_p50": round(percentile([ms for _, ms in way], 50), 1) if way else None,
+            "mouth_to_ear_ms_p95": round(percentile([ms for _, ms in way], 95), 1) if way else None,
             "stoi": round(heard.stoi.get("ffmpeg", 0.0), 4),
             "gaps": len(heard.gaps),
             "stalls": told["stalls"],

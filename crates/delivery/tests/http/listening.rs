@@ -267,7 +267,7 @@ fn the_first_listener_of_a_form_that_is_made_on_demand_is_told_of_at_once_and_he
     let header = Record { kind: Kind::Header, body: header.to_body(), ..chunk(0, 0) };
     let fields = vec![(0, "icy-name".to_owned(), "حوار".to_owned())];
     rig.handle.push(Update::Open { log: beside, access: Access::Open, header, away: vec![], fields });
-    rig.until("open", |rig| rig.handle.counts().len() == 2);
+    rig.until("open", |rig| rig.ask("HEAD /listen/demo.mp3 HTTP/1.0\r\n\r\n").status == 200);
 
     let handle = rig.handle.clone();
     let (told, heard_of) = std::sync::mpsc::channel();
