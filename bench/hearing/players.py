@@ -69,9 +69,6 @@ class Pages(_Server):
         super().__init__(self._file)
 
     def _file(self, path):
-        if urlsplit(path).path == "/multivariant.m3u8":
-            text = f'#EXTM3U\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-STREAM-INF:BANDWIDTH=64000,CODECS="opus"\n{dict(parse_qsl(urlsplit(path).query))["src"]}\n'
-            return 200, {"Content-Type": "application/vnd.apple.mpegurl"}, text.encode()
         file, kind = _FILES.get(urlsplit(path).path, (None, None))
         if file is None:
             return 404, {}, b""
@@ -79,10 +76,6 @@ class Pages(_Server):
 
     def page(self, player, playlist):
         """The address of a page that plays `playlist` with `player` (`PLAYERS`)."""
-        if player == "shaka":
-            # Alone, 5.2.12 takes a media playlist of `.m4s` for video until it is updated, for sound after, and then changes the type of its buffer without
-            # the initialization section that must follow: nothing plays. A multivariant playlist with CODECS tells it what it is.
-            playlist = f"{self.origin}/multivariant.m3u8?src={quote(playlist, safe='')}"
         return f"{self.origin}/player.html?with={player}&src={quote(playlist, safe='')}"
 
 

@@ -701,7 +701,7 @@ mod tests {
         assert_eq!(status("GET /listen/%2E%2E.ogg"), 404);
         assert_eq!(status("POST /listen/demo.ogg"), 405);
         assert_eq!(status("OPTIONS /listen/demo.ogg"), 204);
-        for path in ["/listen/secret.ogg", "/hls/secret/live.m3u8", "/hls/secret/1.m4s", "/replay/secret.mp4"] {
+        for path in ["/listen/secret.ogg", "/hls/secret/live.m3u8", "/hls/secret/1.m4a", "/replay/secret.mp4"] {
             assert_eq!(status(&format!("GET {path}")), 401, "{path}");
             assert_eq!(status(&format!("GET {path}?pass=AAAA")), 401, "{path}");
         }
@@ -717,7 +717,7 @@ mod tests {
             Answer::Replay(_)
         ));
         let (_, _, playlist) = told(ask(&format!("GET /hls/secret/live.m3u8?pass={good}"), ""));
-        assert!(String::from_utf8(playlist.to_vec()).unwrap().contains(&format!("1.m4s?pass={good}")));
+        assert!(String::from_utf8(playlist.to_vec()).unwrap().contains(&format!("1.m4a?pass={good}")));
         assert_eq!(status(&format!("GET /listen/secret.ogg?pass={}", sign("demo", 60))), 401);
         assert_eq!(status(&format!("GET /listen/secret.ogg?pass={}", sign("secret", 0))), 401);
     }
@@ -726,11 +726,11 @@ mod tests {
     fn hls_is_served_from_the_tail() {
         assert_eq!(status("GET /hls/demo/live.m3u8"), 200);
         assert!(matches!(ask("GET /hls/new/live.m3u8", ""), Answer::Hold { position: 20, .. }));
-        assert!(matches!(ask("GET /hls/demo/2.2.m4s", ""), Answer::Hold { position: 55, .. }));
+        assert!(matches!(ask("GET /hls/demo/2.2.m4a", ""), Answer::Hold { position: 55, .. }));
         assert_eq!(status("GET /hls/demo/live.m3u8?_HLS_part=1"), 400);
         assert_eq!(&*told(ask("GET /hls/demo/init.mp4", "")).2, b"init-mp4;");
-        assert!(told(ask("GET /hls/demo/1.m4s", "")).2.starts_with(b"m20;m21;"));
-        for file in ["3.m4s", "01.m4s", "+1.m4s", "x.m4s", ".m4s", "99999999999999999999999.m4s", "1.m4s/", "../x"] {
+        assert!(told(ask("GET /hls/demo/1.m4a", "")).2.starts_with(b"m20;m21;"));
+        for file in ["3.m4a", "01.m4a", "+1.m4a", "x.m4a", ".m4a", "99999999999999999999999.m4a", "1.m4a/", "../x"] {
             let head = format!("GET /hls/demo/{file} HTTP/1.1\r\nHost: a\r\n\r\n");
             if let Parsed::Complete { request, .. } = parse(head.as_bytes()) {
                 assert_eq!(told(answer(&mut site(), &request, NOW)).0, 404, "{file}");
@@ -747,9 +747,9 @@ mod tests {
             "/listen/none.mp4",
             "/hls/none/live.m3u8",
             "/hls/none/init.mp4",
-            "/hls/none/0.m4s",
+            "/hls/none/0.m4a",
             // Its chunks may still be on their way.
-            "/hls/new/0.m4s",
+            "/hls/new/0.m4a",
             "/replay/none.mp4",
             "/replay/none/index.m3u8",
             "/readyz",
@@ -769,7 +769,7 @@ mod tests {
     fn what_was_told_before_the_rest_is_served_at_once() {
         let mut site = Site { told: Told::Partly, ..site() };
         let mut status = |line: &str| told(ask_of(&mut site, line, "")).0;
-        for path in ["/", "/s/demo", "/hls/demo/live.m3u8", "/hls/demo/1.m4s", "/healthz"] {
+        for path in ["/", "/s/demo", "/hls/demo/live.m3u8", "/hls/demo/1.m4a", "/healthz"] {
             assert_eq!(status(&format!("GET {path}")), 200, "{path}");
         }
         assert_eq!(status("GET /listen/over.ogg"), 410);

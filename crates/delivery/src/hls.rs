@@ -12,15 +12,18 @@ use crate::tail::{Ended, Tail, hls_rendition};
 use crate::window::{AHEAD_PARTS, Found, PART_CHUNKS, SEGMENT_CHUNKS, SEGMENT_PARTS};
 
 /// One file of a log's folder.
+///
+/// Sound ends in `.m4a`: shaka-player (5.2) takes `.m4s` in a playlist of its own for video until it has read a newer one, and for sound from then
+/// on; it changes the type of its buffer, without the initialization section that must follow, and nothing plays.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum File {
     /// `live.m3u8`
     Live(Directives),
     /// `init.mp4`
     Init,
-    /// `{number}.m4s`
+    /// `{number}.m4a`
     Segment(u64),
-    /// `{number}.{part}.m4s`
+    /// `{number}.{part}.m4a`
     Part(u64, usize),
 }
 
@@ -88,7 +91,7 @@ impl File {
         if name == "init.mp4" {
             return Ok(Some(Self::Init));
         }
-        let Some(name) = name.strip_suffix(".m4s") else { return Ok(None) };
+        let Some(name) = name.strip_suffix(".m4a") else { return Ok(None) };
         Ok(match name.split_once('.') {
             None => number(name).map(Self::Segment),
             Some((segment, part)) => {
@@ -237,11 +240,20 @@ mod tests {
 
     #[test]
     fn a_file_has_one_name() {
-        assert_eq!(file("12.m4s"), Ok(Some(File::Segment(12))));
-        assert_eq!(file("12.3.m4s"), Ok(Some(File::Part(12, 3))));
-        for name in
-            ["012.m4s", "+1.m4s", "1.03.m4s", "1..m4s", ".m4s", "1.2.3.m4s", "1.m4s.", "x", "99999999999999999999.m4s"]
-        {
+        assert_eq!(file("12.m4a"), Ok(Some(File::Segment(12))));
+        assert_eq!(file("12.3.m4a"), Ok(Some(File::Part(12, 3))));
+        for name in [
+            "012.m4a",
+            "+1.m4a",
+            "1.03.m4a",
+            "1..m4a",
+            ".m4a",
+            "1.2.3.m4a",
+            "1.m4a.",
+            "x",
+            "99999999999999999999.m4a",
+            "12.m4s",
+        ] {
             assert_eq!(file(name), Ok(None), "{name}");
         }
     }
@@ -308,7 +320,7 @@ mod tests {
         let mut tail = tail(0..7);
         assert_eq!(answer(&mut tail, live("")), Ok(Outcome::Hold(20)));
         tail.end();
-        assert!(sent(answer(&mut tail, live(""))).1.ends_with("0.m4s\n#EXT-X-ENDLIST\n"));
+        assert!(sent(answer(&mut tail, live(""))).1.ends_with("0.m4a\n#EXT-X-ENDLIST\n"));
     }
 
     #[test]

@@ -82,9 +82,9 @@ fn live(window: &Window, header: &Header, first: u64, extent: Extent) -> String 
         }
         // A segment lost in a hole keeps its number, so that numbers stay those of the log (RFC 8216bis §4.4.4.7).
         if duration == 0 {
-            let _ = write!(text, "#EXT-X-GAP\n#EXTINF:{target},\n{number}.m4s\n");
+            let _ = write!(text, "#EXT-X-GAP\n#EXTINF:{target},\n{number}.m4a\n");
         } else {
-            let _ = write!(text, "#EXTINF:{:.5},\n{number}.m4s\n", duration as f64 / timescale);
+            let _ = write!(text, "#EXTINF:{:.5},\n{number}.m4a\n", duration as f64 / timescale);
         }
     }
     if window.ended() {
@@ -96,7 +96,7 @@ fn live(window: &Window, header: &Header, first: u64, extent: Extent) -> String 
         begin(&mut text, filling.joint, filling.wall_us);
         parts(&mut text, next, &filling.parts, timescale, part_target);
     }
-    let _ = writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{next}.{whole_parts}.m4s\"");
+    let _ = writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{next}.{whole_parts}.m4a\"");
     text
 }
 
@@ -118,7 +118,7 @@ fn parts(text: &mut String, number: u64, parts: &[Part], timescale: f64, part_ta
             // Every frame of Opus stands alone.
             duration => (duration as f64 / timescale, "INDEPENDENT=YES"),
         };
-        let _ = writeln!(text, "#EXT-X-PART:DURATION={seconds:.5},URI=\"{number}.{index}.m4s\",{what}");
+        let _ = writeln!(text, "#EXT-X-PART:DURATION={seconds:.5},URI=\"{number}.{index}.m4a\",{what}");
     }
 }
 
@@ -215,16 +215,16 @@ mod tests {
             #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,CAN-SKIP-UNTIL=24.0,PART-HOLD-BACK=3.000\n\
             #EXT-X-PART-INF:PART-TARGET=1.000\n#EXT-X-MEDIA-SEQUENCE:5\n#EXT-X-DISCONTINUITY-SEQUENCE:0\n\
             #EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"init.mp4\"\n\
-            #EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:40.000Z\n#EXTINF:4.00000,\n5.m4s\n";
+            #EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:40.000Z\n#EXTINF:4.00000,\n5.m4a\n";
         assert!(text.starts_with(head), "{text}");
         assert_eq!(text.matches("#EXTINF:4.00000,\n").count(), 15);
         assert_eq!(text.matches("#EXT-X-PART:DURATION=1.00000,").count(), 3 * 4 + 2);
-        let end = "#EXTINF:4.00000,\n19.m4s\n#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:14:40.000Z\n\
-            #EXT-X-PART:DURATION=1.00000,URI=\"20.0.m4s\",INDEPENDENT=YES\n\
-            #EXT-X-PART:DURATION=1.00000,URI=\"20.1.m4s\",INDEPENDENT=YES\n\
-            #EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"20.2.m4s\"\n";
+        let end = "#EXTINF:4.00000,\n19.m4a\n#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:14:40.000Z\n\
+            #EXT-X-PART:DURATION=1.00000,URI=\"20.0.m4a\",INDEPENDENT=YES\n\
+            #EXT-X-PART:DURATION=1.00000,URI=\"20.1.m4a\",INDEPENDENT=YES\n\
+            #EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"20.2.m4a\"\n";
         assert!(text.ends_with(end), "{text}");
-        assert!(whole(&tail(0..404)).ends_with("19.m4s\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"20.0.m4s\"\n"));
+        assert!(whole(&tail(0..404)).ends_with("19.m4a\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"20.0.m4a\"\n"));
     }
 
     #[test]
@@ -234,9 +234,9 @@ mod tests {
         // 2 s of parts and five segments end within the last 24 s; the one before them ends 22 s ago and is kept, too.
         assert!(delta.contains("#EXT-X-MEDIA-SEQUENCE:5\n"), "{delta}");
         assert!(delta.contains("#EXT-X-SKIP:SKIPPED-SEGMENTS=9\n#EXT-X-MAP:URI=\"init.mp4\"\n"), "{delta}");
-        assert!(!delta.contains("\n13.m4s") && delta.contains("\n14.m4s"), "{delta}");
+        assert!(!delta.contains("\n13.m4a") && delta.contains("\n14.m4a"), "{delta}");
         let (of_whole, of_delta) = (whole(&tail), delta);
-        let last = |text: &str| text.split_once("14.m4s").unwrap().1.to_owned();
+        let last = |text: &str| text.split_once("14.m4a").unwrap().1.to_owned();
         assert_eq!(last(&of_whole), last(&of_delta));
         let short = crate::tail::tests::tail(0..120);
         assert_eq!(text(&short, Extent::Delta), text(&short, Extent::Whole), "nothing is old enough");
@@ -264,8 +264,8 @@ mod tests {
         let mut tail = tail(0..48);
         tail.end();
         let text = whole(&tail);
-        assert!(text.ends_with("#EXTINF:1.60000,\n2.m4s\n#EXT-X-ENDLIST\n"), "{text}");
-        assert!(text.contains("#EXT-X-PART:DURATION=0.60000,URI=\"2.1.m4s\",INDEPENDENT=YES\n"), "{text}");
+        assert!(text.ends_with("#EXTINF:1.60000,\n2.m4a\n#EXT-X-ENDLIST\n"), "{text}");
+        assert!(text.contains("#EXT-X-PART:DURATION=0.60000,URI=\"2.1.m4a\",INDEPENDENT=YES\n"), "{text}");
         assert!(!text.contains("PRELOAD-HINT"), "{text}");
     }
 
@@ -274,7 +274,7 @@ mod tests {
         let text = with_pass(&whole(&tail(0..45)), "p");
         // Two segments with four parts each, one part, the hint and the map.
         assert_eq!(text.matches("?pass=p").count(), 2 + 8 + 1 + 1 + 1, "{text}");
-        assert!(text.contains("#EXT-X-PART:DURATION=1.00000,URI=\"2.0.m4s?pass=p\",INDEPENDENT=YES\n"), "{text}");
+        assert!(text.contains("#EXT-X-PART:DURATION=1.00000,URI=\"2.0.m4a?pass=p\",INDEPENDENT=YES\n"), "{text}");
         let stored = "#EXTM3U\n#EXT-X-MAP:URI=\"../a.mp4\",BYTERANGE=\"5@0\"\n#EXTINF:4,\n../a.mp4\n";
         let expected = "#EXTM3U\n#EXT-X-MAP:URI=\"../a.mp4?pass=p\",BYTERANGE=\"5@0\"\n#EXTINF:4,\n../a.mp4?pass=p\n";
         assert_eq!(with_pass(stored, "p"), expected);
@@ -287,10 +287,10 @@ mod tests {
             tail.push(&chunk(position, 1));
         }
         let text = whole(&tail);
-        assert!(text.contains("URI=\"2.3.m4s\",GAP=YES\n#EXT-X-GAP\n#EXTINF:4,\n2.m4s\n"), "{text}");
-        assert!(text.contains("URI=\"3.0.m4s\",GAP=YES\n"), "{text}");
-        assert!(text.contains("#EXTINF:3.00000,\n3.m4s\n"), "{text}");
-        assert!(text.contains("2.m4s\n#EXT-X-DISCONTINUITY\n"), "{text}");
+        assert!(text.contains("URI=\"2.3.m4a\",GAP=YES\n#EXT-X-GAP\n#EXTINF:4,\n2.m4a\n"), "{text}");
+        assert!(text.contains("URI=\"3.0.m4a\",GAP=YES\n"), "{text}");
+        assert!(text.contains("#EXTINF:3.00000,\n3.m4a\n"), "{text}");
+        assert!(text.contains("2.m4a\n#EXT-X-DISCONTINUITY\n"), "{text}");
         assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
     }
 
@@ -302,7 +302,7 @@ mod tests {
         }
         let text = whole(&tail);
         assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-DISCONTINUITY-SEQUENCE:0\n"), "{text}");
-        assert!(text.contains("2.m4s\n#EXT-X-DISCONTINUITY\n"), "{text}");
+        assert!(text.contains("2.m4a\n#EXT-X-DISCONTINUITY\n"), "{text}");
         for position in 60..380 {
             tail.push(&chunk(position, 2));
         }

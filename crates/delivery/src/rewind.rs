@@ -45,7 +45,7 @@ pub struct Rewind {
 pub enum Part {
     /// `rewind.m3u8`
     Playlist(Update),
-    /// `N.m4s`, by the log's own numbers.
+    /// `N.m4a`, by the log's own numbers.
     Segment(u64),
 }
 
@@ -278,7 +278,7 @@ impl Index {
             }
             // A segment lost in a hole keeps its number (RFC 8216bis §4.4.4.7).
             if segment.duration == 0 {
-                let _ = write!(text, "#EXT-X-GAP\n#EXTINF:{target},\n{address}.m4s\n");
+                let _ = write!(text, "#EXT-X-GAP\n#EXTINF:{target},\n{address}.m4a\n");
                 dated = false;
                 continue;
             }
@@ -288,7 +288,7 @@ impl Index {
                 dated = true;
             }
             let seconds = segment.duration as f64 / timescale as f64;
-            let _ = write!(text, "#EXTINF:{seconds},\n{address}.m4s\n");
+            let _ = write!(text, "#EXTINF:{seconds},\n{address}.m4a\n");
         }
         if self.sealed {
             text.push_str("#EXT-X-ENDLIST\n");
@@ -395,8 +395,8 @@ mod tests {
         let index = index(0..(REWIND_SEGMENTS as u64 + 10) * 20 + 3);
         let text = full(&index);
         assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:10\n"), "{}", &text[..200]);
-        assert_eq!(text.matches(".m4s\n").count(), REWIND_SEGMENTS);
-        assert!(text.ends_with("\n3609.m4s\n"));
+        assert_eq!(text.matches(".m4a\n").count(), REWIND_SEGMENTS);
+        assert!(text.ends_with("\n3609.m4a\n"));
         assert!(text.len() < 100_000, "{}", text.len());
         let delta = index.playlist(Update::Delta, 0).unwrap();
         assert!(delta.len() < 600 && delta.contains("#EXT-X-SKIP:SKIPPED-SEGMENTS=3594\n"), "{delta}");
@@ -446,7 +446,7 @@ mod tests {
             assert_eq!(from, (REWIND_SEGMENTS as u64 + 5) * 20);
             positions.iter().filter(|&&p| p >= from).for_each(|&position| index.push(&chunk(position, 1)));
             assert!(full(&index).contains("#EXT-X-DISCONTINUITY-SEQUENCE:1\n"));
-            assert!(full(&index).ends_with("\n3619.m4s\n"));
+            assert!(full(&index).ends_with("\n3619.m4a\n"));
         }
     }
 
@@ -459,7 +459,7 @@ mod tests {
         index.push(&later);
         (301..400).for_each(|p| index.push(&Record { time: (p + 100) * 9_600, ..chunk(p, 2) }));
         let text = full(&index);
-        assert!(text.contains("\n14.m4s\n#EXT-X-DISCONTINUITY\n") && text.ends_with("\n19.m4s\n"), "{text}");
+        assert!(text.contains("\n14.m4a\n#EXT-X-DISCONTINUITY\n") && text.ends_with("\n19.m4a\n"), "{text}");
     }
 
     #[test]
@@ -479,9 +479,9 @@ mod tests {
         let dated: Vec<&str> = text
             .split("#EXT-X-PROGRAM-DATE-TIME:")
             .skip(1)
-            .filter_map(|rest| rest.lines().find(|line| line.ends_with(".m4s")))
+            .filter_map(|rest| rest.lines().find(|line| line.ends_with(".m4a")))
             .collect();
-        assert_eq!(dated, ["0.m4s", "16.m4s", "30.m4s"]);
+        assert_eq!(dated, ["0.m4a", "16.m4a", "30.m4a"]);
     }
 
     proptest::proptest! {

@@ -34,7 +34,7 @@ fn pipelined_requests_are_answered_in_order() {
     let rig = rig();
     let mut client = rig.client();
     let get = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n{more}\r\n");
-    let all = get("/", "") + &get("/s/x", "") + &get("/hls/demo/1.m4s", "") + &get("/s/demo", "Connection: close\r\n");
+    let all = get("/", "") + &get("/s/x", "") + &get("/hls/demo/1.m4a", "") + &get("/s/demo", "Connection: close\r\n");
     client.say(&all);
     let heard = client.rest();
     let places: Vec<_> = ["app", "nobody talks here", "m20;m21;", "page"].map(|body| heard.find(body).unwrap()).into();

@@ -43,7 +43,7 @@ fn what_is_listed_is_there() {
     );
     assert!(playlist.has("Cache-Control: public, max-age=1"), "{}", playlist.head);
     let segments: Vec<_> = playlist.body.lines().filter(|line| !line.starts_with('#')).collect();
-    assert_eq!(segments, ["0.m4s", "1.m4s"]);
+    assert_eq!(segments, ["0.m4a", "1.m4a"]);
     for segment in segments {
         assert_eq!(get(&rig, segment).body.matches(';').count(), 20);
     }
@@ -59,27 +59,27 @@ fn what_is_listed_is_there() {
 #[test]
 fn a_part_a_segment_and_a_playlist_are_waited_for() {
     let rig = rig();
-    let mut part = wait_for(&rig, "2.1.m4s");
-    let mut segment = wait_for(&rig, "2.m4s");
+    let mut part = wait_for(&rig, "2.1.m4a");
+    let mut segment = wait_for(&rig, "2.m4a");
     let mut playlist = wait_for(&rig, "live.m3u8?_HLS_msn=2&_HLS_part=1");
     let mut later = wait_for(&rig, "live.m3u8?_HLS_msn=2&_HLS_part=3&_HLS_skip=YES");
     rig.chunks("demo", 47..50);
     assert_eq!(part.answer().body, "m45;m46;m47;m48;m49;");
     let playlist = playlist.answer();
-    assert!(playlist.body.ends_with("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"2.2.m4s\"\n"), "{}", playlist.body);
+    assert!(playlist.body.ends_with("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"2.2.m4a\"\n"), "{}", playlist.body);
     assert!(playlist.has("Cache-Control: public, max-age=24"), "{}", playlist.head);
     rig.chunks("demo", 50..60);
     assert_eq!(segment.answer().body.matches(';').count(), 20);
-    assert!(later.answer().body.ends_with("\n2.m4s\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"3.0.m4s\"\n"));
+    assert!(later.answer().body.ends_with("\n2.m4a\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"3.0.m4a\"\n"));
 }
 
 #[test]
 fn a_connection_goes_on_after_it_has_waited() {
     let rig = rig();
     let mut client = rig.client();
-    client.say(&head("2.1.m4s", ""));
+    client.say(&head("2.1.m4a", ""));
     // The next request is there while the first one waits.
-    client.say(&head("2.0.m4s", "Connection: close\r\n"));
+    client.say(&head("2.0.m4a", "Connection: close\r\n"));
     assert_eq!(get(&rig, "init.mp4").status, 200);
     rig.chunks("demo", 47..50);
     let both = client.rest();
@@ -90,9 +90,9 @@ fn a_connection_goes_on_after_it_has_waited() {
 fn who_waits_is_told_of_the_end_at_once() {
     let rig = rig();
     let mut playlist = wait_for(&rig, "live.m3u8?_HLS_msn=2");
-    let mut part = wait_for(&rig, "2.2.m4s");
+    let mut part = wait_for(&rig, "2.2.m4a");
     rig.handle.push(Update::Ended { log: id("demo") });
-    assert!(playlist.answer().body.ends_with("\n2.m4s\n#EXT-X-ENDLIST\n"));
+    assert!(playlist.answer().body.ends_with("\n2.m4a\n#EXT-X-ENDLIST\n"));
     assert_eq!(part.answer().status, 404);
     assert!(get(&rig, "live.m3u8").body.ends_with("#EXT-X-ENDLIST\n"));
 }
@@ -104,7 +104,7 @@ fn nobody_waits_for_ever_and_the_refusal_is_kept_by_no_cache() {
     rig.chunks("demo", 0..47);
     let begin = Instant::now();
     let mut client = rig.client();
-    client.say(&head("2.1.m4s", "Accept-Language: ar\r\n"));
+    client.say(&head("2.1.m4a", "Accept-Language: ar\r\n"));
     let answer = client.answer();
     assert!(begin.elapsed() >= Duration::from_millis(300));
     assert_eq!(answer.status, 503);
@@ -113,11 +113,11 @@ fn nobody_waits_for_ever_and_the_refusal_is_kept_by_no_cache() {
     );
     // Whoever left while waiting is forgotten, and the rest is answered.
     let mut gone = rig.client();
-    gone.say(&head("2.1.m4s", ""));
+    gone.say(&head("2.1.m4a", ""));
     assert_eq!(get(&rig, "init.mp4").status, 200);
     drop(gone);
     let mut stays = rig.client();
-    stays.say(&head("2.1.m4s", "Connection: close\r\n"));
+    stays.say(&head("2.1.m4a", "Connection: close\r\n"));
     rig.chunks("demo", 47..50);
     assert_eq!(stays.answer().status, 200);
     rig.until("everyone is gone", |rig| rig.handle.stats().connections == 0);
@@ -134,7 +134,7 @@ fn what_asks_too_much_is_refused_at_once() {
         assert!(answer.has("Cache-Control: no-store"), "{}", answer.head);
         assert!(answer.body.contains("/problems/hls-directive"), "{}", answer.body);
     }
-    for file in ["3.1.m4s", "9.m4s", "2.4.m4s", "02.0.m4s"] {
+    for file in ["3.1.m4a", "9.m4a", "2.4.m4a", "02.0.m4a"] {
         assert_eq!(get(&rig, file).status, 404, "{file}");
     }
 }
@@ -143,7 +143,7 @@ fn what_asks_too_much_is_refused_at_once() {
 fn a_thousand_who_wait_are_all_answered() {
     let rig = rig();
     let mut clients: Vec<Client> = (0..1_000).map(|_| rig.client()).collect();
-    clients.iter_mut().for_each(|client| client.say(&head("2.1.m4s", "Connection: close\r\n")));
+    clients.iter_mut().for_each(|client| client.say(&head("2.1.m4a", "Connection: close\r\n")));
     rig.until("all are here", |rig| rig.handle.stats().connections >= 1_000);
     rig.chunks("demo", 47..50);
     for client in &mut clients {

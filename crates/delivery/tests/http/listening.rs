@@ -208,7 +208,7 @@ fn an_ended_log_is_forgotten_but_for_who_may_hear_its_recording() {
     let rig = Rig::with(Limits { farewell, ..Limits::for_files(20_000) });
     rig.open("demo", Access::Open);
     rig.chunks("demo", 0..45);
-    let segment = |rig: &Rig| rig.ask("GET /hls/demo/1.m4s HTTP/1.0\r\n\r\n").status;
+    let segment = |rig: &Rig| rig.ask("GET /hls/demo/1.m4a HTTP/1.0\r\n\r\n").status;
     rig.until("told", |rig| segment(rig) == 200);
     assert_eq!(rig.handle.counts().len(), 1, "told once");
     rig.handle.push(Update::Ended { log: id("demo") });
