@@ -4,7 +4,7 @@ import { beginning, listIn } from "./list";
 import { Past, Stretch, type Piece } from "./past";
 
 const HEAD = "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:4\n";
-const lines = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `#EXTINF:4,\n${from + i}.m4s\n`).join("");
+const lines = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `#EXTINF:4,\n${from + i}.m4a\n`).join("");
 const DATE = "#EXT-X-PROGRAM-DATE-TIME:2026-11-26T20:00:00.000Z\n";
 const WALL = Date.parse("2026-11-26T20:00:00.000Z");
 
@@ -27,7 +27,7 @@ function serve(list: string, starts: (number: number) => number | null): string[
   vi.stubGlobal("fetch", (path: string) => {
     asked.push(path.replace("/hls/demo/", ""));
     if (path.includes("rewind.m3u8")) return Promise.resolve(new Response(list));
-    const start = starts(Number(/(\d+)\.m4s/.exec(path)![1]));
+    const start = starts(Number(/(\d+)\.m4a/.exec(path)![1]));
     return Promise.resolve(start === null ? new Response("{}", { status: 404 }) : new Response(fragment(start)));
   });
   return asked;
@@ -38,7 +38,7 @@ afterEach(() => vi.unstubAllGlobals());
 const never = new AbortController().signal;
 
 it("a list tells numbers, wall time and what was lost", () => {
-  const list = listIn(`${HEAD}#EXT-X-MEDIA-SEQUENCE:7\n${DATE}${lines(7, 9)}#EXT-X-GAP\n#EXTINF:4,\n9.m4s\n#EXT-X-DISCONTINUITY\n${DATE}#EXTINF:1.2,\n10.m4s\n#EXT-X-ENDLIST\n`, null)!;
+  const list = listIn(`${HEAD}#EXT-X-MEDIA-SEQUENCE:7\n${DATE}${lines(7, 9)}#EXT-X-GAP\n#EXTINF:4,\n9.m4a\n#EXT-X-DISCONTINUITY\n${DATE}#EXTINF:1.2,\n10.m4a\n#EXT-X-ENDLIST\n`, null)!;
   expect(list.segments.map((s) => [s.number, s.wall - WALL, s.duration, s.lost])).toEqual([
     [7, 0, 4, false], [8, 4_000, 4, false], [9, 8_000, 4, true], [10, 0, 1.2, false],
   ]);
@@ -55,7 +55,7 @@ it("a delta is completed from what was known, or not at all", () => {
 });
 
 it("nonsense is no list", () => {
-  for (const text of ["", "<html>", HEAD, `${HEAD}#EXTINF:x,\n1.m4s\n`, `${HEAD}${lines(0, 2)}`]) expect(listIn(text, null)).toBeNull();
+  for (const text of ["", "<html>", HEAD, `${HEAD}#EXTINF:x,\n1.m4a\n`, `${HEAD}${lines(0, 2)}`]) expect(listIn(text, null)).toBeNull();
 });
 
 it("a fragment tells where it begins, after a week too", () => {
@@ -69,7 +69,7 @@ it("the segment of a media second is found at once where nothing has jumped", as
   const past = new Past("demo", null);
   const piece = await past.piece(610, never);
   expect([piece!.start, piece!.end]).toEqual([608, 612]);
-  expect(asked).toEqual(["rewind.m3u8", "152.m4s"]);
+  expect(asked).toEqual(["rewind.m3u8", "152.m4a"]);
   expect([past.begin, past.wall(610)]).toEqual([400, WALL + 210_000]);
   expect(await past.piece(900, never)).toBeNull();
 });
@@ -78,12 +78,12 @@ it("where time has jumped, what was fetched tells by how much", async () => {
   const asked = serve(`${HEAD}#EXT-X-MEDIA-SEQUENCE:0\n${DATE}${lines(0, 200)}`, (n) => n * 4 + 90);
   const piece = await new Past("demo", null).piece(610, never);
   expect([piece!.start, piece!.end]).toEqual([610, 614]);
-  expect(asked).toEqual(["rewind.m3u8", "152.m4s", "130.m4s"]);
+  expect(asked).toEqual(["rewind.m3u8", "152.m4a", "130.m4a"]);
 });
 
 it("lost and short segments are stepped over", async () => {
   const gap = "#EXT-X-GAP\n#EXTINF:4,\n";
-  const list = `${HEAD}#EXT-X-MEDIA-SEQUENCE:0\n${DATE}${lines(0, 5)}#EXTINF:1,\n5.m4s\n${gap}6.m4s\n${gap}7.m4s\n${DATE}${lines(8, 20)}`;
+  const list = `${HEAD}#EXT-X-MEDIA-SEQUENCE:0\n${DATE}${lines(0, 5)}#EXTINF:1,\n5.m4a\n${gap}6.m4a\n${gap}7.m4a\n${DATE}${lines(8, 20)}`;
   serve(list, (n) => n * 4);
   const past = new Past("demo", null);
   expect((await past.piece(20.5, never))!.start).toBe(20);

@@ -109,7 +109,7 @@ export class Past {
     for (let tries = 0; tries < 4; tries++) {
       const segment = this.#wanted(at);
       if (!segment || at >= this.#start(segment) + this.#list!.target) return null;
-      const response = await this.#get(`${segment.number}.m4s`, signal);
+      const response = await this.#get(`${segment.number}.m4a`, signal);
       if (!response.ok) {
         // Gone, or not here yet: what comes after it is asked for next time, or the next list tells.
         void response.body?.cancel();
