@@ -45,7 +45,7 @@ impl<T> Outbox<T> {
         }
     }
 
-    fn ring(&self) {
+    pub(super) fn ring(&self) {
         // Fails only when the counter is full, and then the bell is ringing.
         let _ = rustix::io::write(&*self.bell, &1u64.to_ne_bytes());
     }

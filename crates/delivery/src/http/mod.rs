@@ -147,11 +147,16 @@ impl Handle {
         self.updates.send(update);
     }
 
-    /// Waits until somebody listens to a log that nobody heard before, or so long. For one thread of a worker: the first that asks.
+    /// Waits until somebody listens to a log that nobody heard before, or so long. For one thread of a worker: the first that asks, which
+    /// the first time does not wait, but looks for whoever came before it did.
     pub fn wait_for_ears(&self, most: Duration) {
-        let first = self.shared.reporter.get_or_init(std::thread::current);
+        let mut is_new = false;
+        let first = self.shared.reporter.get_or_init(|| {
+            is_new = true;
+            std::thread::current()
+        });
         // Woken early by something else, it is merely early.
-        if first.id() == std::thread::current().id() {
+        if !is_new && first.id() == std::thread::current().id() {
             std::thread::park_timeout(most);
         }
     }

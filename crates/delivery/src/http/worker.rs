@@ -3,6 +3,7 @@
 //! Order of a turn: sockets that are ready, updates, deadlines, then at most [`SWEEP_TURN`] listeners of the sweep that is on. Disks
 //! and the house are other threads' business.
 
+mod accepting;
 mod going;
 mod listening;
 
@@ -221,92 +222,6 @@ impl Worker {
                 return Ok(());
             }
         }
-    }
-
-    fn accept(&mut self) {
-        if self.has_nothing_to_show() {
-            return;
-        }
-        for _ in 0..ACCEPT_TURN {
-            let Some(listener) = &self.listener else { return };
-            if self.slab.len() >= self.limits.connections {
-                return;
-            }
-            match socket::accept(listener) {
-                Ok(Some((socket, peer))) => {
-                    let deadline = Instant::now() + self.limits.head;
-                    self.shared.accepted.fetch_add(1, Relaxed);
-                    if let Some(stream) = self.greet(socket)
-                        && let Some(token) = self.enter(Exchange::new(stream, peer, deadline))
-                    {
-                        self.mind_the_greeted(token);
-                    }
-                }
-                Ok(None) => return,
-                Err(why) => {
-                    // Files or memory ran out: without a pause, level-triggered epoll would spin here.
-                    tracing::warn!("cannot accept: {why}");
-                    self.exhausted = true;
-                    return;
-                }
-            }
-        }
-    }
-
-    /// A new connection, with TLS if that is what is spoken here.
-    fn greet(&self, socket: OwnedFd) -> Option<Stream> {
-        match (self.security, &self.certificate) {
-            (Security::Plain, _) => Some(Stream::plain(socket)),
-            (Security::Tls, Some(certificate)) => {
-                let session = certificate.session(Place::take(&self.shared.handshakes, usize::MAX)?)?;
-                Some(Stream::secure(socket, session))
-            }
-            // The gate is shut until there is one.
-            (Security::Tls, None) => None,
-        }
-    }
-
-    /// TLS without a certificate: nobody is accepted.
-    fn has_nothing_to_show(&self) -> bool {
-        self.security == Security::Tls && self.certificate.is_none()
-    }
-
-    /// Lets whoever began its handshake first go when too many are at it: those who mean to finish take less time than it takes
-    /// strangers to fill the rest.
-    fn mind_the_greeted(&mut self, token: Token) {
-        if self.security == Security::Plain {
-            return;
-        }
-        self.greeted.push_back(token);
-        let shaking = |slab: &mut Slab<Client>, token: Token| matches!(slab.get(token), Some(Client::Exchange(e)) if e.socket.is_shaking_hands());
-        while let Some(&oldest) = self.greeted.front() {
-            if shaking(&mut self.slab, oldest) {
-                if self.shared.handshakes.load(Relaxed) <= self.limits.handshakes {
-                    break;
-                }
-                self.shared.unshaken.fetch_add(1, Relaxed);
-                self.slab.remove(oldest.index());
-            }
-            self.greeted.pop_front();
-        }
-        if self.greeted.len() > 4 * self.limits.handshakes {
-            let slab = &mut self.slab;
-            self.greeted.retain(|&token| shaking(slab, token));
-        }
-    }
-
-    /// Takes a connection into the slab, the wheel and epoll; returns its token if that worked.
-    fn enter(&mut self, exchange: Exchange) -> Option<Token> {
-        let deadline = exchange.deadline;
-        let flags = exchange.interest();
-        let token = self.slab.insert(Client::Exchange(Box::new(exchange)));
-        let Some(Client::Exchange(exchange)) = self.slab.get(token) else { return None };
-        if watch(&self.epoll, &exchange.socket, token, flags).is_err() {
-            self.slab.remove(token.index());
-            return None;
-        }
-        self.wheel.enter(deadline, token);
-        Some(token)
     }
 
     fn on_ready(&mut self, token: Token, flags: EventFlags) {
@@ -636,32 +551,6 @@ impl Worker {
         }
     }
 
-    /// Accepts or not, by how many there are.
-    fn mind_the_gate(&mut self) {
-        let connections = self.slab.len();
-        self.shared.connections.store(connections, Relaxed);
-        let told = self.site.told == Told::Wholly;
-        self.untold_until = self.untold_until.filter(|until| !told && Instant::now() < *until);
-        let Some(listener) = &self.listener else { return };
-        let waits = self.untold_until.is_some() || self.has_nothing_to_show();
-        let next = if self.exhausted || waits { Gate::Shut } else { self.gate.next(connections, &self.limits) };
-        if next == self.gate {
-            return;
-        }
-        match next {
-            Gate::Shut => {
-                if !waits {
-                    self.shared.full.fetch_add(1, Relaxed);
-                }
-                let _ = epoll::delete(&self.epoll, listener);
-            }
-            Gate::Open => {
-                let _ = watch(&self.epoll, listener, LISTENER, EventFlags::IN | EventFlags::EXCLUSIVE);
-            }
-        }
-        self.gate = next;
-    }
-
     fn take_returns(&mut self) {
         self.returns.hush();
         while let Mail::Item(Returned { socket, peer, read, keep, answer }) = self.returns.take() {
@@ -694,7 +583,8 @@ impl Worker {
 
     fn take_updates(&mut self) -> Run {
         self.updates.hush();
-        while let Mail::Item(update) = self.updates.take() {
+        for _ in 0..UPDATES_TURN {
+            let Mail::Item(update) = self.updates.take() else { return Run::On };
             match update {
                 Update::Document { path, document } => drop(self.site.documents.insert(path, document)),
                 Update::Forget { path } => drop(self.site.documents.remove(&path)),
@@ -716,6 +606,8 @@ impl Worker {
                 Update::Stop => return Run::Stop,
             }
         }
+        // There may be more: after those who listen have had their turn.
+        self.updates_in.ring();
         Run::On
     }
 
@@ -855,6 +747,8 @@ const RETURNS: Token = Token(u64::MAX - 2);
 const EVENTS: usize = 512;
 /// First messages of TLS handshakes answered in one turn: 32 of them take about 3 ms, so a chunk waits no longer.
 const GREETINGS_TURN: usize = 32;
+/// Updates taken at once. Few enough that a listener is looked at several times before it is too far behind, however fast they come.
+const UPDATES_TURN: usize = 16;
 /// Connections accepted in a row. Then everyone else has a turn, here and in the other workers who share the socket.
 const ACCEPT_TURN: usize = 64;
 

@@ -126,6 +126,7 @@ fn who_stops_reading_is_skipped_once_then_cut_and_never_hears_half_a_chunk() {
         while !so(&rig) {
             assert!(position < 5_000, "{:?}", rig.handle.stats());
             rig.handle.push(Update::Chunk { log: id("demo"), record: chunk(position, 4_000) });
+            rig.taken();
             position += 1;
         }
     };

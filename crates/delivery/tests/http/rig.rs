@@ -120,8 +120,29 @@ impl Rig {
         });
     }
 
+    /// Tells of chunks, and returns when the worker has taken them.
     pub(crate) fn chunks(&self, log: &str, positions: std::ops::Range<u64>) {
         positions.for_each(|n| self.handle.push(Update::Chunk { log: id(log), record: chunk(n, 0) }));
+        self.taken();
+    }
+
+    /// Waits until the worker has taken all that it was told: a document whose body is let go when it is forgotten.
+    pub(crate) fn taken(&self) {
+        struct Body(#[expect(dead_code, reason = "it is dropped")] std::sync::mpsc::Sender<()>);
+        impl AsRef<[u8]> for Body {
+            fn as_ref(&self) -> &[u8] {
+                b""
+            }
+        }
+        let (body, gone) = std::sync::mpsc::channel();
+        let document = Document { body: Bytes::from_owner(Body(body)), ..document("") };
+        self.handle.push(Update::Document { path: "/last".into(), document });
+        self.handle.push(Update::Forget { path: "/last".into() });
+        assert_eq!(
+            gone.recv_timeout(WAIT),
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected),
+            "the worker has stopped"
+        );
     }
 
     pub(crate) fn listening(&self, log: &str) -> u32 {

@@ -1,0 +1,278 @@
+//! A site of documents, logs and passes, asked line by line.
+
+use super::*;
+use crate::request::{Parsed, parse};
+use crate::tail::tests::tail;
+use hiwar_admission::{Listen, PassId, Scope};
+use hiwar_segment_log::{Header, Rendition};
+use std::time::Duration;
+
+const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+fn site() -> Site {
+    let document = |body: &'static str| Document {
+        mime: "text/html; charset=utf-8".into(),
+        etag: "v1".into(),
+        cache: "max-age=60".into(),
+        policy: Some("default-src 'self'".into()),
+        body: Bytes::from_static(body.as_bytes()),
+        brotli: Some(Bytes::from_static(b"BR")),
+    };
+    let mut ended = tail(0..5);
+    ended.end();
+    let mut invited = tail(0..45);
+    invited.reopen(Access::Pass, crate::tail::tests::header(), hiwar_segment_log::Epoch(1));
+    let id = |text| LogId::parse(text).unwrap();
+    Site {
+        documents: [("/", "app"), ("/s/demo", "page"), ("/s/", "no such page")]
+            .map(|(path, body)| (path.to_owned(), document(body)))
+            .into(),
+        logs: [(id("demo"), tail(0..45)), (id("over"), ended), (id("secret"), invited), (id("new"), tail(0..0))].into(),
+        told: Told::Wholly,
+        listen_key: Key(ListenKey::from_bytes([7; 32])),
+        serves: Serves::Crowd,
+    }
+}
+
+/// The demo with a form that is made on demand, and the same with titles.
+fn radio() -> Site {
+    let mut site = site();
+    let rendition = |part, name: &str| Rendition {
+        part,
+        name: name.into(),
+        mime: "audio/mpeg".into(),
+        codecs: "mp4a.6B".into(),
+        init: Bytes::new(),
+    };
+    let header = Header {
+        timescale: 48_000,
+        chunk_duration: 9_600,
+        renditions: vec![rendition(0, "mp3"), rendition(1, "icy")],
+        begun_wall_us: 0,
+    };
+    for log in ["demo", "secret", "over"] {
+        let mut tail = Tail::new(Access::Open, header.clone(), hiwar_segment_log::Epoch(1));
+        let field = |rendition, name: &str, value: &str| (rendition, name.to_owned(), value.to_owned());
+        let fields = [field(0, "icy-name", "حوار"), field(1, "icy-metaint", "4800"), field(1, "x", "a\r\nb: c")];
+        tail.attend(Vec::new(), fields.into());
+        site.logs.insert(LogId::parse(log).unwrap().beside("mp3").unwrap(), tail);
+    }
+    site
+}
+
+#[test]
+fn a_form_beside_a_log_is_served_as_its_own_and_with_titles_if_asked_for() {
+    let check = |path: &str, fields: &str| ask_of(&mut radio(), &format!("GET {path}"), fields);
+    let listen = |fields: &str| match check("/listen/demo.mp3", fields) {
+        Answer::Listen { log, rendition, head } => (log.to_string(), rendition, String::from_utf8(head).unwrap()),
+        other => panic!("{other:?}"),
+    };
+    let (log, rendition, head) = listen("Icy-MetaData: 0\r\n");
+    assert_eq!((&*log, rendition), ("demo--mp3", 0));
+    assert!(head.contains("\r\nicy-name: حوار\r\n") && !head.contains("metaint"), "{head}");
+    assert!(head.contains("\r\nContent-Type: audio/mpeg\r\n"), "{head}");
+    let (log, rendition, head) = listen("Icy-MetaData: 1\r\n");
+    assert_eq!((&*log, rendition), ("demo--mp3", 1));
+    assert!(head.contains("\r\nicy-metaint: 4800\r\n") && !head.contains("b: c"), "{head}");
+    for (path, status) in [
+        ("/listen/secret.mp3", 401),
+        ("/listen/over.mp3", 410),
+        ("/listen/new.mp3", 404),
+        ("/listen/none.mp3", 404),
+        ("/listen/demo.icy", 404),
+        ("/listen/demo--mp3.mp3", 404),
+        ("/listen/demo--mp3.icy", 404),
+        ("/hls/demo--mp3/live.m3u8", 404),
+        ("/replay/demo--mp3.mp4", 404),
+    ] {
+        assert_eq!(told(check(path, "")).0, status, "{path}");
+    }
+    assert_eq!(told(ask_of(&mut radio(), "HEAD /listen/demo.mp3", "")).0, 200);
+}
+
+fn ask(line: &str, fields: &str) -> Answer {
+    ask_of(&mut site(), line, fields)
+}
+
+fn ask_of(site: &mut Site, line: &str, fields: &str) -> Answer {
+    let head = format!("{line} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    match parse(head.as_bytes()) {
+        Parsed::Complete { request, .. } => answer(site, &request, NOW),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn told(answer: Answer) -> (u16, String, Bytes) {
+    let Answer::Ready { head, body, .. } = answer else { panic!("{answer:?}") };
+    let head = String::from_utf8(head).unwrap();
+    (head[9..12].parse().unwrap(), head, body)
+}
+
+fn status(line: &str) -> u16 {
+    told(ask(line, "")).0
+}
+
+#[test]
+fn documents_are_answered_here_and_the_rest_by_the_house() {
+    assert_eq!(told(ask("GET /", "")).2, "app");
+    assert_eq!(told(ask("GET /s/demo?pass=x", "")).2, "page");
+    assert!(matches!(ask("GET /api/spaces/v1/spaces", ""), Answer::Forward));
+    assert!(matches!(ask("POST /whip/demo", "Content-Length: 3\r\n"), Answer::Forward));
+    assert!(matches!(ask("GET /s/demo/wait", ""), Answer::Forward));
+    assert_eq!(status("POST /"), 405);
+}
+
+#[test]
+fn an_unknown_page_is_a_404_in_the_sites_clothes() {
+    let (status, head, body) = told(ask("GET /s/nowhere", ""));
+    assert_eq!((status, &*body), (404, &b"no such page"[..]));
+    assert!(head.contains("Cache-Control: no-store\r\n"));
+    assert_eq!(told(ask("GET /s/", "")).0, 404);
+}
+
+#[test]
+fn a_document_comes_compressed_if_it_may_and_not_at_all_if_it_is_known() {
+    let (_, head, body) = told(ask("GET /", "Accept-Encoding: gzip, br;q=0.5\r\n"));
+    assert_eq!(&*body, b"BR");
+    assert!(head.contains("Content-Encoding: br\r\n") && head.contains("Vary: Accept-Encoding\r\n"));
+    assert!(head.contains("ETag: \"v1-br\"\r\n") && head.contains("Content-Security-Policy: default-src 'self'\r\n"));
+    assert_eq!(&*told(ask("GET /", "Accept-Encoding: br;q=0\r\n")).2, b"app");
+    assert_eq!(told(ask("GET /", "If-None-Match: \"x\", W/\"v1\"\r\n")).0, 304);
+    let (status, head, body) = told(ask("HEAD /", ""));
+    assert_eq!((status, body.len()), (200, 0));
+    assert!(head.contains("Content-Length: 3\r\n"));
+}
+
+#[test]
+fn sound_is_for_whoever_may_hear_it() {
+    assert!(matches!(ask("GET /listen/demo.ogg", ""), Answer::Listen { rendition: 1, .. }));
+    assert_eq!(status("HEAD /listen/demo.mp4"), 200);
+    assert_eq!(status("GET /listen/demo.wav"), 404);
+    assert_eq!(status("GET /listen/none.ogg"), 404);
+    assert_eq!(status("GET /listen/over.ogg"), 410);
+    assert_eq!(status("GET /listen/"), 404);
+    assert_eq!(status("GET /listen/%2E%2E.ogg"), 404);
+    assert_eq!(status("POST /listen/demo.ogg"), 405);
+    assert_eq!(status("OPTIONS /listen/demo.ogg"), 204);
+    for path in ["/listen/secret.ogg", "/hls/secret/live.m3u8", "/hls/secret/1.m4a", "/replay/secret.mp4"] {
+        assert_eq!(status(&format!("GET {path}")), 401, "{path}");
+        assert_eq!(status(&format!("GET {path}?pass=AAAA")), 401, "{path}");
+    }
+    let sign = |scope: &str, seconds| {
+        let expires = NOW + Duration::from_secs(seconds);
+        let pass = Listen { id: PassId([1; 8]), scope: Scope::parse(scope).unwrap(), expires };
+        ListenKey::from_bytes([7; 32]).sign(&pass)
+    };
+    let good = sign("secret", 60);
+    assert!(matches!(ask(&format!("GET /listen/secret.ogg?pass={good}"), ""), Answer::Listen { .. }));
+    assert!(matches!(ask("GET /replay/secret.mp4", &format!("Authorization: Bearer {good}\r\n")), Answer::Replay(_)));
+    let (_, _, playlist) = told(ask(&format!("GET /hls/secret/live.m3u8?pass={good}"), ""));
+    assert!(String::from_utf8(playlist.to_vec()).unwrap().contains(&format!("1.m4a?pass={good}")));
+    assert_eq!(status(&format!("GET /listen/secret.ogg?pass={}", sign("demo", 60))), 401);
+    assert_eq!(status(&format!("GET /listen/secret.ogg?pass={}", sign("secret", 0))), 401);
+}
+
+#[test]
+fn hls_is_served_from_the_tail() {
+    assert_eq!(status("GET /hls/demo/live.m3u8"), 200);
+    assert!(matches!(ask("GET /hls/new/live.m3u8", ""), Answer::Hold { position: 20, .. }));
+    assert!(matches!(ask("GET /hls/demo/2.2.m4a", ""), Answer::Hold { position: 55, .. }));
+    assert_eq!(status("GET /hls/demo/live.m3u8?_HLS_part=1"), 400);
+    assert_eq!(&*told(ask("GET /hls/demo/init.mp4", "")).2, b"init-mp4;");
+    assert!(told(ask("GET /hls/demo/1.m4a", "")).2.starts_with(b"m20;m21;"));
+    for file in ["3.m4a", "01.m4a", "+1.m4a", "x.m4a", ".m4a", "99999999999999999999999.m4a", "1.m4a/", "../x"] {
+        let head = format!("GET /hls/demo/{file} HTTP/1.1\r\nHost: a\r\n\r\n");
+        if let Parsed::Complete { request, .. } = parse(head.as_bytes()) {
+            assert_eq!(told(answer(&mut site(), &request, NOW)).0, 404, "{file}");
+        }
+    }
+}
+
+#[test]
+fn before_everything_was_told_nothing_is_said_not_to_exist() {
+    let mut site = Site { told: Told::Partly, ..site() };
+    for path in [
+        "/s/nowhere",
+        "/listen/none.ogg",
+        "/listen/none.mp4",
+        "/hls/none/live.m3u8",
+        "/hls/none/init.mp4",
+        "/hls/none/0.m4a",
+        // Its chunks may still be on their way.
+        "/hls/new/0.m4a",
+        "/replay/none.mp4",
+        "/replay/none/index.m3u8",
+        "/readyz",
+    ] {
+        let (status, head, body) = told(ask_of(&mut site, &format!("GET {path}"), "Accept-Language: ar\r\n"));
+        assert_eq!(status, 503, "{path}");
+        assert!(head.contains("Retry-After: 1\r\n") && head.contains("Cache-Control: no-store\r\n"), "{head}");
+        assert!(head.contains("application/problem+json\r\n") && head.contains("Content-Language: ar\r\n"));
+        assert!(String::from_utf8(body.to_vec()).unwrap().contains("/problems/starting"), "{path}");
+        let (status, head, body) = told(ask_of(&mut site, &format!("HEAD {path}"), ""));
+        assert_eq!((status, body.len()), (503, 0), "{path}");
+        assert!(head.contains("Content-Language: en\r\n"), "{head}");
+    }
+}
+
+#[test]
+fn what_was_told_before_the_rest_is_served_at_once() {
+    let mut site = Site { told: Told::Partly, ..site() };
+    let mut status = |line: &str| told(ask_of(&mut site, line, "")).0;
+    for path in ["/", "/s/demo", "/hls/demo/live.m3u8", "/hls/demo/1.m4a", "/healthz"] {
+        assert_eq!(status(&format!("GET {path}")), 200, "{path}");
+    }
+    assert_eq!(status("GET /listen/over.ogg"), 410);
+    assert_eq!(status("GET /listen/secret.ogg"), 401);
+    assert_eq!(status("GET /listen/demo.wav"), 404, "the log is known, and has no such form");
+    assert_eq!(status("GET /listen/%2E%2E.ogg"), 404, "no log has that name");
+    assert_eq!(status("POST /s/nowhere"), 405);
+    assert_eq!(status("OPTIONS /listen/none.ogg"), 204);
+    assert!(matches!(ask_of(&mut site, "GET /listen/demo.ogg", ""), Answer::Listen { .. }));
+    assert!(matches!(ask_of(&mut site, "GET /replay/over.mp4", ""), Answer::Replay(_)));
+    assert!(matches!(ask_of(&mut site, "GET /api/spaces/v1/spaces", ""), Answer::Forward));
+}
+
+#[test]
+fn the_stage_is_ready_when_the_house_is() {
+    let mut site = Site { told: Told::Partly, serves: Serves::Stage, ..site() };
+    assert!(matches!(ask_of(&mut site, "GET /readyz", ""), Answer::Forward));
+    assert!(matches!(ask_of(&mut site, "POST /whip/demo", ""), Answer::Forward));
+}
+
+#[test]
+fn the_stage_port_has_the_way_to_the_house_and_nothing_for_a_crowd() {
+    let mut site = Site { serves: Serves::Stage, ..site() };
+    for line in [
+        "GET /api/spaces/v1/config",
+        "OPTIONS /api/spaces/v1/spaces",
+        "POST /whip/demo",
+        "PATCH /whip/demo/1",
+        "GET /readyz",
+    ] {
+        assert!(matches!(ask_of(&mut site, line, ""), Answer::Forward), "{line}");
+    }
+    for path in
+        ["/", "/s/demo", "/s/none", "/listen/demo.mp4", "/hls/demo/live.m3u8", "/replay/demo.mp4", "/metrics", "/apis"]
+    {
+        let (status, head, _) = told(ask_of(&mut site, &format!("GET {path}"), ""));
+        assert_eq!(status, 404, "{path}");
+        assert!(head.contains("application/problem+json\r\n") && head.contains("Allow-Origin: *\r\n"), "{head}");
+    }
+    assert_eq!(told(ask_of(&mut site, "GET /healthz", "")).0, 200);
+}
+
+#[test]
+fn a_worker_says_itself_that_it_lives_and_asks_the_house_whether_it_is_ready() {
+    let (status, _, body) = told(ask("GET /healthz", ""));
+    assert_eq!((status, &*body), (200, &b"ok\n"[..]));
+    assert_eq!(told(ask("HEAD /healthz", "")).2.len(), 0);
+    assert_eq!(told(ask("POST /healthz", "")).0, 405);
+    assert!(matches!(ask("GET /readyz", ""), Answer::Forward));
+}
+
+#[test]
+fn a_body_that_nobody_reads_ends_the_connection() {
+    let Answer::Ready { keep, .. } = ask("GET /", "Content-Length: 5\r\n") else { panic!() };
+    assert_eq!(keep, Keep::Close);
+}

@@ -1,0 +1,130 @@
+//! Who is let in: the gate before `accept`, and handshakes, bounded.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use rustix::event::epoll::{self, EventFlags};
+
+use super::super::exchange::Exchange;
+use super::super::slab::{Slab, Token};
+use super::super::socket;
+use super::super::stream::Stream;
+use super::super::{Place, Security};
+use super::{ACCEPT_TURN, Client, LISTENER, Worker, watch};
+use crate::answer::Told;
+use crate::shed::Gate;
+
+impl Worker {
+    pub(super) fn accept(&mut self) {
+        if self.has_nothing_to_show() {
+            return;
+        }
+        for _ in 0..ACCEPT_TURN {
+            let Some(listener) = &self.listener else { return };
+            if self.slab.len() >= self.limits.connections {
+                return;
+            }
+            match socket::accept(listener) {
+                Ok(Some((socket, peer))) => {
+                    let deadline = Instant::now() + self.limits.head;
+                    self.shared.accepted.fetch_add(1, Relaxed);
+                    if let Some(stream) = self.greet(socket)
+                        && let Some(token) = self.enter(Exchange::new(stream, peer, deadline))
+                    {
+                        self.mind_the_greeted(token);
+                    }
+                }
+                Ok(None) => return,
+                Err(why) => {
+                    // Files or memory ran out: without a pause, level-triggered epoll would spin here.
+                    tracing::warn!("cannot accept: {why}");
+                    self.exhausted = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// A new connection, with TLS if that is what is spoken here.
+    fn greet(&self, socket: OwnedFd) -> Option<Stream> {
+        match (self.security, &self.certificate) {
+            (Security::Plain, _) => Some(Stream::plain(socket)),
+            (Security::Tls, Some(certificate)) => {
+                let session = certificate.session(Place::take(&self.shared.handshakes, usize::MAX)?)?;
+                Some(Stream::secure(socket, session))
+            }
+            // The gate is shut until there is one.
+            (Security::Tls, None) => None,
+        }
+    }
+
+    /// TLS without a certificate: nobody is accepted.
+    pub(super) fn has_nothing_to_show(&self) -> bool {
+        self.security == Security::Tls && self.certificate.is_none()
+    }
+
+    /// Lets whoever began its handshake first go when too many are at it: those who mean to finish take less time than it takes
+    /// strangers to fill the rest.
+    fn mind_the_greeted(&mut self, token: Token) {
+        if self.security == Security::Plain {
+            return;
+        }
+        self.greeted.push_back(token);
+        let shaking = |slab: &mut Slab<Client>, token: Token| matches!(slab.get(token), Some(Client::Exchange(e)) if e.socket.is_shaking_hands());
+        while let Some(&oldest) = self.greeted.front() {
+            if shaking(&mut self.slab, oldest) {
+                if self.shared.handshakes.load(Relaxed) <= self.limits.handshakes {
+                    break;
+                }
+                self.shared.unshaken.fetch_add(1, Relaxed);
+                self.slab.remove(oldest.index());
+            }
+            self.greeted.pop_front();
+        }
+        if self.greeted.len() > 4 * self.limits.handshakes {
+            let slab = &mut self.slab;
+            self.greeted.retain(|&token| shaking(slab, token));
+        }
+    }
+
+    /// Takes a connection into the slab, the wheel and epoll; returns its token if that worked.
+    pub(super) fn enter(&mut self, exchange: Exchange) -> Option<Token> {
+        let deadline = exchange.deadline;
+        let flags = exchange.interest();
+        let token = self.slab.insert(Client::Exchange(Box::new(exchange)));
+        let Some(Client::Exchange(exchange)) = self.slab.get(token) else { return None };
+        if watch(&self.epoll, &exchange.socket, token, flags).is_err() {
+            self.slab.remove(token.index());
+            return None;
+        }
+        self.wheel.enter(deadline, token);
+        Some(token)
+    }
+
+    /// Accepts or not, by how many there are.
+    pub(super) fn mind_the_gate(&mut self) {
+        let connections = self.slab.len();
+        self.shared.connections.store(connections, Relaxed);
+        let told = self.site.told == Told::Wholly;
+        self.untold_until = self.untold_until.filter(|until| !told && Instant::now() < *until);
+        let Some(listener) = &self.listener else { return };
+        let waits = self.untold_until.is_some() || self.has_nothing_to_show();
+        let next = if self.exhausted || waits { Gate::Shut } else { self.gate.next(connections, &self.limits) };
+        if next == self.gate {
+            return;
+        }
+        match next {
+            Gate::Shut => {
+                if !waits {
+                    self.shared.full.fetch_add(1, Relaxed);
+                }
+                let _ = epoll::delete(&self.epoll, listener);
+            }
+            Gate::Open => {
+                let _ = watch(&self.epoll, listener, LISTENER, EventFlags::IN | EventFlags::EXCLUSIVE);
+            }
+        }
+        self.gate = next;
+    }
+}
