@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::process::{Resource, Signal, getrlimit, setrlimit};
 use tokio::io::unix::AsyncFd;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tracing::{error, info, warn};
 
 use crate::cli;
@@ -51,6 +51,8 @@ const READY_WAIT: Duration = Duration::from_secs(10);
 const RETIRED_MAX: Duration = Duration::from_secs(4 * 3_600);
 /// How long the next program may take to say that it would start.
 const CHECK_WAIT: Duration = Duration::from_secs(5);
+/// After how long a child that was killed, and is still there, is killed again.
+const KILL_AGAIN: Duration = Duration::from_secs(1);
 /// Where the addresses are told, below the data directory.
 const ADDRESSES: &str = "run/addresses.json";
 /// Connections that the kernel holds while every worker is busy; capped by net.core.somaxconn.
@@ -104,7 +106,14 @@ pub fn run(args: &cli::Serve) -> ExitCode {
         }
     };
     if args.check {
-        return ExitCode::SUCCESS;
+        // What would let nobody in is found before anything is given up for it.
+        return match config.tls.as_ref().map(crate::role::certificate::load) {
+            Some(Err(why)) => {
+                error!("{why}");
+                ExitCode::from(2)
+            }
+            _ => ExitCode::SUCCESS,
+        };
     }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -165,6 +174,13 @@ enum Stage {
     Finishing { until: Instant },
 }
 
+/// Whether the supervisor goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Run {
+    On,
+    Stop,
+}
+
 /// Which child has ended.
 enum Ended {
     Watch(usize),
@@ -175,8 +191,8 @@ enum Ended {
 impl Supervisor {
     fn begin(mut config: Config, left: Option<Succession>) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|why| format!("cannot find this program: {why}"))?;
-        let fresh = !config.data.join("keys").exists();
         let succeeds = left.is_some();
+        let fresh = !succeeds && !config.data.join("keys").exists();
         let mut left = left.unwrap_or_default();
         let lock = if succeeds {
             if left.data != config.data {
@@ -193,7 +209,11 @@ impl Supervisor {
         };
         raise_file_limit();
         let sockets = bind(&mut config, &mut left)?;
-        write_addresses(&config)?;
+        match write_addresses(&config) {
+            // A full disk ends nothing that is on the air; what was written before is still right, unless an address changed.
+            Err(why) if succeeds => error!("{why}"),
+            written => written?,
+        }
         let ready = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|e| e.to_string())?;
         let ready = readable(ready).map_err(|e| e.to_string())?;
 
@@ -223,8 +243,8 @@ impl Supervisor {
         loop {
             let now = Instant::now();
             self.attend(now);
-            if std::mem::take(&mut self.again) {
-                self.restart().await;
+            if std::mem::take(&mut self.again) && self.restart(&mut interrupt, &mut terminate).await == Run::Stop {
+                break;
             }
             let due = self.due();
             tokio::select! {
@@ -233,7 +253,7 @@ impl Supervisor {
                 // Whose terminal was closed ends, as any program would.
                 _ = hangup.recv() => if in_terminal && !io::stdin().is_terminal() { break } else { self.again = true },
                 (ended, status) = self.any_end() => self.ended(ended, status),
-                count = told(&self.ready) => if let Some(change) = &mut self.change { change.ready += count },
+                count = told(&self.ready) => self.told(count, now),
                 () = sleep_until(due) => {}
             }
         }
@@ -245,14 +265,16 @@ impl Supervisor {
 
     /// What is to be done by now.
     fn attend(&mut self, now: Instant) {
-        if let Some(Change { house: Some((house, kill_at)), .. }) = &self.change {
+        if let Some(Change { house: Some((house, kill_at)), .. }) = &mut self.change {
             if now >= *kill_at {
                 house.tell(Signal::KILL);
+                // A disk may hold it for a while yet.
+                *kill_at = now + KILL_AGAIN;
             }
             // The next house, and workers that know of one, come after it.
             return;
         }
-        let takes_over = self.elders.iter().any(|elder| matches!(elder.stage, Stage::Serving));
+        let takes_over = self.serving_elders() > 0;
         let workers = self.elders.len() + self.watches.len() - 1;
         for watch in &mut self.watches {
             let surroundings = Surroundings {
@@ -267,17 +289,41 @@ impl Supervisor {
         let over = |change: &Change| {
             change.ready >= self.watches.len() as u64 - 1 || change.until.is_some_and(|until| now >= until)
         };
-        if self.change.take_if(|change| over(change)).is_some() {
-            self.retire_elders(now);
+        if let Some(change) = self.change.take_if(|change| over(change)) {
+            if change.ready == 0 && self.serving_elders() > 0 {
+                error!(
+                    "after a restart in place no new worker was told what is on the air: the older ones go on serving everyone"
+                );
+            } else {
+                self.retire_elders(now);
+            }
             notify::ready();
         }
         for elder in &mut self.elders {
             match elder.stage {
                 Stage::Retired { until } if now >= until => elder.finish(now),
-                Stage::Finishing { until } if now >= until => elder.process.tell(Signal::KILL),
+                Stage::Finishing { until } if now >= until => {
+                    elder.process.tell(Signal::KILL);
+                    elder.stage = Stage::Finishing { until: now + KILL_AGAIN };
+                }
                 _ => {}
             }
         }
+    }
+
+    /// So many more workers were told everything.
+    fn told(&mut self, count: u64, now: Instant) {
+        if let Some(change) = &mut self.change {
+            change.ready += count;
+        } else if self.serving_elders() > 0 {
+            // They come late, after a restart that was given up waiting for.
+            self.retire_elders(now);
+        }
+    }
+
+    /// Workers of an earlier program that accept.
+    fn serving_elders(&self) -> usize {
+        self.elders.iter().filter(|elder| matches!(elder.stage, Stage::Serving)).count()
     }
 
     /// New workers serve. Of older ones, one generation is kept.
@@ -352,20 +398,27 @@ impl Supervisor {
         }
     }
 
-    /// Executes the program at this one's path in this process; returns if that cannot be.
-    async fn restart(&mut self) {
+    /// Executes the program at this one's path in this process; returns if that cannot be, or if everything is to end instead.
+    async fn restart(&mut self, interrupt: &mut Signals, terminate: &mut Signals) -> Run {
         if self.change.is_some() {
             // One after the other.
             self.again = true;
-            return;
+            return Run::On;
         }
         notify::reloading();
         let left = self.leave();
         let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-        if let Err(why) = check(&self.program, &arguments, &left).await {
+        // A signal that came before the next program listens would be lost.
+        let checked = tokio::select! {
+            biased;
+            _ = interrupt.recv() => return Run::Stop,
+            _ = terminate.recv() => return Run::Stop,
+            checked = check(&self.program, &arguments, &left) => checked,
+        };
+        if let Err(why) = checked {
             error!("not restarted: {why}");
             notify::ready();
-            return;
+            return Run::On;
         }
         info!("restarting in place");
         let named = self.sockets.named();
@@ -377,6 +430,7 @@ impl Supervisor {
         let failed = without_hangups(|| while_inheritable(&fds, || Err::<(), _>(command.exec())));
         error!("not restarted: {failed:?}");
         notify::ready();
+        Run::On
     }
 
     fn leave(&self) -> Succession {
@@ -385,16 +439,19 @@ impl Supervisor {
         let sockets = self.sockets.named();
         let sockets =
             sockets.into_iter().map(|(name, asked, fd)| Socket { name, asked: asked.into(), fd: fd.number() });
-        let retired = self.elders.iter().map(|elder| match elder.stage {
-            Stage::Retired { until } => (elder.process.pid(), until.saturating_duration_since(now).as_secs()),
-            Stage::Serving | Stage::Finishing { .. } => (elder.process.pid(), 0),
+        let serving = self.elders.iter().filter(|elder| matches!(elder.stage, Stage::Serving));
+        let serving = serving.map(|elder| elder.process.pid());
+        let retired = self.elders.iter().filter_map(|elder| match elder.stage {
+            Stage::Serving => None,
+            Stage::Retired { until } => Some((elder.process.pid(), until.saturating_duration_since(now).as_secs())),
+            Stage::Finishing { .. } => Some((elder.process.pid(), 0)),
         });
         Succession {
             data: self.config.data.clone(),
             lock: self.lock.number(),
             sockets: sockets.collect(),
             house: self.watches.first().and_then(pid),
-            workers: self.watches.iter().skip(1).filter_map(pid).collect(),
+            workers: self.watches.iter().skip(1).filter_map(pid).chain(serving).collect(),
             retired: retired.collect(),
         }
     }
@@ -477,26 +534,27 @@ fn lock_data(data: &Path) -> Result<File, String> {
 /// Opens every listening socket that was not left to us, and writes the addresses that were really bound back into `config`.
 fn bind(config: &mut Config, left: &mut Succession) -> Result<Sockets, String> {
     let media = SocketAddr::new(config.media_bind, config.media_port);
-    let asked = Asked { public: config.public.to_string(), stage: config.stage.to_string(), media: media.to_string() };
-    let public = left.socket("public", &asked.public, || listen(config.public, "the public port", "--public"))?;
-    let stage = left.socket("stage", &asked.stage, || listen(config.stage, "the stage port", "--stage"))?;
+    let mut asked =
+        Asked { public: config.public.to_string(), stage: config.stage.to_string(), media: media.to_string() };
+    let public = left.socket("public", &mut asked.public, || listen(config.public, "the public port", "--public"))?;
+    let stage = left.socket("stage", &mut asked.stage, || listen(config.stage, "the stage port", "--stage"))?;
     config.public = public.local_addr().map_err(|e| e.to_string())?;
     config.stage = stage.local_addr().map_err(|e| e.to_string())?;
     let mut made = None;
-    let udp = left.socket("udp0", &asked.media, || {
+    let udp = left.socket("udp0", &mut asked.media, || {
         let (udp, tcp) = media_sockets(media)?;
         made = Some(tcp);
         Ok(udp)
     })?;
     // The two go together: where the UDP socket is a new one, its twin is.
-    let tcp = left.socket("tcp0", if made.is_some() { "" } else { &asked.media }, || {
-        made.take().ok_or_else(|| format!("cannot open the WebRTC port {media}"))
-    })?;
+    let mut twin = if made.is_some() { String::new() } else { asked.media.clone() };
+    let tcp =
+        left.socket("tcp0", &mut twin, || made.take().ok_or_else(|| format!("cannot open the WebRTC port {media}")))?;
     let shard = (udp, tcp);
     config.media_port = shard.0.local_addr().map_err(|e| e.to_string())?.port();
     let run = config.data.join("run");
-    let api = left.socket("api", "", || unix(&run, "api.sock"))?;
-    let bus = left.socket("bus", "", || unix(&run, "bus.sock"))?;
+    let api = left.socket("api", &mut String::new(), || unix(&run, "api.sock"))?;
+    let bus = left.socket("bus", &mut String::new(), || unix(&run, "bus.sock"))?;
     Ok(Sockets { public, stage, shards: vec![shard], api, bus, asked })
 }
 

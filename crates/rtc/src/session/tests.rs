@@ -371,7 +371,7 @@ fn returns_follow_a_client_that_changes_networks() {
     pair.settle();
     assert_eq!(pair.packets().len(), 2);
     assert_eq!(hear(&mut pair, 1920), Some(pair.seen_at));
-    // Nobody turns the returns away without the key: neither by rubbish nor by a packet that came before.
+    // Nobody turns the returns away without the key: not by rubbish.
     let home = std::mem::replace(&mut pair.seen_at, "192.0.2.66:6666".parse().unwrap());
     let mut forged = vec![0x80, 111, 0, 9, 0, 0, 0, 9, 0, 0, 0, 7];
     forged.extend([5; 40]);

@@ -42,7 +42,11 @@ pub(super) fn watch(tls: &Tls, handle: &Handle) {
     }
 }
 
-fn load(tls: &Tls) -> Result<Certificate, String> {
+/// The certificate as it is in the files now.
+///
+/// # Errors
+/// Which file cannot be read or used, and why.
+pub(crate) fn load(tls: &Tls) -> Result<Certificate, String> {
     let read = |path: &Path| {
         let say = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", path.display());
         let length = std::fs::metadata(path).map_err(|why| say(&why))?.len();

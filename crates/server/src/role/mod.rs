@@ -1,6 +1,6 @@
 //! What a process of Hiwar can be, once the supervisor has started it.
 
-mod certificate;
+pub(crate) mod certificate;
 mod demo;
 mod greet;
 mod house;

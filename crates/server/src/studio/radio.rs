@@ -40,6 +40,8 @@ const FRESH: Duration = Duration::from_secs(4);
 const GRACE: Duration = Duration::from_secs(10);
 /// A space that is over is forgotten by the workers so long after: by then its last listener has heard the end.
 const FAREWELL: Duration = Duration::from_secs(120);
+/// Below everything else that this machine does for who is on the air.
+const NICE: i32 = 5;
 /// Jobs that may wait: ten seconds of 200 spaces.
 const WAITING_MAX: usize = 10_000;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -103,7 +105,12 @@ pub(super) fn queue() -> (Handle, Receiver<Job>) {
 /// Starts the thread.
 pub(super) fn start(studio: Arc<Inner>, jobs: Receiver<Job>) -> io::Result<()> {
     let radio = Radio { studio, stations: HashMap::new(), over: VecDeque::new() };
-    std::thread::Builder::new().name("radio".into()).spawn(move || radio.run(&jobs)).map(drop)
+    let run = move || {
+        // The house runs before the workers; this need not run before anybody. Lowering is always allowed.
+        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+        radio.run(&jobs);
+    };
+    std::thread::Builder::new().name("radio".into()).spawn(run).map(drop)
 }
 
 /// What the workers are told when a space goes on the air, or is called something else. `None`: its name is too long for another beside it.

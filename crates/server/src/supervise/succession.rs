@@ -56,17 +56,19 @@ impl Succession {
     pub(super) fn socket<T: From<std::os::fd::OwnedFd>>(
         &mut self,
         name: &str,
-        asked: &str,
+        asked: &mut String,
         open: impl FnOnce() -> Result<T, String>,
     ) -> Result<T, String> {
         let Some(at) = self.sockets.iter().position(|socket| socket.name == name) else { return open() };
         let old = self.sockets.swap_remove(at);
         let kept: T = adopt(old.fd).map_err(|why| format!("{name}: {why}"))?;
-        if old.asked == asked {
+        if old.asked == *asked {
             return Ok(kept);
         }
         Ok(open().unwrap_or_else(|why| {
             tracing::error!("{why}; {} is kept", old.asked);
+            // The next restart is to try again.
+            *asked = old.asked;
             kept
         }))
     }
