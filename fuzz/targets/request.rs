@@ -12,6 +12,8 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(request.target.starts_with('/') && request.path.starts_with('/'));
             assert!(!request.path.split('/').any(|segment| segment == ".."), "no way up");
             let _ = (request.pass(), request.parameter("pass"), request.field("host"));
+            let file = request.path.rsplit('/').next().unwrap_or_default();
+            let _ = hiwar_delivery::hls::File::parse(file, &request);
             match parse(&bytes[..head_bytes]) {
                 Parsed::Complete { request: again, head_bytes: same } => {
                     assert_eq!((again.path, same), (request.path, head_bytes));

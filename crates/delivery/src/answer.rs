@@ -111,7 +111,7 @@ pub enum Answer {
         /// The response's head.
         head: Vec<u8>,
     },
-    /// Nothing yet: ask again when the log has come to this position, has ended, or begins anew.
+    /// Nothing yet: ask again when the log has come to this position, has ended, or something of its past became known.
     Hold {
         /// Which log.
         log: LogId,
@@ -364,7 +364,7 @@ fn find<'s>(
         return Ok((log, tail, rendition));
     }
     let beside = log.beside(name).ok_or(Problem::NotFound)?;
-    let tail = site.logs.get(&beside).ok_or(Problem::NotFound)?;
+    let tail = site.logs.get(&beside).ok_or(site.told.unknown())?;
     let (plain, _) = tail.rendition(name).ok_or(Problem::NotFound)?;
     if tail.ended() == Ended::Yes {
         return Err(Problem::Ended);

@@ -152,6 +152,8 @@ pub fn answer(tail: &mut Tail, file: File) -> Result<Outcome, Problem> {
             Ok(Outcome::Send(Sent { mime: "audio/mp4", max_age_s: 60, body, has_addresses: false }))
         }
         File::Segment(number) => media(window.segment(number)),
+        // Before the first chunk nothing is known of what another worker has promised: it is judged when that comes.
+        File::Part(..) if window.reckoned_end().is_none() && !window.ended() => Ok(Outcome::Hold(tail.live() + 1)),
         File::Part(number, part) => media(window.part(number, part)),
         File::Live(directives) => live(tail, directives, target),
     }
@@ -160,6 +162,9 @@ pub fn answer(tail: &mut Tail, file: File) -> Result<Outcome, Problem> {
 fn live(tail: &mut Tail, directives: Directives, target: u64) -> Result<Outcome, Problem> {
     let extent = if directives.skip { Extent::Delta } else { Extent::Whole };
     let window = tail.window();
+    if directives.until.is_some() && window.reckoned_end().is_none() && !window.ended() {
+        return Ok(Outcome::Hold(tail.live() + 1));
+    }
     let wanted = match directives.until {
         Some(until) if !window.ended() => Some(wanted(until, window.reckoned_end().unwrap_or(0))?),
         _ => None,
@@ -191,7 +196,7 @@ fn wanted(until: Until, listed: u64) -> Result<u64, Problem> {
         None => parts_of(next),
         // Past the end of a segment is the first part of the next one (RFC 8216bis §6.2.5.2).
         Some(part) if part >= SEGMENT_PARTS as u64 => parts_of(next).and_then(|parts| parts.checked_add(1)),
-        Some(part) => parts_of(Some(until.number)).map(|parts| parts + part + 1),
+        Some(part) => parts_of(Some(until.number)).and_then(|parts| parts.checked_add(part + 1)),
     };
     let parts = parts.ok_or(too_far)?;
     // The number is that of a segment; the newest whole one is the one before that which is being filled.
@@ -297,6 +302,16 @@ mod tests {
         assert_eq!(ask("_HLS_msn=3&_HLS_part=1"), TOO_FAR);
         assert_eq!(ask("_HLS_msn=18446744073709551615"), TOO_FAR);
         assert_eq!(ask("_HLS_msn=18446744073709551615&_HLS_part=18446744073709551615"), TOO_FAR);
+        assert_eq!(ask("_HLS_msn=4611686018427387903&_HLS_part=3"), TOO_FAR);
+    }
+
+    #[test]
+    fn before_the_first_chunk_nothing_that_another_promised_is_refused() {
+        let mut tail = tail(0..0);
+        assert_eq!(answer(&mut tail, live("_HLS_msn=512&_HLS_part=2")), Ok(Outcome::Hold(1)));
+        assert_eq!(answer(&mut tail, File::Part(512, 2)), Ok(Outcome::Hold(1)));
+        tail.push(&crate::tail::tests::chunk(10_250, 1));
+        assert_eq!(answer(&mut tail, live("_HLS_msn=512&_HLS_part=2")), Ok(Outcome::Hold(10_255)));
     }
 
     #[test]
@@ -341,6 +356,7 @@ mod tests {
         assert_eq!(answer(&mut tail, File::Part(2, 2)), Ok(Outcome::Hold(55)));
         assert_eq!(answer(&mut tail, File::Segment(2)), Ok(Outcome::Hold(60)));
         assert_eq!(answer(&mut tail, File::Part(3, 1)), Err(Problem::NotFound));
+        assert_eq!(answer(&mut tail, File::Part(u64::MAX / 4, 3)), Err(Problem::NotFound));
         assert_eq!(sent(answer(&mut tail, File::Init)).1, "init-mp4;");
     }
 }

@@ -30,6 +30,11 @@ pub struct Rendered {
 }
 
 impl Rendered {
+    /// Whether one was ever given.
+    pub fn was_given(&self) -> bool {
+        self.of.is_some()
+    }
+
     /// The playlist of what the window lists now; `None` until a segment is whole.
     pub fn get(&mut self, window: &Window, header: &Header, extent: Extent) -> Option<Bytes> {
         let first = window.listed().next()?.number;

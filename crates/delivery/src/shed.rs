@@ -97,9 +97,10 @@ impl Gate {
     }
 }
 
-/// Deadlines by the quarter second: one entry per connection that is not a listener, whatever its deadline has become meanwhile.
+/// Deadlines by the quarter second: one entry that counts per connection that is not a listener, whatever its deadline has become meanwhile.
 ///
-/// The owner keeps the true deadline and answers, when an entry falls due, whether it has moved.
+/// The owner keeps the true deadline, and when its entry comes up: a later deadline needs no other entry, and a sooner one leaves the old
+/// entry behind, which the owner does not mind when it comes up.
 #[derive(Debug)]
 pub struct Wheel<T> {
     slots: Vec<Vec<T>>,
@@ -113,14 +114,16 @@ impl<T> Wheel<T> {
         Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), hand: 0, turned: now }
     }
 
-    /// Enters something that is due at `deadline`. A deadline beyond the wheel comes up early, and is entered again by the owner.
-    pub fn enter(&mut self, deadline: Instant, item: T) {
+    /// Enters something that is due at `deadline`, and says when it comes up. A deadline beyond the wheel comes up early, and is entered
+    /// again by the owner.
+    pub fn enter(&mut self, deadline: Instant, item: T) -> Instant {
         let wait = deadline.saturating_duration_since(self.turned);
         let ticks = (wait.as_millis() / TICK.as_millis()) as usize + 1;
-        let slot = (self.hand + ticks.min(SLOTS - 1)) % SLOTS;
-        if let Some(slot) = self.slots.get_mut(slot) {
+        let ticks = ticks.min(SLOTS - 1);
+        if let Some(slot) = self.slots.get_mut((self.hand + ticks) % SLOTS) {
             slot.push(item);
         }
+        self.turned + TICK * ticks as u32
     }
 
     /// The entries of the next tick that is over, if one is; call until `None`.
@@ -172,9 +175,10 @@ mod tests {
     fn entries_come_up_once_and_not_before_their_time() {
         let start = Instant::now();
         let mut wheel = Wheel::new(start);
-        wheel.enter(start + Duration::from_secs(1), 'a');
-        wheel.enter(start + Duration::from_secs(5), 'b');
-        wheel.enter(start + Duration::from_secs(500), 'c');
+        let seconds = |seconds| start + Duration::from_secs_f64(seconds);
+        assert_eq!(wheel.enter(seconds(1.0), 'a'), seconds(1.25));
+        assert_eq!(wheel.enter(seconds(5.0), 'b'), seconds(5.25));
+        assert_eq!(wheel.enter(seconds(500.0), 'c'), seconds(15.75));
         let mut due = |seconds: f64| {
             let mut found = Vec::new();
             while let Some(items) = wheel.turn(start + Duration::from_secs_f64(seconds)) {

@@ -125,7 +125,7 @@ impl Tail {
         let init = |header: &Header| hls_rendition(header).map(|(_, rendition)| rendition.init.clone());
         if init(&self.header) != init(&header) {
             // What is here cannot be decoded with what players will be told.
-            self.window = Window::default();
+            self.window = self.window.emptied();
         }
         self.window.reopen();
         (self.access, self.ended, self.header) = (access, Ended::No, header);
@@ -283,8 +283,12 @@ impl Tail {
         (from < first).then_some(from..first)
     }
 
-    /// Takes chunks from before the first one, for HLS. False if they came too late to be of use, or are none of this writer's past.
+    /// Takes chunks from before the first one, for HLS. False if they came too late to be of use, or are none of this writer's past: once a
+    /// list was given, no later one may begin before it (RFC 8216 §6.2.2).
     pub fn recall(&mut self, chunks: &[Record]) -> bool {
+        if self.playlists.was_given() {
+            return false;
+        }
         let Some(first) = self.chunks.front().filter(|first| self.window.first() == Some(first.position)) else {
             return false;
         };

@@ -1,7 +1,7 @@
 //! What HLS lists of a log: whole parts of 1 s in whole segments of 4 s, each joined once for everyone who asks.
 //!
 //! Numbers are the log's: segment n is positions 20n to 20n+19, and its part p begins at 20n+5p, so that every worker lists the same under
-//! the same name. It knows nothing of tags (`playlist`) or requests (`hls`).
+//! the same name. Only how many breaks are gone is each worker's own count, from when it began. It knows nothing of tags (`playlist`) or requests (`hls`).
 
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -91,6 +91,11 @@ impl Window {
             self.breaks_gone += self.segments.drain(..).filter(|segment| segment.joint == Joint::Break).count() as u64;
             self.breaks_gone += self.filling.take().map_or(0, |filling| u64::from(filling.joint == Joint::Break));
         }
+        if self.filling.is_none()
+            && let Some(next) = self.next()
+        {
+            self.filling = Some(Filling::new(next, std::mem::take(&mut self.broken)));
+        }
         while self.filling.as_ref().is_some_and(|filling| filling.number < number) {
             self.finish(SEGMENT_PARTS);
         }
@@ -137,6 +142,14 @@ impl Window {
     /// More will come after all.
     pub fn reopen(&mut self) {
         self.ended = false;
+        // What the last one lacks is not made up for.
+        self.broken |= self.segments.back().is_some_and(|last| last.parts.len() < SEGMENT_PARTS);
+    }
+
+    /// An empty one that goes on counting the breaks of this.
+    pub fn emptied(&self) -> Self {
+        let told = self.segments.iter().filter(|segment| segment.joint == Joint::Break).count() as u64;
+        Self { breaks_gone: self.breaks_gone + told, ..Self::default() }
     }
 
     /// Whether nothing more will come.
@@ -196,7 +209,10 @@ impl Window {
         match parts.and_then(|parts| parts.get(part)) {
             Some(part) if part.bytes.is_empty() => Found::Nothing,
             Some(part) => Found::Here(part.bytes.clone()),
-            None => self.soon(number.checked_mul(SEGMENT_PARTS as u64).map(|parts| parts + part as u64 + 1)),
+            None => {
+                let parts = number.checked_mul(SEGMENT_PARTS as u64);
+                self.soon(parts.and_then(|parts| parts.checked_add(part as u64 + 1)))
+            }
         }
     }
 

@@ -224,7 +224,7 @@ fn what_was_told_before_the_rest_is_served_at_once() {
     }
     assert_eq!(status("GET /listen/over.ogg"), 410);
     assert_eq!(status("GET /listen/secret.ogg"), 401);
-    assert_eq!(status("GET /listen/demo.wav"), 404, "the log is known, and has no such form");
+    assert_eq!(status("GET /listen/demo.wav"), 503, "it may be made beside the log");
     assert_eq!(status("GET /listen/%2E%2E.ogg"), 404, "no log has that name");
     assert_eq!(status("POST /s/nowhere"), 405);
     assert_eq!(status("OPTIONS /listen/none.ogg"), 204);

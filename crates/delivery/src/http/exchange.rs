@@ -22,8 +22,8 @@ pub(super) struct Exchange {
     pub(super) phase: Phase,
     /// When the phase is over, one way or the other.
     pub(super) deadline: Instant,
-    /// The deadline became sooner than the wheel knows.
-    pub(super) hurried: bool,
+    /// When the wheel speaks of it; `None` while it does not know of it.
+    pub(super) comes_up: Option<Instant>,
 }
 
 /// What the connection is doing.
@@ -55,7 +55,7 @@ pub(super) enum Step {
 
 impl Exchange {
     pub(super) fn new(socket: Stream, peer: SocketAddr, deadline: Instant) -> Self {
-        Self { socket, peer, read: Vec::new(), phase: Phase::Reading { served: false }, deadline, hurried: false }
+        Self { socket, peer, read: Vec::new(), phase: Phase::Reading { served: false }, deadline, comes_up: None }
     }
 
     /// The socket is readable.
@@ -133,7 +133,6 @@ impl Exchange {
         self.read = Vec::new();
         self.phase = Phase::Draining { bytes_left: DRAIN_BYTES_MAX };
         self.deadline = now + DRAIN;
-        self.hurried = true;
     }
 
     /// What epoll is to watch for. Nothing while a request is held: half-closing is a client's right (RFC 9112 §9.6), and what it sends

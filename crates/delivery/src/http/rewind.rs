@@ -229,6 +229,10 @@ impl Recent {
 /// Why there is nothing.
 fn nothing(wish: &Rewind) -> Problem {
     match (wish.part, wish.ended) {
+        // This worker has heard of it, and the log is written a moment later.
+        (Part::Segment(number), Ended::No) if wish.live.is_some_and(|live| number < live && live - number <= 2) => {
+            Problem::NotYet
+        }
         (Part::Segment(_), _) => Problem::NotFound,
         (Part::Playlist(_), Ended::Yes) => Problem::Ended,
         (Part::Playlist(_), Ended::No) => Problem::NotYet,

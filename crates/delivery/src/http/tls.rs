@@ -142,18 +142,7 @@ impl Session {
             Moved::Bytes(_) => {}
             other => return other,
         }
-        loop {
-            if !self.plain.is_empty() {
-                let bytes = self.plain.len().min(buffer.len());
-                buffer.iter_mut().zip(self.plain.drain(..bytes)).for_each(|(to, from)| *to = from);
-                if self.plain.is_empty() {
-                    self.plain = Vec::new();
-                }
-                return Moved::Bytes(bytes);
-            }
-            if self.end == End::Closed {
-                return Moved::End;
-            }
+        if self.plain.is_empty() && self.end == End::Open {
             match self.receive(socket) {
                 Moved::Bytes(_) => {}
                 other => return other,
@@ -167,6 +156,16 @@ impl Session {
                 return flushed;
             }
         }
+        if !self.plain.is_empty() {
+            let bytes = self.plain.len().min(buffer.len());
+            buffer.iter_mut().zip(self.plain.drain(..bytes)).for_each(|(to, from)| *to = from);
+            if self.plain.is_empty() {
+                self.plain = Vec::new();
+            }
+            return Moved::Bytes(bytes);
+        }
+        // Records without a byte for us may come for ever: one batch at a time, so that everyone else and the deadlines have their turn.
+        if self.end == End::Closed { Moved::End } else { Moved::Later }
     }
 
     /// Encrypts and writes: every slice, as records of its own, as long as they fit the scratch buffer. Bytes that were taken are as good

@@ -240,7 +240,11 @@ impl Worker {
                 }
                 let interest = exchange.interest();
                 let step = match exchange.phase {
-                    _ if interest == EventFlags::OUT => exchange.on_writable(now, self.limits.idle),
+                    _ if interest == EventFlags::OUT => match exchange.on_writable(now, self.limits.idle) {
+                        // What was decrypted while the socket was full: epoll would not say so.
+                        Step::Wait if exchange.socket.has_more() => exchange.on_readable(&mut self.scratch),
+                        step => step,
+                    },
                     // Nothing is watched but the end.
                     Phase::Held { .. } => Step::Close,
                     _ => exchange.on_readable(&mut self.scratch),
@@ -265,8 +269,8 @@ impl Worker {
             exchange.socket.give_up_tls();
             exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep: Keep::Close };
         }
-        if std::mem::take(&mut exchange.hurried) {
-            self.wheel.enter(exchange.deadline, token);
+        if exchange.comes_up.is_none_or(|at| exchange.deadline < at) {
+            exchange.comes_up = Some(self.wheel.enter(exchange.deadline, token));
         }
         if exchange.interest() != interest {
             let flags = exchange.interest();
@@ -353,9 +357,7 @@ impl Worker {
                 Answer::Rewind(rewind) => return self.read(token, Wish::Rewind(rewind), place),
                 Answer::Hold { log, position } => {
                     exchange.phase = Phase::Held { log, position };
-                    let deadline = now + self.limits.hold;
-                    exchange.hurried |= deadline < exchange.deadline;
-                    exchange.deadline = deadline;
+                    exchange.deadline = now + self.limits.hold;
                     self.held.hold(log, position, token);
                     return Step::Wait;
                 }
@@ -515,9 +517,13 @@ impl Worker {
             self.exhausted = false;
             for token in due {
                 let Some(Client::Exchange(exchange)) = self.slab.get(token) else { continue };
+                // An entry for a deadline that became sooner, and had its entry then.
+                if exchange.comes_up.is_some_and(|at| at > now) {
+                    continue;
+                }
+                exchange.comes_up = None;
                 if exchange.deadline > now {
-                    let deadline = exchange.deadline;
-                    self.wheel.enter(deadline, token);
+                    exchange.comes_up = Some(self.wheel.enter(exchange.deadline, token));
                     continue;
                 }
                 self.shared.timed_out.fetch_add(1, Relaxed);
@@ -545,7 +551,6 @@ impl Worker {
                 exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep };
                 let step = exchange.on_writable(now, self.limits.idle);
                 exchange.deadline = now + super::exchange::DRAIN;
-                exchange.hurried = true;
                 self.after(token, step, interest);
             }
         }

@@ -90,7 +90,6 @@ impl Worker {
 
     /// Takes a connection into the slab, the wheel and epoll; returns its token if that worked.
     pub(super) fn enter(&mut self, exchange: Exchange) -> Option<Token> {
-        let deadline = exchange.deadline;
         let flags = exchange.interest();
         let token = self.slab.insert(Client::Exchange(Box::new(exchange)));
         let Some(Client::Exchange(exchange)) = self.slab.get(token) else { return None };
@@ -98,7 +97,7 @@ impl Worker {
             self.slab.remove(token.index());
             return None;
         }
-        self.wheel.enter(deadline, token);
+        exchange.comes_up = Some(self.wheel.enter(exchange.deadline, token));
         Some(token)
     }
 
