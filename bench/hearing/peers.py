@@ -336,9 +336,10 @@ def judge(sound, plan, broken=None, programme=None):
     if len(heard) < 2:
         return told
     first, last = heard[0].number, max(h.number for h in heard)
-    expected = [number for number in plan.numbers(plan.publishers[0]) if first <= number <= last]
-    numbers = [h.number for h in heard]
     there = programme or {}
+    # What cannot be read in what the server sent is no peer's doing: `run` tells of it beside the table.
+    expected = [number for number in plan.numbers(plan.publishers[0]) if first <= number <= last and (not there or number in there)]
+    numbers = [h.number for h in heard]
     steps = [(b.at - a.at) - (there.get(b.number, b.number) - there.get(a.number, a.number)) for a, b in zip(heard, heard[1:]) if (a.number in there) == (b.number in there)]
     told["expected"] = len(expected)
     told["missing"] = len(set(expected) - set(numbers))
@@ -442,7 +443,8 @@ def run(args, folder):
     for peer, row in zip(present, rows):
         row.update(judge(sound_of(folder / f"{peer.name}.s16"), plan, args.broken, sent))
         row["whole"] = is_whole(row, args.seconds)
-    return rows, [peer.name for peer in absent]
+    unread = [number for number in plan.numbers(plan.publishers[0]) if sent and min(sent) < number < max(sent) and number not in sent]
+    return rows, [peer.name for peer in absent], unread
 
 
 def main():
@@ -457,10 +459,10 @@ def main():
         folder.mkdir(parents=True, exist_ok=True)
         # Some peers run as another user and write there.
         folder.chmod(0o777)
-        rows, absent = run(args, folder)
+        rows, absent, unread = run(args, folder)
     print(table(rows))
     whole = [row["peer"] for row in rows if row["whole"]]
-    print(json.dumps({"peers": len(rows), "whole": len(whole), "not_whole": [row["peer"] for row in rows if not row["whole"]], "absent": absent, "seconds": args.seconds}))
+    print(json.dumps({"peers": len(rows), "whole": len(whole), "not_whole": [row["peer"] for row in rows if not row["whole"]], "absent": absent, "unread_in_programme": unread, "seconds": args.seconds}))
     sys.exit(0 if rows and len(whole) == len(rows) else 1)
 
 
