@@ -390,12 +390,11 @@ fn hls(
     }
     let tail = site.logs.get(&log).ok_or(site.told.unknown())?;
     admitted(site, request, log, tail.access(), now)?;
-    if let Some(rewind) = rewind(site, request, log, file, keep)? {
-        return Ok(Answer::Rewind(rewind));
-    }
-    let tail = site.logs.get(&log).ok_or(site.told.unknown())?;
     let private = tail.access() == Access::Pass;
     let file = File::parse(file, request).map_err(Problem::Misdirected)?.ok_or(Problem::NotFound)?;
+    if let Some(part) = rewound(tail, file, site.told)? {
+        return Ok(Answer::Rewind(rewind(tail, request, log, part, keep)));
+    }
     let tail = site.logs.get_mut(&log).ok_or(Problem::NotFound)?;
     let sent = match hls::answer(tail, file) {
         Ok(Outcome::Send(sent)) => sent,
@@ -423,31 +422,24 @@ fn hls(
     Ok(Answer::Ready { head, body, keep })
 }
 
-/// What of a log this worker can only have from the disk: the rewind playlist, and segments that have left the tail.
-fn rewind(
-    site: &mut Site,
-    request: &Request<'_>,
-    log: LogId,
-    file: &str,
-    keep: Keep,
-) -> Result<Option<Rewind>, Problem> {
-    let unknown = site.told.unknown();
-    let Some(tail) = site.logs.get_mut(&log) else { return Ok(None) };
-    let part = if file == "rewind.m3u8" {
-        rewind::playlist(tail, request).ok_or(Problem::Ended)?
-    } else {
-        let Ok(Some(File::Segment(number))) = File::parse(file, request) else { return Ok(None) };
-        if tail.window().segment(number) != Found::Nothing {
-            return Ok(None);
+/// What of a log this worker can only have from the disk: the rewind playlist, and segments that have left the window.
+fn rewound(tail: &Tail, file: File, told: Told) -> Result<Option<rewind::Part>, Problem> {
+    match file {
+        File::Rewind(extent) => rewind::playlist(tail, extent).ok_or(Problem::Ended).map(Some),
+        File::Segment(number) if tail.window().segment(number) == Found::Nothing => {
+            if tail.newest().is_none() && told == Told::Partly {
+                // The newest, which the disk may not have, are about to be told.
+                return Err(Problem::Starting);
+            }
+            rewind::segment(tail, number).ok_or(told.unknown()).map(Some)
         }
-        if tail.newest().is_none() && unknown == Problem::Starting {
-            // The newest, which the disk may not have, are about to be told.
-            return Err(unknown);
-        }
-        rewind::segment(tail, number).ok_or(unknown)?
-    };
+        _ => Ok(None),
+    }
+}
+
+fn rewind(tail: &Tail, request: &Request<'_>, log: LogId, part: rewind::Part, keep: Keep) -> Rewind {
     let access = tail.access();
-    Ok(Some(Rewind {
+    Rewind {
         log,
         part,
         shift: tail.shift_segments(),
@@ -458,7 +450,7 @@ fn rewind(
         pass: (access == Access::Pass).then(|| request.parameter("pass").map(str::to_owned)).flatten(),
         access,
         language: Language::preferred(request.field("accept-language")),
-    }))
+    }
 }
 
 fn replay(

@@ -19,6 +19,8 @@ use crate::window::{AHEAD_PARTS, Found, PART_CHUNKS, SEGMENT_CHUNKS, SEGMENT_PAR
 pub enum File {
     /// `live.m3u8`
     Live(Directives),
+    /// `rewind.m3u8`, which is read from the disk: see `rewind`.
+    Rewind(Extent),
     /// `init.mp4`
     Init,
     /// `{number}.m4a`
@@ -28,12 +30,12 @@ pub enum File {
 }
 
 /// The delivery directives of a request for a playlist (RFC 8216bis §6.2.5).
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Directives {
     /// `_HLS_msn` and `_HLS_part`: answer when this is listed.
     pub until: Option<Until>,
     /// `_HLS_skip`: a delta is welcome.
-    pub skip: bool,
+    pub extent: Extent,
 }
 
 /// What a playlist must list before it is sent.
@@ -88,6 +90,9 @@ impl File {
         if name == "live.m3u8" {
             return Directives::parse(request).map(|directives| Some(Self::Live(directives)));
         }
+        if name == "rewind.m3u8" {
+            return Directives::parse(request).map(|directives| Some(Self::Rewind(directives.extent)));
+        }
         if name == "init.mp4" {
             return Ok(Some(Self::Init));
         }
@@ -116,13 +121,13 @@ impl Directives {
             (None, Some(_)) => return Err(Misdirection::PartAlone),
             (Some(number), part) => Some(Until { number, part }),
         };
-        let skip = match request.parameter("_HLS_skip") {
-            None => false,
+        let extent = match request.parameter("_HLS_skip") {
+            None => Extent::Whole,
             // Version 2 may skip dates as well; there are none.
-            Some("YES" | "v2") => true,
+            Some("YES" | "v2") => Extent::Delta,
             Some(_) => return Err(Misdirection::Value),
         };
-        Ok(Self { until, skip })
+        Ok(Self { until, extent })
     }
 }
 
@@ -151,6 +156,7 @@ pub fn answer(tail: &mut Tail, file: File) -> Result<Outcome, Problem> {
             let body = rendition.init.clone();
             Ok(Outcome::Send(Sent { mime: "audio/mp4", max_age_s: 60, body, has_addresses: false }))
         }
+        File::Rewind(_) => Err(Problem::NotFound),
         File::Segment(number) => media(window.segment(number)),
         // Before the first chunk nothing is known of what another worker has promised: it is judged when that comes.
         File::Part(..) if window.reckoned_end().is_none() && !window.ended() => Ok(Outcome::Hold(tail.live() + 1)),
@@ -160,7 +166,6 @@ pub fn answer(tail: &mut Tail, file: File) -> Result<Outcome, Problem> {
 }
 
 fn live(tail: &mut Tail, directives: Directives, target: u64) -> Result<Outcome, Problem> {
-    let extent = if directives.skip { Extent::Delta } else { Extent::Whole };
     let window = tail.window();
     if directives.until.is_some() && window.reckoned_end().is_none() && !window.ended() {
         return Ok(Outcome::Hold(tail.live() + 1));
@@ -173,7 +178,7 @@ fn live(tail: &mut Tail, directives: Directives, target: u64) -> Result<Outcome,
     if let Some(parts) = wanted.filter(|&parts| window.reckoned_end().is_none_or(|now| parts > now)) {
         return Ok(Outcome::Hold(parts * PART_CHUNKS));
     }
-    let Some(body) = tail.playlist(extent) else {
+    let Some(body) = tail.playlist(directives.extent) else {
         return match tail.ended() {
             Ended::Yes => Err(Problem::Ended),
             // The first segment will be whole in a moment: who asks before waits for it.
@@ -280,9 +285,13 @@ mod tests {
         }
         assert_eq!(
             live("a=b&_HLS_msn=7&_HLS_part=2&_HLS_skip=YES"),
-            File::Live(Directives { until: Some(Until { number: 7, part: Some(2) }), skip: true })
+            File::Live(Directives { until: Some(Until { number: 7, part: Some(2) }), extent: Extent::Delta })
         );
-        assert_eq!(live("_HLS_report=0"), File::Live(Directives::default()), "unknown ones mean nothing here");
+        assert_eq!(
+            live("_HLS_report=0"),
+            File::Live(Directives { until: None, extent: Extent::Whole }),
+            "unknown ones mean nothing here"
+        );
     }
 
     #[test]

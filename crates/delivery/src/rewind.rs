@@ -9,10 +9,10 @@ use std::fmt::Write as _;
 use bytes::{Bytes, BytesMut};
 use hiwar_segment_log::{Header, Kind, LogId, Record};
 
-use crate::playlist::Iso;
+use crate::playlist::{Extent, Iso};
 use crate::problem::{Keep, Language};
-use crate::request::{Method, Request};
-use crate::tail::{Access, Ended, Tail};
+use crate::request::Method;
+use crate::tail::{Access, Ended, Tail, hls_rendition};
 use crate::window::SEGMENT_CHUNKS;
 
 /// A wish for the past of a log, from a thread that may wait for a disk.
@@ -44,28 +44,15 @@ pub struct Rewind {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     /// `rewind.m3u8`
-    Playlist(Update),
+    Playlist(Extent),
     /// `N.m4a`, by the log's own numbers.
     Segment(u64),
 }
 
-/// How much of the playlist.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Update {
-    /// All of it.
-    Full,
-    /// What is new to someone who had it a moment ago (RFC 8216bis §6.2.5.1).
-    Delta,
-}
-
-/// The wish for the rewind playlist in a request; `None` if the log ended a while ago: then there is its replay.
-pub fn playlist(tail: &Tail, request: &Request<'_>) -> Option<Part> {
+/// The wish for the rewind playlist; `None` if the log ended a while ago: then there is its replay.
+pub fn playlist(tail: &Tail, extent: Extent) -> Option<Part> {
     let faded = tail.ended() == Ended::Yes && tail.header().renditions.is_empty();
-    let update = match request.parameter("_HLS_skip") {
-        Some("YES" | "v2") => Update::Delta,
-        _ => Update::Full,
-    };
-    (!faded).then_some(Part::Playlist(update))
+    (!faded).then_some(Part::Playlist(extent))
 }
 
 /// The wish for a segment that is not in the tail; `None` if it cannot be on the disk either.
@@ -129,7 +116,7 @@ impl Index {
 
     fn head(&mut self, record: &Record) {
         let Ok(header) = Header::from_body(&record.body) else { return };
-        let init = header.renditions.iter().find(|r| r.name == RENDITION).map(|r| r.init.clone());
+        let init = hls_rendition(&header).map(|(_, r)| r.init.clone());
         let facts =
             init.map(|init| Facts { timescale: header.timescale.max(1), chunk_duration: header.chunk_duration, init });
         // One list has one init: what came before another can no longer be played with it.
@@ -245,14 +232,14 @@ impl Index {
     }
 
     /// The list; `None` before a segment is whole. `shift` is added to every number.
-    pub fn playlist(&self, update: Update, shift: u64) -> Option<String> {
+    pub fn playlist(&self, extent: Extent, shift: u64) -> Option<String> {
         let facts = self.facts.as_ref().filter(|_| !self.is_empty())?;
         let timescale = u64::from(facts.timescale);
         let target = (SEGMENT_CHUNKS * u64::from(facts.chunk_duration)).div_ceil(timescale).max(1);
         let skip_until = 6 * target;
-        let skipped = match update {
+        let skipped = match extent {
             // A list that is complete is asked for once.
-            Update::Delta if !self.sealed => self.older_than(skip_until * timescale, target * timescale),
+            Extent::Delta if !self.sealed => self.older_than(skip_until * timescale, target * timescale),
             _ => 0,
         };
         let mut text = String::with_capacity(512 + 32 * (self.segments.len() - skipped));
@@ -336,7 +323,7 @@ impl Joining {
         match record.kind {
             Kind::Header => {
                 if let Ok(header) = Header::from_body(&record.body) {
-                    self.part = header.renditions.iter().find(|r| r.name == RENDITION).map(|r| r.part);
+                    self.part = hls_rendition(&header).map(|(_, r)| r.part);
                 }
                 Joined::More
             }
@@ -365,8 +352,6 @@ impl Joining {
 pub const REWIND_SEGMENTS: usize = 3_600;
 /// Wall time is told again with every segment whose number is a multiple of this: once a minute.
 const DATED_EVERY: u64 = 15;
-/// What HLS is made of.
-const RENDITION: &str = "mp4";
 
 #[cfg(test)]
 mod tests {
@@ -387,7 +372,7 @@ mod tests {
     }
 
     fn full(index: &Index) -> String {
-        index.playlist(Update::Full, 0).unwrap()
+        index.playlist(Extent::Whole, 0).unwrap()
     }
 
     #[test]
@@ -398,7 +383,7 @@ mod tests {
         assert_eq!(text.matches(".m4a\n").count(), REWIND_SEGMENTS);
         assert!(text.ends_with("\n3609.m4a\n"));
         assert!(text.len() < 100_000, "{}", text.len());
-        let delta = index.playlist(Update::Delta, 0).unwrap();
+        let delta = index.playlist(Extent::Delta, 0).unwrap();
         assert!(delta.len() < 600 && delta.contains("#EXT-X-SKIP:SKIPPED-SEGMENTS=3594\n"), "{delta}");
     }
 
@@ -504,8 +489,8 @@ mod tests {
             }
             index.close();
             proptest::prop_assert!(index.segments.len() <= REWIND_SEGMENTS);
-            for update in [Update::Full, Update::Delta] {
-                let _ = index.playlist(update, shift);
+            for extent in [Extent::Whole, Extent::Delta] {
+                let _ = index.playlist(extent, shift);
             }
         }
     }

@@ -14,10 +14,10 @@ use hiwar_segment_log::disk::{Error, Reader, Records};
 use hiwar_segment_log::{LogId, Position};
 
 use crate::head::Head;
-use crate::playlist;
+use crate::playlist::{self, Extent};
 use crate::problem::{Keep, Problem};
 use crate::request::Method;
-use crate::rewind::{Index, Joined, Joining, Part, Rewind, Update};
+use crate::rewind::{Index, Joined, Joining, Part, Rewind};
 use crate::tail::{Access, Ended};
 use crate::window::SEGMENT_CHUNKS;
 
@@ -51,7 +51,7 @@ impl Shelf {
     /// One turn for a wish. `None`: there is more to read, ask again.
     pub(super) fn answer(&self, wish: &Rewind) -> Option<Vec<u8>> {
         let found = match wish.part {
-            Part::Playlist(update) => self.playlist(wish, update).transpose()?,
+            Part::Playlist(extent) => self.playlist(wish, extent).transpose()?,
             Part::Segment(number) => self.segment(wish, number),
         };
         let now = SystemTime::now();
@@ -87,7 +87,7 @@ impl Shelf {
     }
 
     /// `Ok(None)`: there is more to read. An empty list: nothing is whole yet.
-    fn playlist(&self, wish: &Rewind, update: Update) -> Result<Option<Option<Bytes>>, Error> {
+    fn playlist(&self, wish: &Rewind, extent: Extent) -> Result<Option<Option<Bytes>>, Error> {
         let book = self.book(wish.log);
         let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
         let turned = book.turn(&self.folder(wish.log), wish);
@@ -98,7 +98,7 @@ impl Shelf {
         if !turned? {
             return Ok(None);
         }
-        let list = book.list(update, wish.shift);
+        let list = book.list(extent, wish.shift);
         Ok(Some(match &wish.pass {
             Some(pass) => list.map(|list| playlist::with_pass(&String::from_utf8_lossy(&list), pass).into()),
             None => list,
@@ -190,16 +190,16 @@ impl Book {
         Ok(false)
     }
 
-    fn list(&mut self, update: Update, shift: u64) -> Option<Bytes> {
+    fn list(&mut self, extent: Extent, shift: u64) -> Option<Bytes> {
         if self.shift != shift {
             (self.shift, self.lists) = (shift, [None, None]);
         }
-        let known = match update {
-            Update::Full => &mut self.lists[0],
-            Update::Delta => &mut self.lists[1],
+        let known = match extent {
+            Extent::Whole => &mut self.lists[0],
+            Extent::Delta => &mut self.lists[1],
         };
         if known.is_none() {
-            *known = self.index.playlist(update, shift).map(Bytes::from);
+            *known = self.index.playlist(extent, shift).map(Bytes::from);
         }
         known.clone()
     }
