@@ -137,9 +137,10 @@ async function listener(lang, look) {
   await page.click("#step-far");
   await until("back again", async () => !(await isLive(page)));
   await page.focus("#past-seek");
-  const furthest = await behind(page);
+  const begin = await page.evaluate(() => document.querySelector("audio").currentTime - document.querySelector("#past-seek").value);
   await page.keyboard.press("Home");
-  await until("at the beginning", async () => (await behind(page)) >= Math.max(furthest, Number(await page.getAttribute("#past-seek", "max")) - 6));
+  // By the needle, not by the slider: that is there at once, before the sound is.
+  await until("at the beginning", async () => (await position(page)) < begin + 6, 20_000);
   const oldest = await position(page);
   await until("it goes on there", async () => (await position(page)) > oldest + 2);
   const pressed = performance.now();

@@ -109,6 +109,7 @@ fn every_down() -> Vec<Down> {
         Down::Ended { log: log("demo") },
         Down::Closed { log: log(&"z".repeat(40)) },
         Down::Whole,
+        Down::Mark { mark: 1 << 50 },
         Down::Leaving,
     ]
 }
@@ -389,6 +390,45 @@ fn a_house_that_ends_says_its_last_word() {
 }
 
 #[test]
+fn a_mark_is_reached_when_every_worker_has_said_so_or_is_gone() {
+    let house = house();
+    let (told, was_told) = std::sync::mpsc::channel();
+    let when_told = |name| {
+        let told = told.clone();
+        house.publisher.when_told(move || told.send(name).unwrap());
+    };
+    when_told("nobody is there");
+    assert_eq!(was_told.recv_timeout(PATIENCE), Ok("nobody is there"));
+
+    let (mut one, one_id) = house.worker();
+    let (mut other, other_id) = house.worker();
+    house.publisher.publish(document("/s/new", "a page"));
+    when_told("both have said so");
+    let reach = |worker: &mut Subscription| {
+        let Down::Mark { mark } = worker.next().unwrap() else { panic!("no mark") };
+        worker.uplink().unwrap().up(&Up::Reached { mark }).unwrap();
+        mark
+    };
+    for worker in [&mut one, &mut other] {
+        assert_eq!(worker.next().unwrap(), document("/s/new", "a page"));
+    }
+    let mark = reach(&mut one);
+    // What one says afterwards has come, and the mark is not reached by it, nor by being said twice.
+    one.uplink().unwrap().up(&Up::Reached { mark }).unwrap();
+    one.uplink().unwrap().up(&counts(3)).unwrap();
+    assert_eq!(house.report(), Report::Up(one_id, counts(3)));
+    assert!(was_told.try_recv().is_err());
+    reach(&mut other);
+    assert_eq!(was_told.recv_timeout(PATIENCE), Ok("both have said so"));
+
+    when_told("one has left");
+    reach(&mut one);
+    drop(other);
+    assert_eq!(house.report(), Report::Left(other_id, Left::Closed));
+    assert_eq!(was_told.recv_timeout(PATIENCE), Ok("one has left"));
+}
+
+#[test]
 fn a_worker_connects_again_after_the_house_was_gone() {
     let house = house();
     let (mut worker, _) = house.worker();
@@ -443,7 +483,7 @@ fn frames_are_read_as_they_were_written_and_not_otherwise() {
             let _ = frame::decode_down(Bytes::from(flipped));
         }
     }
-    for up in [held(0..0), held(5..8), counts(9)] {
+    for up in [held(0..0), held(5..8), counts(9), Up::Reached { mark: 1 << 50 }] {
         let content = frame::encode_up(&up).unwrap().slice(frame::LENGTH_BYTES..);
         assert_eq!(frame::decode_up(content.clone()), Ok(up));
         for end in 0..content.len() {

@@ -27,8 +27,9 @@ pub enum Command {
     Child,
 }
 
-/// Options of `hiwar serve`. What is given here wins over the configuration file.
+/// Options of `hiwar serve`. What is given here wins over the configuration file, and of an option given twice the last.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub struct Serve {
     /// Configuration file (TOML).
     #[arg(long, value_name = "FILE")]

@@ -25,6 +25,7 @@ mod worker;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
@@ -127,6 +128,8 @@ pub enum Update {
     /// The worker ends soon: listeners are given what they lack and then let go, answers under way go out, and nothing new is begun. After
     /// [`FINISH_WITHIN`] it ends whatever is left.
     Finish,
+    /// Answers with whatever was told before from now on, and says so.
+    Mark(SyncSender<()>),
     /// Shown to everyone who connects from now on.
     Certificate(Certificate),
     /// The worker ends, and every connection with it.
@@ -145,6 +148,13 @@ impl Handle {
     /// nothing after the worker has ended.
     pub fn push(&self, update: Update) {
         self.updates.send(update);
+    }
+
+    /// Waits until the worker answers with everything that it was told before, or so long.
+    pub fn settle(&self, most: Duration) {
+        let (taken, wait) = sync_channel(1);
+        self.push(Update::Mark(taken));
+        let _ = wait.recv_timeout(most);
     }
 
     /// Waits until somebody listens to a log that nobody heard before, or so long. For one thread of a worker: the first that asks, which

@@ -607,6 +607,8 @@ impl Worker {
                 Update::Away => self.away(),
                 Update::Retire => self.retire(),
                 Update::Finish => self.finish(),
+                // Who asked may wait no more.
+                Update::Mark(taken) => drop(taken.try_send(())),
                 Update::Certificate(certificate) => self.certificate = Some(certificate),
                 Update::Stop => return Run::Stop,
             }

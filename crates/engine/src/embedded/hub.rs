@@ -37,7 +37,8 @@ impl Hub {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let shared = Arc::new(Shared { desk: Mutex::default(), wake, counters: Counters::default() });
         let (reports, receiver) = sync_channel(REPORTS_MAX);
-        let floor = Floor { shared: shared.clone(), listener, workers: Vec::new(), next_id: 0, reports };
+        let floor =
+            Floor { shared: shared.clone(), listener, workers: Vec::new(), next_id: 0, marks: Vec::new(), reports };
         let thread = std::thread::Builder::new().name("live-bus".into()).spawn(move || floor.run())?;
         Ok((Self { shared, thread: Some(thread) }, receiver))
     }
@@ -90,6 +91,37 @@ impl Publisher {
         }
         drop(desk);
         self.0.wake();
+    }
+
+    /// Calls `then` once when every worker that is connected answers with what was published before, or is gone. On the bus's own thread, so it must be
+    /// short; at once if [`MARKS_MAX`] wait already. A worker that hangs is waited for until it is cut: who cannot, waits no longer.
+    pub fn when_told(&self, then: impl FnOnce() + Send + 'static) {
+        let mut desk = self.0.desk();
+        if desk.marks.len() + desk.marks_given >= MARKS_MAX {
+            drop(desk);
+            return then();
+        }
+        let mark = desk.next_mark;
+        desk.next_mark += 1;
+        let Ok(frame) = frame::encode_down(&Down::Mark { mark }) else { return };
+        desk.queued_bytes += frame.len();
+        desk.queue.push_back(frame);
+        desk.marks.push(Mark { mark, waits_for: Vec::new(), then: Box::new(then) });
+        drop(desk);
+        self.0.wake();
+    }
+}
+
+/// Somebody waits until workers have been told.
+struct Mark {
+    mark: u64,
+    waits_for: Vec<WorkerId>,
+    then: Box<dyn FnOnce() + Send>,
+}
+
+impl fmt::Debug for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mark").field("mark", &self.mark).field("waits_for", &self.waits_for).finish_non_exhaustive()
     }
 }
 
@@ -175,6 +207,11 @@ struct Desk {
     board: Board,
     queue: VecDeque<Bytes>,
     queued_bytes: usize,
+    /// Published, and not yet handed out.
+    marks: Vec<Mark>,
+    next_mark: u64,
+    /// Handed out, and not yet reached.
+    marks_given: usize,
     overflowed: bool,
     stop: bool,
 }
@@ -197,6 +234,8 @@ struct Floor {
     listener: UnixListener,
     workers: Vec<Worker>,
     next_id: u64,
+    /// Handed out, and not reached by everyone.
+    marks: Vec<Mark>,
     reports: SyncSender<Report>,
 }
 
@@ -274,6 +313,9 @@ impl Floor {
         let published = std::mem::take(&mut desk.queue);
         desk.queued_bytes = 0;
         let overflowed = std::mem::take(&mut desk.overflowed);
+        let here: Vec<WorkerId> = self.workers.iter().map(|worker| worker.id).collect();
+        self.marks.extend(desk.marks.drain(..).map(|mark| Mark { waits_for: here.clone(), ..mark }));
+        desk.marks_given = self.marks.len();
         let standing: Vec<Bytes> = if newcomers.is_empty() { Vec::new() } else { desk.board.snapshot().collect() };
         drop(desk);
 
@@ -311,7 +353,10 @@ impl Floor {
             }
             let (id, left) = (worker.id, worker.left);
             for up in said {
-                self.report(Report::Up(id, up));
+                match up {
+                    Up::Reached { mark } => self.reached(id, Some(mark)),
+                    up => self.report(Report::Up(id, up)),
+                }
             }
             match left {
                 Some(left) => self.part(at, left),
@@ -319,10 +364,21 @@ impl Floor {
             }
         }
         self.shared.counters.workers.store(self.workers.len() as u64, Ordering::Relaxed);
+        for mark in self.marks.extract_if(.., |mark| mark.waits_for.is_empty()) {
+            (mark.then)();
+        }
+    }
+
+    /// A worker has been told all before a mark; without one, it is gone.
+    fn reached(&mut self, worker: WorkerId, mark: Option<u64>) {
+        for waiting in self.marks.iter_mut().filter(|waiting| mark.is_none_or(|mark| waiting.mark == mark)) {
+            waiting.waits_for.retain(|id| *id != worker);
+        }
     }
 
     fn part(&mut self, at: usize, left: Left) {
         let worker = self.workers.swap_remove(at);
+        self.reached(worker.id, None);
         let counters = &self.shared.counters;
         match left {
             Left::Closed => tracing::debug!(worker = worker.id.0, "a worker left the live bus"),
@@ -482,5 +538,7 @@ const QUEUE_BYTES_MAX: usize = 64 << 20;
 const WORKERS_MAX: usize = 1_024;
 const ACCEPTS_MAX: usize = 64;
 const REPORTS_MAX: usize = 1_024;
+/// More than answers under way in a house.
+const MARKS_MAX: usize = 1_024;
 const SLICES_MAX: usize = 64;
 const READS_MAX: usize = 16;

@@ -63,7 +63,7 @@ impl Board {
                 self.logs.remove(&log);
             }
             Down::Whole => self.whole = Some(frame.clone()),
-            Down::Leaving => {}
+            Down::Mark { .. } | Down::Leaving => {}
         }
     }
 

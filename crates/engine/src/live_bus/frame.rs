@@ -62,6 +62,10 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
         Down::Ended { log } => frame.head(ENDED, log),
         Down::Closed { log } => frame.head(CLOSED, log),
         Down::Whole => frame.0.put_u8(WHOLE),
+        Down::Mark { mark } => {
+            frame.0.put_u8(MARK);
+            frame.0.put_u64_le(*mark);
+        }
         Down::Leaving => frame.0.put_u8(LEAVING),
     }
     frame.finish()
@@ -92,6 +96,12 @@ pub fn encode_up(up: &Up) -> Result<Bytes, TooLong> {
             frame.head(HELD, log);
             frame.0.put_u32_le(records.len() as u32);
             records.iter().for_each(|record| record.encode(&mut frame.0));
+            frame
+        }
+        Up::Reached { mark } => {
+            let mut frame = Frame::new(16);
+            frame.0.put_u8(REACHED);
+            frame.0.put_u64_le(*mark);
             frame
         }
     };
@@ -132,6 +142,7 @@ pub fn decode_down(frame: Bytes) -> Result<Down, Malformed> {
         ENDED => Down::Ended { log: take_log(&mut rest)? },
         CLOSED => Down::Closed { log: take_log(&mut rest)? },
         WHOLE => Down::Whole,
+        MARK => Down::Mark { mark: rest.try_get_u64_le()? },
         LEAVING => Down::Leaving,
         _ => return Err(Malformed),
     };
@@ -147,6 +158,7 @@ pub fn decode_up(frame: Bytes) -> Result<Up, Malformed> {
     let up = match rest.try_get_u8()? {
         COUNTS => Up::Counts(take_counts(&mut rest)?),
         HELD => Up::Held { log: take_log(&mut rest)?, records: take_held(&mut rest)? },
+        REACHED => Up::Reached { mark: rest.try_get_u64_le()? },
         _ => return Err(Malformed),
     };
     if rest.has_remaining() { Err(Malformed) } else { Ok(up) }
@@ -253,7 +265,12 @@ fn down_capacity(down: &Down) -> usize {
             header.encoded_len() + away.iter().map(|notice| notice.len() + 4).sum::<usize>() + fields
         }
         Down::Chunk { record, .. } => record.encoded_len(),
-        Down::Ask { .. } | Down::Ended { .. } | Down::Closed { .. } | Down::Whole | Down::Leaving => 0,
+        Down::Ask { .. }
+        | Down::Ended { .. }
+        | Down::Closed { .. }
+        | Down::Whole
+        | Down::Mark { .. }
+        | Down::Leaving => 0,
     };
     content + 64
 }
@@ -303,7 +320,7 @@ fn take(rest: &mut Bytes, len: usize) -> Result<Bytes, Malformed> {
 pub const PREFACE: [u8; 8] = [b'h', b'i', b'w', b'a', b'r', b'b', 0, VERSION];
 
 /// Goes up with every change of a frame.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Whether the other end speaks as we do; `None` until it has said enough.
 #[must_use]
@@ -369,5 +386,7 @@ const CLOSED: u8 = 6;
 const WHOLE: u8 = 7;
 const ASK: u8 = 8;
 const LEAVING: u8 = 9;
+const MARK: u8 = 10;
 const COUNTS: u8 = 64;
 const HELD: u8 = 65;
+const REACHED: u8 = 66;

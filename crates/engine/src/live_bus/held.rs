@@ -52,7 +52,7 @@ impl Held {
             }
             // What the next house does not know is over.
             Down::Whole => self.logs.retain(|_, kept| !kept.stale),
-            Down::Document { .. } | Down::Forget { .. } | Down::Ask { .. } | Down::Leaving => {}
+            Down::Document { .. } | Down::Forget { .. } | Down::Ask { .. } | Down::Mark { .. } | Down::Leaving => {}
         }
     }
 

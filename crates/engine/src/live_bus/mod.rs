@@ -74,6 +74,11 @@ pub enum Down {
     /// Everything that stands has been told: what a worker does not know by now is not there. A house publishes it once, when it has
     /// begun; who connects later is told it after what stands.
     Whole,
+    /// Each worker answers with [`Up::Reached`] when whoever asks it is answered by what was told before. It is not told to those who connect later.
+    Mark {
+        /// Which; never given twice by one hub.
+        mark: u64,
+    },
     /// The house ends because it was told to: nothing comes after this.
     Leaving,
 }
@@ -126,6 +131,11 @@ pub enum Up {
         log: LogId,
         /// The chunks.
         records: Vec<Record>,
+    },
+    /// The answer to [`Down::Mark`].
+    Reached {
+        /// Which.
+        mark: u64,
     },
 }
 

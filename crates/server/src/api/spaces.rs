@@ -184,6 +184,7 @@ pub(super) async fn create(
     let space = api.registry.create(new).await?;
     let location = format!("/api/spaces/v1/spaces/{}", space.id);
     let answer = links(&api, space, audience, &host_name).ok_or(Kind::Unavailable)?;
+    api.studio.told().await;
     let mut response = (StatusCode::CREATED, Json(answer)).into_response();
     response.headers_mut().insert(header::LOCATION, HeaderValue::try_from(location).map_err(|_| Kind::Unavailable)?);
     Ok(response)
@@ -258,7 +259,9 @@ async fn rule(api: &Api, id: &str, caller: &Caller, command: Command) -> Result<
     api.registry.command(id, Actor::Host, command).await.inspect_err(|why| {
         tracing::debug!(space = %id, "a host's command failed: {why}");
     })?;
-    Ok(Json(api.registry.view(&id).ok_or(Kind::SpaceNotFound)?))
+    let view = api.registry.view(&id).ok_or(Kind::SpaceNotFound)?;
+    api.studio.told().await;
+    Ok(Json(view))
 }
 
 /// Signs the passes of a new space and puts them into links. `None` only if ids and names broke the limits of passes.

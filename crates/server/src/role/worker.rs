@@ -30,6 +30,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// A worker that takes over accepts after this long also without a house; the supervisor does not leave the others longer either.
 const UNTOLD_MAX: Duration = Duration::from_secs(10);
 
+/// How long the worker's own thread may take for what it was told. It is milliseconds, and nobody at the house waits longer.
+const SETTLE_MAX: Duration = Duration::from_secs(1);
+
 /// Below it lie the pages of the spaces. It ends in a slash: its document is what workers say of all below it that they do not know.
 const PAGES: &str = "/s/";
 
@@ -134,6 +137,10 @@ fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>, ready:
                         Told::Us(Word::Held { log, from }) => {
                             tell(reporter, &Up::Held { log, records: held.since(&log, from) });
                         }
+                        Told::Us(Word::Mark(mark)) => {
+                            handle.settle(SETTLE_MAX);
+                            tell(reporter, &Up::Reached { mark });
+                        }
                         Told::Us(Word::Leaving) => leaving = true,
                     }
                     if let Some(ready) = ready.take_if(|_| whole) {
@@ -205,6 +212,8 @@ enum Told {
 enum Word {
     /// What has it of a log?
     Held { log: LogId, from: Position },
+    /// Says when it answers with all that it was told before.
+    Mark(u64),
     /// The house ends because it was told to.
     Leaving,
 }
@@ -212,6 +221,7 @@ enum Word {
 fn update(down: Down) -> Told {
     Told::Listeners(match down {
         Down::Ask { log, from } => return Told::Us(Word::Held { log, from }),
+        Down::Mark { mark } => return Told::Us(Word::Mark(mark)),
         Down::Leaving => return Told::Us(Word::Leaving),
         Down::Document { path, document } => Update::Document { path, document: served(document) },
         Down::Forget { path } => Update::Forget { path },

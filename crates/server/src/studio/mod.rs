@@ -51,6 +51,8 @@ const EVENTS_WAITING: usize = 8192;
 const EVENTS_KEPT: usize = 4096;
 /// Notices between beat and airing: two seconds of a full shard.
 const NOTICES_WAITING: usize = 8192;
+/// How long an answer waits until every worker knows of what it says; it takes milliseconds.
+const TOLD_WAIT: Duration = Duration::from_secs(1);
 /// Log kept when a recording is off: what a late joiner or a rewinding listener may ask for.
 const LIVE_WINDOW: Duration = Duration::from_secs(10 * 60);
 
@@ -406,6 +408,14 @@ impl Studio {
         });
     }
 
+    /// Waits until every worker answers with what it was told before, so that whoever is told of a page finds it. At most [`TOLD_WAIT`]: a worker that hangs
+    /// must not hold the answer.
+    pub async fn told(&self) {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        self.inner.publisher.when_told(move || drop(tell.send(())));
+        let _ = tokio::time::timeout(TOLD_WAIT, told).await;
+    }
+
     /// Answers a speaker's offer and seats them. The newest publisher of a participant wins.
     ///
     /// # Errors
@@ -504,7 +514,8 @@ impl Studio {
         }
         let mut control = self.inner.lock();
         let changed = match report {
-            Report::Joined(_) | Report::Up(_, Up::Held { .. }) => return,
+            // What a hub keeps to itself, and what was taken in above.
+            Report::Joined(_) | Report::Up(_, Up::Held { .. } | Up::Reached { .. }) => return,
             Report::Up(worker, Up::Counts(counts)) => control.counted(worker, &counts, Instant::now()),
             Report::Left(worker, _) => {
                 self.inner.recollection.left(worker);
