@@ -412,7 +412,10 @@ impl Studio {
     /// must not hold the answer.
     pub async fn told(&self) {
         let (tell, told) = tokio::sync::oneshot::channel();
-        self.inner.publisher.when_told(move || drop(tell.send(())));
+        self.inner.publisher.when_told(move || {
+            // Who waited may have given up.
+            let _ = tell.send(());
+        });
         let _ = tokio::time::timeout(TOLD_WAIT, told).await;
     }
 
