@@ -36,13 +36,19 @@ pub struct Site {
 }
 
 /// For whom a worker is there.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Serves {
     /// Whoever comes: sound, recordings, pages, and the way to the house.
     Crowd,
     /// The people who host and speak: only the way to the house. A crowd that found this port would gain nothing here, so it cannot
     /// fill the one worker that is kept free of it (`docs/adr/0001`).
     Stage,
+    /// Whoever typed a name and nothing more, on the port of plain HTTP: they are sent on to this origin (`https://talk.example`), where
+    /// the public side is. The one other thing here is the way to the house for whoever proves that the name is ours (RFC 8555 §8.3).
+    Redirect {
+        /// Without a slash at its end.
+        origin: String,
+    },
 }
 
 /// How much of what stands a worker has been told.
@@ -181,6 +187,9 @@ impl ReplayForm {
 /// Answers a request from what the site has.
 pub fn answer(site: &mut Site, request: &Request<'_>, now: SystemTime) -> Answer {
     let keep = keep(request);
+    if let Serves::Redirect { origin } = &site.serves {
+        return redirect(origin, request, keep, now);
+    }
     let route = if request.path == "/healthz" {
         Route::Health
     } else if request.path == "/readyz" && site.told == Told::Partly && site.serves == Serves::Crowd {
@@ -208,6 +217,25 @@ pub fn answer(site: &mut Site, request: &Request<'_>, now: SystemTime) -> Answer
 /// What the stage port passes on to the house; nothing else is there.
 const STAGE_FOLDERS: [&str; 2] = ["/api/", "/whip/"];
 const STAGE_PATHS: [&str; 1] = ["/readyz"];
+
+/// Where certificate authorities look for what was promised to them (RFC 8555 §8.3): over plain HTTP, on port 80.
+const CHALLENGES: &str = "/.well-known/acme-challenge/";
+/// How long a browser may remember where it was sent: an operator who changes the port is not haunted by the old one.
+const REDIRECT_AGE_S: u32 = 3_600;
+
+/// The same path over HTTPS. 308 keeps the method, so that a POST does not become a GET (RFC 9110 §15.4.9).
+fn redirect(origin: &str, request: &Request<'_>, keep: Keep, now: SystemTime) -> Answer {
+    if request.path.starts_with(CHALLENGES) && matches!(request.method, Method::Get | Method::Head) {
+        return Answer::Forward;
+    }
+    let head = Head::new(308, now)
+        .field("Location", format_args!("{origin}{}", request.target))
+        .field("Content-Length", 0)
+        .field("Cache-Control", format_args!("max-age={REDIRECT_AGE_S}"))
+        .maybe("Connection", (keep == Keep::Close).then_some("close"))
+        .end();
+    Answer::Ready { head, body: Bytes::new(), keep }
+}
 
 /// This process turns its loop, and that is all it says: whether the house is well is asked at `/readyz`. Answered here, so that whoever
 /// restarts what is not alive does not restart workers, and cut their listeners, because the house is away.

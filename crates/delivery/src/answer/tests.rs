@@ -263,6 +263,23 @@ fn the_stage_port_has_the_way_to_the_house_and_nothing_for_a_crowd() {
 }
 
 #[test]
+fn the_port_of_plain_http_sends_everyone_on_and_answers_nothing_itself() {
+    let mut site = Site { serves: Serves::Redirect { origin: "https://talk.example".into() }, ..site() };
+    for path in
+        ["/", "/s/demo?x=1", "/listen/demo.mp4", "/healthz", "/metrics", "//evil.example/", "/.well-known/other"]
+    {
+        for method in ["GET", "HEAD", "POST", "OPTIONS"] {
+            let (status, head, body) = told(ask_of(&mut site, &format!("{method} {path}"), ""));
+            assert_eq!((status, body.len()), (308, 0), "{method} {path}");
+            assert!(head.contains(&format!("\r\nLocation: https://talk.example{path}\r\n")), "{head}");
+        }
+    }
+    let challenge = "/.well-known/acme-challenge/abc";
+    assert!(matches!(ask_of(&mut site, &format!("GET {challenge}"), ""), Answer::Forward));
+    assert_eq!(told(ask_of(&mut site, &format!("POST {challenge}"), "")).0, 308);
+}
+
+#[test]
 fn a_worker_says_itself_that_it_lives_and_asks_the_house_whether_it_is_ready() {
     let (status, _, body) = told(ask("GET /healthz", ""));
     assert_eq!((status, &*body), (200, &b"ok\n"[..]));
