@@ -86,4 +86,6 @@ def _role(pid):
         return "supervisor"
     if '"house"' in environ:
         return "house"
-    return "reserved" if '"index":null' in environ else "crowd"
+    if '"post":"redirect"' in environ:
+        return "redirect"
+    return "reserved" if '"post":"stage"' in environ else "crowd"

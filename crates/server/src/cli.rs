@@ -37,12 +37,22 @@ pub struct Serve {
     /// Directory that holds everything: keys, spaces, recordings [default: data]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Address for the public: pages and listeners [default: 127.0.0.1:8080]
+    /// The name that people will type, for example talk.example. Serves everyone: HTTPS on port 443 with a certificate that is obtained automatically, the
+    /// stage on 8081, WebRTC on 8082, and port 80 sends people on to HTTPS.
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
+    /// Address for the public: pages and listeners [default: 127.0.0.1:8080; with --host, [::]:443]
     #[arg(long, value_name = "ADDR")]
     pub public: Option<SocketAddr>,
-    /// Address for hosts and speakers [default: 127.0.0.1:8081]
+    /// Address for hosts and speakers [default: 127.0.0.1:8081; with --host, [::]:8081]
     #[arg(long, value_name = "ADDR")]
     pub stage: Option<SocketAddr>,
+    /// Address of plain HTTP, from where people are sent on to HTTPS [default: with --host, [::]:80]
+    #[arg(long, value_name = "ADDR")]
+    pub redirect: Option<SocketAddr>,
+    /// What this server may send, in Mbit/s: at the start it says how many can listen.
+    #[arg(long, value_name = "N")]
+    pub egress_mbps: Option<u32>,
     /// Certificate chain (PEM): the public port and the stage port then speak HTTPS. Read again when it changes.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_certificate: Option<PathBuf>,

@@ -1,5 +1,7 @@
 //! Configuration: the file, the command line and the embedded defaults, resolved once into values that cannot be wrong.
 
+pub mod host;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -7,7 +9,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::cli;
+use host::{BadHost, Host};
 
+/// Where certificates come from unless another authority is named: Let's Encrypt, for everyone and for free.
+const DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/directory";
+/// Letters of a contact at the most; more than any e-mail address has (RFC 5321 §4.5.3.1).
+const CONTACT_LENGTH_MAX: usize = 320;
 /// Crowd workers at the most: more than any machine's cores that we know; past it a typing error is likelier.
 const WORKERS_MAX: usize = 512;
 
@@ -16,10 +23,14 @@ const WORKERS_MAX: usize = 512;
 pub struct Config {
     /// Directory that holds everything.
     pub data: PathBuf,
+    /// The name that the world knows this server by.
+    pub host: Option<Host>,
     /// Public address: pages and listeners.
     pub public: SocketAddr,
     /// Stage address: hosts and speakers.
     pub stage: SocketAddr,
+    /// Where plain HTTP is sent on to the public side.
+    pub redirect: Option<SocketAddr>,
     /// WebRTC port of shard 0, UDP and TCP; 0 picks any.
     pub media_port: u16,
     /// Address at which WebRTC listens; the stage's own unless told otherwise.
@@ -34,8 +45,25 @@ pub struct Config {
     pub public_origin: Option<String>,
     /// Origin of the stage port as browsers see it.
     pub stage_origin: Option<String>,
-    /// With it both ports speak HTTPS.
+    /// A certificate of the operator's own.
     pub tls: Option<Tls>,
+    /// Certificates that are obtained automatically.
+    pub acme: Option<Acme>,
+    /// What this server may send, in Mbit/s, for saying how many can listen.
+    pub egress_mbps: Option<u32>,
+}
+
+/// How certificates are obtained (RFC 8555).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Acme {
+    /// The authority's directory.
+    pub directory: String,
+    /// Where the authority may write to, for example `mailto:me@talk.example`.
+    pub contact: Option<String>,
+    /// The roots that the directory's own certificate is checked against (PEM); `None`: the system's.
+    pub root: Option<PathBuf>,
+    /// One certificate for each. The first is the server's own name.
+    pub names: Vec<Host>,
 }
 
 /// Where the certificate is. Both are PEM, and may be one file.
@@ -52,8 +80,11 @@ pub struct Tls {
 #[serde(deny_unknown_fields, default)]
 struct File {
     data: Option<PathBuf>,
+    host: Option<String>,
     public: Option<SocketAddr>,
     stage: Option<SocketAddr>,
+    redirect: Option<SocketAddr>,
+    egress_mbps: Option<u32>,
     media_port: Option<u16>,
     workers: Option<usize>,
     demo: Option<bool>,
@@ -61,6 +92,7 @@ struct File {
     stage_origin: Option<String>,
     rtc: Rtc,
     tls: TlsFiles,
+    acme: AcmeFile,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -77,6 +109,14 @@ struct TlsFiles {
     key: Option<PathBuf>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AcmeFile {
+    directory: Option<String>,
+    contact: Option<String>,
+    root: Option<PathBuf>,
+}
+
 /// Why the configuration cannot be used; says what to change.
 #[derive(Debug)]
 pub enum Error {
@@ -86,8 +126,24 @@ pub enum Error {
     Invalid(PathBuf, Box<toml::de::Error>),
     /// A number is out of its range.
     Workers(usize),
-    /// Public and stage address are the same.
-    SameAddress(SocketAddr),
+    /// Two of the ports are the same.
+    SameAddress(&'static str, &'static str, SocketAddr),
+    /// The host is no name.
+    Host(String, BadHost),
+    /// The name leads nowhere, and nothing else says where speakers' sound is to go.
+    Unresolved(Host, String),
+    /// A name that no public authority knows.
+    NotWhole(Host),
+    /// There is no name to send people on to.
+    RedirectNowhere,
+    /// `[acme]` without a name to obtain a certificate for, or beside a certificate of one's own.
+    NoUseForAcme,
+    /// The directory is no `https://` address.
+    Directory(String),
+    /// The contact is no e-mail address.
+    Contact(String),
+    /// Nobody can listen to nothing.
+    Egress,
     /// A certificate without its key, or a key without a certificate.
     HalfTls,
     /// WebRTC listens everywhere, but speakers must be told one address.
@@ -100,9 +156,28 @@ impl fmt::Display for Error {
             Self::Unreadable(path, why) => write!(f, "cannot read {}: {why}", path.display()),
             Self::Invalid(path, why) => write!(f, "{}: {why}", path.display()),
             Self::Workers(n) => write!(f, "workers = {n}: give 1 to {WORKERS_MAX}"),
-            Self::SameAddress(at) => {
+            Self::SameAddress("public", "stage", at) => {
                 write!(f, "public and stage are both {at}: the stage needs a port that the crowd cannot fill")
             }
+            Self::SameAddress(one, other, at) => write!(f, "{one} and {other} are both {at}: each needs a port of its own"),
+            Self::Host(host, why) => write!(f, "host = {host:?}: {why}"),
+            Self::Unresolved(host, why) => write!(
+                f,
+                "host = {host}: {why}. Add an A or AAAA record that leads to this machine, or, if it will lead here later, say at which address speakers \
+                 reach it: rtc.public_address"
+            ),
+            Self::NotWhole(host) => write!(
+                f,
+                "host = {host}: no public authority certifies a name without a dot. Give the whole name, or a certificate of your own (tls.certificate, \
+                 tls.key), or your own authority (acme.directory)"
+            ),
+            Self::RedirectNowhere => f.write_str("redirect sends people on to the name of this server: give host too"),
+            Self::NoUseForAcme => f.write_str(
+                "[acme] obtains a certificate for host: give host, and no certificate of your own (tls.certificate, tls.key)",
+            ),
+            Self::Directory(url) => write!(f, "acme.directory = {url:?}: give an address that begins with https://"),
+            Self::Contact(text) => write!(f, "acme.contact = {text:?}: give one e-mail address"),
+            Self::Egress => f.write_str("egress_mbps = 0: give what this server may send, in Mbit/s, or leave it out"),
             Self::HalfTls => write!(f, "tls.certificate and tls.key belong together: give both or neither"),
             Self::NoMediaAddress(bind) => {
                 write!(f, "WebRTC listens on {bind}: set rtc.public_address to the address that speakers can reach")
@@ -124,26 +199,33 @@ impl Config {
                 toml::from_str(&text).map_err(|why| Error::Invalid(path.clone(), Box::new(why)))?
             }
         };
-        let public = args.public.or(file.public).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
-        let stage = args.stage.or(file.stage).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8081)));
-        if public == stage && public.port() != 0 {
-            return Err(Error::SameAddress(public));
+        let host = match args.host.as_ref().or(file.host.as_ref()) {
+            None => None,
+            Some(text) => Some(Host::parse(text).map_err(|why| Error::Host(text.clone(), why))?),
+        };
+        // With a name: for everyone, over IPv6 and IPv4. Without one: for this machine, whose proxy knows the way.
+        let everywhere = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let (public, stage) =
+            if host.is_some() { (everywhere(443), everywhere(8081)) } else { (here(8080), here(8081)) };
+        let public = args.public.or(file.public).unwrap_or(public);
+        let stage = args.stage.or(file.stage).unwrap_or(stage);
+        let redirect = args.redirect.or(file.redirect);
+        if redirect.is_some() && host.is_none() {
+            return Err(Error::RedirectNowhere);
+        }
+        let redirect = redirect.or_else(|| host.is_some().then(|| everywhere(80)));
+        let ports = [("public", Some(public)), ("stage", Some(stage)), ("redirect", redirect)];
+        let pairs = [(0, 1), (0, 2), (1, 2)].map(|(one, other)| (ports[one], ports[other]));
+        if let Some(((one, at), (other, _))) =
+            pairs.into_iter().find(|((_, one), (_, other))| one.is_some_and(|at| at.port() != 0) && one == other)
+        {
+            return Err(Error::SameAddress(one, other, at.unwrap_or(public)));
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = args.workers.or(file.workers).unwrap_or(cores.min(WORKERS_MAX));
         if !(1..=WORKERS_MAX).contains(&workers) {
             return Err(Error::Workers(workers));
-        }
-        // Behind a proxy the stage's HTTP is on loopback, but speakers' media comes straight from outside.
-        let wherever = || match file.rtc.public_address {
-            Some(IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-            Some(IpAddr::V4(_)) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            None => stage.ip(),
-        };
-        let media_bind = file.rtc.bind.unwrap_or_else(wherever);
-        let media_address = file.rtc.public_address.unwrap_or(media_bind);
-        if media_address.is_unspecified() {
-            return Err(Error::NoMediaAddress(media_bind));
         }
         let certificate = args.tls_certificate.clone().or(file.tls.certificate);
         let tls = match (certificate, args.tls_key.clone().or(file.tls.key)) {
@@ -151,6 +233,29 @@ impl Config {
             (None, None) => None,
             _ => return Err(Error::HalfTls),
         };
+        let acme = file.acme.resolve(host.as_ref().filter(|_| tls.is_none()))?;
+        let egress_mbps = args.egress_mbps.or(file.egress_mbps);
+        if egress_mbps == Some(0) {
+            return Err(Error::Egress);
+        }
+        // Last of all, since it may take a while.
+        let told = match (file.rtc.public_address, file.rtc.bind, &host) {
+            (Some(told), ..) => Some(told),
+            (None, Some(bind), _) if !bind.is_unspecified() => Some(bind),
+            (None, _, None) => None,
+            (None, _, Some(host)) => Some(host::announced(host).map_err(|why| Error::Unresolved(host.clone(), why))?),
+        };
+        // Behind a proxy the stage's HTTP is on loopback, but speakers' media comes straight from outside.
+        let wherever = || match told {
+            Some(IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            Some(IpAddr::V4(_)) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            None => stage.ip(),
+        };
+        let media_bind = file.rtc.bind.unwrap_or_else(wherever);
+        let media_address = told.unwrap_or(media_bind);
+        if media_address.is_unspecified() {
+            return Err(Error::NoMediaAddress(media_bind));
+        }
         let demo = if args.demo {
             Some(true)
         } else if args.no_demo {
@@ -160,8 +265,10 @@ impl Config {
         };
         Ok(Self {
             data: args.data.clone().or(file.data).unwrap_or_else(|| PathBuf::from("data")),
+            host,
             public,
             stage,
+            redirect,
             media_port: args.media_port.or(file.media_port).unwrap_or(8082),
             media_bind,
             media_address,
@@ -170,11 +277,81 @@ impl Config {
             public_origin: file.public_origin,
             stage_origin: file.stage_origin,
             tls,
+            acme,
+            egress_mbps,
         })
     }
 
-    /// An origin on one of our own ports.
-    pub fn origin(&self, at: SocketAddr) -> String {
-        format!("{}://{at}", if self.tls.is_some() { "https" } else { "http" })
+    /// The files of the certificate that both ports show; `None`: they speak plain HTTP.
+    pub fn certificate(&self) -> Option<Tls> {
+        let obtained = || {
+            let file = self.certificate_file(self.acme.as_ref()?.names.first()?);
+            Some(Tls { certificate: file.clone(), key: file })
+        };
+        self.tls.clone().or_else(obtained)
+    }
+
+    /// Where the certificate that is obtained for a name is kept.
+    pub fn certificate_file(&self, name: &Host) -> PathBuf {
+        self.data.join("tls").join(format!("{name}.pem"))
+    }
+
+    /// What is at one of our own ports.
+    pub fn at(&self, address: SocketAddr) -> String {
+        format!("{}://{address}", self.scheme())
+    }
+
+    /// Origin of the public side as browsers see it.
+    pub fn public_origin(&self) -> String {
+        self.public_origin.clone().unwrap_or_else(|| self.origin(self.public))
+    }
+
+    /// Origin of the stage port as browsers see it.
+    pub fn stage_origin(&self) -> String {
+        self.stage_origin.clone().unwrap_or_else(|| self.origin(self.stage))
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls.is_some() || self.acme.is_some() { "https" } else { "http" }
+    }
+
+    fn origin(&self, at: SocketAddr) -> String {
+        let usual = if self.scheme() == "https" { 443 } else { 80 };
+        match &self.host {
+            None => self.at(at),
+            Some(host) if at.port() == usual => format!("{}://{host}", self.scheme()),
+            Some(host) => format!("{}://{host}:{}", self.scheme(), at.port()),
+        }
+    }
+}
+
+impl AcmeFile {
+    /// `host` if it needs a certificate.
+    fn resolve(self, host: Option<&Host>) -> Result<Option<Acme>, Error> {
+        let Self { directory, contact, root } = self;
+        let Some(host) = host else {
+            let is_empty = directory.is_none() && contact.is_none() && root.is_none();
+            return if is_empty { Ok(None) } else { Err(Error::NoUseForAcme) };
+        };
+        if !host.is_whole() && directory.is_none() {
+            return Err(Error::NotWhole(host.clone()));
+        }
+        let directory = directory.unwrap_or_else(|| DIRECTORY.into());
+        if !directory.starts_with("https://") {
+            return Err(Error::Directory(directory));
+        }
+        let contact = match contact {
+            None => None,
+            Some(text) => {
+                let address = text.trim().trim_start_matches("mailto:");
+                let is_address =
+                    address.split_once('@').is_some_and(|(who, at)| !who.is_empty() && Host::parse(at).is_ok());
+                if !is_address || address.len() > CONTACT_LENGTH_MAX || address.contains([' ', ',', '?']) {
+                    return Err(Error::Contact(text));
+                }
+                Some(format!("mailto:{address}"))
+            }
+        };
+        Ok(Some(Acme { directory, contact, root, names: vec![host.clone()] }))
     }
 }

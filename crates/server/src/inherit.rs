@@ -44,17 +44,31 @@ pub enum Role {
         /// Workers that are there or being started, retired ones included.
         workers: usize,
     },
-    /// A crowd worker on the public port, or the reserved worker on the stage port.
+    /// A worker of `delivery` on one of the HTTP ports.
     Worker {
         /// TCP listener.
         listener: RawFd,
-        /// Number among the crowd workers; `None`: the reserved worker.
-        index: Option<usize>,
+        /// Which port that is.
+        post: Post,
         /// An eventfd: 1 is added when the house has told the worker everything.
         ready: RawFd,
         /// Older workers serve the listener until then.
         takes_over: bool,
     },
+}
+
+/// Where a worker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Post {
+    /// The public port, which it shares with the other crowd workers.
+    Crowd {
+        /// Its number among them.
+        index: usize,
+    },
+    /// The stage port: the reserved worker.
+    Stage,
+    /// The port of plain HTTP, from which everyone is sent on.
+    Redirect,
 }
 
 impl Inheritance {

@@ -3,6 +3,7 @@
 
 mod api;
 mod assets;
+mod certificates;
 mod cli;
 mod config;
 mod inherit;

@@ -8,14 +8,14 @@
 
 mod notify;
 mod process;
+mod sockets;
 mod succession;
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
@@ -30,8 +30,9 @@ use tracing::{error, info, warn};
 
 use crate::cli;
 use crate::config::Config;
-use crate::inherit::{AsFdRef, Inheritance, Role, readable, while_inheritable, without_hangups};
+use crate::inherit::{AsFdRef, Inheritance, Post, Role, readable, while_inheritable, without_hangups};
 use process::Process;
+use sockets::Sockets;
 use succession::{Socket, Succession};
 
 /// A child that lived shorter than this died of something that a restart will not cure at once.
@@ -49,50 +50,12 @@ const READY_WAIT: Duration = Duration::from_secs(10);
 /// How long a worker is kept for those who listened to it before a restart. A conversation is over by then; whoever listens to one that is not (the demo's)
 /// connects again once.
 const RETIRED_MAX: Duration = Duration::from_secs(4 * 3_600);
-/// How long the next program may take to say that it would start.
-const CHECK_WAIT: Duration = Duration::from_secs(5);
+/// How long the next program may take to say that it would start; it may have to look a name up.
+const CHECK_WAIT: Duration = Duration::from_secs(10);
 /// After how long a child that was killed, and is still there, is killed again.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
 /// Where the addresses are told, below the data directory.
 const ADDRESSES: &str = "run/addresses.json";
-/// Connections that the kernel holds while every worker is busy; capped by net.core.somaxconn.
-const BACKLOG: i32 = 4096;
-
-/// Everything that is bound before the first child starts and outlives them all.
-struct Sockets {
-    public: TcpListener,
-    stage: TcpListener,
-    shards: Vec<(UdpSocket, TcpListener)>,
-    api: UnixListener,
-    bus: UnixListener,
-    /// What addresses were asked for, for the next supervisor.
-    asked: Asked,
-}
-
-/// Addresses as the configuration has them.
-struct Asked {
-    public: String,
-    stage: String,
-    media: String,
-}
-
-impl Sockets {
-    /// All of them by name, with the address that was asked for.
-    fn named(&self) -> Vec<(String, &str, &dyn AsFdRef)> {
-        let mut named: Vec<(String, &str, &dyn AsFdRef)> = vec![
-            ("public".into(), &self.asked.public, &self.public),
-            ("stage".into(), &self.asked.stage, &self.stage),
-            ("api".into(), "", &self.api),
-            ("bus".into(), "", &self.bus),
-        ];
-        for (number, (udp, tcp)) in self.shards.iter().enumerate() {
-            named.push((format!("udp{number}"), &self.asked.media, udp));
-            named.push((format!("tcp{number}"), &self.asked.media, tcp));
-        }
-        named
-    }
-}
-
 /// Runs `hiwar serve` until it is told to stop.
 pub fn run(args: &cli::Serve) -> ExitCode {
     crate::telemetry::start();
@@ -208,7 +171,9 @@ impl Supervisor {
             lock_data(&config.data)?
         };
         raise_file_limit();
-        let sockets = bind(&mut config, &mut left)?;
+        crate::certificates::prepare(&config)?;
+        let sockets = Sockets::open(&mut config, &mut left)?;
+        left.close_rest();
         match write_addresses(&config) {
             // A full disk ends nothing that is on the air; what was written before is still right, unless an address changed.
             Err(why) if succeeds => error!("{why}"),
@@ -227,9 +192,10 @@ impl Supervisor {
         elders.extend(left.retired.iter().filter_map(|(pid, seconds)| {
             elder(*pid, Stage::Retired { until: now + Duration::from_secs(*seconds).min(RETIRED_MAX) })
         }));
-        let mut watches: Vec<Watch> = Vec::with_capacity(config.workers + 2);
+        let mut watches: Vec<Watch> = Vec::with_capacity(config.workers + 3);
         watches.push(Watch::new(Part::House { fresh, greet: !succeeds }));
         watches.push(Watch::new(Part::Reserved));
+        watches.extend(sockets.redirect.as_ref().map(|_| Watch::new(Part::Redirect)));
         watches.extend((0..config.workers).map(|index| Watch::new(Part::Crowd(index))));
         let change = Some(Change { house, ready: 0, until: succeeds.then(|| now + HOUSE_GRACE + READY_WAIT) });
         Ok(Self { config, lock, sockets, program, ready, watches, elders, change, again: false })
@@ -531,70 +497,6 @@ fn lock_data(data: &Path) -> Result<File, String> {
     }
 }
 
-/// Opens every listening socket that was not left to us, and writes the addresses that were really bound back into `config`.
-fn bind(config: &mut Config, left: &mut Succession) -> Result<Sockets, String> {
-    let media = SocketAddr::new(config.media_bind, config.media_port);
-    let mut asked =
-        Asked { public: config.public.to_string(), stage: config.stage.to_string(), media: media.to_string() };
-    let public = left.socket("public", &mut asked.public, || listen(config.public, "the public port", "--public"))?;
-    let stage = left.socket("stage", &mut asked.stage, || listen(config.stage, "the stage port", "--stage"))?;
-    config.public = public.local_addr().map_err(|e| e.to_string())?;
-    config.stage = stage.local_addr().map_err(|e| e.to_string())?;
-    let mut made = None;
-    let udp = left.socket("udp0", &mut asked.media, || {
-        let (udp, tcp) = media_sockets(media)?;
-        made = Some(tcp);
-        Ok(udp)
-    })?;
-    // The two go together: where the UDP socket is a new one, its twin is.
-    let mut twin = if made.is_some() { String::new() } else { asked.media.clone() };
-    let tcp =
-        left.socket("tcp0", &mut twin, || made.take().ok_or_else(|| format!("cannot open the WebRTC port {media}")))?;
-    let shard = (udp, tcp);
-    config.media_port = shard.0.local_addr().map_err(|e| e.to_string())?.port();
-    let run = config.data.join("run");
-    let api = left.socket("api", &mut String::new(), || unix(&run, "api.sock"))?;
-    let bus = left.socket("bus", &mut String::new(), || unix(&run, "bus.sock"))?;
-    Ok(Sockets { public, stage, shards: vec![shard], api, bus, asked })
-}
-
-fn listen(at: SocketAddr, what: &str, option: &str) -> Result<TcpListener, String> {
-    let say = |why: &dyn std::fmt::Display| format!("cannot open {what} {at}: {why}");
-    // std sets SO_REUSEADDR, so that a restart need not wait for old connections.
-    let listener = TcpListener::bind(at).map_err(|why| match why.kind() {
-        io::ErrorKind::AddrInUse => say(&format!("it is taken; choose another with {option}")),
-        _ => say(&why),
-    })?;
-    rustix::net::listen(&listener, BACKLOG).map_err(|e| say(&e))?;
-    listener.set_nonblocking(true).map_err(|e| say(&e))?;
-    Ok(listener)
-}
-
-/// UDP and TCP on one port. With port 0 the kernel picks a UDP port whose TCP twin may be taken: try again then.
-fn media_sockets(at: SocketAddr) -> Result<(UdpSocket, TcpListener), String> {
-    let mut last = None;
-    for _ in 0..16 {
-        let udp = UdpSocket::bind(at).map_err(|e| format!("cannot open the WebRTC port {at}/udp: {e}"))?;
-        let chosen = udp.local_addr().map_err(|e| e.to_string())?;
-        match TcpListener::bind(chosen) {
-            Ok(tcp) => return Ok((udp, tcp)),
-            Err(why) => last = Some(format!("cannot open the WebRTC port {chosen}/tcp: {why}")),
-        }
-        if at.port() != 0 {
-            break;
-        }
-    }
-    Err(last.unwrap_or_default())
-}
-
-/// A Unix listener in `run`, also where the whole path is longer than a socket address can hold (108 bytes).
-fn unix(run: &Path, name: &str) -> Result<UnixListener, String> {
-    let say = |why: &dyn std::fmt::Display| format!("cannot open {}: {why}", run.join(name).display());
-    let _ = std::fs::remove_file(run.join(name));
-    let dir = File::open(run).map_err(|e| say(&e))?;
-    UnixListener::bind(format!("/proc/self/fd/{}/{name}", dir.number())).map_err(|e| say(&e))
-}
-
 /// Lets this process and its children open as many files as the system allows at all: a listener is one. The soft limit
 /// is low by habit only (programs that use `select`).
 fn raise_file_limit() {
@@ -608,8 +510,9 @@ fn raise_file_limit() {
 /// Tells other programs (and tests) where this server is: `DATA/run/addresses.json`.
 fn write_addresses(config: &Config) -> Result<(), String> {
     let text = serde_json::json!({
-        "public": config.origin(config.public),
-        "stage": config.origin(config.stage),
+        "public": config.at(config.public),
+        "stage": config.at(config.stage),
+        "redirect": config.redirect.map(|at| format!("http://{at}")),
         "media": format!("{}:{}", config.media_address, config.media_port),
     });
     let path = config.data.join(ADDRESSES);
@@ -624,6 +527,7 @@ fn write_addresses(config: &Config) -> Result<(), String> {
 enum Part {
     House { fresh: bool, greet: bool },
     Reserved,
+    Redirect,
     Crowd(usize),
 }
 
@@ -687,9 +591,9 @@ struct Surroundings<'a> {
 
 fn spawn(part: Part, first: bool, surroundings: &Surroundings<'_>) -> io::Result<Process> {
     let Surroundings { config, sockets, ready, workers, takes_over } = *surroundings;
-    let worker = |listener: &'_ TcpListener, index| Role::Worker {
+    let worker = |listener: &'_ TcpListener, post| Role::Worker {
         listener: listener.number(),
-        index,
+        post,
         ready: ready.number(),
         // One that takes the place of a dead one is waited for.
         takes_over: takes_over && first,
@@ -706,8 +610,12 @@ fn spawn(part: Part, first: bool, surroundings: &Surroundings<'_>) -> io::Result
             let (api, bus) = (sockets.api.number(), sockets.bus.number());
             (Role::House { api, bus, shards, greet: greet && first, fresh: fresh && first, workers }, fds)
         }
-        Part::Reserved => (worker(&sockets.stage, None), vec![&sockets.stage, ready]),
-        Part::Crowd(index) => (worker(&sockets.public, Some(index)), vec![&sockets.public, ready]),
+        Part::Reserved => (worker(&sockets.stage, Post::Stage), vec![&sockets.stage, ready]),
+        Part::Redirect => {
+            let listener = sockets.redirect.as_ref().ok_or(io::ErrorKind::NotFound)?;
+            (worker(listener, Post::Redirect), vec![listener, ready])
+        }
+        Part::Crowd(index) => (worker(&sockets.public, Post::Crowd { index }), vec![&sockets.public, ready]),
     };
     let (name, value) = Inheritance { role, config: config.clone() }.variable();
     // The file that this process runs, also after another was put in its place: parts of two versions do not mix.

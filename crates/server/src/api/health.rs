@@ -1,14 +1,16 @@
 //! How the house is: for probes, for Prometheus, and for people.
 
 use std::fmt::Write;
+use std::time::SystemTime;
 
 use axum::extract::{Path, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse};
 
 use super::Shared;
 use super::problem::{Kind, Problem};
 use super::speech::{Language, Word};
+use crate::certificates::Standing;
 
 const STYLE: &str = "body{font:1.1rem/1.7 system-ui,sans-serif;max-width:40rem;margin:2rem auto;padding:0 1rem;\
     color-scheme:light dark}section{margin-block-end:2.5rem}dt{float:inline-start;margin-inline-end:.5em}dd{font-weight:600}";
@@ -18,9 +20,21 @@ pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// It is worth sending requests: the registry is loaded before the API listens, so whoever is answered is ready.
-pub(super) async fn ready() -> &'static str {
-    "ready\n"
+/// It is worth sending requests: the registry is loaded before the API listens, so whoever is answered is ready. What needs the operator's hand while everything
+/// is served on follows, a line each; the log says more.
+pub(super) async fn ready(State(api): Shared) -> String {
+    let mut text = String::from("ready\n");
+    let now = SystemTime::now();
+    for alarm in api.certificates.standings().iter().filter_map(|standing| standing.alarm(now)) {
+        let _ = writeln!(text, "alarm: {alarm}");
+    }
+    text
+}
+
+/// What a certificate authority was promised at this address (RFC 8555 §8.3).
+pub(super) async fn challenge(State(api): Shared, Path(token): Path<String>) -> Result<impl IntoResponse, Problem> {
+    let answer = api.certificates.challenge(&token).ok_or(Kind::NotFound)?;
+    Ok(([(CONTENT_TYPE, "application/octet-stream"), (CACHE_CONTROL, "no-store")], answer))
 }
 
 /// Numbers in Prometheus' text format.
@@ -42,7 +56,32 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
     put("encodes_total", "counter", "Calls of the Opus encoder.", figures.encodes);
     put("decodes_total", "counter", "Calls of the Opus decoder.", figures.decodes);
     put("notices_lost_total", "counter", "Notices of the beat lost to a full ring.", figures.overrun);
+    write_certificates(&mut text, &api.certificates.standings());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+fn write_certificates(text: &mut String, standings: &[Standing]) {
+    if standings.is_empty() {
+        return;
+    }
+    // A name from a file of the operator's own: nothing in it may end the label.
+    let label = |standing: &Standing| standing.name.replace(['\\', '"', '\n'], "_");
+    text.push_str("# HELP hiwar_certificate_expires_seconds When the certificate expires, in seconds since 1970.\n");
+    text.push_str("# TYPE hiwar_certificate_expires_seconds gauge\n");
+    for standing in standings {
+        if let Some(until) = standing.expires.and_then(|until| until.duration_since(SystemTime::UNIX_EPOCH).ok()) {
+            let _ =
+                writeln!(text, "hiwar_certificate_expires_seconds{{name=\"{}\"}} {}", label(standing), until.as_secs());
+        }
+    }
+    text.push_str(
+        "# HELP hiwar_certificate_failures_total Tries to obtain, renew or read the certificate that failed.\n",
+    );
+    text.push_str("# TYPE hiwar_certificate_failures_total counter\n");
+    for standing in standings {
+        let _ =
+            writeln!(text, "hiwar_certificate_failures_total{{name=\"{}\"}} {}", label(standing), standing.failures);
+    }
 }
 
 /// The same for people, in both languages.

@@ -26,6 +26,7 @@ pub use event::{ended_event, speaking_event, stage_event};
 pub use keys::Keys;
 pub use speech::Language;
 
+use crate::certificates::Certificates;
 use crate::registry::Registry;
 use crate::studio::Studio;
 use problem::{Kind, Problem};
@@ -52,13 +53,20 @@ struct Api {
     studio: Studio,
     keys: Keys,
     settings: Settings,
+    certificates: Certificates,
 }
 
 type Shared = axum::extract::State<Arc<Api>>;
 
 /// All routes of the house.
-pub fn router(registry: Registry, studio: Studio, keys: Keys, settings: Settings) -> Router {
-    let api = Arc::new(Api { registry, studio, keys, settings });
+pub fn router(
+    registry: Registry,
+    studio: Studio,
+    keys: Keys,
+    settings: Settings,
+    certificates: Certificates,
+) -> Router {
+    let api = Arc::new(Api { registry, studio, keys, settings, certificates });
     Router::new()
         .route("/api/openapi.json", get(openapi::document))
         .route("/api/spaces/v1/config", get(spaces::config))
@@ -71,6 +79,7 @@ pub fn router(registry: Registry, studio: Studio, keys: Keys, settings: Settings
         .route("/api/spaces/v1/spaces/{id}/events", get(events::follow))
         .route("/whip/{space}", get(whip::look).post(whip::publish))
         .route("/whip/{space}/{session}", get(whip::look_at_session).patch(whip::patch).delete(whip::hang_up))
+        .route("/.well-known/acme-challenge/{token}", get(health::challenge))
         .route("/problems/{name}", get(health::problem))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -101,7 +101,7 @@ impl House {
         let registry = Registry::open(dir.path().join("spaces"), studio.clone(), settings.clone(), happened).await;
         let registry = registry.expect("a registry");
         Self {
-            router: router(registry.clone(), studio, keys.clone(), settings),
+            router: router(registry.clone(), studio, keys.clone(), settings, Certificates::default()),
             registry,
             keys,
             happens,

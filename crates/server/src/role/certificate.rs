@@ -18,12 +18,19 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// What tells one state of a file from the next; `None` if it cannot be looked at.
 type Stamp = Option<(SystemTime, u64, u64)>;
 
+/// Who says in the log that a certificate cannot be used: one of all the workers, or none would be heard for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speaks {
+    Yes,
+    No,
+}
+
 /// Tells the worker of every usable certificate, for ever.
 #[expect(
     clippy::disallowed_methods,
     reason = "pacing: files are replaced in many ways, and a look at them costs nothing"
 )]
-pub(super) fn watch(tls: &Tls, handle: &Handle) {
+pub(super) fn watch(tls: &Tls, handle: &Handle, speaks: Speaks) {
     let mut seen: Option<(Stamp, Stamp)> = None;
     loop {
         let now = (stamp(&tls.certificate), stamp(&tls.key));
@@ -35,7 +42,10 @@ pub(super) fn watch(tls: &Tls, handle: &Handle) {
                     tracing::debug!(file = %tls.certificate.display(), "a certificate is shown from now on");
                     handle.push(Update::Certificate(certificate));
                 }
-                Err(why) => tracing::error!("{why}; the certificate before it, if there was one, is served on"),
+                Err(why) if speaks == Speaks::Yes => {
+                    tracing::error!("{why}; the certificate before it, if there was one, is served on");
+                }
+                Err(why) => tracing::debug!("{why}"),
             }
         }
         std::thread::sleep(LOOK_EVERY);

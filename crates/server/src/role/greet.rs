@@ -1,30 +1,98 @@
 //! What the operator reads when Hiwar has started.
 
+use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
 use crate::api::Keys;
+use crate::config::Config;
 
 /// How long the printed link can create spaces; the next start prints a new one.
 const HOST_LINK_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// What one listener takes of the line. A chunk of 200 ms is 800 bytes of Opus (32 kbit/s), 136 of `moof` and `mdat`, 22 of a TLS record, 52 of IP and TCP and 38
+/// of Ethernet: 41.9 kbit/s. The rest is for who speaks when (`emsg`), acknowledgements, what is sent twice, and pages.
+const LISTENER_BPS: u64 = 48_000;
+
 /// Prints where to listen and how to host, in the operator's language, on standard output.
-pub fn print(public_origin: &str, keys: &Keys) {
-    let link = format!("{public_origin}/#/host?token={}", keys.create_pass(SystemTime::now() + HOST_LINK_LIFE));
+pub fn print(config: &Config, keys: &Keys) {
+    let token = keys.create_pass(SystemTime::now() + HOST_LINK_LIFE);
     let arabic = ["LC_ALL", "LC_MESSAGES", "LANG"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
         .is_some_and(|value| value.starts_with("ar"));
-    if arabic {
-        println!("\n  حوار يعمل.\n");
-        println!("  للاستماع:   {public_origin}/");
-        println!("  للاستضافة:  {link}");
-        println!("              (هذا الرابط لك وحدك: من يملكه يستطيع إنشاء الحوارات)\n");
-        println!("  للإيقاف: Ctrl-C\n");
-    } else {
-        println!("\n  Hiwar is running.\n");
-        println!("  Listen:  {public_origin}/");
-        println!("  Host:    {link}");
-        println!("           (keep this link to yourself: whoever has it can create conversations)\n");
-        println!("  Stop it with Ctrl-C.\n");
+    print!("{}", if arabic { in_arabic(config, &token) } else { in_english(config, &token) });
+}
+
+fn in_english(config: &Config, token: &str) -> String {
+    let (public, stage) = (config.public_origin(), config.stage_origin());
+    let mut text = format!("\n  Hiwar is running.\n\n  Listen:  {public}/\n  Host:    {public}/#/host?token={token}\n");
+    text.push_str("           (keep this link to yourself: whoever has it can create conversations)\n");
+    let _ =
+        writeln!(text, "  Stage:   {stage}/ (hosts and speakers; other programs publish by WHIP to {stage}/whip/ID)");
+    match config.egress_mbps {
+        Some(mbps) => {
+            let _ = writeln!(
+                text,
+                "  Crowd:   {mbps} Mbit/s carry about {} listeners at {} kbit/s each",
+                listeners(mbps),
+                LISTENER_BPS / 1000
+            );
+        }
+        None if config.host.is_some() => {
+            text.push_str("  Crowd:   set egress_mbps to what this server may send, and the number of listeners that it carries is said here\n");
+        }
+        None => {}
+    }
+    text.push_str("\n  Stop it with Ctrl-C.\n\n");
+    text
+}
+
+fn in_arabic(config: &Config, token: &str) -> String {
+    let (public, stage) = (config.public_origin(), config.stage_origin());
+    let mut text = format!("\n  حوار يعمل.\n\n  للاستماع:   {public}/\n  للاستضافة:  {public}/#/host?token={token}\n");
+    text.push_str("              (هذا الرابط لك وحدك: من يملكه يستطيع إنشاء الحوارات)\n");
+    let _ = writeln!(
+        text,
+        "  المنصة:     {stage}/ (للمضيفين والمتحدثين؛ وتنشر البرامج الأخرى عبر WHIP إلى {stage}/whip/ID)"
+    );
+    match config.egress_mbps {
+        Some(mbps) => {
+            let _ = writeln!(
+                text,
+                "  الجمهور:    تكفي {mbps} ميغابت/ث نحو {} مستمع، لكل منهم {} كيلوبت/ث",
+                listeners(mbps),
+                LISTENER_BPS / 1000
+            );
+        }
+        None if config.host.is_some() => {
+            text.push_str("  الجمهور:    حدّد egress_mbps بقدر ما يستطيع الخادم إرساله لتعرف هنا كم مستمعًا يكفي\n");
+        }
+        None => {}
+    }
+    text.push_str("\n  للإيقاف: Ctrl-C\n\n");
+    text
+}
+
+/// How many can listen, to two digits: more would say more than is known.
+fn listeners(mbps: u32) -> u64 {
+    let exact = u64::from(mbps) * 1_000_000 / LISTENER_BPS;
+    let step = 10_u64.pow(exact.max(1).ilog10().saturating_sub(1));
+    exact / step * step
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_crowd_that_a_line_carries_is_said_in_two_digits() {
+        let check = |mbps, expected| assert_eq!(listeners(mbps), expected, "{mbps}");
+        check(1, 20);
+        check(10, 200);
+        check(100, 2_000);
+        check(250, 5_200);
+        check(1_000, 20_000);
+        check(10_000, 200_000);
+        check(u32::MAX, 89_000_000_000);
     }
 }

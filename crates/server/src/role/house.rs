@@ -13,7 +13,8 @@ use hiwar_engine::live_bus::{Down, Hub};
 
 use super::{demo, greet, keys};
 use crate::api;
-use crate::config::Config;
+use crate::certificates::{Certificates, Start};
+use crate::config::{Config, host};
 use crate::inherit::adopt;
 use crate::registry::Registry;
 use crate::studio::{self, Studio};
@@ -86,8 +87,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     if !with_demo {
         demo::forget(&config.data).map_err(say("cannot remove the demo"))?;
     }
-    let public_origin = config.public_origin.clone().unwrap_or_else(|| config.origin(config.public));
-    let stage_origin = config.stage_origin.clone().unwrap_or_else(|| config.origin(config.stage));
+    let (public_origin, stage_origin) = (config.public_origin(), config.stage_origin());
     let (template, policy) = crate::assets::page_template();
     let settings = api::Settings { public_origin: public_origin.clone(), stage_origin, template, policy };
     let registry = Registry::open(config.data.join("spaces"), studio.clone(), settings.clone(), happened)
@@ -97,7 +97,9 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     let api: UnixListener = adopt(inherited.api).map_err(say("no API socket"))?;
     api.set_nonblocking(true).map_err(say("no API socket"))?;
     let api = tokio::net::UnixListener::from_std(api).map_err(say("no API socket"))?;
-    let router = api::router(registry.clone(), studio.clone(), keys.clone(), settings);
+    let start = if inherited.greet { Start::ByHand } else { Start::Again };
+    let certificates = Certificates::start(&config, start);
+    let router = api::router(registry.clone(), studio.clone(), keys.clone(), settings, certificates);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = axum::serve(api, router).with_graceful_shutdown(async move {
         let _ = stopped.await;
@@ -109,7 +111,12 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     }
     hub.publisher().publish(Down::Whole);
     if inherited.greet {
-        greet::print(&public_origin, &keys);
+        greet::print(&config, &keys);
+        if let Some(host) = config.host.clone() {
+            // Not of the runtime: names may take long, and an end does not wait for them.
+            let look = move || host::doubt(&host, config.media_address);
+            std::thread::Builder::new().name("name".into()).spawn(look).map_err(say("no thread"))?;
+        }
     }
 
     let mut terminate =

@@ -29,8 +29,8 @@ pub fn run_child() -> ExitCode {
         Role::House { api, bus, shards, greet, fresh, workers } => {
             house::run(config, house::Inherited { api, bus, shards, greet, fresh, workers })
         }
-        Role::Worker { listener, index, ready, takes_over } => {
-            worker::run(&config, &worker::Inherited { listener, index, ready, takes_over })
+        Role::Worker { listener, post, ready, takes_over } => {
+            worker::run(&config, &worker::Inherited { listener, post, ready, takes_over })
         }
     };
     match outcome {

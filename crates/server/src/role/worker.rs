@@ -1,4 +1,4 @@
-//! A crowd worker, or the reserved worker on the stage port: `delivery` fed from the live bus.
+//! A crowd worker, the reserved worker on the stage port, or the one that sends plain HTTP on to HTTPS: `delivery` fed from the live bus.
 //!
 //! When the house dies the worker keeps every listener's connection, serves what it has, and looks for the house again. One that has
 //! just started says of nothing that it does not exist until the house has told it everything.
@@ -17,8 +17,9 @@ use hiwar_engine::live_bus::{Access, Broken, Count, Document, Down, Held, Subscr
 use hiwar_segment_log::{LogId, Position};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::certificate::Speaks;
 use crate::config::Config;
-use crate::inherit::adopt;
+use crate::inherit::{Post, adopt};
 
 /// How often the house hears how many listen.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -39,7 +40,7 @@ const PAGES: &str = "/s/";
 /// What the supervisor handed over.
 pub struct Inherited {
     pub listener: RawFd,
-    pub index: Option<usize>,
+    pub post: Post,
     /// An eventfd, for when the house has told everything.
     pub ready: RawFd,
     /// Others serve the listener until then.
@@ -48,18 +49,23 @@ pub struct Inherited {
 
 /// Serves until the process is told to end.
 pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
-    let Inherited { listener, index, ready, takes_over } = *inherited;
+    let Inherited { listener, post, ready, takes_over } = *inherited;
     let listener: TcpListener = adopt(listener).map_err(|why| format!("no listening socket: {why}"))?;
     let ready: OwnedFd = adopt(ready).map_err(|why| format!("no way to say that it is ready: {why}"))?;
     let key =
         super::keys::load_or_make(&config.data, "listen.key").map_err(|why| format!("no listening key: {why}"))?;
     let run = config.data.join("run");
+    let certificate = config.certificate().filter(|_| post != Post::Redirect);
     let settings = http::Config {
         listen_key: ListenKey::from_bytes(key),
         replay_root: config.data.join("spaces"),
         house: run.join("api.sock"),
-        serves: if index.is_some() { Serves::Crowd } else { Serves::Stage },
-        security: if config.tls.is_some() { http::Security::Tls } else { http::Security::Plain },
+        serves: match post {
+            Post::Crowd { .. } => Serves::Crowd,
+            Post::Stage => Serves::Stage,
+            Post::Redirect => Serves::Redirect { origin: config.public_origin() },
+        },
+        security: if certificate.is_some() { http::Security::Tls } else { http::Security::Plain },
         limits: None,
     };
     let worker = Worker::new(listener, settings).map_err(|why| format!("cannot serve: {why}"))?;
@@ -70,9 +76,10 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
     for (path, document) in crate::assets::documents().chain([nowhere]) {
         handle.push(Update::Document { path, document: served(document) });
     }
-    if let Some(tls) = config.tls.clone() {
+    if let Some(files) = certificate {
         let handle = handle.clone();
-        start("certificate", move || super::certificate::watch(&tls, &handle))?;
+        let speaks = if post == (Post::Crowd { index: 0 }) { Speaks::Yes } else { Speaks::No };
+        start("certificate", move || super::certificate::watch(&files, &handle, speaks))?;
     }
     let reporter: Arc<Mutex<Option<Uplink>>> = Arc::default();
     start("bus", {
@@ -88,7 +95,7 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
         }
     })?;
     start("report", move || report(&handle, &reporter))?;
-    tracing::debug!(?index, "serving");
+    tracing::debug!(?post, "serving");
     worker.run().map_err(|why| format!("cannot go on serving: {why}"))
 }
 

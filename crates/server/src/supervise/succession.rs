@@ -72,4 +72,11 @@ impl Succession {
             kept
         }))
     }
+
+    /// Closes the sockets that nobody asked for: who connects there must not wait for an answer that nobody gives.
+    pub(super) fn close_rest(&mut self) {
+        for socket in self.sockets.drain(..) {
+            drop(adopt::<std::os::fd::OwnedFd>(socket.fd));
+        }
+    }
 }

@@ -103,7 +103,8 @@ pub(crate) fn head(bytes: &[u8]) -> Option<Head> {
     Some((end + 4, status, headers))
 }
 
-fn parse(bytes: &[u8]) -> Option<Reply> {
+/// A whole answer.
+pub(crate) fn parse(bytes: &[u8]) -> Option<Reply> {
     let (begin, status, headers) = head(bytes)?;
     let value = |name: &str| headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.clone());
     let rest = &bytes[begin..];

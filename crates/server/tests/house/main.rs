@@ -9,8 +9,11 @@ mod client;
 mod ear;
 mod http;
 mod mouth;
+mod pebble;
 mod server;
+mod tls;
 
+mod certificates;
 mod conversation;
 mod crash;
 mod demo;
@@ -19,5 +22,6 @@ mod loss;
 mod radio;
 mod refusals;
 mod restart;
+mod secure;
 mod supervisor;
 mod whip;

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::http::{Reply, ask, try_ask};
+use crate::tls::{self, Trust};
 
 /// A hang is a failure. Longer than anything takes here on two busy cores.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
@@ -37,9 +38,19 @@ pub(crate) struct Server {
     pub(crate) public: SocketAddr,
     pub(crate) stage: SocketAddr,
     pub(crate) media: SocketAddr,
+    /// Where plain HTTP is sent on.
+    pub(crate) redirect: Option<SocketAddr>,
+    speaks: Speaks,
     /// The pass to create spaces, from the link that is printed at the start.
     pub(crate) create_pass: String,
     said: Arc<Mutex<String>>,
+}
+
+/// What its ports speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speaks {
+    Http,
+    Https,
 }
 
 /// A space as its host sees it.
@@ -113,10 +124,13 @@ impl Server {
             alive(&mut child);
             serde_json::from_slice(&std::fs::read(&addresses).ok()?).ok()
         });
-        let at = |name: &str| -> SocketAddr {
-            addresses[name].as_str().unwrap().trim_start_matches("http://").parse().unwrap()
+        let at = |name: &str| -> Option<SocketAddr> {
+            let text = addresses[name].as_str()?;
+            Some(text.rsplit('/').next().unwrap_or(text).parse().unwrap())
         };
-        let (public, stage, media) = (at("public"), at("stage"), at("media"));
+        let [public, stage, media] = ["public", "stage", "media"].map(|name| at(name).expect("an address"));
+        let is_secure = addresses["public"].as_str().is_some_and(|at| at.starts_with("https:"));
+        let speaks = if is_secure { Speaks::Https } else { Speaks::Http };
         let create_pass = until("the greeting", || {
             alive(&mut child);
             let said = said.lock().unwrap();
@@ -124,9 +138,10 @@ impl Server {
             Some(rest.split_once('\n')?.0.trim().to_owned())
         });
         for at in [public, stage] {
-            until_ready(at);
+            until_ready(at, speaks);
         }
-        Self { child, data: data.to_owned(), dir: None, public, stage, media, create_pass, said }
+        let (data, redirect) = (data.to_owned(), at("redirect"));
+        Self { child, data, dir: None, public, stage, media, redirect, speaks, create_pass, said }
     }
 
     /// Where everything is.
@@ -166,12 +181,12 @@ impl Server {
 
     /// Waits until the house answers (again).
     pub(crate) fn until_answered(&self) {
-        until_ready(self.stage);
+        until_ready(self.stage, self.speaks);
     }
 
     /// Waits until the house answers, and the crowd worker knows all that there is.
     pub(crate) fn until_ready(&self) {
-        until_ready(self.public);
+        until_ready(self.public, self.speaks);
     }
 
     /// Lets the directory outlive the server: it is removed when what this returns is dropped.
@@ -185,7 +200,11 @@ impl Server {
         let bearer = format!("Bearer {pass}");
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
-        ask(self.stage, method, &format!("/api/spaces/v1/spaces{path}"), &headers, body.as_bytes())
+        let path = format!("/api/spaces/v1/spaces{path}");
+        match self.speaks {
+            Speaks::Http => ask(self.stage, method, &path, &headers, body.as_bytes()),
+            Speaks::Https => tls::send(self.stage, method, &path, &headers, body.as_bytes()),
+        }
     }
 
     /// A new space.
@@ -264,8 +283,12 @@ impl Drop for Server {
     }
 }
 
-fn until_ready(at: SocketAddr) {
-    until("readyz", || try_ask(at, "GET", "/readyz", &[], &[]).ok().filter(|reply| reply.status == 200));
+fn until_ready(at: SocketAddr, speaks: Speaks) {
+    let ask = || match speaks {
+        Speaks::Http => try_ask(at, "GET", "/readyz", &[], &[]),
+        Speaks::Https => tls::get(at, "talk.example", "/readyz", &Trust::Anyone),
+    };
+    until("readyz", || ask().ok().filter(|reply| reply.status == 200));
 }
 
 /// Collects what a process prints.

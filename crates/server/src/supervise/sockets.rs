@@ -1,0 +1,155 @@
+//! Every listening socket: opened before the first child starts, or taken over from an earlier supervisor.
+
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+
+use super::succession::Succession;
+use crate::config::Config;
+use crate::inherit::AsFdRef;
+
+/// Connections that the kernel holds while every worker is busy; capped by net.core.somaxconn.
+const BACKLOG: i32 = 4096;
+
+/// Everything that is bound before the first child starts and outlives them all.
+pub(super) struct Sockets {
+    pub(super) public: TcpListener,
+    pub(super) stage: TcpListener,
+    pub(super) redirect: Option<TcpListener>,
+    pub(super) shards: Vec<(UdpSocket, TcpListener)>,
+    pub(super) api: UnixListener,
+    pub(super) bus: UnixListener,
+    /// What addresses were asked for, for the next supervisor.
+    asked: Asked,
+}
+
+/// Addresses as the configuration has them.
+struct Asked {
+    public: String,
+    stage: String,
+    redirect: String,
+    media: String,
+}
+
+impl Sockets {
+    /// Opens every listening socket that was not left to us, and writes the addresses that were really bound back into `config`.
+    pub(super) fn open(config: &mut Config, left: &mut Succession) -> Result<Self, String> {
+        let media = SocketAddr::new(config.media_bind, config.media_port);
+        let mut asked = Asked {
+            public: config.public.to_string(),
+            stage: config.stage.to_string(),
+            redirect: config.redirect.map(|at| at.to_string()).unwrap_or_default(),
+            media: media.to_string(),
+        };
+        let public =
+            left.socket("public", &mut asked.public, || listen(config.public, "the public port", "--public"))?;
+        let stage = left.socket("stage", &mut asked.stage, || listen(config.stage, "the stage port", "--stage"))?;
+        let mut redirect = None;
+        if let Some(at) = &mut config.redirect {
+            let open = || listen(*at, "the port for plain HTTP", "--redirect");
+            let listener: TcpListener = left.socket("redirect", &mut asked.redirect, open)?;
+            *at = listener.local_addr().map_err(|e| e.to_string())?;
+            redirect = Some(listener);
+        }
+        config.public = public.local_addr().map_err(|e| e.to_string())?;
+        config.stage = stage.local_addr().map_err(|e| e.to_string())?;
+        let mut made = None;
+        let udp = left.socket("udp0", &mut asked.media, || {
+            let (udp, tcp) = media_sockets(media)?;
+            made = Some(tcp);
+            Ok(udp)
+        })?;
+        // The two go together: where the UDP socket is a new one, its twin is.
+        let mut twin = if made.is_some() { String::new() } else { asked.media.clone() };
+        let tcp = left
+            .socket("tcp0", &mut twin, || made.take().ok_or_else(|| format!("cannot open the WebRTC port {media}")))?;
+        let shard = (udp, tcp);
+        config.media_port = shard.0.local_addr().map_err(|e| e.to_string())?.port();
+        let run = config.data.join("run");
+        let api = left.socket("api", &mut String::new(), || unix(&run, "api.sock"))?;
+        let bus = left.socket("bus", &mut String::new(), || unix(&run, "bus.sock"))?;
+        Ok(Self { public, stage, redirect, shards: vec![shard], api, bus, asked })
+    }
+
+    /// All of them by name, with the address that was asked for.
+    pub(super) fn named(&self) -> Vec<(String, &str, &dyn AsFdRef)> {
+        let mut named: Vec<(String, &str, &dyn AsFdRef)> = vec![
+            ("public".into(), &self.asked.public, &self.public),
+            ("stage".into(), &self.asked.stage, &self.stage),
+            ("api".into(), "", &self.api),
+            ("bus".into(), "", &self.bus),
+        ];
+        if let Some(redirect) = &self.redirect {
+            named.push(("redirect".into(), &self.asked.redirect, redirect));
+        }
+        for (number, (udp, tcp)) in self.shards.iter().enumerate() {
+            named.push((format!("udp{number}"), &self.asked.media, udp));
+            named.push((format!("tcp{number}"), &self.asked.media, tcp));
+        }
+        named
+    }
+}
+
+/// A listening socket. `[::]` takes IPv4 too, whatever the system's habit is; where IPv6 is switched off it means `0.0.0.0`.
+fn listen(at: SocketAddr, what: &str, option: &str) -> Result<TcpListener, String> {
+    let everywhere = at.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let opened = match open(at) {
+        Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) if everywhere => {
+            open(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), at.port()))
+        }
+        opened => opened,
+    };
+    opened.map_err(|why| {
+        let say = |why: &dyn std::fmt::Display| format!("cannot open {what} {at}: {why}");
+        match why {
+            Errno::ADDRINUSE => say(&format!("it is taken; choose another with {option}")),
+            Errno::ACCESS => say(&format!(
+                "ports below 1024 need the capability CAP_NET_BIND_SERVICE (a service has it by AmbientCapabilities=); choose another with {option}"
+            )),
+            _ => say(&why),
+        }
+    })
+}
+
+fn open(at: SocketAddr) -> rustix::io::Result<TcpListener> {
+    let family = if at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    // So that a restart need not wait for old connections.
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if at.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        sockopt::set_ipv6_v6only(&socket, false)?;
+    }
+    rustix::net::bind(&socket, &at)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(TcpListener::from(socket))
+}
+
+/// UDP and TCP on one port. With port 0 the kernel picks a UDP port whose TCP twin may be taken: try again then.
+fn media_sockets(at: SocketAddr) -> Result<(UdpSocket, TcpListener), String> {
+    let mut last = None;
+    for _ in 0..16 {
+        let udp = UdpSocket::bind(at).map_err(|e| format!("cannot open the WebRTC port {at}/udp: {e}"))?;
+        let chosen = udp.local_addr().map_err(|e| e.to_string())?;
+        match TcpListener::bind(chosen) {
+            Ok(tcp) => return Ok((udp, tcp)),
+            Err(why) => last = Some(format!("cannot open the WebRTC port {chosen}/tcp: {why}")),
+        }
+        if at.port() != 0 {
+            break;
+        }
+    }
+    Err(last.unwrap_or_default())
+}
+
+/// A Unix listener in `run`, also where the whole path is longer than a socket address can hold (108 bytes).
+fn unix(run: &Path, name: &str) -> Result<UnixListener, String> {
+    let say = |why: &dyn std::fmt::Display| format!("cannot open {}: {why}", run.join(name).display());
+    let _ = std::fs::remove_file(run.join(name));
+    let dir = File::open(run).map_err(|e| say(&e))?;
+    UnixListener::bind(format!("/proc/self/fd/{}/{name}", dir.number())).map_err(|e| say(&e))
+}
