@@ -2,7 +2,7 @@
 # What `./x` needs on the machine, found or installed. Sourced by ./x, with the repository as the working directory.
 #
 #   setup run     Rust, a C compiler, cmake, Node       (what builds Hiwar)
-#   setup test    and Chromium, ffmpeg, .tools/venv     (what listens to it)
+#   setup test    and Chromium, ffmpeg, pebble, .tools/venv (what listens to it, and what certifies it)
 #   setup bench   all of that, and perf                 (what looks into it, for `./x bench studio`)
 #   setup peers   and other people's players and relays (for `./x peers`; 600 MB)
 #   setup caches  as for test, and nginx, Varnish       (what stands before it, for `./x bench hls`)
@@ -150,6 +150,7 @@ setup() {
     if [ "$for" = test ] || [ "$for" = bench ] || [ "$for" = peers ] || [ "$for" = caches ]; then
         has chromium || debs+=(chromium fonts-dejavu-core)
         has ffmpeg || debs+=(ffmpeg)
+        has pebble || debs+=(pebble)
         if ! stamp_fresh venv python_stamp x.d/requirements.txt; then
             needs_venv=yes
             others+=("Python packages for tests (x.d/requirements.txt), in .tools/venv (400 MB)")
