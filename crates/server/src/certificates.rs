@@ -74,6 +74,14 @@ struct Shown {
     challenges: Challenges,
 }
 
+/// Whether an authority could be asked as the configuration says. Nobody is asked.
+///
+/// # Errors
+/// There is nobody to trust; in words for an operator.
+pub fn check(config: &Config) -> Result<(), String> {
+    config.acme.as_ref().map_or(Ok(()), |acme| client::Client::new(acme.root.as_deref()).map(drop))
+}
+
 /// Puts a placeholder wherever a certificate will be obtained and there is none, so that workers can begin at once.
 ///
 /// # Errors

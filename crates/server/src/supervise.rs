@@ -70,12 +70,13 @@ pub fn run(args: &cli::Serve) -> ExitCode {
     };
     if args.check {
         // What would let nobody in is found before anything is given up for it.
-        return match config.tls.as_ref().map(crate::role::certificate::load) {
-            Some(Err(why)) => {
+        let shown = config.tls.as_ref().map_or(Ok(()), |files| crate::role::certificate::load(files).map(drop));
+        return match shown.and_then(|()| crate::certificates::check(&config)) {
+            Err(why) => {
                 error!("{why}");
                 ExitCode::from(2)
             }
-            _ => ExitCode::SUCCESS,
+            Ok(()) => ExitCode::SUCCESS,
         };
     }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

@@ -28,7 +28,7 @@ fn in_english(config: &Config, token: &str) -> String {
     let mut text = format!("\n  Hiwar is running.\n\n  Listen:  {public}/\n  Host:    {public}/#/host?token={token}\n");
     text.push_str("           (keep this link to yourself: whoever has it can create conversations)\n");
     let _ =
-        writeln!(text, "  Stage:   {stage}/ (hosts and speakers; other programs publish by WHIP to {stage}/whip/ID)");
+        writeln!(text, "  Stage:   {stage} (hosts and speakers; other programs publish by WHIP to {stage}/whip/ID)");
     match config.egress_mbps {
         Some(mbps) => {
             let _ = writeln!(
@@ -51,10 +51,8 @@ fn in_arabic(config: &Config, token: &str) -> String {
     let (public, stage) = (config.public_origin(), config.stage_origin());
     let mut text = format!("\n  حوار يعمل.\n\n  للاستماع:   {public}/\n  للاستضافة:  {public}/#/host?token={token}\n");
     text.push_str("              (هذا الرابط لك وحدك: من يملكه يستطيع إنشاء الحوارات)\n");
-    let _ = writeln!(
-        text,
-        "  المنصة:     {stage}/ (للمضيفين والمتحدثين؛ وتنشر البرامج الأخرى عبر WHIP إلى {stage}/whip/ID)"
-    );
+    let _ =
+        writeln!(text, "  المنصة:     {stage} (للمضيفين والمتحدثين؛ وتنشر البرامج الأخرى عبر WHIP إلى {stage}/whip/ID)");
     match config.egress_mbps {
         Some(mbps) => {
             let _ = writeln!(

@@ -153,3 +153,22 @@ fn unix(run: &Path, name: &str) -> Result<UnixListener, String> {
     let dir = File::open(run).map_err(|e| say(&e))?;
     UnixListener::bind(format!("/proc/self/fd/{}/{name}", dir.number())).map_err(|e| say(&e))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn everywhere_is_everywhere() {
+        let listener = listen("[::]:0".parse().unwrap(), "a port", "--port").unwrap();
+        let at = listener.local_addr().unwrap();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, at.port())).expect("IPv4");
+        if at.is_ipv6() {
+            TcpStream::connect((Ipv6Addr::LOCALHOST, at.port())).expect("IPv6");
+        }
+        let why = listen(at, "a port", "--port").unwrap_err();
+        assert!(why.ends_with("it is taken; choose another with --port"), "{why}");
+    }
+}

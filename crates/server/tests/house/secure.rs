@@ -1,5 +1,6 @@
 //! HTTPS: with a certificate of the operator's own, and the port of plain HTTP beside it.
 
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -20,13 +21,15 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let place = Self { dir: tempfile::tempdir().expect("a directory"), authority: Authority::new() };
-        let text = format!(
-            "host = \"{NAME}\"\nredirect = \"127.0.0.1:0\"\nworkers = 2\n[rtc]\npublic_address = \"127.0.0.1\"\n[tls]\ncertificate = {:?}\nkey = {:?}\n",
-            place.chain(),
-            place.key(),
-        );
-        std::fs::write(place.config(), text).expect("a file");
+        place.configure(&format!("host = \"{NAME}\"\nredirect = \"127.0.0.1:0\"\n"));
         place
+    }
+
+    fn configure(&self, name: &str) {
+        let (chain, key) = (self.chain(), self.key());
+        let text =
+            format!("{name}[rtc]\npublic_address = \"127.0.0.1\"\n[tls]\ncertificate = {chain:?}\nkey = {key:?}\n");
+        std::fs::write(self.config(), text).expect("a file");
     }
 
     fn config(&self) -> PathBuf {
@@ -89,6 +92,11 @@ fn plain_http_is_sent_on_to_https_and_so_is_it_after_a_restart_in_place() {
     until("another house", || server.children("\"House\"").into_iter().find(|pid| !house.contains(pid)));
     server.until_ready();
     check();
+
+    // Without a name there is nowhere to send people: the port is closed, and nobody waits there in vain.
+    place.configure("");
+    kill(server.pid().cast_signed(), Signal::HUP);
+    until("a closed port", || TcpStream::connect(redirect).err());
 }
 
 #[test]
@@ -110,7 +118,7 @@ fn a_new_certificate_is_shown_to_who_comes_while_who_listens_stays() {
     until("the same on the stage", || shown(server.stage).filter(|shown| *shown == second));
     assert!(listener.more() > 0, "who listens stays");
 
-    // One that cannot be used changes nothing, and is said once, not by each of three workers.
+    // One that cannot be used changes nothing, and is said once, not by each worker.
     std::fs::write(place.key(), "no key").expect("a file");
     until("the alarm", || readyz(&server, "the file cannot be used"));
     let words = "the certificate before it, if there was one, is served on";
@@ -167,6 +175,10 @@ fn a_wrong_host_is_explained() {
         check(&["--config", file.to_str().unwrap()], words);
     };
     config("[acme]\ncontact = \"me@talk.example\"", "[acme] obtains a certificate for host");
+    config(
+        "host = \"talk.example\"\n[rtc]\npublic_address = \"127.0.0.1\"\n[acme]\nroot = \"/nowhere.pem\"",
+        "acme.root, /nowhere.pem",
+    );
     config("host = \"talk.example\"\n[acme]\ndirectory = \"http://ca.example\"", "begins with https://");
     config("host = \"talk.example\"\n[acme]\ncontact = \"me\"", "one e-mail address");
 }
