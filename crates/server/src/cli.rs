@@ -18,7 +18,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run everything on this machine: the house, the crowd workers and the stage port.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Look at the log of a space.
     #[command(subcommand)]
     Log(Log),

@@ -23,6 +23,8 @@ const PATIENCE: RetryPolicy =
 
 /// What is not known any more (RFC 8555 §6.7).
 const NO_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
+/// It gave too old a number to each of several requests: chance, and worth another try at once.
+const BAD_NONCE: &str = "urn:ietf:params:acme:error:badNonce";
 const RATE_LIMITED: &str = "urn:ietf:params:acme:error:rateLimited";
 
 /// Why there is no certificate: what to look at, in words for an operator.
@@ -32,6 +34,8 @@ pub(super) enum Failure {
     Here(String),
     /// The authority did not answer, or not in a way that is understood.
     Unreachable(String),
+    /// It took what it had just given for too old.
+    Stale(String),
     /// It does not want to.
     Refused(String),
     /// It was asked too often.
@@ -52,7 +56,7 @@ impl fmt::Display for Failure {
                     "the certificate authority cannot be reached: {why}. Check this machine's own DNS and its way out, acme.directory and acme.root"
                 )
             }
-            Self::Refused(why) => write!(f, "the certificate authority refuses: {why}"),
+            Self::Refused(why) | Self::Stale(why) => write!(f, "the certificate authority refuses: {why}"),
             Self::TooOften(why) => {
                 write!(f, "the certificate authority was asked too often: {why}. It is asked again later, by itself")
             }
@@ -70,6 +74,7 @@ impl From<Error> for Failure {
     fn from(why: Error) -> Self {
         match why {
             Error::Api(problem) if problem.r#type.as_deref() == Some(RATE_LIMITED) => Self::TooOften(said(&problem)),
+            Error::Api(problem) if problem.r#type.as_deref() == Some(BAD_NONCE) => Self::Stale(said(&problem)),
             Error::Api(problem) => Self::Refused(said(&problem)),
             other => Self::Unreachable(other.to_string()),
         }
@@ -95,6 +100,13 @@ pub(super) async fn obtain(
     account: &Path,
     challenges: &Challenges,
 ) -> Result<String, Failure> {
+    match ask(acme, name, account, challenges).await {
+        Err(Failure::Stale(_)) => ask(acme, name, account, challenges).await,
+        asked => asked,
+    }
+}
+
+async fn ask(acme: &Acme, name: &Host, account: &Path, challenges: &Challenges) -> Result<String, Failure> {
     let client = Client::new(acme.root.as_deref()).map_err(Failure::Here)?;
     let mut order = match order(&client, acme, name, account).await {
         // Forgotten there, so forgotten here too.
@@ -178,7 +190,6 @@ async fn prove(order: &mut Order, challenges: &Challenges) -> Result<(), Failure
         shown.push(challenges.show(challenge.token.clone(), answer));
         challenge.set_ready().await?;
     }
-    drop(authorizations);
     match order.poll_ready(&PATIENCE).await {
         Ok(OrderStatus::Ready) => Ok(()),
         Ok(_) => Err(Failure::Unproven(why_not(order).await)),

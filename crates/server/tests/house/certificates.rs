@@ -1,8 +1,9 @@
 //! Certificates that are obtained by themselves, from a real authority's test double (RFC 8555).
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::pebble::{Pebble, free};
+use crate::pebble::{Pebble, free, home};
 use crate::secure::mode;
 use crate::server::{Server, until};
 use crate::tls::{Connection, Trust, get};
@@ -26,12 +27,10 @@ impl Place {
         self.data().join("tls/talk.example.pem")
     }
 
-    /// Serves, with plain HTTP at this port.
-    fn serve(&self, http_port: u16, acme: &str) -> Server {
+    /// Serves, with plain HTTP at this address.
+    fn serve(&self, http: SocketAddr, acme: &str) -> Server {
         let config = self.0.path().join("hiwar.toml");
-        let text = format!(
-            "host = \"{NAME}\"\nredirect = \"127.0.0.1:{http_port}\"\n[rtc]\npublic_address = \"127.0.0.1\"\n{acme}"
-        );
+        let text = format!("host = \"{NAME}\"\nredirect = \"{http}\"\n[rtc]\npublic_address = \"127.0.0.1\"\n{acme}");
         std::fs::write(&config, text).expect("a file");
         Server::start_in(&self.data(), &["--no-demo", "--config", config.to_str().unwrap()])
     }
@@ -45,11 +44,11 @@ fn readyz(server: &Server) -> String {
 
 #[test]
 fn a_certificate_is_obtained_kept_and_not_asked_for_again() {
-    let http_port = free().port();
-    let pebble = Pebble::start(http_port, NINETY_DAYS_S);
+    let http = free(home());
+    let pebble = Pebble::start(http, NINETY_DAYS_S);
     let place = Place::new();
     let acme = pebble.config();
-    let mut server = place.serve(http_port, &acme);
+    let mut server = place.serve(http, &acme);
     let root = pebble.root();
     let trust = Trust::Root(&root);
     until("a certificate that browsers believe", || get(server.public, NAME, "/readyz", &trust).ok());
@@ -70,7 +69,7 @@ fn a_certificate_is_obtained_kept_and_not_asked_for_again() {
     server.until_answered();
     server.stop();
     drop(server);
-    let server = place.serve(http_port, &acme);
+    let server = place.serve(http, &acme);
     get(server.public, NAME, "/readyz", &trust).expect("the same certificate");
     assert_eq!(readyz(&server), "ready\n");
     assert_eq!(std::fs::read(place.certificate()).expect("a certificate"), kept);
@@ -79,10 +78,10 @@ fn a_certificate_is_obtained_kept_and_not_asked_for_again() {
 
 #[test]
 fn a_certificate_is_renewed_before_it_expires_and_who_listens_stays() {
-    let http_port = free().port();
-    let pebble = Pebble::start(http_port, 9);
+    let http = free(home());
+    let pebble = Pebble::start(http, 12);
     let place = Place::new();
-    let server = place.serve(http_port, &pebble.config());
+    let server = place.serve(http, &pebble.config());
     let root = pebble.root();
     let trust = Trust::Root(&root);
     let mut listener = until("the first certificate", || Connection::open(server.public, NAME, &trust).ok());
@@ -100,9 +99,10 @@ fn a_certificate_is_renewed_before_it_expires_and_who_listens_stays() {
 #[test]
 fn a_name_that_leads_elsewhere_is_served_alarmed_and_not_asked_for_without_end() {
     // It looks where nobody is.
-    let pebble = Pebble::start(free().port(), NINETY_DAYS_S);
+    let home = home();
+    let pebble = Pebble::start(free(home), NINETY_DAYS_S);
     let place = Place::new();
-    let server = place.serve(0, &pebble.config());
+    let server = place.serve(free(home), &pebble.config());
     let alarm = "ready\nalarm: certificate of talk.example: it could not be obtained\n";
     until("the alarm", || (readyz(&server) == alarm).then_some(()));
     let metrics = get(server.public, NAME, "/metrics", &Trust::Anyone).expect("an answer").text();
@@ -126,8 +126,9 @@ fn a_name_that_leads_elsewhere_is_served_alarmed_and_not_asked_for_without_end()
 #[test]
 fn an_authority_that_is_away_is_named() {
     let place = Place::new();
-    let away = free();
-    let server = place.serve(0, &format!("[acme]\ndirectory = \"https://{away}/dir\"\n"));
+    let home = home();
+    let away = free(home);
+    let server = place.serve(free(home), &format!("[acme]\ndirectory = \"https://{away}/dir\"\n"));
     until("the alarm", || readyz(&server).contains("it could not be obtained").then_some(()));
     let said = server.said();
     assert!(said.contains("the certificate authority cannot be reached") && said.contains(&away.to_string()), "{said}");

@@ -1,7 +1,8 @@
 //! A certificate authority of our own: Let's Encrypt's `pebble`, and a DNS that knows every name.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
@@ -19,26 +20,26 @@ pub(crate) struct Pebble {
 }
 
 impl Pebble {
-    /// One that looks for proofs at this port of this machine, and gives certificates for so long.
-    pub(crate) fn start(http_port: u16, lifetime_s: u64) -> Self {
+    /// One that looks for proofs at this address, and gives certificates for so long.
+    pub(crate) fn start(http: SocketAddr, lifetime_s: u64) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let authority = Authority::new();
-        let (certificate, key, _) = authority.certify("127.0.0.1", 30);
+        let (certificate, key, _) = authority.certify(&http.ip().to_string(), 30);
         let write = |name: &str, text: &str| {
             std::fs::write(dir.path().join(name), text).expect("a file");
         };
         write("root.pem", &authority.root());
         write("certificate.pem", &certificate);
         write("key.pem", &key);
-        let dns = every_name_is_here();
+        let dns = every_name_is_at(http.ip());
         loop {
-            let (listens, manages) = (free(), free());
+            let [listens, manages] = [http.ip(); 2].map(free);
             let config = json!({ "pebble": {
                 "listenAddress": listens.to_string(),
                 "managementListenAddress": manages.to_string(),
                 "certificate": dir.path().join("certificate.pem"),
                 "privateKey": dir.path().join("key.pem"),
-                "httpPort": http_port,
+                "httpPort": http.port(),
                 "tlsPort": 1,
                 "ocspResponderURL": "",
                 "externalAccountBindingRequired": false,
@@ -79,7 +80,7 @@ impl Pebble {
 
     /// The root of what it certifies; another at each start.
     pub(crate) fn root(&self) -> String {
-        tls::get(self.manages, "127.0.0.1", "/roots/0", &Trust::Anyone).expect("a root").text()
+        tls::get(self.manages, &self.manages.ip().to_string(), "/roots/0", &Trust::Anyone).expect("a root").text()
     }
 
     /// What it printed so far.
@@ -98,27 +99,35 @@ impl Drop for Pebble {
     }
 }
 
-/// A port that is free now, for programs that cannot be handed a socket. Whoever is too late tries another.
-pub(crate) fn free() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+/// A loopback address of this test's own: what is free there stays free, whatever other tests do.
+pub(crate) fn home() -> IpAddr {
+    static HOMES: AtomicU8 = AtomicU8::new(1);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    IpAddr::from([127, HOMES.fetch_add(1, Relaxed), high, low])
+}
+
+/// A port that is free there, for programs that cannot be handed a socket.
+pub(crate) fn free(home: IpAddr) -> SocketAddr {
+    let listener = TcpListener::bind((home, 0)).expect("a port");
     listener.local_addr().expect("an address")
 }
 
-/// A DNS that says of every name that it is this machine (RFC 1035 §4). Ends with the process.
-fn every_name_is_here() -> SocketAddr {
+/// A DNS that says of every name that it is there (RFC 1035 §4). Ends with the process.
+fn every_name_is_at(home: IpAddr) -> SocketAddr {
+    let IpAddr::V4(home) = home else { panic!("{home}") };
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket");
     let at = socket.local_addr().expect("an address");
     std::thread::spawn(move || {
         let mut buffer = [0; 512];
         while let Ok((length, peer)) = socket.recv_from(&mut buffer) {
-            let _ = socket.send_to(&here(&buffer[..length]), peer);
+            let _ = socket.send_to(&answer(&buffer[..length], home), peer);
         }
     });
     at
 }
 
 /// The answer to one question: an address to who asks for one, else nothing.
-fn here(query: &[u8]) -> Vec<u8> {
+fn answer(query: &[u8], home: Ipv4Addr) -> Vec<u8> {
     let name = query[12..].iter().position(|&byte| byte == 0).expect("a name") + 13;
     let asks_for_an_address = query[name..name + 2] == [0, 1];
     let mut answer = query[..name + 4].to_vec();
@@ -126,7 +135,8 @@ fn here(query: &[u8]) -> Vec<u8> {
     (answer[2], answer[3]) = (0x81, 0x80);
     answer[6..12].copy_from_slice(&[0, u8::from(asks_for_an_address), 0, 0, 0, 0]);
     if asks_for_an_address {
-        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1]);
+        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4]);
+        answer.extend(home.octets());
     }
     answer
 }
