@@ -60,10 +60,16 @@ impl Record {
         out.put_u64_le(self.time);
         out.put_u64_le(self.wall_us);
         out.put_u32_le(self.body.len() as u32);
-        out.put_u32_le(crc32c::crc32c(&self.body));
+        out.put_u32_le(self.body_checksum());
         let checksum = crc32c::crc32c(&out[begin..]);
         out.put_u32_le(checksum);
         out.put_slice(&self.body);
+    }
+
+    /// CRC-32C of the body, as the record's head has it on the disk.
+    #[must_use]
+    pub fn body_checksum(&self) -> u32 {
+        crc32c::crc32c(&self.body)
     }
 
     /// How many bytes [`Record::encode`] appends.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Hiwar: live audio conversations that start on time.
 #[derive(Debug, Parser)]
@@ -84,4 +84,39 @@ pub enum Log {
         /// The log's directory, for example data/spaces/demo/log
         dir: PathBuf,
     },
+    /// Make a file of a log: to be played, or to be read by programs. Also of one that is being written, or is damaged.
+    Export(Export),
+}
+
+/// Options of `hiwar log export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The log's directory, for example data/spaces/demo/log
+    pub dir: PathBuf,
+    /// The file to make; - is the standard output [default: the conversation's id and the format, here]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// What to make of it [default: as the file is called, else mp4]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Put the bytes of every record into the lines too (jsonl), in Base64.
+    #[arg(long)]
+    pub payload: bool,
+    /// The title in the file [default: the conversation's]
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
+    /// Replace a file that is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What a log can be made into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// The sound as fragmented MP4, as in a replay.
+    Mp4,
+    /// The sound as Ogg, as in a replay.
+    Ogg,
+    /// One line of JSON for each record, and for each damaged range.
+    Jsonl,
 }

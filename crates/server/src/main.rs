@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     match cli::Cli::parse().command {
         cli::Command::Serve(args) => supervise::run(&args),
         cli::Command::Log(cli::Log::Verify { dir }) => role::log::verify(&dir),
+        cli::Command::Log(cli::Log::Export(args)) => role::log::export(&args),
         cli::Command::Child => role::run_child(),
     }
 }

@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, watch};
 use crate::api::{self, Settings};
 use crate::studio::{self, Failure, Keep, PublishRefusal, Published, Speaking, Studio, StudioEvent};
 pub use page::nowhere;
+pub use store::title;
 pub use view::SpaceView;
 #[cfg(test)]
 pub use view::{Links, SpeakerView};

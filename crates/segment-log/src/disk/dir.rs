@@ -47,6 +47,15 @@ pub(super) fn list(dir: &Path) -> Result<Listing, Error> {
     Ok(listing)
 }
 
+/// Whether a folder has been a log: it has log segments, or the number of a claim.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be listed.
+pub fn is_log(dir: &Path) -> Result<bool, Error> {
+    let listing = list(dir)?;
+    Ok(!listing.firsts.is_empty() || !listing.torn.is_empty() || dir.join(EPOCH).is_file())
+}
+
 fn parse_first(digits: &str) -> Option<Position> {
     let well_formed = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|_| well_formed).map(Position)
@@ -218,5 +227,11 @@ mod tests {
         let listing = list(dir.path()).unwrap();
         assert_eq!(listing.firsts, [Position(7), Position(300), Position(u64::MAX)]);
         assert_eq!(listing.torn, [(Position(7), "torn-00000000000000000007-12-3".to_owned())]);
+        assert!(is_log(dir.path()).unwrap());
+        let other = tempfile::tempdir().unwrap();
+        std::fs::write(other.path().join("7.seg"), b"").unwrap();
+        assert!(!is_log(other.path()).unwrap());
+        std::fs::write(other.path().join("epoch"), b"").unwrap();
+        assert!(is_log(other.path()).unwrap());
     }
 }

@@ -14,6 +14,7 @@ mod writer;
 
 pub use claim::Recovered;
 pub use delete::delete;
+pub use dir::is_log;
 pub use error::{AppendError, Error};
 pub use follower::Follower;
 pub use reader::{Reader, Records};

@@ -34,6 +34,29 @@ impl Reader {
         Ok(dir::list(&self.dir)?.firsts.first().copied())
     }
 
+    /// How many bytes its log segments have.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn bytes(&self) -> Result<u64, Error> {
+        let mut bytes = 0;
+        for first in dir::list(&self.dir)?.firsts {
+            // One that retention deleted meanwhile has none.
+            if let Some((file, path)) = dir::open_segment(&self.dir, first)? {
+                bytes += file.metadata().map_err(Error::io("looking at", &path))?.len();
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Whether a writer is at work now.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn has_writer(&self) -> Result<bool, Error> {
+        dir::has_writer(&self.dir)
+    }
+
     /// The records from `from` on, up to the end of the log as it is now: first the header in force there, then every whole record at
     /// or after `from`. One log segment is in memory at a time; bodies are slices of it.
     ///

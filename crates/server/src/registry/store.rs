@@ -69,6 +69,12 @@ pub(super) fn load(dir: &Path, limit: usize) -> io::Result<Vec<(Facts, Keep)>> {
     Ok(spaces)
 }
 
+/// What the space in the folder `place` is called, if that folder is one. Blocks.
+pub fn title(place: &Path) -> Option<Title> {
+    let id = Id::parse(place.file_name()?.to_str()?)?;
+    read(&place.join("space.json"), &id).ok().map(|(facts, _)| facts.title)
+}
+
 fn read(path: &Path, id: &Id) -> io::Result<(Facts, Keep)> {
     let mut text = Vec::new();
     File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut text)?;

@@ -1,22 +1,51 @@
-//! `hiwar log verify DIR`.
+//! `hiwar log verify DIR` and `hiwar log export DIR`: what is in a log, without a server, also while one writes it.
+//!
+//! Both end with 0 when the log is whole, 1 when it is not (what is missing is named, and everything else was read), and 2 when nothing could be done.
 
-use std::path::Path;
+mod export;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use hiwar_segment_log::disk::{self, Report};
+use hiwar_segment_log::reader::Damaged;
 
-/// Reads a whole log and says what is damaged. Exit code 0: whole; 1: damaged; 2: unreadable.
+pub use export::export;
+
+/// The log, or the file made of it, is not whole.
+const DAMAGED: u8 = 1;
+/// Nothing could be done.
+const FAILED: u8 = 2;
+
+/// Reads a whole log and says what is damaged.
 pub fn verify(dir: &Path) -> ExitCode {
-    match disk::verify(dir) {
+    match find(dir).and_then(|log| disk::verify(&log).map_err(|why| unreadable(&log, &why))) {
         Ok(report) => {
             print(&report);
-            if report.damage_total == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if report.damage_total == 0 { ExitCode::SUCCESS } else { ExitCode::from(DAMAGED) }
         }
         Err(why) => {
-            eprintln!("cannot read {}: {why}", dir.display());
-            ExitCode::from(2)
+            eprintln!("{why}");
+            ExitCode::from(FAILED)
         }
     }
+}
+
+/// The log that a person means by a folder: the folder itself, or the one called `log` in a space's folder.
+fn find(dir: &Path) -> Result<PathBuf, String> {
+    let is_log = |dir: &Path| disk::is_log(dir).map_err(|why| unreadable(dir, &why));
+    if is_log(dir)? {
+        return Ok(dir.to_owned());
+    }
+    let below = dir.join("log");
+    if below.is_dir() && is_log(&below)? {
+        return Ok(below);
+    }
+    Err(format!("{} is no log: it holds no log segments", dir.display()))
+}
+
+fn unreadable(dir: &Path, why: &disk::Error) -> String {
+    format!("cannot read {}: {why}", dir.display())
 }
 
 fn print(report: &Report) {
@@ -33,20 +62,29 @@ fn print(report: &Report) {
     for name in &report.torn {
         println!("moved aside by a recovery: {name}");
     }
-    for damage in &report.damage {
-        let (first, last) = (damage.positions.start(), damage.positions.end());
-        let positions =
-            if first == last { format!("position {first}") } else { format!("positions {first} to {last}") };
-        println!(
-            "DAMAGED {positions}: {} at byte {} of {} ({} bytes; chunks lost: {})",
-            damage.what, damage.offset, damage.file, damage.bytes, damage.chunks_lost
-        );
-    }
-    let unnamed = report.damage_total.saturating_sub(report.damage.len() as u64);
-    if unnamed > 0 {
-        println!("and {unnamed} more damaged ranges");
+    for line in damage_lines(&report.damage, report.damage_total) {
+        println!("{line}");
     }
     if report.damage_total == 0 {
         println!("whole: no damage found");
     }
+}
+
+/// Damaged ranges as people read them; `total` may be more than are listed.
+fn damage_lines(damage: &[Damaged], total: u64) -> Vec<String> {
+    let line = |damage: &Damaged| {
+        let (first, last) = (damage.positions.start(), damage.positions.end());
+        let positions =
+            if first == last { format!("position {first}") } else { format!("positions {first} to {last}") };
+        format!(
+            "DAMAGED {positions}: {} at byte {} of {} ({} bytes; chunks lost: {})",
+            damage.what, damage.offset, damage.file, damage.bytes, damage.chunks_lost
+        )
+    };
+    let mut lines: Vec<String> = damage.iter().map(line).collect();
+    let unnamed = total.saturating_sub(damage.len() as u64);
+    if unnamed > 0 {
+        lines.push(format!("and {unnamed} more damaged ranges"));
+    }
+    lines
 }

@@ -16,6 +16,7 @@ pub mod perform;
 mod radio;
 mod realtime;
 mod recollect;
+pub mod recording;
 mod seal;
 
 use std::io;

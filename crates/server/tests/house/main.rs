@@ -18,6 +18,7 @@ mod conversation;
 mod crash;
 mod demo;
 mod disk;
+mod export;
 mod loss;
 mod radio;
 mod refusals;

@@ -1,0 +1,331 @@
+//! `hiwar log export DIR`: the recording in a log as a file, or its records as lines of JSON.
+//!
+//! The file is written beside its name and renamed when it is whole, so that no half export bears it.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hiwar_segment_log::disk::Reader;
+use hiwar_segment_log::reader::Damaged;
+use hiwar_segment_log::{Kind, LogId, Position, Record};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde_json::json;
+
+use super::{DAMAGED, FAILED, damage_lines, find, unreadable};
+use crate::cli::{Export, Format};
+use crate::registry;
+use crate::studio::recording::{Failure, LeftOut, Recording};
+
+/// A log whose beginning retention deletes while it is read is read again, so often.
+const TRIES: usize = 5;
+/// How often the line that shows the progress is drawn.
+const SHOWN_EVERY: Duration = Duration::from_millis(100);
+
+/// Makes a file of a log.
+pub fn export(args: &Export) -> ExitCode {
+    match made(args) {
+        Ok(left_out) if left_out.anything() => ExitCode::from(DAMAGED),
+        Ok(_) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn made(args: &Export) -> Result<LeftOut, String> {
+    let log = find(&args.dir)?;
+    let format = args.format.or_else(|| args.output.as_deref().and_then(named_by)).unwrap_or(Format::Mp4);
+    if args.payload && format != Format::Jsonl {
+        return Err("--payload is for --format jsonl: the other formats are the sound itself".into());
+    }
+    let (id, title) = whose(&log);
+    let title = args.title.clone().unwrap_or(title);
+    let place = Place::of(args, &id, format)?;
+    let mut tries = 1..=TRIES;
+    loop {
+        let mut progress = Progress::of(&log, format)?;
+        let outcome = place.write(|file| match format {
+            Format::Mp4 | Format::Ogg => sound(&log, &id, &title, format, file, &mut progress),
+            Format::Jsonl => lines(&log, args.payload, file, &mut progress),
+        });
+        progress.clear();
+        let (made, left_out) = match outcome {
+            Ok(done) => done,
+            Err(Failure::Changed) if place.is_repeatable() && tries.next().is_some() => continue,
+            Err(Failure::Empty(left_out)) => {
+                tell(&left_out);
+                return Err(format!("nothing was recorded in {}", log.display()));
+            }
+            Err(Failure::Log(why)) => return Err(unreadable(&log, &why)),
+            Err(Failure::Changed) => return Err(format!("{} changes faster than it can be read", log.display())),
+            Err(Failure::Write(why)) => return Err(format!("cannot write {place}: {why}")),
+        };
+        tell(&left_out);
+        eprintln!("{place}: {made}");
+        return Ok(left_out);
+    }
+}
+
+/// The space that a log belongs to, by its folder, and what it is called.
+fn whose(log: &Path) -> (LogId, String) {
+    let log = log.canonicalize().unwrap_or_else(|_| log.to_owned());
+    let home = log.parent();
+    let name = home.and_then(|home| home.file_name()).and_then(|name| name.to_str());
+    let id = name.and_then(|name| LogId::parse(name).ok());
+    let title = home.and_then(registry::title).map(|title| title.as_str().to_owned());
+    let id = id.unwrap_or_else(|| LogId::parse("recording").expect("a name for what has none"));
+    (id, title.unwrap_or_else(|| id.as_str().to_owned()))
+}
+
+/// The format that a file's name ends with.
+fn named_by(output: &Path) -> Option<Format> {
+    match output.extension()?.to_str()? {
+        "mp4" | "m4a" => Some(Format::Mp4),
+        "ogg" | "opus" => Some(Format::Ogg),
+        "jsonl" | "ndjson" => Some(Format::Jsonl),
+        _ => None,
+    }
+}
+
+fn sound(
+    log: &Path,
+    id: &LogId,
+    title: &str,
+    format: Format,
+    file: &mut dyn Write,
+    progress: &mut Progress,
+) -> Result<(String, LeftOut), Failure> {
+    let recording = Recording::measure(log, id, title, &mut |bytes| progress.add(bytes))?;
+    match format {
+        Format::Mp4 => recording.write_mp4(file, &mut |bytes| progress.add(bytes))?,
+        _ => recording.write_ogg(file, &mut |bytes| progress.add(bytes))?,
+    }
+    let (replay, (first, last)) = (recording.replay(), recording.positions());
+    let mut made = format!("{:.2} s of sound, positions {first} to {last}", replay.duration().as_secs_f64());
+    if replay.holes > 0 {
+        let (missing, cut) = (replay.missing.as_secs_f64(), replay.cut.as_secs_f64());
+        made += &format!("; holes: {} ({missing:.2} s missing, {cut:.2} s of them cut out)", replay.holes);
+    }
+    if Reader::open(log)?.has_writer()? {
+        made += "; a writer is at work, and what came later is not in it";
+    }
+    Ok((made, recording.into_left_out()))
+}
+
+/// One line for each record and for each damaged range, in the order of the log.
+fn lines(
+    log: &Path,
+    payload: bool,
+    file: &mut dyn Write,
+    progress: &mut Progress,
+) -> Result<(String, LeftOut), Failure> {
+    let mut left_out = LeftOut::default();
+    let mut records = Reader::open(log)?.records(Position(0))?;
+    let (mut told, mut count) = (0, 0_u64);
+    loop {
+        let next = records.next();
+        for damaged in &records.damage()[told..] {
+            writeln!(file, "{}", damaged_line(damaged))?;
+        }
+        told = records.damage().len();
+        match next {
+            Some(Ok(record)) => {
+                writeln!(file, "{}", record_line(&record, payload))?;
+                progress.add(record.encoded_len() as u64);
+                left_out.gaps += u64::from(record.kind == Kind::Gap);
+                count += 1;
+            }
+            Some(Err(why)) => {
+                writeln!(file, "{}", json!({ "kind": "unreadable", "what": why.to_string() }))?;
+                left_out.unreadable.push(why.to_string());
+            }
+            None => break,
+        }
+    }
+    left_out.damage_total = records.damage_total();
+    left_out.damage = records.damage().to_vec();
+    Ok((format!("{count} records"), left_out))
+}
+
+fn record_line(record: &Record, payload: bool) -> serde_json::Value {
+    let mut line = json!({
+        "kind": match record.kind {
+            Kind::Header => "header",
+            Kind::Chunk => "chunk",
+            Kind::Gap => "gap",
+            Kind::Seal => "seal",
+        },
+        "position": record.position.0,
+        "epoch": record.epoch.0,
+        "time": record.time,
+        "duration": record.duration,
+        "wall_us": record.wall_us,
+        "bytes": record.body.len(),
+        "crc32c": format!("{:08x}", record.body_checksum()),
+    });
+    if let Some(resumes) = record.resumes() {
+        line["resumes"] = resumes.0.into();
+    }
+    if payload {
+        line["payload"] = STANDARD.encode(&record.body).into();
+    }
+    line
+}
+
+fn damaged_line(damaged: &Damaged) -> serde_json::Value {
+    json!({
+        "kind": "damaged",
+        "what": damaged.what.to_string(),
+        "position": damaged.positions.start().0,
+        "last_position": damaged.positions.end().0,
+        "chunks_lost": damaged.chunks_lost,
+        "file": &*damaged.file,
+        "offset": damaged.offset,
+        "bytes": damaged.bytes,
+    })
+}
+
+/// Says what was left out, as `verify` does.
+fn tell(left_out: &LeftOut) {
+    for line in damage_lines(&left_out.damage, left_out.damage_total) {
+        eprintln!("{line}");
+    }
+    for why in &left_out.unreadable {
+        eprintln!("UNREADABLE {why}");
+    }
+    if left_out.unusable > 0 {
+        eprintln!(
+            "left out: {} whole chunks without sound that this version knows, or after 72 hours",
+            left_out.unusable
+        );
+    }
+    if left_out.gaps > 0 {
+        eprintln!("gaps (made but never kept): {}", left_out.gaps);
+    }
+}
+
+/// Where an export goes.
+enum Place {
+    StandardOutput,
+    File { path: PathBuf, beside: PathBuf, force: bool },
+}
+
+impl Place {
+    fn of(args: &Export, id: &LogId, format: Format) -> Result<Self, String> {
+        let extension = match format {
+            Format::Mp4 => "mp4",
+            Format::Ogg => "ogg",
+            Format::Jsonl => "jsonl",
+        };
+        let path = args.output.clone().unwrap_or_else(|| format!("{id}.{extension}").into());
+        if path.as_os_str() == "-" {
+            return Ok(Self::StandardOutput);
+        }
+        if path.is_dir() {
+            return Err(format!("{} is a directory: name a file in it", path.display()));
+        }
+        if !args.force && path.symlink_metadata().is_ok() {
+            return Err(format!("{} is there already: --force replaces it", path.display()));
+        }
+        let name = path.file_name().ok_or_else(|| format!("{} is no name of a file", path.display()))?;
+        // The process in the name: two exports of one name do not write into each other's.
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(format!(".{}.new", std::process::id()));
+        let beside = path.with_file_name(hidden);
+        Ok(Self::File { path, beside, force: args.force })
+    }
+
+    /// What has gone to the standard output cannot be taken back.
+    fn is_repeatable(&self) -> bool {
+        matches!(self, Self::File { .. })
+    }
+
+    fn write<T>(&self, write: impl FnOnce(&mut dyn Write) -> Result<T, Failure>) -> Result<T, Failure> {
+        match self {
+            Self::StandardOutput => {
+                let mut output = BufWriter::new(io::stdout().lock());
+                let done = write(&mut output)?;
+                output.flush()?;
+                Ok(done)
+            }
+            Self::File { path, beside, force } => {
+                let outcome = File::create(beside).map_err(Failure::from).and_then(|file| {
+                    let mut file = BufWriter::new(file);
+                    let done = write(&mut file)?;
+                    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+                    rename(beside, path, *force)?;
+                    Ok(done)
+                });
+                if outcome.is_err() {
+                    let _ = std::fs::remove_file(beside);
+                }
+                outcome
+            }
+        }
+    }
+}
+
+/// Gives a file its name; one that somebody else made meanwhile stays unless `force`.
+fn rename(beside: &Path, path: &Path, force: bool) -> io::Result<()> {
+    use rustix::io::Errno;
+    if force {
+        return std::fs::rename(beside, path);
+    }
+    match renameat_with(CWD, beside, CWD, path, RenameFlags::NOREPLACE) {
+        // Not every file system can.
+        Err(Errno::INVAL | Errno::NOSYS) if path.symlink_metadata().is_err() => std::fs::rename(beside, path),
+        outcome => Ok(outcome?),
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::StandardOutput => f.write_str("standard output"),
+            Self::File { path, .. } => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// How far the reading is: one line on a terminal, nothing elsewhere.
+struct Progress {
+    total: u64,
+    done: u64,
+    shown: Option<Instant>,
+    begun: Instant,
+    on_terminal: bool,
+}
+
+impl Progress {
+    fn of(log: &Path, format: Format) -> Result<Self, String> {
+        let bytes = Reader::open(log).and_then(|reader| reader.bytes()).map_err(|why| unreadable(log, &why))?;
+        let passes = if format == Format::Jsonl { 1 } else { 2 };
+        let on_terminal = io::stderr().is_terminal();
+        Ok(Self { total: bytes * passes, done: 0, shown: None, begun: Instant::now(), on_terminal })
+    }
+
+    fn add(&mut self, bytes: u64) {
+        self.done += bytes;
+        let now = Instant::now();
+        let last = self.shown.unwrap_or(self.begun);
+        if self.on_terminal && now.duration_since(last) >= SHOWN_EVERY {
+            self.shown = Some(now);
+            // Rounded down, and never past the end: a log that is being written grows meanwhile.
+            let percent = (self.done * 100 / self.total.max(1)).min(99);
+            eprint!("\rreading the log: {percent:2} %");
+        }
+    }
+
+    fn clear(&self) {
+        if self.shown.is_some() {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
