@@ -5,10 +5,12 @@ pub mod host;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cli;
+use crate::registry::retention;
+use crate::{cli, disk};
 use host::{BadHost, Host};
 
 /// Where certificates come from unless another authority is named: Let's Encrypt, for everyone and for free.
@@ -51,6 +53,10 @@ pub struct Config {
     pub acme: Option<Acme>,
     /// What this server may send, in Mbit/s, for saying how many can listen.
     pub egress_mbps: Option<u32>,
+    /// When a disk is called full.
+    pub disk: disk::Limits,
+    /// How long, and how much of, the past is kept.
+    pub retention: retention::Limits,
 }
 
 /// How certificates are obtained (RFC 8555).
@@ -93,6 +99,50 @@ struct File {
     rtc: Rtc,
     tls: TlsFiles,
     acme: AcmeFile,
+    disk: Disk,
+    retention: Retention,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Disk {
+    notice_percent: Option<u8>,
+    refuse_percent: Option<u8>,
+    refuse_mib: Option<u64>,
+}
+
+impl Disk {
+    fn limits(&self) -> Result<disk::Limits, Error> {
+        let default = disk::Limits::default();
+        let (notice, refuse) = (self.notice_percent.unwrap_or(default.notice_percent), self.refuse_percent);
+        let refuse = refuse.unwrap_or(default.refuse_percent.max(notice));
+        if !(1..=100).contains(&notice) || !(notice..=100).contains(&refuse) {
+            return Err(Error::Disk(notice, refuse));
+        }
+        let refuse_bytes = self.refuse_mib.map_or(default.refuse_bytes, |mib| mib.saturating_mul(1 << 20));
+        Ok(disk::Limits { notice_percent: notice, refuse_percent: refuse, refuse_bytes })
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Retention {
+    days: Option<f64>,
+    gigabytes: Option<f64>,
+}
+
+impl Retention {
+    fn limits(&self) -> Result<retention::Limits, Error> {
+        // Zero would delete each recording as it is made: whoever wants none turns recording off.
+        let sound = |value: f64| value.is_finite() && value > 0.0 && value <= 1e6;
+        if let Some(value) = [self.days, self.gigabytes].into_iter().flatten().find(|value| !sound(*value)) {
+            return Err(Error::Retention(value));
+        }
+        Ok(retention::Limits {
+            age: self.days.map(|days| Duration::from_secs_f64(days * 86_400.0)),
+            bytes: self.gigabytes.map(|gigabytes| (gigabytes * 1e9) as u64),
+        })
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -146,6 +196,10 @@ pub enum Error {
     Egress,
     /// A certificate without its key, or a key without a certificate.
     HalfTls,
+    /// Percentages of the disk that make no sense.
+    Disk(u8, u8),
+    /// An age or size that makes no sense.
+    Retention(f64),
     /// WebRTC listens everywhere, but speakers must be told one address.
     NoMediaAddress(IpAddr),
 }
@@ -179,6 +233,16 @@ impl fmt::Display for Error {
             Self::Contact(text) => write!(f, "acme.contact = {text:?}: give one e-mail address"),
             Self::Egress => f.write_str("egress_mbps = 0: give what this server may send, in Mbit/s, or leave it out"),
             Self::HalfTls => write!(f, "tls.certificate and tls.key belong together: give both or neither"),
+            Self::Disk(notice, refuse) => write!(
+                f,
+                "disk.notice_percent = {notice}, disk.refuse_percent = {refuse}: give 1 to 100, the second not below the first"
+            ),
+            Self::Retention(value) => {
+                write!(
+                    f,
+                    "retention.days and retention.gigabytes are above 0 and at most a million, not {value}; leave them out to keep everything"
+                )
+            }
             Self::NoMediaAddress(bind) => {
                 write!(f, "WebRTC listens on {bind}: set rtc.public_address to the address that speakers can reach")
             }
@@ -279,6 +343,8 @@ impl Config {
             tls,
             acme,
             egress_mbps,
+            disk: file.disk.limits()?,
+            retention: file.retention.limits()?,
         })
     }
 

@@ -6,6 +6,7 @@ mod assets;
 mod certificates;
 mod cli;
 mod config;
+mod disk;
 mod inherit;
 mod registry;
 mod role;

@@ -7,6 +7,7 @@
 //! so that a client that hangs up does not leave half of one behind. The map's lock is never held across an await.
 
 mod page;
+pub mod retention;
 mod store;
 mod view;
 

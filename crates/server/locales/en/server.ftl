@@ -20,6 +20,11 @@ status-listeners = Listeners
 status-speakers = Speakers
 status-beats = Late frames of sound since the start
 
+notice-disk-little = The disk of this server is { $percent } % full
+    .detail = Whoever runs it should make room, or have old recordings removed. Everything works until it is full.
+notice-disk-scarce = The disk of this server is almost full
+    .detail = New conversations are refused until there is room. What is on the air goes on; when the disk is full, its recording pauses.
+
 ## Problems (RFC 9457). The key is `problem-` and the last part of the type.
 
 problem-not-found = Nothing is here
@@ -115,5 +120,7 @@ problem-fragment-refused = The fragment cannot be accepted
     }
 problem-unavailable = Back in a moment
     .detail = A part of the service is busy or restarting. Please try again in a few seconds.
+problem-disk-full = The disk of this server is almost full
+    .detail = New conversations are refused until whoever runs the server has made room. Those on the air go on.
 problem-storage = The disk takes no more
     .detail = Nothing could be saved. Whoever runs this server should look at its disk.

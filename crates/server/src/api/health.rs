@@ -11,6 +11,7 @@ use super::Shared;
 use super::problem::{Kind, Problem};
 use super::speech::{Language, Word};
 use crate::certificates::Standing;
+use crate::disk::Room;
 
 const STYLE: &str = "body{font:1.1rem/1.7 system-ui,sans-serif;max-width:40rem;margin:2rem auto;padding:0 1rem;\
     color-scheme:light dark}section{margin-block-end:2.5rem}dt{float:inline-start;margin-inline-end:.5em}dd{font-weight:600}";
@@ -28,6 +29,11 @@ pub(super) async fn ready(State(api): Shared) -> String {
     for alarm in api.certificates.standings().iter().filter_map(|standing| standing.alarm(now)) {
         let _ = writeln!(text, "alarm: {alarm}");
     }
+    let _ = match api.disk.found() {
+        (Room::Plenty, _) | (_, None) => Ok(()),
+        (Room::Little, Some(usage)) => writeln!(text, "alarm: the disk is {usage}"),
+        (Room::Scarce, Some(usage)) => writeln!(text, "alarm: the disk is {usage}; new conversations are refused"),
+    };
     text
 }
 
@@ -56,6 +62,11 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
     put("encodes_total", "counter", "Calls of the Opus encoder.", figures.encodes);
     put("decodes_total", "counter", "Calls of the Opus decoder.", figures.decodes);
     put("notices_lost_total", "counter", "Notices of the beat lost to a full ring.", figures.overrun);
+    if let (_, Some(usage)) = api.disk.found() {
+        put("disk_free_bytes", "gauge", "Bytes that may still be written to the file system of the data.", usage.free);
+        let (name, ratio) = ("hiwar_disk_used_ratio", usage.ratio());
+        let _ = writeln!(text, "# HELP {name} Used part of that file system.\n# TYPE {name} gauge\n{name} {ratio:.4}");
+    }
     write_certificates(&mut text, &api.certificates.standings());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
@@ -95,11 +106,12 @@ pub(super) async fn status(State(api): Shared) -> Html<String> {
             spaces => language.say("status-paused", &[("spaces", Word::Number(spaces))]),
         };
         let (code, direction) = (language.code(), language.direction());
-        let _ = write!(
-            body,
-            "<section lang=\"{code}\" dir=\"{direction}\"><h1>{}</h1><p>{state}</p><dl>",
-            say("status-title")
-        );
+        let _ =
+            write!(body, "<section lang=\"{code}\" dir=\"{direction}\"><h1>{}</h1><p>{state}</p>", say("status-title"));
+        for notice in api.notices(language) {
+            let _ = write!(body, "<p>{}</p>", notice.title);
+        }
+        body.push_str("<dl>");
         for (key, value) in [
             ("status-live", tally.live as u64),
             ("status-listeners", tally.listeners),

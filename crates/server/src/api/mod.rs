@@ -10,6 +10,7 @@ mod event;
 mod events;
 mod health;
 mod keys;
+mod notice;
 mod openapi;
 mod problem;
 mod spaces;
@@ -27,6 +28,7 @@ pub use keys::Keys;
 pub use speech::Language;
 
 use crate::certificates::Certificates;
+use crate::disk;
 use crate::registry::Registry;
 use crate::studio::Studio;
 use problem::{Kind, Problem};
@@ -54,6 +56,7 @@ struct Api {
     keys: Keys,
     settings: Settings,
     certificates: Certificates,
+    disk: disk::Watch,
 }
 
 type Shared = axum::extract::State<Arc<Api>>;
@@ -65,8 +68,9 @@ pub fn router(
     keys: Keys,
     settings: Settings,
     certificates: Certificates,
+    disk: disk::Watch,
 ) -> Router {
-    let api = Arc::new(Api { registry, studio, keys, settings, certificates });
+    let api = Arc::new(Api { registry, studio, keys, settings, certificates, disk });
     Router::new()
         .route("/api/openapi.json", get(openapi::document))
         .route("/api/spaces/v1/config", get(spaces::config))

@@ -61,11 +61,12 @@ pub enum Kind {
     FragmentRefused,
     Unavailable,
     Storage,
+    DiskFull,
 }
 
 impl Kind {
     /// All of them, in the order above.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::SpaceNotFound,
@@ -100,6 +101,7 @@ impl Kind {
         Self::FragmentRefused,
         Self::Unavailable,
         Self::Storage,
+        Self::DiskFull,
     ];
 
     /// Last part of the type's address.
@@ -149,6 +151,7 @@ impl Kind {
             Self::FragmentRefused => ("fragment-refused", S::UNPROCESSABLE_ENTITY),
             Self::Unavailable => ("unavailable", S::SERVICE_UNAVAILABLE),
             Self::Storage => ("storage", S::SERVICE_UNAVAILABLE),
+            Self::DiskFull => ("disk-full", S::INSUFFICIENT_STORAGE),
         }
     }
 
@@ -169,6 +172,7 @@ impl Kind {
         match self {
             Self::NotStarted | Self::ReplayInTheMaking | Self::Unavailable | Self::SubscribersFull => Some(RETRY_S),
             Self::StageFull | Self::Storage => Some(30),
+            Self::DiskFull => Some(300),
             Self::SpacesFull => Some(3600),
             _ => None,
         }

@@ -16,8 +16,11 @@ use utoipa::ToSchema;
 
 use super::caller::{Caller, body, require_type};
 use super::keys::{LINK_LIFE, SPEAK_LIFE};
+use super::notice::Notice;
 use super::problem::{Details, Kind, Problem};
+use super::speech::Language;
 use super::{Api, Shared};
+use crate::disk::Room;
 use crate::registry::{NewSpace, SpaceView};
 use crate::studio::Keep;
 
@@ -30,6 +33,8 @@ pub(super) struct Config {
     stage_origin: String,
     /// Origin of the public side.
     public_origin: String,
+    /// For whoever shows a pass to make or to host conversations; else empty.
+    notices: Vec<Notice>,
 }
 
 /// A list of spaces.
@@ -93,6 +98,8 @@ pub(super) struct NewSpaceAnswer {
     speaker_link: String,
     /// Link for listeners.
     listen_link: String,
+    /// What a host should know about this server now.
+    notices: Vec<Notice>,
 }
 
 /// Somebody who is to speak.
@@ -125,10 +132,15 @@ pub(super) struct PassAnswer {
 }
 
 /// Where the stage is
-#[utoipa::path(get, path = "/api/spaces/v1/config", tag = "spaces", responses((status = 200, body = Config)))]
-pub(super) async fn config(State(api): Shared) -> Json<Config> {
+#[utoipa::path(get, path = "/api/spaces/v1/config", tag = "spaces", security((), ("pass" = [])),
+    responses((status = 200, body = Config)))]
+pub(super) async fn config(State(api): Shared, caller: Caller) -> Json<Config> {
     let settings = &api.settings;
-    Json(Config { stage_origin: settings.stage_origin.clone(), public_origin: settings.public_origin.clone() })
+    Json(Config {
+        stage_origin: settings.stage_origin.clone(),
+        public_origin: settings.public_origin.clone(),
+        notices: api.notices_for(&caller),
+    })
 }
 
 /// Public spaces, live ones first
@@ -154,7 +166,8 @@ pub(super) async fn show(
 #[utoipa::path(post, path = "/api/spaces/v1/spaces", tag = "spaces", request_body = NewSpaceRequest,
     security(("pass" = [])),
     responses((status = 201, body = NewSpaceAnswer), (status = 400, body = Details), (status = 401, body = Details),
-        (status = 403, body = Details), (status = 422, body = Details), (status = 503, body = Details)))]
+        (status = 403, body = Details), (status = 422, body = Details), (status = 503, body = Details),
+        (status = 507, body = Details)))]
 pub(super) async fn create(
     State(api): Shared,
     caller: Caller,
@@ -163,6 +176,10 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     caller.pass(&api.keys)?.creates()?;
     let request: NewSpaceRequest = json(&headers, read)?;
+    // What is on the air needs what is left.
+    if api.disk.found().0 == Room::Scarce {
+        return Err(Kind::DiskFull.into());
+    }
     let host_name = match &request.host_name {
         Some(name) => Name::parse(name)?,
         None => Name::parse(&caller.language.say("host", &[]))?,
@@ -183,7 +200,7 @@ pub(super) async fn create(
     };
     let space = api.registry.create(new).await?;
     let location = format!("/api/spaces/v1/spaces/{}", space.id);
-    let answer = links(&api, space, audience, &host_name).ok_or(Kind::Unavailable)?;
+    let answer = links(&api, space, audience, &host_name, caller.language).ok_or(Kind::Unavailable)?;
     api.studio.told().await;
     let mut response = (StatusCode::CREATED, Json(answer)).into_response();
     response.headers_mut().insert(header::LOCATION, HeaderValue::try_from(location).map_err(|_| Kind::Unavailable)?);
@@ -265,7 +282,7 @@ async fn rule(api: &Api, id: &str, caller: &Caller, command: Command) -> Result<
 }
 
 /// Signs the passes of a new space and puts them into links. `None` only if ids and names broke the limits of passes.
-fn links(api: &Api, space: SpaceView, audience: Audience, host: &Name) -> Option<NewSpaceAnswer> {
+fn links(api: &Api, space: SpaceView, audience: Audience, host: &Name, language: Language) -> Option<NewSpaceAnswer> {
     let origin = &api.settings.public_origin;
     let (id, expires) = (space.id.clone(), SystemTime::now() + LINK_LIFE);
     let scope = Scope::parse(&id)?;
@@ -283,6 +300,7 @@ fn links(api: &Api, space: SpaceView, audience: Audience, host: &Name) -> Option
         listen_link,
         host_pass,
         space,
+        notices: api.notices(language),
     })
 }
 

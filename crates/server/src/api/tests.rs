@@ -100,8 +100,11 @@ impl House {
         let keys = Keys::new([1; 32], [2; 32]);
         let registry = Registry::open(dir.path().join("spaces"), studio.clone(), settings.clone(), happened).await;
         let registry = registry.expect("a registry");
+        // The disk of whoever runs the tests says nothing here, however full it is.
+        let disk =
+            disk::Watch::new(dir.path(), disk::Limits { notice_percent: 100, refuse_percent: 100, refuse_bytes: 0 });
         Self {
-            router: router(registry.clone(), studio, keys.clone(), settings, Certificates::default()),
+            router: router(registry.clone(), studio, keys.clone(), settings, Certificates::default(), disk),
             registry,
             keys,
             happens,

@@ -15,6 +15,7 @@ use super::{demo, greet, keys};
 use crate::api;
 use crate::certificates::{Certificates, Start};
 use crate::config::{Config, host};
+use crate::disk;
 use crate::inherit::adopt;
 use crate::registry::Registry;
 use crate::studio::{self, Studio};
@@ -99,7 +100,9 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     let api = tokio::net::UnixListener::from_std(api).map_err(say("no API socket"))?;
     let start = if inherited.greet { Start::ByHand } else { Start::Again };
     let certificates = Certificates::start(&config, start);
-    let router = api::router(registry.clone(), studio.clone(), keys.clone(), settings, certificates);
+    let disk = disk::Watch::new(&config.data, config.disk);
+    tokio::spawn(disk.clone().run());
+    let router = api::router(registry.clone(), studio.clone(), keys.clone(), settings, certificates, disk);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = axum::serve(api, router).with_graceful_shutdown(async move {
         let _ = stopped.await;

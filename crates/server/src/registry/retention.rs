@@ -1,0 +1,132 @@
+//! Which recordings are removed, and when: those that are too old, and the oldest while there are too many bytes.
+//!
+//! Nothing is removed unless the configuration says so. Only what is over is: never what is scheduled, live, or being made into a replay.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+/// How long, and how much of, the past is kept. `None`: no bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Since a conversation ended.
+    pub age: Option<Duration>,
+    /// Logs and replays of all spaces together, live ones included.
+    pub bytes: Option<u64>,
+}
+
+impl Limits {
+    /// Nothing is ever removed.
+    #[must_use]
+    pub fn keep_everything(&self) -> bool {
+        self.age.is_none() && self.bytes.is_none()
+    }
+}
+
+/// What is to be known of one space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept<I> {
+    /// Which.
+    pub id: I,
+    /// When it ended; `None` for what must not be touched.
+    pub over_since: Option<SystemTime>,
+    /// What its log and its replay take.
+    pub bytes: u64,
+}
+
+/// What is to be removed now, oldest first.
+#[must_use]
+pub fn due<I: Copy + Ord>(spaces: &[Kept<I>], limits: Limits, now: SystemTime) -> Vec<I> {
+    let mut bytes: u64 = spaces.iter().fold(0, |sum, space| sum.saturating_add(space.bytes));
+    let mut over: Vec<(SystemTime, I, u64)> =
+        spaces.iter().filter_map(|space| Some((space.over_since?, space.id, space.bytes))).collect();
+    over.sort_unstable();
+    let mut due = Vec::new();
+    for (since, id, size) in over {
+        let too_old = limits.age.is_some_and(|age| now.duration_since(since).is_ok_and(|passed| passed >= age));
+        // What takes no room makes none.
+        let too_much = limits.bytes.is_some_and(|limit| bytes > limit) && size > 0;
+        if too_old || too_much {
+            bytes -= size;
+            due.push(id);
+        }
+    }
+    due
+}
+
+/// How long until the next one is too old; `None` if none will be.
+#[must_use]
+pub fn next_due<I>(spaces: &[Kept<I>], limits: Limits, now: SystemTime) -> Option<Duration> {
+    let age = limits.age?;
+    let wait = |since: SystemTime| since.checked_add(age)?.duration_since(now).ok();
+    spaces.iter().filter_map(|space| wait(space.over_since?)).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::UNIX_EPOCH;
+
+    fn at(day: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(day * 86_400)
+    }
+
+    fn kept(id: u32, over: Option<u64>, bytes: u64) -> Kept<u32> {
+        Kept { id, over_since: over.map(at), bytes }
+    }
+
+    fn limits(days: Option<u64>, bytes: Option<u64>) -> Limits {
+        Limits { age: days.map(|days| Duration::from_secs(days * 86_400)), bytes }
+    }
+
+    #[test]
+    fn by_age_by_size_oldest_first_and_never_what_is_not_over() {
+        let spaces = [kept(1, Some(10), 100), kept(2, None, 1_000), kept(3, Some(5), 100), kept(4, Some(20), 100)];
+        let check = |days, bytes, now, wished: &[u32]| {
+            assert_eq!(due(&spaces, limits(days, bytes), at(now)), wished, "{days:?} {bytes:?} at {now}");
+        };
+        check(None, None, 9_999, &[]);
+        check(Some(7), None, 11, &[]);
+        check(Some(7), None, 12, &[3]);
+        check(Some(7), None, 17, &[3, 1]);
+        check(Some(7), None, 9_999, &[3, 1, 4]);
+        // A clock that was set back removes nothing.
+        check(Some(7), None, 0, &[]);
+        check(None, Some(1_300), 20, &[]);
+        check(None, Some(1_299), 20, &[3]);
+        check(None, Some(1_150), 20, &[3, 1]);
+        check(None, Some(1), 20, &[3, 1, 4]);
+        // What is too old makes room first.
+        check(Some(7), Some(1_200), 12, &[3]);
+        assert_eq!(due(&[kept(1, Some(1), 0), kept(2, Some(2), 9)], limits(None, Some(8)), at(3)), [2]);
+    }
+
+    #[test]
+    fn afterwards_nothing_is_due_whatever_there_was() {
+        // Every mixture of six spaces of three kinds and two sizes.
+        for mixture in 0..6_u64.pow(6) {
+            let digit = |n: u32| (mixture / 6_u64.pow(n)) % 6;
+            let spaces: Vec<Kept<u32>> =
+                (0..6).map(|n| kept(n, (digit(n) % 3).checked_sub(1), 50 * (1 + digit(n) / 3))).collect();
+            let limits = limits(Some(2), Some(250));
+            let removed = due(&spaces, limits, at(2));
+            assert!(removed.iter().all(|id| spaces[*id as usize].over_since.is_some()), "{spaces:?}");
+            let left: Vec<Kept<u32>> = spaces.iter().filter(|space| !removed.contains(&space.id)).copied().collect();
+            assert_eq!(due(&left, limits, at(2)), [0_u32; 0], "{spaces:?}");
+            // Nothing younger went while something older that takes room stayed.
+            let stayed = left.iter().filter_map(|space| space.over_since).min();
+            let gone = removed.iter().filter_map(|id| spaces[*id as usize].over_since).max();
+            assert!(stayed.is_none() || gone.is_none() || gone <= stayed, "{spaces:?}");
+        }
+    }
+
+    #[test]
+    fn it_is_looked_again_when_the_next_one_is_too_old() {
+        let spaces = [kept(1, Some(10), 1), kept(2, None, 1), kept(3, Some(5), 1)];
+        let day = Duration::from_secs(86_400);
+        assert_eq!(next_due(&spaces, limits(Some(7), None), at(11)), Some(day));
+        assert_eq!(next_due(&spaces, limits(Some(7), None), at(13)), Some(day * 4));
+        assert_eq!(next_due(&spaces, limits(None, Some(1)), at(13)), None);
+        assert_eq!(next_due(&spaces, limits(Some(7), None), at(99)), None);
+    }
+}
