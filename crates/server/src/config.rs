@@ -421,3 +421,37 @@ impl AcmeFile {
         Ok(Some(Acme { directory, contact, root, names: vec![host.clone()] }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_the_disk_and_of_the_past_are_checked_and_off_unless_told() {
+        let limits = |text: &str| {
+            let file: File = toml::from_str(text).map_err(|why| why.to_string())?;
+            let limits = file.disk.limits().and_then(|disk| Ok((disk, file.retention.limits()?)));
+            limits.map_err(|why| why.to_string())
+        };
+        let (disk, retention) = limits("").unwrap();
+        assert_eq!((disk, retention.keep_everything()), (disk::Limits::default(), true));
+        let told =
+            limits("[disk]\nnotice_percent = 50\nrefuse_mib = 3\n[retention]\ndays = 30\ngigabytes = 1.5").unwrap();
+        assert_eq!(told.0, disk::Limits { notice_percent: 50, refuse_percent: 95, refuse_bytes: 3 << 20 });
+        let age = Duration::from_secs(30 * 86_400);
+        assert_eq!(told.1, retention::Limits { age: Some(age), bytes: Some(1_500_000_000) });
+        assert_eq!(limits("[disk]\nnotice_percent = 99").unwrap().0.refuse_percent, 99);
+        for (text, why) in [
+            ("[disk]\nnotice_percent = 0", "notice_percent"),
+            ("[disk]\nnotice_percent = 90\nrefuse_percent = 80", "refuse_percent"),
+            ("[disk]\nrefuse_percent = 101", "refuse_percent"),
+            ("[retention]\ndays = 0", "leave them out"),
+            ("[retention]\ndays = -1", "leave them out"),
+            ("[retention]\ndays = nan", "leave them out"),
+            ("[retention]\ngigabytes = inf", "leave them out"),
+            ("[retention]\nweeks = 1", "unknown field"),
+        ] {
+            assert!(limits(text).is_err_and(|said| said.contains(why)), "{text}");
+        }
+    }
+}

@@ -13,6 +13,7 @@ mod view;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use std::{fmt, io};
@@ -147,6 +148,8 @@ pub struct Tally {
     pub speakers: usize,
     /// People who hear.
     pub listeners: u64,
+    /// Recordings that this house removed for their age, or for the room that they took.
+    pub expired: u64,
 }
 
 /// A cheap handle on all spaces.
@@ -158,6 +161,10 @@ struct Inner {
     studio: Studio,
     settings: Settings,
     dir: PathBuf,
+    /// A recording is complete: there may be too many now.
+    grown: tokio::sync::Notify,
+    /// Recordings that were removed for their age, or for the room that they took.
+    expired: AtomicU64,
 }
 
 struct Entry {
@@ -227,7 +234,14 @@ impl Registry {
             .into_iter()
             .filter_map(|(facts, keep)| Some((log_id(&facts.id)?, Entry::new(Space::from_facts(facts), keep))))
             .collect();
-        let registry = Self(Arc::new(Inner { spaces: Mutex::new(spaces), studio, settings, dir }));
+        let registry = Self(Arc::new(Inner {
+            spaces: Mutex::new(spaces),
+            studio,
+            settings,
+            dir,
+            grown: tokio::sync::Notify::new(),
+            expired: AtomicU64::new(0),
+        }));
         let ids: Vec<LogId> = registry.lock().keys().copied().collect();
         for id in ids {
             registry.resume(id).await;
@@ -426,7 +440,7 @@ impl Registry {
     /// Numbers for operators.
     pub fn tally(&self) -> Tally {
         let spaces = self.lock();
-        let mut tally = Tally { spaces: spaces.len(), ..Tally::default() };
+        let mut tally = Tally { spaces: spaces.len(), expired: self.0.expired.load(Relaxed), ..Tally::default() };
         for entry in spaces.values().filter(|entry| entry.space.require_live().is_ok()) {
             tally.live += 1;
             tally.paused += usize::from(entry.space.facts().recording == Recording::Paused);
@@ -454,7 +468,7 @@ impl Registry {
                 self.0.studio.shelve(&id, access);
                 self.0.studio.make_replay(&id, facts.title.as_str().to_owned());
             }
-            (_, Recording::Deleted | Recording::Off) => drop(self.0.studio.delete_recording(&id).await),
+            (_, Recording::Deleted | Recording::Expired { .. } | Recording::Off) => drop(self.remove(id).await),
             // Workers serve no recording of a space that they have not heard of.
             _ => self.0.studio.shelve(&id, access),
         }
@@ -493,14 +507,16 @@ impl Registry {
                 self.end(id).await;
             }
             Event::RecordingDeleted => {
+                // First that it is gone, then that it goes: after a crash in between the next house removes the rest.
                 self.save(id).await;
-                if let Err(why) = self.0.studio.delete_recording(&id).await {
-                    tracing::error!(space = %id, "cannot delete the recording: {why}; will try again");
-                    if let Some(entry) = self.lock().get_mut(&id) {
-                        entry.owed.delete = true;
-                    }
+                let removed = self.remove(id).await;
+                if self.lock().get(&id).is_some_and(|entry| entry.owed.write) {
+                    // The disk was full, and is not any more.
+                    self.save(id).await;
+                }
+                if removed.is_err() {
                     self.announce(&id);
-                    return Err(why.into());
+                    return removed;
                 }
             }
             _ => {}
@@ -614,6 +630,7 @@ impl Registry {
                     self.announce(id);
                     let (registry, id) = (self.clone(), *id);
                     tokio::spawn(async move { registry.save(id).await });
+                    self.0.grown.notify_one();
                 }
                 _ => self.announce(id),
             }
@@ -702,11 +719,8 @@ impl Registry {
                 if owed.record && live {
                     registry.record(id).await;
                 }
-                if owed.delete
-                    && registry.0.studio.delete_recording(&id).await.is_ok()
-                    && let Some(entry) = registry.lock().get_mut(&id)
-                {
-                    entry.owed.delete = false;
+                if owed.delete {
+                    let _ = registry.remove(id).await;
                 }
                 if owed.record
                     && !live

@@ -49,4 +49,6 @@ pub enum Command {
     Post(Replay),
     /// No replay could be made. By the house.
     GiveUpReplay,
+    /// Remove what was recorded, for it is older, or there is more of it, than whoever runs the house keeps. By the house, after the end.
+    ExpireRecording,
 }

@@ -62,6 +62,11 @@ pub enum Recording {
     Replay(Replay),
     /// Removed by a host.
     Deleted,
+    /// Removed by the house, which keeps no more of the past than it was told to.
+    Expired {
+        /// When.
+        removed: SystemTime,
+    },
 }
 
 /// What is known of a replay.
@@ -142,7 +147,8 @@ impl Space {
         match command {
             Command::Start => self.start(now),
             Command::End => self.end(now),
-            Command::DeleteRecording => self.delete_recording(),
+            Command::DeleteRecording => self.remove_recording(Recording::Deleted),
+            Command::ExpireRecording => self.remove_recording(Recording::Expired { removed: now }),
             Command::Arrive { participant, name } => self.arrive(participant, name),
             Command::Depart { participant } => self.depart(&participant),
             Command::Hear { participant } => self.hear(participant),
@@ -210,7 +216,7 @@ impl Space {
         Ok(())
     }
 
-    fn delete_recording(&mut self) -> Result<(), Refusal> {
+    fn remove_recording(&mut self, becomes: Recording) -> Result<(), Refusal> {
         match self.facts.phase {
             Phase::Scheduled => return Err(Refusal::NotStarted),
             Phase::Live { .. } => return Err(Refusal::StillLive),
@@ -219,13 +225,13 @@ impl Space {
         match self.facts.recording {
             // Its maker still writes: what is deleted now would come back a second later.
             Recording::Sealing => return Err(Refusal::ReplayInTheMaking),
-            Recording::Off | Recording::Deleted => return Err(Refusal::NoRecording),
+            Recording::Off | Recording::Deleted | Recording::Expired { .. } => return Err(Refusal::NoRecording),
             Recording::On | Recording::Paused | Recording::Unsealed | Recording::Replay(_) => {}
         }
         if let Phase::Posted { started, ended } = self.facts.phase {
             self.facts.phase = Phase::Ended { started, ended };
         }
-        self.facts.recording = Recording::Deleted;
+        self.facts.recording = becomes;
         self.events.push_back(Event::RecordingDeleted);
         Ok(())
     }

@@ -10,7 +10,7 @@ const NOW: SystemTime = UNIX_EPOCH;
 const REPLAY: Replay = Replay { duration: Duration::from_secs(60), loudness_lufs: -18.0 };
 
 /// The states of a space that differ in what is allowed, and how to get there.
-const STATES: [(&str, Recording, &[&str]); 9] = [
+const STATES: [(&str, Recording, &[&str]); 10] = [
     ("scheduled", Recording::On, &[]),
     ("live", Recording::On, &["start"]),
     ("live, paused", Recording::On, &["start", "pause"]),
@@ -20,6 +20,7 @@ const STATES: [(&str, Recording, &[&str]); 9] = [
     ("unsealed", Recording::On, &["start", "end", "give up"]),
     ("posted", Recording::On, &["start", "end", "post"]),
     ("deleted", Recording::On, &["start", "end", "post", "delete"]),
+    ("expired", Recording::On, &["start", "end", "post", "expire"]),
 ];
 
 fn participant(text: &str) -> ParticipantId {
@@ -39,6 +40,7 @@ fn command(name: &str) -> Command {
         "resume" => Command::ResumeRecording,
         "post" => Command::Post(REPLAY),
         "give up" => Command::GiveUpReplay,
+        "expire" => Command::ExpireRecording,
         other => panic!("no command {other}"),
     }
 }
@@ -54,7 +56,7 @@ fn space(recording: Recording, history: &[&str]) -> Space {
     space
 }
 
-fn check(name: &str, expected: [Result<(), Refusal>; 9]) {
+fn check(name: &str, expected: [Result<(), Refusal>; 10]) {
     for ((state, recording, history), expected) in STATES.into_iter().zip(expected) {
         let mut space = space(recording, history);
         let before = (space.facts.clone(), space.stage.clone());
@@ -73,18 +75,19 @@ fn every_command_in_every_state_is_allowed_or_refused_by_its_rule() {
     let (live, none, off) = (Err(StillLive), Err(NoRecording), Err(NotOnStage));
     let begun = Err(AlreadyStarted);
     let making = Err(ReplayInTheMaking);
-    //              scheduled live paused off   sealing ended-off unsealed posted deleted
-    check("start", [ok, begun, begun, begun, over, over, over, over, over]);
-    check("end", [early, ok, ok, ok, over, over, over, over, over]);
-    check("delete", [early, live, live, live, making, none, ok, ok, none]);
-    check("arrive", [early, ok, ok, ok, over, over, over, over, over]);
-    check("depart", [off; 9]);
-    check("hear", [off; 9]);
-    check("hush", [ok; 9]);
-    check("pause", [early, ok, ok, none, over, over, over, over, over]);
-    check("resume", [early, ok, ok, none, over, over, over, over, over]);
-    check("post", [early, live, live, live, ok, none, none, none, none]);
-    check("give up", [early, live, live, live, ok, none, none, none, none]);
+    //              scheduled live paused off   sealing ended-off unsealed posted deleted expired
+    check("start", [ok, begun, begun, begun, over, over, over, over, over, over]);
+    check("end", [early, ok, ok, ok, over, over, over, over, over, over]);
+    check("delete", [early, live, live, live, making, none, ok, ok, none, none]);
+    check("arrive", [early, ok, ok, ok, over, over, over, over, over, over]);
+    check("depart", [off; 10]);
+    check("hear", [off; 10]);
+    check("hush", [ok; 10]);
+    check("pause", [early, ok, ok, none, over, over, over, over, over, over]);
+    check("resume", [early, ok, ok, none, over, over, over, over, over, over]);
+    check("post", [early, live, live, live, ok, none, none, none, none, none]);
+    check("expire", [early, live, live, live, making, none, ok, ok, none, none]);
+    check("give up", [early, live, live, live, ok, none, none, none, none, none]);
 }
 
 #[test]
@@ -98,7 +101,7 @@ fn a_command_by_the_wrong_actor_is_refused_in_every_state() {
             let allowed = space(recording, history).handle(NOW, Actor::House, command(name));
             assert_eq!(space(recording, history).handle(NOW, Actor::Host, command(name)), allowed);
         }
-        for name in ["arrive", "depart", "hear", "pause", "resume", "post", "give up"] {
+        for name in ["arrive", "depart", "hear", "pause", "resume", "post", "give up", "expire"] {
             for actor in [Actor::Host, Actor::Speaker, Actor::Listener] {
                 let refused = space(recording, history).handle(NOW, actor, command(name));
                 assert_eq!(refused, Err(Refusal::NotHouse), "{name} by {actor:?} when {state}");
@@ -167,8 +170,8 @@ proptest! {
     /// Whatever is asked in whatever order: the stage keeps its limit, whoever is heard is on it, nobody is on it unless
     /// it is live, and a space starts and ends at most once.
     #[test]
-    fn random_commands_keep_the_laws(steps in proptest::collection::vec((0usize..11, 0usize..40, 0usize..4), 0..200)) {
-        let names = ["start", "end", "delete", "arrive", "depart", "hear", "hush", "pause", "resume", "post", "give up"];
+    fn random_commands_keep_the_laws(steps in proptest::collection::vec((0usize..12, 0usize..40, 0usize..4), 0..200)) {
+        let names = ["start", "end", "delete", "arrive", "depart", "hear", "hush", "pause", "resume", "post", "give up", "expire"];
         let actors = [Actor::House, Actor::House, Actor::Host, Actor::Speaker];
         let mut space = space(Recording::On, &[]);
         let (mut started, mut ended) = (0, 0);

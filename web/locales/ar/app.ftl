@@ -46,6 +46,7 @@ page-stage-link = إلى المنصة
 page-home = كل الحوارات
 page-ended-title = انتهى الحوار
 page-replay-preparing = يجري تجهيز التسجيل، وسيظهر هنا تلقائيًا.
+page-replay-removed = حُذف التسجيل في { $date }؛ فهذا الخادم يحتفظ بالتسجيلات مدةً محدودة.
 page-replay-none = لا يوجد تسجيل لهذا الحوار.
 page-replay-play = تشغيل التسجيل
 page-replay-pause = إيقاف التسجيل مؤقتًا

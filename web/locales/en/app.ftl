@@ -46,6 +46,7 @@ page-stage-link = Go to the stage
 page-home = All conversations
 page-ended-title = The conversation has ended
 page-replay-preparing = The recording is being prepared. It will appear here by itself.
+page-replay-removed = The recording was removed on { $date }. This server keeps recordings for a while only.
 page-replay-none = There is no recording of this conversation.
 page-replay-play = Play the recording
 page-replay-pause = Pause the recording

@@ -30,6 +30,13 @@ export interface Created {
   listen_link: string;
 }
 
+/** What a host should know about the server, in the reader's language. */
+export interface Notice {
+  kind: string;
+  title: string;
+  detail: string;
+}
+
 /** A refusal or a failure. `detail` is the server's sentence in the reader's language, or empty. */
 export class Problem extends Error {
   constructor(
@@ -77,6 +84,12 @@ export interface Wish {
 
 export function create(token: string, wish: Wish): Promise<Created> {
   return asHolder(token, "POST", "/spaces", wish);
+}
+
+/** What there is to know for whoever may make or host conversations; nothing if the server does not say. */
+export function notices(token: string): Promise<Notice[]> {
+  const config = asHolder<{ notices?: Notice[] }>(token, "GET", "/config");
+  return config.then((answer) => answer.notices ?? [], () => []);
 }
 
 export function start(token: string, id: string): Promise<unknown> {

@@ -19,6 +19,7 @@ interface Space {
   speakers?: Speaker[];
   replay?: Recording | null;
   recording?: "on" | "off" | "paused";
+  removed_at?: string | null;
 }
 
 /** Which sentence stands under the button. */
@@ -194,5 +195,5 @@ try {
 }
 
 turn(language);
-if (over && space.id) void replay.begin(space.replay ?? null, space.recording !== "off");
+if (over && space.id) void replay.begin(space.replay ?? null, space.recording !== "off", space.removed_at);
 setInterval(late, 1_000);

@@ -21,15 +21,18 @@ export class Replay {
   #seek = by<HTMLInputElement>("seek");
   #shown = false;
   #notice: string | null = null;
+  #removed?: string | null;
 
   constructor(
     private space: string,
     private query: string,
   ) {}
 
-  /** Shows the recording, or looks for it until it is there; `recorded` tells whether there will be one. */
-  async begin(known: Recording | null, recorded: boolean): Promise<void> {
+  /** Shows the recording, or looks for it until it is there; `recorded` tells whether there will be one, `removed` when it was removed. */
+  async begin(known: Recording | null, recorded: boolean, removed?: string | null): Promise<void> {
     if (known) return this.#show(known);
+    this.#removed = removed;
+    if (removed) return this.#say("page-replay-removed");
     if (!recorded) return this.#say("page-replay-none");
     this.#say("page-replay-preparing");
     const backoff = new Backoff();
@@ -46,7 +49,8 @@ export class Replay {
 
   /** Says everything again, in another language. */
   render(): void {
-    put("replay-notice", this.#notice ? say(this.#notice) : "");
+    const date = this.#removed && new Date(this.#removed).toLocaleDateString(numbers(), { dateStyle: "long" });
+    put("replay-notice", this.#notice ? say(this.#notice, { date: date || "" }) : "");
     if (!this.#shown) return;
     const playing = !this.#audio.paused;
     icon("replay-icon", playing ? "pause" : "play");

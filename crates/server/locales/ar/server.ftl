@@ -5,6 +5,7 @@ private-title = حوار بدعوة
 page-description-scheduled = حوار سيُسمع هنا.
 page-description-live = مباشر الآن: اضغط مرة واحدة واستمع.
 page-description-over = حوار انتهى.
+page-description-removed = حوار انتهى. حُذف تسجيله، فهذا الخادم يحتفظ بالتسجيلات مدةً محدودة.
 page-description-replay = استمع إلى التسجيل.
 noscript-listen = استمع مباشرة دون جافاسكربت:
 noscript-replay = استمع إلى التسجيل دون جافاسكربت:

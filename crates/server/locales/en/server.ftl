@@ -5,6 +5,7 @@ private-title = A conversation by invitation
 page-description-scheduled = A conversation that will be heard here.
 page-description-live = Live now: press once and listen.
 page-description-over = A conversation that has ended.
+page-description-removed = A conversation that has ended. Its recording was removed; this server keeps recordings for a while only.
 page-description-replay = Listen to the recording.
 noscript-listen = Listen live without JavaScript:
 noscript-replay = Hear the recording without JavaScript:

@@ -56,6 +56,7 @@ mod tests {
             speakers: vec![speaker; hiwar_space::SPEAKERS_MAX],
             listeners: u32::MAX,
             recording: "paused",
+            removed_at: None,
         };
         let event = stage_event(&view);
         assert!(event.len() <= EVENT_BYTES_MAX, "{}", event.len());

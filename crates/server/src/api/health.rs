@@ -55,6 +55,7 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
     put("spaces_recording_paused", "gauge", "Live spaces whose recording is paused.", tally.paused as u64);
     put("speakers", "gauge", "People on all stages.", tally.speakers as u64);
     put("listeners", "gauge", "People who hear, on all workers.", tally.listeners);
+    put("recordings_expired_total", "counter", "Recordings removed by retention.", tally.expired);
     put("programmes", "gauge", "Programmes that run.", figures.on_air as u64);
     put("beats_total", "counter", "Beats of 20 ms.", figures.beats);
     put("beats_missed_total", "counter", "Beats whose frames were late.", figures.missed);

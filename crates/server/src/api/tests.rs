@@ -1,5 +1,7 @@
 //! The API from outside, request by request, without a network.
 
+mod retention;
+
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, SystemTime};

@@ -80,6 +80,7 @@ fn head(origin: &str, view: &SpaceView) -> String {
         match (view.state, &view.replay) {
             ("scheduled", _) => "page-description-scheduled",
             ("live", _) => "page-description-live",
+            (_, None) if view.removed_at.is_some() => "page-description-removed",
             (_, None) => "page-description-over",
             (_, Some(_)) => "page-description-replay",
         },
@@ -133,6 +134,7 @@ fn noscript(view: &SpaceView) -> String {
     let (key, sound) = match &view.replay {
         _ if view.audience == "invited" => ("noscript-invited", None),
         Some(replay) => ("noscript-replay", Some((&replay.mp4, &replay.ogg, None))),
+        None if view.removed_at.is_some() => ("page-description-removed", None),
         None if over => ("page-description-over", None),
         None => ("noscript-listen", Some((&view.listen.mp4, &view.listen.ogg, Some(&view.listen.mp3)))),
     };
@@ -214,6 +216,7 @@ mod tests {
             speakers: vec![SpeakerView { id: "p1".into(), name: "</script><i>".into(), speaking: true }],
             listeners: 3,
             recording: "on",
+            removed_at: None,
         }
     }
 

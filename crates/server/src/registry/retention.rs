@@ -1,10 +1,23 @@
 //! Which recordings are removed, and when: those that are too old, and the oldest while there are too many bytes.
 //!
-//! Nothing is removed unless the configuration says so. Only what is over is: never what is scheduled, live, or being made into a replay.
+//! Nothing is removed unless the configuration says so. Only what is over is: never what is scheduled, live, or being made into a replay. One recording is
+//! removed after the other, away from the beat and from the log thread; each is first noted as gone, so that a crash leaves nothing that is half there.
 
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
+use hiwar_segment_log::LogId;
+use hiwar_space::{Actor, Command, Phase, Recording};
 use serde::{Deserialize, Serialize};
+
+use super::{Entry, Error, Registry};
+
+/// How often is looked, if nothing happens before: live logs grow.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Between two removals, so that whoever records has the disk, too.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long, and how much of, the past is kept. `None`: no bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +73,92 @@ pub fn next_due<I>(spaces: &[Kept<I>], limits: Limits, now: SystemTime) -> Optio
     let age = limits.age?;
     let wait = |since: SystemTime| since.checked_add(age)?.duration_since(now).ok();
     spaces.iter().filter_map(|space| wait(space.over_since?)).min()
+}
+
+impl Registry {
+    /// Removes what is due, for as long as the house lives.
+    pub async fn retain(self, limits: Limits) {
+        if limits.keep_everything() {
+            return;
+        }
+        let mut sizes = HashMap::new();
+        loop {
+            let wait = self.sweep(limits, SystemTime::now(), &mut sizes).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.0.grown.notified() => {}
+            }
+        }
+    }
+
+    /// Removes what is due at `now`; how long to wait before the next time. `sizes` are of what does not change any more.
+    pub async fn sweep(&self, limits: Limits, now: SystemTime, sizes: &mut HashMap<LogId, u64>) -> Duration {
+        let mut spaces: Vec<Kept<LogId>> = self.lock().iter().map(|(id, entry)| entry.kept(*id)).collect();
+        if limits.bytes.is_some() {
+            self.weigh(&mut spaces, sizes).await;
+        }
+        for id in due(&spaces, limits, now) {
+            match self.command(id, Actor::House, Command::ExpireRecording).await {
+                Ok(()) => {
+                    tracing::info!(space = %id, "the recording was removed: it is older, or there are more, than is kept")
+                }
+                // A host was faster.
+                Err(Error::Refused(_) | Error::Unknown) => continue,
+                // It counts as removed, and the rest of it goes when the disk lets it.
+                Err(why) => tracing::warn!(space = %id, "the recording is being removed: {why}"),
+            }
+            sizes.remove(&id);
+            self.0.expired.fetch_add(1, Relaxed);
+            tokio::time::sleep(PAUSE).await;
+        }
+        let second = Duration::from_secs(1);
+        next_due(&spaces, limits, now).map_or(LOOK_EVERY, |wait| wait.clamp(second, LOOK_EVERY))
+    }
+
+    /// Fills in what each takes on the disk.
+    async fn weigh(&self, spaces: &mut [Kept<LogId>], sizes: &mut HashMap<LogId, u64>) {
+        let dir = self.0.dir.clone();
+        let unknown: Vec<LogId> = spaces.iter().map(|space| space.id).filter(|id| !sizes.contains_key(id)).collect();
+        let weigh = move || unknown.into_iter().map(|id| (id, size(&dir.join(id.as_str())))).collect::<HashMap<_, _>>();
+        let found = tokio::task::spawn_blocking(weigh).await.unwrap_or_default();
+        for space in spaces {
+            space.bytes = sizes.get(&space.id).or(found.get(&space.id)).copied().unwrap_or_default();
+            if space.over_since.is_some() {
+                sizes.insert(space.id, space.bytes);
+            }
+        }
+    }
+
+    /// Removes a recording from the disk; if that fails it is tried again.
+    pub(super) async fn remove(&self, id: LogId) -> Result<(), Error> {
+        let outcome = self.0.studio.delete_recording(&id).await;
+        if let Err(why) = &outcome {
+            tracing::error!(space = %id, "cannot delete the recording: {why}; will try again");
+        }
+        if let Some(entry) = self.lock().get_mut(&id) {
+            entry.owed.delete = outcome.is_err();
+        }
+        Ok(outcome?)
+    }
+}
+
+impl Entry {
+    fn kept(&self, id: LogId) -> Kept<LogId> {
+        let facts = self.space.facts();
+        let over_since = match (facts.phase, facts.recording) {
+            (Phase::Scheduled | Phase::Live { .. }, _) => None,
+            (_, Recording::Off | Recording::Sealing | Recording::Deleted | Recording::Expired { .. }) => None,
+            (Phase::Ended { ended, .. } | Phase::Posted { ended, .. }, _) => Some(ended),
+        };
+        Kept { id, over_since, bytes: 0 }
+    }
+}
+
+/// Bytes of a space's log and replay. What cannot be read counts nothing. Blocks.
+fn size(home: &Path) -> u64 {
+    let files = |folder: &str| std::fs::read_dir(home.join(folder)).into_iter().flatten().flatten();
+    let bytes = |entry: std::fs::DirEntry| entry.metadata().map_or(0, |found| found.len());
+    files("log").chain(files("replay")).map(bytes).sum()
 }
 
 #[cfg(test)]

@@ -29,6 +29,9 @@ struct Saved {
     recording: String,
     replay_ms: Option<u64>,
     replay_lufs: Option<f32>,
+    /// When the house removed the recording.
+    #[serde(default)]
+    removed_ms: Option<u64>,
     /// How long the log of an unrecorded space is kept, in seconds.
     keep_s: Option<u64>,
 }
@@ -101,6 +104,7 @@ impl Saved {
             Recording::Unsealed => ("unsealed", None),
             Recording::Replay(replay) => ("replay", Some(replay)),
             Recording::Deleted => ("deleted", None),
+            Recording::Expired { .. } => ("expired", None),
         };
         Self {
             version: VERSION,
@@ -120,6 +124,10 @@ impl Saved {
             replay_ms: replay.map(|replay| u64::try_from(replay.duration.as_millis()).unwrap_or(u64::MAX)),
             // JSON has no −∞, which a silent recording's loudness may be.
             replay_lufs: replay.map(|replay| replay.loudness_lufs).filter(|lufs| lufs.is_finite()),
+            removed_ms: match facts.recording {
+                Recording::Expired { removed } => Some(ms(removed)),
+                _ => None,
+            },
             keep_s: match keep {
                 Keep::All => None,
                 Keep::Window(window) => Some(window.as_secs()),
@@ -140,6 +148,7 @@ impl Saved {
             "unsealed" => Recording::Unsealed,
             "replay" => Recording::Replay(replay()?),
             "deleted" => Recording::Deleted,
+            "expired" => Recording::Expired { removed: time(self.removed_ms?)? },
             _ => return None,
         };
         let phase = match (self.started_ms, self.ended_ms) {
@@ -210,6 +219,7 @@ mod tests {
             facts("c", Phase::Ended { started, ended }, Recording::Sealing),
             facts("d", Phase::Posted { started, ended }, Recording::Replay(replay)),
             facts("e", Phase::Ended { started, ended }, Recording::Deleted),
+            facts("e2", Phase::Ended { started, ended }, Recording::Expired { removed: ended }),
             facts("f", Phase::Posted { started, ended }, Recording::Replay(silent)),
         ];
         for facts in &all {
@@ -219,7 +229,7 @@ mod tests {
         save(dir.path(), &facts("g", Phase::Scheduled, Recording::Off), Keep::Window(Duration::from_secs(60))).unwrap();
         let mut loaded = load(dir.path(), 100).expect("a directory");
         loaded.sort_by(|a, b| a.0.id.cmp(&b.0.id));
-        let (last, keep) = loaded.pop().expect("seven");
+        let (last, keep) = loaded.pop().expect("eight");
         assert_eq!((last.recording, keep), (Recording::Off, Keep::Window(Duration::from_secs(60))));
         assert_eq!(loaded.into_iter().map(|(facts, _)| facts).collect::<Vec<_>>(), all);
         assert_eq!(load(dir.path(), 2).expect("a directory").len(), 2);

@@ -39,8 +39,10 @@ pub struct SpaceView {
     pub speakers: Vec<SpeakerView>,
     /// How many hear it now.
     pub listeners: u32,
-    /// `on`, `off` or `paused`.
+    /// `on`, `off` or `paused`; `off` also when there was a recording and it was removed.
     pub recording: &'static str,
+    /// When this server removed the recording, for it keeps no more of the past than it was told to. RFC 3339, UTC.
+    pub removed_at: Option<String>,
 }
 
 /// The same sound in three forms.
@@ -131,9 +133,13 @@ impl Entry {
             speakers: self.space.stage().iter().map(speaker).collect(),
             listeners: self.listening,
             recording: match facts.recording {
-                Recording::Off | Recording::Deleted => "off",
+                Recording::Off | Recording::Deleted | Recording::Expired { .. } => "off",
                 Recording::Paused => "paused",
                 Recording::On | Recording::Sealing | Recording::Unsealed | Recording::Replay(_) => "on",
+            },
+            removed_at: match facts.recording {
+                Recording::Expired { removed } => Some(rfc3339(removed)),
+                _ => None,
             },
         }
     }

@@ -113,6 +113,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
         tracing::error!("no demo: {why}");
     }
     hub.publisher().publish(Down::Whole);
+    tokio::spawn(registry.clone().retain(config.retention));
     if inherited.greet {
         greet::print(&config, &keys);
         if let Some(host) = config.host.clone() {

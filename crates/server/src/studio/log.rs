@@ -29,8 +29,8 @@ pub enum Job {
     Append { log: LogId, record: Record },
     /// The log is complete: close it for good.
     Seal { log: LogId, reply: oneshot::Sender<Result<(), AppendError>> },
-    /// Remove a log with everything in it.
-    Delete { log: LogId, reply: oneshot::Sender<Result<(), disk::Error>> },
+    /// Let go of a log, which is to be deleted. Deleting may take seconds, and is not done on this thread.
+    Close { log: LogId, reply: oneshot::Sender<()> },
     /// The house ends: everything that was appended is to be on the disk, and all logs are let go of, as they are.
     LetGo { reply: oneshot::Sender<()> },
 }
@@ -123,9 +123,9 @@ impl Log {
                 };
                 let _ = reply.send(sealed);
             }
-            Job::Delete { log, reply } => {
+            Job::Close { log, reply } => {
                 self.open.remove(&log);
-                let _ = reply.send(self.logs.delete(log));
+                let _ = reply.send(());
             }
             Job::LetGo { reply } => {
                 self.sync();

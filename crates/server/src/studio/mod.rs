@@ -368,18 +368,19 @@ impl Studio {
     /// Files that cannot be removed.
     pub async fn delete_recording(&self, space: &LogId) -> Result<(), Failure> {
         self.inner.publisher.publish(Down::Closed { log: *space });
-        self.delete_log(space).await?;
         let replay = self.inner.spaces.join(space.as_str()).join("replay");
-        match tokio::task::spawn_blocking(move || std::fs::remove_dir_all(replay)).await {
-            Ok(Err(why)) if why.kind() != io::ErrorKind::NotFound => Err(Failure::File(why)),
-            _ => Ok(()),
-        }
+        let removed = tokio::task::spawn_blocking(move || seal::remove(&replay)).await;
+        removed.map_err(|_| Failure::Unavailable)?.map_err(Failure::File)?;
+        self.delete_log(space).await
     }
 
     async fn delete_log(&self, space: &LogId) -> Result<(), Failure> {
-        let (reply, deleted) = oneshot::channel();
-        self.ask(log::Job::Delete { log: *space, reply })?;
-        deleted.await.map_err(|_| Failure::Unavailable)?.map_err(Failure::Log)
+        let (reply, closed) = oneshot::channel();
+        self.ask(log::Job::Close { log: *space, reply })?;
+        closed.await.map_err(|_| Failure::Unavailable)?;
+        let (logs, log) = (SpaceLog::new(self.inner.spaces.clone()), *space);
+        let deleted = tokio::task::spawn_blocking(move || logs.delete(log)).await;
+        deleted.map_err(|_| Failure::Unavailable)?.map_err(Failure::Log)
     }
 
     /// Sets the event that the sound repeats every two seconds, for those who join late.

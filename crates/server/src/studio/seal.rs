@@ -113,3 +113,36 @@ fn store(dir: &Path, name: &str, write: impl FnOnce(&mut BufWriter<File>) -> io:
     file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
     std::fs::rename(aside, dir.join(name))
 }
+
+/// Removes a replay. Its folder is renamed first, so that nobody finds half of it, also after a crash; what is left then is cleared by the next removal.
+pub(super) fn remove(replay: &Path) -> io::Result<()> {
+    let aside = replay.with_extension("deleted");
+    let gone = |outcome: io::Result<()>| match outcome {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+        _ => Ok(()),
+    };
+    gone(std::fs::remove_dir_all(&aside))?;
+    gone(std::fs::rename(replay, &aside))?;
+    gone(std::fs::remove_dir_all(&aside))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_is_removed_whole_also_after_a_crash_in_the_middle() {
+        let dir = tempfile::tempdir().unwrap();
+        let replay = dir.path().join("replay");
+        let make = |folder: &Path| {
+            std::fs::create_dir(folder).unwrap();
+            std::fs::write(folder.join("replay.mp4"), "sound").unwrap();
+        };
+        make(&replay);
+        // What the crash left of an earlier one.
+        make(&dir.path().join("replay.deleted"));
+        remove(&replay).unwrap();
+        remove(&replay).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}

@@ -24,5 +24,6 @@ mod radio;
 mod refusals;
 mod restart;
 mod secure;
+mod retention;
 mod supervisor;
 mod whip;
