@@ -28,6 +28,7 @@ fn main() {
         replay_root: "none".into(),
         serves: hiwar_delivery::http::Serves::Crowd,
         security: hiwar_delivery::http::Security::Plain,
+        hls_name: None,
         house: "none".into(),
         limits: None,
     };

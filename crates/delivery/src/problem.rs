@@ -20,6 +20,8 @@ pub enum Problem {
     Slow,
     /// HTTP came where HTTPS was due.
     PlainHttp,
+    /// What was asked for is not at the name of HLS (RFC 9110 §15.5.20): a client that took this connection for another name's opens its own.
+    OtherName,
     /// Nothing is here.
     NotFound,
     /// The method is not for this resource.
@@ -83,6 +85,7 @@ impl Problem {
             Self::Misdirected(_) => 400,
             Self::Slow => 408,
             Self::PlainHttp => 400,
+            Self::OtherName => 421,
             Self::NotFound => 404,
             Self::Method(_) => 405,
             Self::Pass => 401,
@@ -110,6 +113,7 @@ impl Problem {
             Self::Misdirected(_) => "hls-directive",
             Self::Slow => "slow-request",
             Self::PlainHttp => "plain-http",
+            Self::OtherName => "other-name",
             Self::NotFound => "not-found",
             Self::Method(_) => "method",
             Self::Pass => "pass",
@@ -151,6 +155,10 @@ impl Problem {
             Self::PlainHttp => (
                 ("This port speaks HTTPS", "Use an address that begins with https://."),
                 ("هذا المنفذ يتحدث HTTPS", "استخدم عنوانًا يبدأ بـ https://."),
+            ),
+            Self::OtherName => (
+                ("Not at this name", "This name serves HLS alone. Everything else is at the address of the page."),
+                ("ليس على هذا الاسم", "هذا الاسم مخصص لبث HLS وحده. كل ما عداه على عنوان الصفحة."),
             ),
             Self::NotFound => (
                 ("Nothing is here", "There is no such conversation or recording."),

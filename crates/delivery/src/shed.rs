@@ -41,6 +41,10 @@ pub struct Limits {
     pub streams: usize,
     /// Of those, for one address: an office behind one.
     pub streams_each: usize,
+    /// Connections of HTTP/2 at once, about 30 kB each. Beyond it the handshake offers HTTP/1.1 alone, and nobody is turned away.
+    pub http2_connections: usize,
+    /// Their requests at once, those that are held included; each holds a pair of sockets. Beyond it: 503, Retry-After.
+    pub http2_requests: usize,
     /// Longest that the house may take to begin an answer before the client is told 504.
     pub house: Duration,
 }
@@ -67,8 +71,19 @@ impl Limits {
             upload: Duration::from_secs(15),
             streams: share,
             streams_each: share / 4,
+            http2_connections: (files / 16).clamp(8, 4_096),
+            http2_requests: (files / 8).clamp(16, 8_192),
             house: Duration::from_secs(60),
         }
+    }
+}
+
+impl Limits {
+    /// The same where HTTP/2 is spoken: its connections, and the far end of each of its requests, take files from the others.
+    #[must_use]
+    pub(crate) fn with_http2(self) -> Self {
+        let taken = self.http2_connections + self.http2_requests;
+        Self { connections: self.connections.saturating_sub(taken).max(16), ..self }
     }
 }
 

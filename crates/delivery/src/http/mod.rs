@@ -4,12 +4,14 @@
 //! * `exchange` one connection that is not a listener · `slab` where connections live · `held` whose request waits for a log
 //! * `replay` helper threads for recordings · `rewind` what they read of logs · `recall` what was said before · `forward` one thread between clients and the house
 //! * `upload` bodies on their way in · `neighbours` what one address may hold of the way to the house
+//! * `http2` the name of HLS: HTTP/2 there, on a thread of its own
 //! * `stream` a connection, with TLS or without · `tls` what rustls does for it
 //! * `mailbox` bounded queues with a bell that epoll hears · `socket` what is set on a socket, and why
 
 mod exchange;
 mod forward;
 mod held;
+mod http2;
 mod mailbox;
 mod neighbours;
 mod recall;
@@ -52,6 +54,8 @@ pub struct Config {
     pub serves: Serves,
     /// What connections speak.
     pub security: Security,
+    /// Under TLS, a name at which only HLS is served, with a certificate of its own ([`Update::HlsCertificate`]) and HTTP/2.
+    pub hls_name: Option<String>,
     /// `None`: derived from how many files the process may open.
     pub limits: Option<Limits>,
 }
@@ -132,6 +136,8 @@ pub enum Update {
     Mark(SyncSender<()>),
     /// Shown to everyone who connects from now on.
     Certificate(Certificate),
+    /// Shown to everyone who connects to [`Config::hls_name`] from now on; before the first one, the other is.
+    HlsCertificate(Certificate),
     /// The worker ends, and every connection with it.
     Stop,
 }
@@ -207,6 +213,9 @@ impl Handle {
             full_total: of(&self.shared.full),
             handshakes: self.shared.handshakes.load(Relaxed),
             unshaken_total: of(&self.shared.unshaken),
+            http2_connections: self.shared.http2_connections.load(Relaxed),
+            http2_requests: self.shared.http2_requests.load(Relaxed),
+            http2_calmed_total: of(&self.shared.http2_calmed),
         }
     }
 }
@@ -245,6 +254,12 @@ pub struct Stats {
     pub handshakes: usize,
     /// Connections let go in their handshake because too many newer ones had begun theirs.
     pub unshaken_total: u64,
+    /// Connections of HTTP/2 now.
+    pub http2_connections: usize,
+    /// Their requests under way, each of which is one of `connections`, too.
+    pub http2_requests: usize,
+    /// Connections of HTTP/2 ended because they took back more than they asked for, or that found no place.
+    pub http2_calmed_total: u64,
 }
 
 /// How long a worker that was told to [finish](Update::Finish) goes on: what listeners lack is in their kernel's hands within milliseconds, and a
@@ -267,6 +282,10 @@ struct Shared {
     /// Shared with the places of those whose handshake is under way.
     handshakes: Arc<AtomicUsize>,
     unshaken: AtomicU64,
+    /// As `handshakes`.
+    http2_connections: Arc<AtomicUsize>,
+    http2_requests: Arc<AtomicUsize>,
+    http2_calmed: AtomicU64,
     /// Who is waiting for the first listeners.
     reporter: OnceLock<Thread>,
 }

@@ -4,7 +4,7 @@
 //! and goes first: to whoever writes, bytes that TLS took are written, and [`Stream::is_stuck`] says that the socket must be waited for.
 
 use std::io::IoSlice;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use super::socket::{self, Moved};
 use super::tls::Session;
@@ -105,6 +105,16 @@ impl Stream {
         self.tls.as_ref().is_some_and(|session| session.is_shaking_hands())
     }
 
+    /// Whether the peer came to the name of HLS.
+    pub(super) fn is_for_hls(&self) -> bool {
+        self.tls.as_ref().is_some_and(|session| session.is_for_other_name())
+    }
+
+    /// Whether HTTP/2 was agreed on.
+    pub(super) fn speaks_http2(&self) -> bool {
+        self.tls.as_ref().is_some_and(|session| session.speaks_http2())
+    }
+
     /// The socket itself, for its options and for files that the kernel sends.
     pub(super) fn socket(&self) -> &OwnedFd {
         &self.socket
@@ -114,5 +124,11 @@ impl Stream {
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for Stream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 }

@@ -4,7 +4,8 @@
 //! listener holds keys and nothing else: about 3 kB. Only what the kernel does not take is kept, and it goes first the next time, so that
 //! a record is never cut. A chunk is one record.
 //!
-//! TLS 1.3 and 1.2, HTTP/1.1 by ALPN. No tickets: resuming saves a server next to nothing, and every listener would hold them.
+//! TLS 1.3 and 1.2, HTTP/1.1 by ALPN; at the name of HLS HTTP/2, too. Where there is such a name, a client's first message is read for the
+//! name it asks for before a certificate is chosen; elsewhere nobody pays for that. No tickets: resuming saves a server next to nothing, and every listener would hold them.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, ServerConfig, UnbufferedServerConnection};
+use rustls::server::{Acceptor, NoServerSessionStorage, ServerConfig, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 
 use super::Place;
@@ -74,18 +75,27 @@ impl Certificate {
                 rustls::Error::InconsistentKeys(_) => CertificateError::Mismatch,
                 other => refused(other),
             })?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![HTTP1.to_vec()];
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Self(Arc::new(config)))
     }
 
-    /// A connection that shows it. `place` is held for as long as the handshake takes.
-    pub(super) fn session(&self, place: Place) -> Option<Session> {
+    /// The same for clients that may speak HTTP/2; HTTP/1.1 remains for those who do not.
+    pub(super) fn with_http2(&self) -> Self {
+        let mut config = ServerConfig::clone(&self.0);
+        config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
+        Self(Arc::new(config))
+    }
+
+    /// A connection that shows it, or another to who asks for that one's name. `place` is held for as long as the handshake takes.
+    pub(super) fn session(&self, place: Place, other: Option<Named>) -> Option<Session> {
         let connection = UnbufferedServerConnection::new(self.0.clone()).ok()?;
         let shaking = Some(place);
         Some(Session {
             connection,
+            hello: other.map(|other| Box::new(Hello { acceptor: Acceptor::default(), heard: 0, other })),
+            name: Name::Own,
             incoming: Vec::new(),
             plain: Vec::new(),
             outgoing: Vec::new(),
@@ -96,9 +106,55 @@ impl Certificate {
     }
 }
 
+/// A certificate that is shown only to who asks for its name.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) name: Arc<str>,
+    pub(super) certificate: Certificate,
+}
+
+/// A first message that is still being read for the name in it (RFC 6066 §3).
+struct Hello {
+    acceptor: Acceptor,
+    /// Bytes of `incoming` that the acceptor has.
+    heard: usize,
+    other: Named,
+}
+
+impl Hello {
+    /// Whether the other name is meant, once that is known. A message that cannot be read is left to the connection to complain of.
+    fn asks_for_other(&mut self, incoming: &[u8]) -> Option<bool> {
+        let mut more = incoming.get(self.heard..).unwrap_or_default();
+        self.heard = incoming.len();
+        while !more.is_empty() {
+            if self.acceptor.read_tls(&mut more).is_err() {
+                return Some(false);
+            }
+        }
+        match self.acceptor.accept() {
+            Ok(None) => None,
+            Ok(Some(hello)) => {
+                let name = hello.client_hello().server_name().map(str::to_owned);
+                Some(name.is_some_and(|name| name.eq_ignore_ascii_case(&self.other.name)))
+            }
+            Err(_) => Some(false),
+        }
+    }
+}
+
+/// Whose certificate is shown.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Name {
+    Own,
+    Other,
+}
+
 /// TLS of one connection.
 pub(super) struct Session {
     connection: UnbufferedServerConnection,
+    /// `None` once it is known which certificate is shown.
+    hello: Option<Box<Hello>>,
+    name: Name,
     /// Ciphertext that is not a whole message yet. The library remembers places in it: every call must be given it, all of it.
     incoming: Vec<u8>,
     /// Decrypted, and not yet taken.
@@ -233,6 +289,35 @@ impl Session {
         self.shaking.is_some()
     }
 
+    /// Whether the peer asked for the other name.
+    pub(super) fn is_for_other_name(&self) -> bool {
+        self.name == Name::Other
+    }
+
+    /// Whether the handshake is done, and HTTP/2 is what comes now.
+    pub(super) fn speaks_http2(&self) -> bool {
+        self.shaking.is_none() && self.connection.alpn_protocol() == Some(HTTP2)
+    }
+
+    /// Chooses the certificate, if the first message is there; `false`: not yet.
+    fn choose(&mut self) -> bool {
+        let Some(mut hello) = self.hello.take() else { return true };
+        match hello.asks_for_other(&self.incoming) {
+            None => {
+                self.hello = Some(hello);
+                return false;
+            }
+            Some(true) => {
+                if let Ok(connection) = UnbufferedServerConnection::new(hello.other.certificate.0.clone()) {
+                    self.connection = connection;
+                    self.name = Name::Other;
+                }
+            }
+            Some(false) => {}
+        }
+        true
+    }
+
     /// More ciphertext.
     fn receive(&mut self, socket: &OwnedFd) -> Moved {
         let begin = self.incoming.len();
@@ -258,6 +343,9 @@ impl Session {
 
     /// Deals with everything in `incoming`.
     fn process(&mut self) -> Processed {
+        if !self.choose() {
+            return Processed::Yes;
+        }
         let mut incoming = std::mem::take(&mut self.incoming);
         let processed = loop {
             let UnbufferedStatus { discard, state } = self.connection.process_tls_records(&mut incoming);
@@ -375,6 +463,9 @@ fn encode(data: &mut rustls::unbuffered::EncodeTlsData<'_, rustls::server::Serve
     // Cannot fail: it is as long as was asked for.
     let _ = data.encode(out.get_mut(begin..).unwrap_or_default());
 }
+
+const HTTP1: &[u8] = b"http/1.1";
+const HTTP2: &[u8] = b"h2";
 
 thread_local! {
     /// Where records are made: one for each thread that writes, whatever the number of its connections.

@@ -28,7 +28,9 @@ use super::replay::Wish;
 use super::slab::{Slab, Token};
 use super::socket;
 use super::stream::Stream;
-use super::{Certificate, Config, Counters, Handle, Place, Security, Shared, UPDATES_MAX, Update, forward, replay};
+use super::{
+    Certificate, Config, Counters, Handle, Place, Security, Shared, UPDATES_MAX, Update, forward, http2, replay,
+};
 use crate::answer::{self, Answer, Key, Site, Told};
 use crate::fanout::{self, Cursor, Group, SWEEP_TURN};
 use crate::problem::{Keep, Problem};
@@ -61,9 +63,11 @@ pub struct Worker {
     updates: Inbox<Update>,
     updates_in: Outbox<Update>,
     returns: Inbox<Returned>,
+    returns_in: Outbox<Returned>,
     replay: replay::Pool,
     recall: Recall,
     forward: forward::Desk,
+    http2: http2::Desk,
     scratch: Box<[u8; HEAD_BYTES_MAX]>,
     security: Security,
     certificate: Option<Certificate>,
@@ -137,17 +141,24 @@ impl Worker {
         socket::prepare(&listener)?;
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let files = files.map_or(1 << 20, |files| files.min(1 << 20) as usize);
-        let limits = config.limits.unwrap_or_else(|| Limits::for_files(files));
+        let mut limits = config.limits.unwrap_or_else(|| Limits::for_files(files));
+        if config.hls_name.is_some() {
+            limits = limits.with_http2();
+        }
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let (updates_in, updates) = mailbox(UPDATES_MAX)?;
-        let (returns_in, returns) = mailbox(limits.replays + limits.forwards + limits.uploads + limits.streams + 16)?;
+        let helpers = limits.replays + limits.forwards + limits.uploads + limits.streams;
+        let (returns_in, returns) = mailbox(helpers + limits.http2_requests + 16)?;
+        let shared: Arc<Shared> = Arc::default();
         watch(&epoll, updates.bell(), UPDATES, EventFlags::IN)?;
         watch(&epoll, returns.bell(), RETURNS, EventFlags::IN)?;
         watch(&epoll, &listener, LISTENER, EventFlags::IN | EventFlags::EXCLUSIVE)?;
         Ok(Self {
             recall: Recall::start(config.replay_root.clone(), updates_in.clone())?,
             replay: replay::Pool::start(config.replay_root, limits.replays, returns_in.clone())?,
-            forward: forward::Desk::start(config.house, &limits, returns_in)?,
+            forward: forward::Desk::start(config.house, &limits, returns_in.clone())?,
+            http2: http2::Desk::start(config.hls_name, &limits, returns_in.clone(), shared.clone())?,
+            returns_in,
             listener: Some(listener),
             epoll,
             limits,
@@ -168,7 +179,7 @@ impl Worker {
             untold_until: None,
             going: Going::Stays,
             empty_since: None,
-            shared: Arc::default(),
+            shared,
             updates,
             updates_in,
             returns,
@@ -308,6 +319,11 @@ impl Worker {
                 return Step::Close;
             }
             let Some(Client::Exchange(exchange)) = self.slab.get(token) else { return Step::Wait };
+            if exchange.socket.speaks_http2() {
+                let _: Option<()> = self.take_out(token).map(|exchange| self.http2.take(exchange));
+                return Step::Wait;
+            }
+            let is_for_hls = exchange.socket.is_for_hls();
             let (answer, head_bytes, handed, place) = match request::parse(&exchange.read) {
                 Parsed::Incomplete => {
                     if let Phase::Reading { served: served @ true } = &mut exchange.phase
@@ -322,6 +338,11 @@ impl Worker {
                 Parsed::Refused(refusal) => {
                     self.shared.refused.fetch_add(1, Relaxed);
                     let refusal = answer::refuse(Problem::Request(refusal), None, Keep::Close, wall);
+                    (refusal, exchange.read.len(), None, None)
+                }
+                Parsed::Complete { request, .. } if is_for_hls && !request.path.starts_with("/hls/") => {
+                    self.shared.refused.fetch_add(1, Relaxed);
+                    let refusal = answer::refuse(Problem::OtherName, Some(&request), Keep::Close, wall);
                     (refusal, exchange.read.len(), None, None)
                 }
                 Parsed::Complete { request, head_bytes } => {
@@ -558,7 +579,8 @@ impl Worker {
 
     fn take_returns(&mut self) {
         self.returns.hush();
-        while let Mail::Item(Returned { socket, peer, read, keep, answer }) = self.returns.take() {
+        for _ in 0..RETURNS_TURN {
+            let Mail::Item(Returned { socket, peer, read, keep, answer }) = self.returns.take() else { return };
             let now = Instant::now();
             let mut exchange = Exchange::new(socket, peer, now + self.limits.idle);
             exchange.read = read;
@@ -584,6 +606,8 @@ impl Worker {
                 }
             }
         }
+        // There may be more: after those who listen have had their turn.
+        self.returns_in.ring();
     }
 
     fn take_updates(&mut self) -> Run {
@@ -610,6 +634,7 @@ impl Worker {
                 // Who asked may wait no more.
                 Update::Mark(taken) => drop(taken.try_send(())),
                 Update::Certificate(certificate) => self.certificate = Some(certificate),
+                Update::HlsCertificate(certificate) => self.http2.show(certificate),
                 Update::Stop => return Run::Stop,
             }
         }
@@ -756,6 +781,8 @@ const EVENTS: usize = 512;
 const GREETINGS_TURN: usize = 32;
 /// Updates taken at once. Few enough that a listener is looked at several times before it is too far behind, however fast they come.
 const UPDATES_TURN: usize = 16;
+/// Connections taken back from helpers at once. Each request of HTTP/2 is one, and is parsed and answered in about 10 µs.
+const RETURNS_TURN: usize = 128;
 /// Connections accepted in a row. Then everyone else has a turn, here and in the other workers who share the socket.
 const ACCEPT_TURN: usize = 64;
 

@@ -4,6 +4,7 @@ mod documents;
 mod forwarding;
 mod going;
 mod hls;
+mod http2;
 mod listening;
 mod recordings;
 mod rewinding;

@@ -15,6 +15,9 @@ use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Ren
 /// Longer than anything here takes; a test that reaches it has failed.
 pub(crate) const WAIT: Duration = Duration::from_secs(10);
 
+/// Where a worker under TLS serves HLS alone, once it has a certificate for it.
+pub(crate) const HLS_NAME: &str = "hls.localhost";
+
 pub(crate) struct Rig {
     pub(crate) address: SocketAddr,
     pub(crate) handle: Handle,
@@ -178,6 +181,7 @@ fn config(folder: &Path, security: Security, limits: Limits) -> Config {
         house: folder.join("api.sock"),
         serves: Serves::Crowd,
         security,
+        hls_name: (security == Security::Tls).then(|| String::from(HLS_NAME)),
         limits: Some(limits),
     }
 }

@@ -13,22 +13,27 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use crate::rig::{Answer, Client, Rig, WAIT, document, id};
 
 /// A certificate for `localhost`, and whoever trusts it alone.
-struct Identity {
-    certificate: Certificate,
-    trusting: Arc<ClientConfig>,
+pub(crate) struct Identity {
+    pub(crate) certificate: Certificate,
+    pub(crate) trusting: Arc<ClientConfig>,
 }
 
-fn made() -> rcgen::CertifiedKey<rcgen::KeyPair> {
-    rcgen::generate_simple_self_signed(vec![String::from("localhost")]).unwrap()
+fn made(name: &str) -> rcgen::CertifiedKey<rcgen::KeyPair> {
+    rcgen::generate_simple_self_signed(vec![String::from(name)]).unwrap()
 }
 
 impl Identity {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::speaking(&[&rustls::version::TLS13])
     }
 
     fn speaking(versions: &[&'static rustls::SupportedProtocolVersion]) -> Self {
-        let made = made();
+        Self::named("localhost", versions)
+    }
+
+    /// For another name.
+    pub(crate) fn named(name: &str, versions: &[&'static rustls::SupportedProtocolVersion]) -> Self {
+        let made = made(name);
         let mut roots = RootCertStore::empty();
         roots.add(made.cert.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -44,16 +49,21 @@ impl Identity {
     }
 
     fn connect(&self, rig: &Rig) -> Ear {
+        self.connect_to(rig, "localhost")
+    }
+
+    /// Asks for a name.
+    pub(crate) fn connect_to(&self, rig: &Rig, name: &'static str) -> Ear {
         let Client(socket) = rig.client();
-        let name = ServerName::try_from("localhost").unwrap();
+        let name = ServerName::try_from(name).unwrap();
         Ear(StreamOwned::new(ClientConnection::new(self.trusting.clone(), name).unwrap(), socket))
     }
 }
 
-struct Ear(StreamOwned<ClientConnection, TcpStream>);
+pub(crate) struct Ear(pub(crate) StreamOwned<ClientConnection, TcpStream>);
 
 impl Ear {
-    fn say(&mut self, text: &str) {
+    pub(crate) fn say(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).unwrap();
     }
 
@@ -76,7 +86,7 @@ impl Ear {
         String::from_utf8(rest).unwrap()
     }
 
-    fn answer(&mut self) -> Answer {
+    pub(crate) fn answer(&mut self) -> Answer {
         let all = self.rest();
         let (head, body) = all.split_once("\r\n\r\n").unwrap();
         Answer { status: head[9..12].parse().unwrap(), head: format!("{head}\r\n"), body: body.to_owned() }
@@ -230,7 +240,7 @@ fn who_comes_before_the_certificate_waits_for_it_and_a_new_one_is_shown_at_once(
 
 #[test]
 fn a_key_of_another_certificate_and_what_is_no_pem_are_refused() {
-    let (one, other) = (made(), made());
+    let (one, other) = (made("localhost"), made("localhost"));
     let (chain, key) = (one.cert.pem(), one.signing_key.serialize_pem());
     let check = |chain: &str, key: &str| Certificate::from_pem(chain.as_bytes(), key.as_bytes()).map(drop);
     assert_eq!(check(&chain, &key), Ok(()));

@@ -51,7 +51,8 @@ impl Worker {
         match (self.security, &self.certificate) {
             (Security::Plain, _) => Some(Stream::plain(socket)),
             (Security::Tls, Some(certificate)) => {
-                let session = certificate.session(Place::take(&self.shared.handshakes, usize::MAX)?)?;
+                let place = Place::take(&self.shared.handshakes, usize::MAX)?;
+                let session = certificate.session(place, self.http2.named())?;
                 Some(Stream::secure(socket, session))
             }
             // The gate is shut until there is one.

@@ -34,6 +34,7 @@ impl Worker {
         if self.going == Going::Stays {
             self.going = Going::Retired;
         }
+        self.http2.retire();
         // Others have the same socket open, so that closing it does not take it out of our epoll.
         if let Some(listener) = self.listener.take() {
             let _ = epoll::delete(&self.epoll, &listener);
@@ -62,7 +63,7 @@ impl Worker {
         if self.going == Going::Stays {
             return false;
         }
-        let is_empty = self.slab.len() == 0 && self.replay.is_idle() && self.forward.is_idle();
+        let is_empty = self.slab.len() == 0 && self.replay.is_idle() && self.forward.is_idle() && self.http2.is_idle();
         self.empty_since = is_empty.then(|| self.empty_since.unwrap_or(now));
         let is_late = matches!(self.going, Going::Finishes(at) if now >= at);
         // Between a helper and the mailbox a connection is nowhere.
