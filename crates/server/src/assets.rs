@@ -3,28 +3,32 @@
 use bytes::Bytes;
 use hiwar_engine::live_bus::Document;
 
+use crate::config::hls;
+
 /// `web/dist` as it was at build time: (path below it, bytes).
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 /// Served where the web app was not built.
 static PLACEHOLDER: &[u8] = include_bytes!("../assets/placeholder.html");
 
 /// Documents by the path under which they are served: `/`, `/assets/…` and what else lies in `web/dist`.
-pub fn documents() -> impl Iterator<Item = (String, Document)> {
+///
+/// Pages may fetch and play from `hls_base`, too.
+pub fn documents(hls_base: Option<&str>) -> impl Iterator<Item = (String, Document)> {
     let index = file("index.html")
         .is_none()
         .then(|| (String::from("/"), document("index.html", Bytes::from_static(PLACEHOLDER), None, None)));
-    let files = FILES.iter().filter(|(name, _)| is_served(name)).map(|(name, bytes)| {
+    let files = FILES.iter().filter(|(name, _)| is_served(name)).map(move |(name, bytes)| {
         let path = if *name == "index.html" { String::from("/") } else { format!("/{name}") };
         let brotli = file(&format!("{name}.br")).map(Bytes::from_static);
-        (path, document(name, Bytes::from_static(bytes), brotli, policy(name)))
+        (path, document(name, Bytes::from_static(bytes), brotli, policy(name, hls_base)))
     });
     index.into_iter().chain(files)
 }
 
 /// The template of a space's page, and its content security policy.
-pub fn page_template() -> (&'static str, Option<&'static str>) {
+pub fn page_template(hls_base: Option<&str>) -> (&'static str, Option<String>) {
     let bytes = file("page.html").unwrap_or(PLACEHOLDER);
-    (std::str::from_utf8(bytes).expect("pages are UTF-8"), policy("page.html"))
+    (std::str::from_utf8(bytes).expect("pages are UTF-8"), policy("page.html", hls_base))
 }
 
 fn file(name: &str) -> Option<&'static [u8]> {
@@ -32,23 +36,24 @@ fn file(name: &str) -> Option<&'static [u8]> {
 }
 
 /// A page's content security policy lies beside it: `index.html` → `index.csp`.
-fn policy(name: &str) -> Option<&'static str> {
+fn policy(name: &str, hls_base: Option<&str>) -> Option<String> {
     let text = file(&format!("{}.csp", name.strip_suffix(".html")?))?;
-    std::str::from_utf8(text).ok().map(str::trim)
+    let text = std::str::from_utf8(text).ok()?.trim();
+    Some(hls_base.map_or_else(|| text.to_owned(), |base| hls::allow(text, base)))
 }
 
 fn is_served(name: &str) -> bool {
     name != "page.html" && !name.ends_with(".br") && !name.ends_with(".csp")
 }
 
-fn document(name: &str, body: Bytes, brotli: Option<Bytes>, policy: Option<&str>) -> Document {
+fn document(name: &str, body: Bytes, brotli: Option<Bytes>, policy: Option<String>) -> Document {
     // Names under assets/ carry a hash of their content.
     let cache = if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
     Document {
         mime: mime(name).into(),
         etag: format!("\"{:08x}-{:x}\"", crc(&body), body.len()),
         cache: cache.into(),
-        policy: policy.map(Into::into),
+        policy,
         body,
         brotli,
     }

@@ -1,5 +1,6 @@
 //! Configuration: the file, the command line and the embedded defaults, resolved once into values that cannot be wrong.
 
+pub mod hls;
 pub mod host;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::registry::retention;
 use crate::{cli, disk};
+use hls::Hls;
 use host::{BadHost, Host};
 
 /// Where certificates come from unless another authority is named: Let's Encrypt, for everyone and for free.
@@ -57,6 +59,8 @@ pub struct Config {
     pub disk: disk::Limits,
     /// How long, and how much of, the past is kept.
     pub retention: retention::Limits,
+    /// Where players are sent for HLS; `None`: to the public origin.
+    pub hls: Option<Hls>,
 }
 
 /// How certificates are obtained (RFC 8555).
@@ -73,7 +77,7 @@ pub struct Acme {
 }
 
 /// Where the certificate is. Both are PEM, and may be one file.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tls {
     /// The chain, the server's own certificate first.
     pub certificate: PathBuf,
@@ -96,8 +100,11 @@ struct File {
     demo: Option<bool>,
     public_origin: Option<String>,
     stage_origin: Option<String>,
+    hls_base: Option<String>,
+    hls_here: bool,
     rtc: Rtc,
     tls: TlsFiles,
+    hls_tls: TlsFiles,
     acme: AcmeFile,
     disk: Disk,
     retention: Retention,
@@ -200,6 +207,8 @@ pub enum Error {
     Disk(u8, u8),
     /// An age or size that makes no sense.
     Retention(f64),
+    /// Where HLS is.
+    Hls(hls::Error),
     /// WebRTC listens everywhere, but speakers must be told one address.
     NoMediaAddress(IpAddr),
 }
@@ -243,6 +252,7 @@ impl fmt::Display for Error {
                     "retention.days and retention.gigabytes are above 0 and at most a million, not {value}; leave them out to keep everything"
                 )
             }
+            Self::Hls(why) => why.fmt(f),
             Self::NoMediaAddress(bind) => {
                 write!(f, "WebRTC listens on {bind}: set rtc.public_address to the address that speakers can reach")
             }
@@ -297,7 +307,21 @@ impl Config {
             (None, None) => None,
             _ => return Err(Error::HalfTls),
         };
-        let acme = file.acme.resolve(host.as_ref().filter(|_| tls.is_none()))?;
+        let mut acme = file.acme.resolve(host.as_ref().filter(|_| tls.is_none()))?;
+        let data = args.data.clone().or(file.data).unwrap_or_else(|| PathBuf::from("data"));
+        let TlsFiles { certificate, key } = file.hls_tls;
+        let told = hls::Told { base: file.hls_base, here: file.hls_here, certificate, key };
+        let public_origin = file.public_origin.clone().or_else(|| host.as_ref().map(|host| format!("https://{host}")));
+        let beside = hls::Beside {
+            data: &data,
+            secure: tls.is_some() || acme.is_some(),
+            obtains: acme.is_some(),
+            public_origin: public_origin.as_deref(),
+        };
+        let hls = told.resolve(&beside).map_err(Error::Hls)?;
+        if let (Some(acme), Some(name)) = (&mut acme, hls.as_ref().and_then(Hls::obtained)) {
+            acme.names.push(Host::parse(name).map_err(|why| Error::Host(name.to_owned(), why))?);
+        }
         let egress_mbps = args.egress_mbps.or(file.egress_mbps);
         if egress_mbps == Some(0) {
             return Err(Error::Egress);
@@ -328,7 +352,7 @@ impl Config {
             file.demo
         };
         Ok(Self {
-            data: args.data.clone().or(file.data).unwrap_or_else(|| PathBuf::from("data")),
+            data,
             host,
             public,
             stage,
@@ -345,6 +369,7 @@ impl Config {
             egress_mbps,
             disk: file.disk.limits()?,
             retention: file.retention.limits()?,
+            hls,
         })
     }
 

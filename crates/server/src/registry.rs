@@ -402,7 +402,11 @@ impl Registry {
 
     /// A space as the API shows it.
     pub fn view(&self, id: &LogId) -> Option<SpaceView> {
-        self.lock().get(id).map(Entry::view)
+        self.lock().get(id).map(|entry| entry.view(self.hls_base()))
+    }
+
+    fn hls_base(&self) -> &str {
+        self.0.settings.hls_base.as_deref().unwrap_or_default()
     }
 
     /// Who may hear a space.
@@ -419,7 +423,7 @@ impl Registry {
             let facts = entry.space.facts();
             (entry.space.require_live().is_err(), std::cmp::Reverse(facts.created))
         });
-        listed.into_iter().take(LISTED_MAX).map(Entry::view).collect()
+        listed.into_iter().take(LISTED_MAX).map(|entry| entry.view(self.hls_base())).collect()
     }
 
     /// Wakes at every change of a space. Only the latest state counts, so a slow watcher misses nothing that matters.
@@ -649,7 +653,7 @@ impl Registry {
     fn announce(&self, id: &LogId) {
         let Some((view, on_air)) = self.lock().get(id).map(|entry| {
             let phase = entry.space.facts().phase;
-            (entry.view(), matches!(phase, Phase::Scheduled | Phase::Live { .. }))
+            (entry.view(self.hls_base()), matches!(phase, Phase::Scheduled | Phase::Live { .. }))
         }) else {
             return;
         };

@@ -18,6 +18,7 @@ interface Space {
   language?: string;
   speakers?: Speaker[];
   replay?: Recording | null;
+  listen?: { hls?: string };
   recording?: "on" | "off" | "paused";
   removed_at?: string | null;
 }
@@ -48,6 +49,7 @@ const replay = new Replay(space.id, query);
 const player = new Player({
   audio,
   space: space.id,
+  hls: (space.listen?.hls ?? "/hls/").replace(/[^/]*$/, ""),
   pass,
   begun: () => space.state === "live",
   onState: (state) => {

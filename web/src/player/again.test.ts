@@ -48,7 +48,7 @@ afterEach(() => {
 function player(): { player: Player; states: State[]; audio: Element } {
   const audio = new Element();
   const states: State[] = [];
-  const config = { audio: audio as unknown as HTMLAudioElement, space: "demo", pass: null, begun: () => true };
+  const config = { audio: audio as unknown as HTMLAudioElement, space: "demo", hls: "/hls/demo/", pass: null, begun: () => true };
   return { player: new Player({ ...config, onState: (state) => states.push(state), onEvent: () => {}, onBehind: () => {} }), states, audio };
 }
 

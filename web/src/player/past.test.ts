@@ -66,7 +66,7 @@ it("a fragment tells where it begins, after a week too", () => {
 
 it("the segment of a media second is found at once where nothing has jumped", async () => {
   const asked = serve(`${HEAD}#EXT-X-MEDIA-SEQUENCE:100\n${DATE}${lines(100, 200)}`, (n) => n * 4);
-  const past = new Past("demo", null);
+  const past = new Past("/hls/demo/", null);
   const piece = await past.piece(610, never);
   expect([piece!.start, piece!.end]).toEqual([608, 612]);
   expect(asked).toEqual(["rewind.m3u8", "152.m4a"]);
@@ -76,7 +76,7 @@ it("the segment of a media second is found at once where nothing has jumped", as
 
 it("where time has jumped, what was fetched tells by how much", async () => {
   const asked = serve(`${HEAD}#EXT-X-MEDIA-SEQUENCE:0\n${DATE}${lines(0, 200)}`, (n) => n * 4 + 90);
-  const piece = await new Past("demo", null).piece(610, never);
+  const piece = await new Past("/hls/demo/", null).piece(610, never);
   expect([piece!.start, piece!.end]).toEqual([610, 614]);
   expect(asked).toEqual(["rewind.m3u8", "152.m4a", "130.m4a"]);
 });
@@ -85,7 +85,7 @@ it("lost and short segments are stepped over", async () => {
   const gap = "#EXT-X-GAP\n#EXTINF:4,\n";
   const list = `${HEAD}#EXT-X-MEDIA-SEQUENCE:0\n${DATE}${lines(0, 5)}#EXTINF:1,\n5.m4a\n${gap}6.m4a\n${gap}7.m4a\n${DATE}${lines(8, 20)}`;
   serve(list, (n) => n * 4);
-  const past = new Past("demo", null);
+  const past = new Past("/hls/demo/", null);
   expect((await past.piece(20.5, never))!.start).toBe(20);
   expect((await past.piece(21.02, never))!.start).toBe(32);
   expect((await past.piece(26, never))!.start).toBe(32);
@@ -93,7 +93,7 @@ it("lost and short segments are stepped over", async () => {
 
 it("one that is gone is asked for once, and the network may fail", async () => {
   serve(`${HEAD}#EXT-X-MEDIA-SEQUENCE:0\n${DATE}${lines(0, 20)}`, (n) => (n < 3 ? null : n * 4));
-  const past = new Past("demo", null);
+  const past = new Past("/hls/demo/", null);
   expect(await past.piece(9, never)).toBeNull();
   expect((await past.piece(9, never))!.start).toBe(12);
   vi.stubGlobal("fetch", () => Promise.reject(new TypeError("no network")));

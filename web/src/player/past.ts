@@ -67,7 +67,8 @@ export class Past {
   #offset = 0;
 
   constructor(
-    private space: string,
+    /** Of its HLS, with the slash at the end. */
+    private folder: string,
     private pass: string | null,
   ) {}
 
@@ -178,6 +179,6 @@ export class Past {
 
   /** With the pass as a field, so that the address is everybody's. */
   #get(name: string, signal: AbortSignal): Promise<Response> {
-    return fetch(`/hls/${this.space}/${name}`, { signal, headers: this.pass ? { Authorization: `Bearer ${this.pass}` } : {} });
+    return fetch(`${this.folder}${name}`, { signal, headers: this.pass ? { Authorization: `Bearer ${this.pass}` } : {} });
   }
 }

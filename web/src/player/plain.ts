@@ -5,16 +5,16 @@
  */
 import { Backoff, pause } from "./backoff";
 
-const WAYS: [type: string, path: (space: string) => string][] = [
-  ["application/vnd.apple.mpegurl", (space) => `/hls/${space}/live.m3u8`],
+const WAYS: [type: string, path: (space: string, hls: string) => string][] = [
+  ["application/vnd.apple.mpegurl", (_, hls) => `${hls}live.m3u8`],
   ['audio/ogg; codecs="opus"', (space) => `/listen/${space}.ogg`],
   ["audio/mpeg", (space) => `/listen/${space}.mp3`],
 ];
 
 /** The addresses that this browser says it can play; empty: none. */
-export function ways(audio: HTMLAudioElement, space: string, pass: string | null): string[] {
+export function ways(audio: HTMLAudioElement, space: string, hls: string, pass: string | null): string[] {
   const query = pass ? `?pass=${encodeURIComponent(pass)}` : "";
-  return WAYS.filter(([type]) => audio.canPlayType(type) !== "").map(([, path]) => path(space) + query);
+  return WAYS.filter(([type]) => audio.canPlayType(type) !== "").map(([, path]) => path(space, hls) + query);
 }
 
 /** What the server says of the live sound now. */

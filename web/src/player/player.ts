@@ -20,6 +20,8 @@ export interface Config {
   /** The element that makes the sound; in the document, so that phones keep it alive on a locked screen. */
   audio: HTMLAudioElement;
   space: string;
+  /** Folder of its HLS, with the slash at the end; another origin's, perhaps. */
+  hls: string;
   /** A listening pass, for spaces with invited listeners. */
   pass: string | null;
   /** What the page already knows: a space that has not begun may answer 404 and is asked again. */
@@ -97,14 +99,14 @@ export class Player {
   /** Begins. Call it in the press: the element must be told to play while the press is being handled. */
   listen(): void {
     this.stop();
-    const { audio, space, pass } = this.config;
+    const { audio, space, hls, pass } = this.config;
     const stop = new AbortController();
     this.#stop = stop;
     this.#ended = this.#heard = false;
     this.#catchUp = new CatchUp();
     this.#lateness.clear();
     this.#agenda.clear();
-    this.#past = new Past(space, pass);
+    this.#past = new Past(hls, pass);
     this.#is("connecting");
     if (support()) {
       this.#feed = new Feed(audio, () => this.#appended());
@@ -112,7 +114,7 @@ export class Player {
       stop.signal.addEventListener("abort", () => clearInterval(timer));
       this.#connect();
     } else {
-      const addresses = ways(audio, space, pass);
+      const addresses = ways(audio, space, hls, pass);
       if (addresses.length === 0) return this.#is("unsupported");
       audio.addEventListener("playing", () => this.#sounds(), { signal: stop.signal });
       plain(audio, addresses, stop.signal, () => this.#broke(stop.signal));

@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn the_fullest_stage_fits_one_event() {
-        let links = Links { mp4: String::new(), ogg: String::new(), mp3: String::new() };
+        let links = Links { mp4: String::new(), ogg: String::new(), mp3: String::new(), hls: String::new() };
         let speaker = SpeakerView { id: "p".repeat(16), name: "\"".repeat(64), speaking: true };
         let view = SpaceView {
             id: "demo".into(),

@@ -46,7 +46,9 @@ pub struct Settings {
     /// The page of a space, with markers to fill in.
     pub template: &'static str,
     /// The page's content security policy.
-    pub policy: Option<&'static str>,
+    pub policy: Option<String>,
+    /// Origin of HLS where it is not the public side's; addresses of HLS begin with it.
+    pub hls_base: Option<String>,
 }
 
 /// What every handler may use.

@@ -97,6 +97,7 @@ impl House {
             stage_origin: "https://stage.example".into(),
             template: "<head><!--hiwar:head--></head><!--hiwar:space-->",
             policy: None,
+            hls_base: Some("https://hls.example".into()),
         };
         let (happens, happened) = mpsc::channel(16);
         let keys = Keys::new([1; 32], [2; 32]);

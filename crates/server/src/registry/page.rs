@@ -20,7 +20,7 @@ const TITLE: &str = "<!--hiwar:title-->";
 /// The page as the workers serve it. It is asked for again at each visit, since it changes with the space.
 pub(super) fn document(settings: &Settings, view: &SpaceView) -> Document {
     let view = if view.audience == "invited" { &stripped(view) } else { view };
-    page((settings.template, settings.policy), |marker| match marker {
+    page((settings.template, settings.policy.as_deref()), |marker| match marker {
         HEAD => head(&settings.public_origin, view),
         SPACE => island(view),
         TITLE => heading(&view.title),
@@ -30,7 +30,8 @@ pub(super) fn document(settings: &Settings, view: &SpaceView) -> Document {
 
 /// What stands at the address of a space that does not exist. The same in every house: each worker brings it along.
 pub fn nowhere() -> Document {
-    page(crate::assets::page_template(), |marker| match marker {
+    let (template, policy) = crate::assets::page_template(None);
+    page((template, policy.as_deref()), |marker| match marker {
         HEAD => "<title>Hiwar · حوار</title>\n<meta name=\"robots\" content=\"noindex\">".into(),
         NOSCRIPT => said("problem-space-not-found"),
         _ => String::new(),
@@ -192,7 +193,8 @@ mod tests {
             public_origin: "https://talk.example".into(),
             stage_origin: "https://stage.example".into(),
             template: TEMPLATE,
-            policy: Some("default-src 'self'"),
+            policy: Some("default-src 'self'".into()),
+            hls_base: None,
         }
     }
 
@@ -210,6 +212,7 @@ mod tests {
                 mp4: "/listen/demo.mp4".into(),
                 ogg: "/listen/demo.ogg".into(),
                 mp3: "/listen/demo.mp3".into(),
+                hls: "/hls/demo/live.m3u8".into(),
             },
             page: "/s/demo".into(),
             replay: None,

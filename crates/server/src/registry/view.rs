@@ -54,6 +54,9 @@ pub struct Links {
     pub ogg: String,
     /// MP3, for radios; encoded while somebody listens.
     pub mp3: String,
+    /// Low-Latency HLS: a path like the others, or a whole address where HLS has a name of its own.
+    #[schema(example = "/hls/demo/live.m3u8")]
+    pub hls: String,
 }
 
 /// A recording.
@@ -85,8 +88,8 @@ pub struct SpeakerView {
 }
 
 impl Entry {
-    /// How the space stands.
-    pub(super) fn view(&self) -> SpaceView {
+    /// How the space stands. Addresses of HLS begin with `hls_base`, which may be empty.
+    pub(super) fn view(&self, hls_base: &str) -> SpaceView {
         let facts = self.space.facts();
         let id = facts.id.as_str();
         let (state, started, ended) = match facts.phase {
@@ -127,6 +130,7 @@ impl Entry {
                 mp4: format!("/listen/{id}.mp4"),
                 ogg: format!("/listen/{id}.ogg"),
                 mp3: format!("/listen/{id}.mp3"),
+                hls: format!("{hls_base}/hls/{id}/live.m3u8"),
             },
             page: format!("/s/{id}"),
             replay,

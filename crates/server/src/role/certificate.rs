@@ -30,7 +30,7 @@ pub(super) enum Speaks {
     clippy::disallowed_methods,
     reason = "pacing: files are replaced in many ways, and a look at them costs nothing"
 )]
-pub(super) fn watch(tls: &Tls, handle: &Handle, speaks: Speaks) {
+pub(super) fn watch(tls: &Tls, handle: &Handle, told: fn(Certificate) -> Update, speaks: Speaks) {
     let mut seen: Option<(Stamp, Stamp)> = None;
     loop {
         let now = (stamp(&tls.certificate), stamp(&tls.key));
@@ -40,7 +40,7 @@ pub(super) fn watch(tls: &Tls, handle: &Handle, speaks: Speaks) {
             match load(tls) {
                 Ok(certificate) => {
                     tracing::debug!(file = %tls.certificate.display(), "a certificate is shown from now on");
-                    handle.push(Update::Certificate(certificate));
+                    handle.push(told(certificate));
                 }
                 Err(why) if speaks == Speaks::Yes => {
                     tracing::error!("{why}; the certificate before it, if there was one, is served on");

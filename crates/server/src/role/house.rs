@@ -89,8 +89,9 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
         demo::forget(&config.data).map_err(say("cannot remove the demo"))?;
     }
     let (public_origin, stage_origin) = (config.public_origin(), config.stage_origin());
-    let (template, policy) = crate::assets::page_template();
-    let settings = api::Settings { public_origin: public_origin.clone(), stage_origin, template, policy };
+    let hls_base = config.hls.as_ref().map(|hls| hls.base.clone());
+    let (template, policy) = crate::assets::page_template(hls_base.as_deref());
+    let settings = api::Settings { public_origin: public_origin.clone(), stage_origin, template, policy, hls_base };
     let registry = Registry::open(config.data.join("spaces"), studio.clone(), settings.clone(), happened)
         .await
         .map_err(|why| format!("cannot read the spaces: {why}"))?;

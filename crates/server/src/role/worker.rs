@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hiwar_admission::ListenKey;
-use hiwar_delivery::http::{self, Handle, Serves, Update, Worker};
+use hiwar_delivery::http::{self, Certificate, Handle, Serves, Update, Worker};
 use hiwar_engine::live_bus::{Access, Broken, Count, Document, Down, Held, Subscription, Up, Uplink};
 use hiwar_segment_log::{LogId, Position};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::certificate::Speaks;
-use crate::config::Config;
+use crate::config::{Config, Tls};
 use crate::inherit::{Post, adopt};
 
 /// How often the house hears how many listen.
@@ -56,6 +56,9 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
         super::keys::load_or_make(&config.data, "listen.key").map_err(|why| format!("no listening key: {why}"))?;
     let run = config.data.join("run");
     let certificate = config.certificate().filter(|_| post != Post::Redirect);
+    let is_crowd = matches!(post, Post::Crowd { .. });
+    // Of its name the stage knows nothing.
+    let here = config.hls.as_ref().and_then(|hls| hls.here.as_ref()).filter(|_| is_crowd);
     let settings = http::Config {
         listen_key: ListenKey::from_bytes(key),
         replay_root: config.data.join("spaces"),
@@ -65,6 +68,7 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
             Post::Stage => Serves::Stage,
             Post::Redirect => Serves::Redirect { origin: config.public_origin() },
         },
+        hls_name: here.map(|here| here.name.clone()),
         security: if certificate.is_some() { http::Security::Tls } else { http::Security::Plain },
         limits: None,
     };
@@ -73,13 +77,18 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
     let handle = worker.handle();
     // The page of what does not exist is here before the first request: without it, what is unknown would be the house's to answer.
     let nowhere = (String::from(PAGES), crate::registry::nowhere());
-    for (path, document) in crate::assets::documents().chain([nowhere]) {
+    let hls_base = config.hls.as_ref().map(|hls| hls.base.as_str());
+    for (path, document) in crate::assets::documents(hls_base).chain([nowhere]) {
         handle.push(Update::Document { path, document: served(document) });
     }
-    if let Some(files) = certificate {
+    let speaks = if post == (Post::Crowd { index: 0 }) { Speaks::Yes } else { Speaks::No };
+    let hls_files = here.map(|here| here.tls.clone());
+    let shown: [(&str, Option<Tls>, fn(Certificate) -> Update); 2] =
+        [("certificate", certificate, Update::Certificate), ("hls-certificate", hls_files, Update::HlsCertificate)];
+    for (name, files, told) in shown {
+        let Some(files) = files else { continue };
         let handle = handle.clone();
-        let speaks = if post == (Post::Crowd { index: 0 }) { Speaks::Yes } else { Speaks::No };
-        start("certificate", move || super::certificate::watch(&files, &handle, speaks))?;
+        start(name, move || super::certificate::watch(&files, &handle, told, speaks))?;
     }
     let reporter: Arc<Mutex<Option<Uplink>>> = Arc::default();
     start("bus", {
