@@ -19,6 +19,7 @@ mod crash;
 mod demo;
 mod disk;
 mod export;
+mod hls_name;
 mod loss;
 mod radio;
 mod refusals;
