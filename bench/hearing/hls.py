@@ -6,10 +6,13 @@ answers come from different workers.
 
 import http.client
 import re
+import socket
 import ssl
 import struct
+import subprocess
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
@@ -48,8 +51,50 @@ class Answer:
         return int(value) if value is not None and value.isdigit() else None
 
 
+_http2 = False
+_resolve = socket.getaddrinfo
+
+
+def _resolve_local(host, *rest, **more):
+    """Names below localhost are this machine (RFC 6761 §6.3); not every resolver knows."""
+    return _resolve("127.0.0.1" if str(host).endswith(".localhost") else host, *rest, **more)
+
+
+socket.getaddrinfo = _resolve_local
+
+
+@contextmanager
+def over_http2(wanted=True):
+    """`fetch` uses curl and HTTP/2 in here; an answer in another protocol is none."""
+    global _http2
+    before, _http2 = _http2, wanted
+    try:
+        yield
+    finally:
+        _http2 = before
+
+
+def _curl(url, headers, timeout_s):
+    where, began = urlsplit(url), time.monotonic()
+    command = ["curl", "--silent", "--show-error", "--globoff", "--http2", "--include", "--max-time", str(timeout_s), "--header", "Origin: https://player.example"]
+    if where.hostname.endswith(".localhost"):
+        command += ["--resolve", f"{where.hostname}:{where.port or 443}:127.0.0.1"]
+    for name, value in (headers or {}).items():
+        command += ["--header", f"{name}: {value}"]
+    done = subprocess.run([*command, url], capture_output=True)
+    ended = time.monotonic()
+    head, _, body = done.stdout.partition(b"\r\n\r\n")
+    first, *fields = head.decode("latin1").split("\r\n")
+    if done.returncode or not first.startswith("HTTP/2 "):
+        return Answer(url, 0, {}, done.stderr or f"not HTTP/2: {first}".encode(), began, ended)
+    told = dict((name.lower(), value.strip()) for name, _, value in (field.partition(":") for field in fields))
+    return Answer(url, int(first.split()[1]), told, body, began, ended)
+
+
 def fetch(url, headers=None, timeout_s=TIMEOUT_S):
     """One GET on a connection of its own. Never raises for what a server does: `status` is 0 then."""
+    if _http2:
+        return _curl(url, headers, timeout_s)
     where, began = urlsplit(url), time.monotonic()
     secure = where.scheme == "https"
     kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection

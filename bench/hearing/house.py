@@ -19,15 +19,15 @@ _START_S = 30.0
 class House:
     """One server. Attributes: `public` and `stage` (origins), `data` (its directory), `pid` (the supervisor's)."""
 
-    def __init__(self, binary, folder, *more):
-        """Starts `binary` with its data in `folder`/data and `more` arguments; returns when both of its sides answer."""
+    def __init__(self, binary, folder, *more, port=0):
+        """Starts `binary` with its data in `folder`/data, its public side at `port` (0: any) and `more` arguments; returns when both of its sides answer."""
         folder = Path(folder)
         self.data = folder / "data"
         self.log_path = folder / "hiwar.log"
         self._log = open(self.log_path, "ab")
         environment = {**os.environ, "LC_ALL": "C", "HIWAR_LOG": os.environ.get("HIWAR_LOG", "info")}
         self.process = processes.start(
-            [binary, "serve", "--data", self.data, "--public", "127.0.0.1:0", "--stage", "127.0.0.1:0", "--media-port", "0", "--no-demo", *more],
+            [binary, "serve", "--data", self.data, "--public", f"127.0.0.1:{port}", "--stage", "127.0.0.1:0", "--media-port", "0", "--no-demo", *more],
             stdout=subprocess.PIPE, stderr=self._log, env=environment,
         )  # fmt: skip
         self.pid = self.process.pid

@@ -1,8 +1,8 @@
 """`./x bench hls`: whether Low-Latency HLS keeps its rules, and what players and caches of others make of it.
 
-    bench/hls [--seconds N] [--only PART] [--url URL] [--keep DIR] [--from DIR] [--break WHAT]
+    bench/hls [--seconds N] [--only PART] [--url URL [--http2]] [--keep DIR] [--from DIR] [--break WHAT]
 
-`--only` is conformance (the rules; `--url`: of that playlist, anybody's), latency (hls.js and shaka in Chromium, `--seconds` long, 120) or caches (nginx
+`--only` is conformance (the rules; `--url`: of that playlist, anybody's, `--http2`: over that), name (HLS at a name of its own, over HTTP/2), latency (hls.js and shaka in Chromium, `--seconds` long, 120) or caches (nginx
 and varnish between many clients and the server). `--keep` keeps all samples and counts in DIR; `--from` judges the samples of a kept run again. `--break`
 damages something on purpose, to see its figure go bad. docs/measured/hls.md says what each figure means. The last line is one JSON object. The server is
 HIWAR_BIN.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import breaks, caches, compare, conformance, ffmpeg, figures, hls, players, processes, source
+from . import breaks, caches, compare, conformance, ffmpeg, figures, hls, own_name, players, processes, source
 from .clock import now, percentile, read_points
 from .house import House
 
@@ -71,6 +71,7 @@ def _options():
     parser.add_argument("--seconds", type=int, default=120)
     parser.add_argument("--only", choices=PARTS)
     parser.add_argument("--url", help="the playlist to look at instead of one of ours")
+    parser.add_argument("--http2", action="store_true", help="look at --url over HTTP/2")
     parser.add_argument("--keep", metavar="DIR")
     parser.add_argument("--from", dest="kept", metavar="DIR")
     parser.add_argument("--break", dest="broken", choices=BREAKS)
@@ -87,8 +88,8 @@ class Show:
     `playlist`: its address; `mouth`: the publisher.
     """
 
-    def __init__(self, folder, title):
-        self.house = House(binary(), folder, "--workers", str(WORKERS))
+    def __init__(self, folder, title, *more, port=0):
+        self.house = House(binary(), folder, "--workers", str(WORKERS), *more, port=port)
         made = self.house.create(title)
         self.space, self.host = made["space"]["id"], made["host_pass"]
         self.house.start(self.space, self.host)
@@ -120,7 +121,8 @@ def binary():
 def _conformance(folder, options):
     if options.url:
         say(f"the rules of Low-Latency HLS at {options.url}")
-        checks = conformance.Suite(options.url).run()
+        with hls.over_http2(options.http2):
+            checks = conformance.Suite(options.url).run()
     else:
         say(f"the rules of Low-Latency HLS at a house with {WORKERS} workers: about a minute and a half")
         show = Show(folder, "Conformance")
@@ -131,6 +133,18 @@ def _conformance(folder, options):
     print(conformance.table(checks), file=sys.stderr)
     (folder / "conformance.json").write_text(json.dumps([vars(check) for check in checks], indent=1))
     return conformance.figures(checks)
+
+
+def _name(folder, options):
+    say(f"HLS at a name of its own, over HTTP/2, at a house with {WORKERS} workers: about two minutes")
+    port, arguments, base = own_name.prepare(folder)
+    show = Show(folder, "Name", *arguments, port=port)
+    try:
+        told, checks = own_name.measure(show, base, folder, PATIENCE_S)
+    finally:
+        show.stop()
+    print(conformance.table(checks), file=sys.stderr)
+    return told
 
 
 def _latency(folder, options):
@@ -210,7 +224,7 @@ def _caches(folder, options):
     return {"cache_clients": caches.CLIENTS} | out
 
 
-PARTS = {"conformance": _conformance, "latency": _latency, "caches": _caches}
+PARTS = {"conformance": _conformance, "name": _name, "latency": _latency, "caches": _caches}
 
 if __name__ == "__main__":
     main()
