@@ -83,12 +83,15 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
     }
     let speaks = if post == (Post::Crowd { index: 0 }) { Speaks::Yes } else { Speaks::No };
     let hls_files = here.map(|here| here.tls.clone());
-    let shown: [(&str, Option<Tls>, fn(Certificate) -> Update); 2] =
-        [("certificate", certificate, Update::Certificate), ("hls-certificate", hls_files, Update::HlsCertificate)];
-    for (name, files, told) in shown {
-        let Some(files) = files else { continue };
+    let watch = |name: &str, files: Tls, told: fn(Certificate) -> Update| {
         let handle = handle.clone();
-        start(name, move || super::certificate::watch(&files, &handle, told, speaks))?;
+        start(name, move || super::certificate::watch(&files, &handle, told, speaks))
+    };
+    if let Some(files) = certificate {
+        watch("certificate", files, Update::Certificate)?;
+    }
+    if let Some(files) = hls_files {
+        watch("hls-certificate", files, Update::HlsCertificate)?;
     }
     let reporter: Arc<Mutex<Option<Uplink>>> = Arc::default();
     start("bus", {

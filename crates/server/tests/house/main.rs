@@ -24,7 +24,7 @@ mod loss;
 mod radio;
 mod refusals;
 mod restart;
-mod secure;
 mod retention;
+mod secure;
 mod supervisor;
 mod whip;
