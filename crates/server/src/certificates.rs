@@ -271,6 +271,7 @@ impl Standing {
 /// When it expires, in words.
 fn expiry(until: SystemTime, now: SystemTime) -> String {
     match until.duration_since(now) {
+        Ok(left) if left.is_zero() => "it has expired".into(),
         Ok(left) if left.as_secs() >= 2 * 86_400 => format!("it expires in {} days", left.as_secs() / 86_400),
         Ok(left) => format!("it expires in {} hours", left.as_secs().div_ceil(3_600)),
         Err(_) => "it has expired".into(),

@@ -449,7 +449,94 @@ impl AcmeFile {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    fn resolve(args: &[&str], file: &str) -> Result<Config, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hiwar.toml");
+        std::fs::write(&path, file).unwrap();
+        let given = ["hiwar", "serve", "--config", path.to_str().unwrap()];
+        let parsed = cli::Cli::try_parse_from(given.iter().chain(args)).unwrap();
+        let cli::Command::Serve(args) = parsed.command else { panic!() };
+        Config::resolve(&args).map_err(|why| why.to_string())
+    }
+
+    const NAMED: &str = "host = \"Talk.Example\"\n[rtc]\npublic_address = \"203.0.113.7\"\n";
+
+    #[test]
+    fn without_a_name_everything_is_for_this_machine() {
+        let config = resolve(&[], "").unwrap();
+        assert_eq!(
+            (config.public_origin(), config.stage_origin()),
+            ("http://127.0.0.1:8080".into(), "http://127.0.0.1:8081".into())
+        );
+        assert!(config.redirect.is_none() && config.acme.is_none() && config.certificate().is_none());
+    }
+
+    #[test]
+    fn with_a_name_everything_is_for_everyone_and_a_certificate_is_obtained() {
+        let config = resolve(&["--data", "/d"], NAMED).unwrap();
+        let ports = (config.public.to_string(), config.stage.to_string(), config.redirect.unwrap().to_string());
+        assert_eq!(ports, ("[::]:443".into(), "[::]:8081".into(), "[::]:80".into()));
+        assert_eq!(
+            (config.public_origin(), config.stage_origin()),
+            ("https://talk.example".into(), "https://talk.example:8081".into())
+        );
+        assert_eq!(
+            (config.media_bind.to_string(), config.media_address.to_string()),
+            ("0.0.0.0".into(), "203.0.113.7".into())
+        );
+        assert_eq!(config.certificate().unwrap().certificate, PathBuf::from("/d/tls/talk.example.pem"));
+        assert_eq!(config.acme.unwrap().directory, DIRECTORY);
+    }
+
+    #[test]
+    fn what_is_given_wins_over_what_a_name_brings() {
+        let args = ["--public", "127.0.0.1:8443", "--redirect", "127.0.0.1:8000", "--host", "other.example"];
+        let config = resolve(&args, &format!("stage_origin = \"https://stage.example\"\n{NAMED}")).unwrap();
+        assert_eq!(config.public_origin(), "https://other.example:8443");
+        assert_eq!(config.stage_origin(), "https://stage.example");
+        assert_eq!(config.redirect.unwrap().to_string(), "127.0.0.1:8000");
+    }
+
+    #[test]
+    fn with_a_certificate_of_ones_own_none_is_obtained() {
+        let args = ["--tls-certificate", "c.pem", "--tls-key", "k.pem"];
+        let config = resolve(&args, NAMED).unwrap();
+        assert!(config.acme.is_none());
+        assert_eq!(config.certificate().unwrap().key, PathBuf::from("k.pem"));
+        assert_eq!(config.public_origin(), "https://talk.example");
+        assert!(
+            resolve(&args, &format!("{NAMED}[acme]\ncontact = \"me@talk.example\"")).unwrap_err().contains("[acme]")
+        );
+    }
+
+    #[test]
+    fn each_port_is_for_one_thing() {
+        let check = |args: &[&str], words: &str| {
+            let why = resolve(args, NAMED).unwrap_err();
+            assert!(why.contains(words), "{why}");
+        };
+        check(&["--public", "0.0.0.0:80", "--redirect", "0.0.0.0:80"], "public and redirect are both 0.0.0.0:80");
+        check(&["--stage", "[::]:443"], "the stage needs a port that the crowd cannot fill");
+        assert!(
+            resolve(&["--public", "127.0.0.1:0", "--stage", "127.0.0.1:0", "--redirect", "127.0.0.1:0"], NAMED).is_ok()
+        );
+    }
+
+    #[test]
+    fn a_name_for_hls_that_is_served_here_gets_a_certificate_too() {
+        let config =
+            resolve(&["--data", "/d"], &format!("hls_base = \"https://hls.talk.example\"\nhls_here = true\n{NAMED}"));
+        let config = config.unwrap();
+        let names: Vec<String> = config.acme.unwrap().names.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["talk.example", "hls.talk.example"]);
+        let file = config.hls.unwrap().here.unwrap().tls.certificate;
+        assert_eq!(file, PathBuf::from("/d/tls/hls.talk.example.pem"));
+        assert!(resolve(&[], &format!("hls_base = \"https://talk.example\"\nhls_here = true\n{NAMED}")).is_err());
+    }
 
     #[test]
     fn limits_of_the_disk_and_of_the_past_are_checked_and_off_unless_told() {

@@ -195,7 +195,7 @@ mod tests {
         check("talk.example:443", Err(BadHost::Url));
         check("حوار.example", Err(BadHost::Unicode));
         for wrong in
-            ["", ".", "..", "a..b", "-a.example", "a-.example", "a_b.example", "1.2.3", "*.example", "a b", "../etc"]
+            ["", ".", "..", "a..b", "-a.example", "a-.example", "a_b.example", "1.2.3", "*.example", "a b", "..etc"]
         {
             check(wrong, Err(BadHost::Syntax));
         }
