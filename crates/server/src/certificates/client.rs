@@ -1,6 +1,8 @@
 //! HTTPS to the authority: a connection for each of the few requests, with a bound on time and on bytes.
 
 use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 
 /// How long one request may take, from its first packet to its last.
@@ -89,8 +92,8 @@ async fn ask(tls: Arc<ClientConfig>, mut request: Request<BodyWrapper<Bytes>>) -
     let host = authority.host().trim_matches(['[', ']']);
     let name = ServerName::try_from(host.to_owned()).map_err(|_| format!("{host} is no host name"))?;
     let say = |what: &'static str| move |why: &dyn std::fmt::Display| format!("{what} {authority}: {why}");
-    let socket = TcpStream::connect((host, authority.port_u16().unwrap_or(443)));
-    let socket = socket.await.map_err(|why| say("cannot connect to")(&why))?;
+    let found = addresses(host, authority.port_u16().unwrap_or(443)).await.map_err(|why| say("cannot find")(&why))?;
+    let socket = TcpStream::connect(&*found).await.map_err(|why| say("cannot connect to")(&why))?;
     let stream =
         TlsConnector::from(tls).connect(name, socket).await.map_err(|why| say("no secure connection to")(&why))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -107,4 +110,14 @@ async fn ask(tls: Arc<ClientConfig>, mut request: Request<BodyWrapper<Bytes>>) -
     let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|why| say("half an answer from")(&why))?;
     connection.abort();
     Ok(BytesResponse::from(Response::from_parts(parts, Full::new(body.to_bytes()))))
+}
+
+/// Where a name leads. On a thread of its own: the runtime's would be waited for when the house ends, for as long as the system's resolver likes.
+async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let (answer, answered) = oneshot::channel();
+    let host = host.to_owned();
+    std::thread::Builder::new().name("name".into()).spawn(move || {
+        let _ = answer.send((host.as_str(), port).to_socket_addrs().map(Iterator::collect));
+    })?;
+    answered.await.map_err(io::Error::other)?
 }

@@ -211,6 +211,12 @@ mod tests {
     }
 
     #[test]
+    fn a_name_for_this_machine_alone_is_told_as_an_address_that_it_has() {
+        let told = announced(&Host::parse("localhost").unwrap()).unwrap();
+        assert!(is_ours(told), "{told}");
+    }
+
+    #[test]
     fn this_machines_own_addresses_are_known_from_others() {
         assert!(is_ours(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         assert!(!is_ours("192.0.2.1".parse().unwrap()), "reserved for documentation");

@@ -21,7 +21,7 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let place = Self { dir: tempfile::tempdir().expect("a directory"), authority: Authority::new() };
-        place.configure(&format!("host = \"{NAME}\"\nredirect = \"127.0.0.1:0\"\n"));
+        place.configure(&format!("host = \"{NAME}\"\nredirect = \"127.0.0.1:0\"\negress_mbps = 100\n"));
         place
     }
 
@@ -82,6 +82,7 @@ fn plain_http_is_sent_on_to_https_and_so_is_it_after_a_restart_in_place() {
     };
     check();
     assert!(server.said().contains(&format!("{origin}/#/host?token=")), "{}", server.said());
+    assert!(server.said().contains("100 Mbit/s carry about 2000 listeners at 48 kbit/s each"), "{}", server.said());
     let root = place.authority.root();
     let seen = get(server.public, NAME, "/api/spaces/v1/config", &Trust::Root(&root)).expect("an answer").json();
     assert_eq!(seen["public_origin"], *origin);
