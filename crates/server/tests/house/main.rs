@@ -16,6 +16,7 @@ mod tls;
 mod certificates;
 mod conversation;
 mod crash;
+mod data;
 mod demo;
 mod disk;
 mod export;
