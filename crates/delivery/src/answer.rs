@@ -33,6 +33,8 @@ pub struct Site {
     pub listen_key: Key,
     /// For whom it answers.
     pub serves: Serves,
+    /// The log of which the last request wanted a piece of what is live; for whoever counts to take.
+    pub fetched: Option<LogId>,
 }
 
 /// For whom a worker is there.
@@ -416,12 +418,22 @@ fn hls(
     if let Some(answer) = sound_method(request, keep, now)? {
         return Ok(answer);
     }
-    let tail = site.logs.get(&log).ok_or(site.told.unknown())?;
+    let Some(tail) = site.logs.get(&log) else {
+        // Its maker may have been told of a new one before this worker was: the first to ask waits for the news, which takes milliseconds.
+        let waits = site.told == Told::Wholly && file == "live.m3u8" && request.method == Method::Get;
+        return if waits { Ok(Answer::Hold { log, position: u64::MAX }) } else { Err(site.told.unknown()) };
+    };
     admitted(site, request, log, tail.access(), now)?;
     let private = tail.access() == Access::Pass;
     let file = File::parse(file, request).map_err(Problem::Misdirected)?.ok_or(Problem::NotFound)?;
     if let Some(part) = rewound(tail, file, site.told)? {
         return Ok(Answer::Rewind(rewind(tail, request, log, part, keep)));
+    }
+    if request.method == Method::Get
+        && tail.ended() == Ended::No
+        && matches!(file, File::Live(_) | File::Segment(_) | File::Part(..))
+    {
+        site.fetched = Some(log);
     }
     let tail = site.logs.get_mut(&log).ok_or(Problem::NotFound)?;
     let sent = match hls::answer(tail, file) {

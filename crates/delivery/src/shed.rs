@@ -23,6 +23,8 @@ pub struct Limits {
     pub answer: Duration,
     /// How long a request of HLS is held for what is to come: three target durations (RFC 8216bis §6.2.5.2).
     pub hold: Duration,
+    /// How long the playlist of a log that is not known here is waited for: what the house says reaches all workers within milliseconds.
+    pub news: Duration,
     /// From the end of a log until its last minute is forgotten, about 400 kB, and whoever has not read them is let go. Long enough for a
     /// player of HLS to fetch the last segments it was told of: those are not counted as listeners, so this does not end early.
     pub farewell: Duration,
@@ -63,6 +65,7 @@ impl Limits {
             idle: Duration::from_secs(15),
             answer: Duration::from_secs(60),
             hold: Duration::from_secs(12),
+            news: Duration::from_secs(1),
             farewell: Duration::from_secs(60),
             replays: share,
             forwards,

@@ -88,7 +88,7 @@ fn document(path: &str, body: &str) -> Down {
 }
 
 fn counts(listening: u32) -> Up {
-    Up::Counts(vec![Count { log: log("demo"), listening, joined_total: 7, bytes_total: 1 << 40 }])
+    Up::Counts(vec![Count { log: log("demo"), listening, joined_total: 7, bytes_total: 1 << 40, fetched: true }])
 }
 
 fn every_down() -> Vec<Down> {
@@ -495,7 +495,15 @@ fn frames_are_read_as_they_were_written_and_not_otherwise() {
     let mut lying = content.to_vec();
     lying[1..5].copy_from_slice(&u32::MAX.to_le_bytes());
     assert!(frame::decode_up(Bytes::from(lying)).is_err());
-    let most =
-        Up::Counts(vec![Count { log: log(&"z".repeat(40)), listening: 1, joined_total: 1, bytes_total: 1 }; 16_384]);
+    let most = Up::Counts(vec![
+        Count {
+            log: log(&"z".repeat(40)),
+            listening: 1,
+            joined_total: 1,
+            bytes_total: 1,
+            fetched: false
+        };
+        16_384
+    ]);
     assert!(frame::encode_up(&most).unwrap().len() <= frame::UP_FRAME_BYTES_MAX);
 }

@@ -31,6 +31,7 @@ fn site() -> Site {
         told: Told::Wholly,
         listen_key: Key(ListenKey::from_bytes([7; 32])),
         serves: Serves::Crowd,
+        fetched: None,
     }
 }
 

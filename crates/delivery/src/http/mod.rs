@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hiwar_admission::ListenKey;
@@ -180,6 +180,7 @@ impl Handle {
     /// How many listen to each log, now and in all: of the logs that someone hears, or whose numbers are other than when this was last
     /// asked. Thousands that are over need not be told of each second.
     pub fn counts(&self) -> Vec<Count> {
+        let now = self.shared.age();
         let logs = self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner);
         let mut counts: Vec<Count> = logs
             .iter()
@@ -189,9 +190,10 @@ impl Handle {
                     listening: counters.listening.load(Relaxed),
                     joined_total: counters.joined.load(Relaxed),
                     bytes_total: counters.bytes.load(Relaxed),
+                    fetched: counters.is_fetched(now),
                 };
                 // That the last one left is told, too.
-                let quiet = if count.listening > 0 { 0 } else { count.bytes_total + 1 };
+                let quiet = if count.listening > 0 || count.fetched { 0 } else { count.bytes_total + 1 };
                 let before = counters.told.swap(quiet, Relaxed);
                 (quiet == 0 || before != quiet).then_some(count)
             })
@@ -231,6 +233,8 @@ pub struct Count {
     pub joined_total: u64,
     /// Bytes handed to the kernel for them.
     pub bytes_total: u64,
+    /// Whether it was asked for piece by piece (HLS) within [`FETCHED_FOR`]. How many hear those pieces is not known: a cache may be between.
+    pub fetched: bool,
 }
 
 /// Counters of one worker since it began.
@@ -266,6 +270,9 @@ pub struct Stats {
 /// service manager waits for the whole house.
 pub const FINISH_WITHIN: Duration = Duration::from_millis(1_500);
 
+/// How long after a request of HLS somebody is taken to be there: a player asks again once in a target duration, and may be held for three.
+pub const FETCHED_FOR: Duration = Duration::from_secs(15);
+
 /// Updates that may wait: five a second for each of 200 spaces, for a second.
 pub const UPDATES_MAX: usize = 1_024;
 
@@ -288,9 +295,15 @@ struct Shared {
     http2_calmed: AtomicU64,
     /// Who is waiting for the first listeners.
     reporter: OnceLock<Thread>,
+    began: OnceLock<Instant>,
 }
 
 impl Shared {
+    /// How long it has been there.
+    fn age(&self) -> Duration {
+        self.began.get_or_init(Instant::now).elapsed()
+    }
+
     /// Somebody listens to a log that nobody heard. No lock, and nothing to wait for.
     fn ears(&self) {
         if let Some(reporter) = self.reporter.get() {
@@ -306,6 +319,22 @@ struct Counters {
     bytes: AtomicU64,
     /// One more than `bytes` when it was last told that nobody listens; `bytes` changes with everyone who joins.
     told: AtomicU64,
+    /// When it was last asked for piece by piece: milliseconds of [`Shared::age`], and one; 0: never.
+    fetched: AtomicU64,
+}
+
+impl Counters {
+    fn is_fetched(&self, now: Duration) -> bool {
+        let at = self.fetched.load(Relaxed);
+        at > 0 && now.saturating_sub(Duration::from_millis(at - 1)) < FETCHED_FOR
+    }
+
+    /// Somebody asks for a piece; whether nobody had for a while.
+    fn fetch(&self, now: Duration) -> bool {
+        let is_new = !self.is_fetched(now);
+        self.fetched.store(1 + u64::try_from(now.as_millis()).unwrap_or(u64::MAX - 1), Relaxed);
+        is_new
+    }
 }
 
 /// One of a bounded number of places; freed when dropped.

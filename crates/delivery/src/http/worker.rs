@@ -166,6 +166,7 @@ impl Worker {
                 documents: HashMap::new(),
                 logs: HashMap::new(),
                 told: Told::Partly,
+                fetched: None,
                 listen_key: Key(config.listen_key),
                 serves: config.serves,
             },
@@ -360,6 +361,9 @@ impl Worker {
                     (answer, head_bytes, handed.and_then(Result::ok), place.flatten())
                 }
             };
+            if let Some(log) = self.site.fetched.take() {
+                self.channels.fetched(log, &self.shared);
+            }
             // What was read for a request that is held stays, and is looked at again.
             let done = if matches!(answer, Answer::Hold { .. }) { 0 } else { head_bytes };
             exchange.read.drain(..done.min(exchange.read.len()));
@@ -378,7 +382,8 @@ impl Worker {
                 Answer::Rewind(rewind) => return self.read(token, Wish::Rewind(rewind), place),
                 Answer::Hold { log, position } => {
                     exchange.phase = Phase::Held { log, position };
-                    exchange.deadline = now + self.limits.hold;
+                    let is_known = self.site.logs.contains_key(&log);
+                    exchange.deadline = now + if is_known { self.limits.hold } else { self.limits.news };
                     self.held.hold(log, position, token);
                     return Step::Wait;
                 }
@@ -518,20 +523,6 @@ impl Worker {
         visited
     }
 
-    /// Forgets the sound of logs that ended a while ago, and whoever has still not read it.
-    fn fade(&mut self, now: Instant) {
-        while let Some(&(at, log)) = self.fading.front()
-            && at <= now
-        {
-            self.fading.pop_front();
-            // One that was opened again goes on.
-            if self.site.logs.get(&log).is_some_and(|tail| tail.ended() == Ended::Yes) {
-                self.dismiss(log);
-                self.site.logs.entry(log).and_modify(Tail::fade);
-            }
-        }
-    }
-
     fn on_tick(&mut self, now: Instant) {
         self.fade(now);
         while let Some(due) = self.wheel.turn(now) {
@@ -552,7 +543,7 @@ impl Worker {
                 let problem = match exchange.phase {
                     Phase::Held { log, position } => {
                         self.held.release(log, position, token);
-                        Problem::NotYet
+                        if self.site.logs.contains_key(&log) { Problem::NotYet } else { Problem::NotFound }
                     }
                     Phase::Reading { served: false } if !exchange.read.is_empty() => Problem::Slow,
                     _ => {
@@ -667,7 +658,10 @@ impl Worker {
                 }
                 self.dismiss(log);
             }
-            None => self.site.logs.entry(log).or_insert(Tail::new(access, header, epoch)).attend(away, fields),
+            None => {
+                self.site.logs.entry(log).or_insert(Tail::new(access, header, epoch)).attend(away, fields);
+                self.held.dismiss(log);
+            }
         }
         let renditions = self.site.logs.get(&log).map_or(0, |tail| tail.header().renditions.len());
         let counters = self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner).entry(log).or_default().clone();
@@ -723,7 +717,9 @@ impl Worker {
         tail.end();
         self.held.dismiss(log);
         for &index in self.channels.by_log.get(&log).map_or(&[][..], Vec::as_slice) {
-            if self.channels.all.at(index).is_some_and(|channel| channel.group.due()) {
+            let Some(channel) = self.channels.all.at(index) else { continue };
+            channel.counters.fetched.store(0, Relaxed);
+            if channel.group.due() {
                 self.channels.sweeping.push_back(index);
             }
         }

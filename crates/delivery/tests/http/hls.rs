@@ -3,7 +3,7 @@
 use hiwar_delivery::http::{Access, Limits, Update};
 use std::time::{Duration, Instant};
 
-use crate::rig::{Answer, Client, Rig, id};
+use crate::rig::{Answer, Client, Rig, WAIT, id};
 
 fn rig() -> Rig {
     let rig = Rig::new();
@@ -149,4 +149,35 @@ fn a_thousand_who_wait_are_all_answered() {
     for client in &mut clients {
         assert_eq!(client.answer().body, "m45;m46;m47;m48;m49;");
     }
+}
+
+#[test]
+fn a_log_that_has_just_begun_is_waited_for_and_one_that_has_not_is_not_there() {
+    let rig = Rig::with(Limits { news: WAIT / 20, ..Limits::for_files(20_000) });
+    let mut early = rig.client();
+    early.say(&head("live.m3u8", "Connection: close\r\n"));
+    // Whoever was accepted before was read before.
+    assert_eq!(get(&rig, "init.mp4").status, 404);
+    rig.open("demo", Access::Open);
+    rig.chunks("demo", 0..25);
+    assert_eq!(early.answer().status, 200);
+    let none = rig.ask("GET /hls/none/live.m3u8 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(none.status, 404);
+}
+
+#[test]
+fn whoever_asks_for_pieces_is_told_of_and_counted_as_nobody() {
+    let rig = rig();
+    let mut waits = wait_for(&rig, "live.m3u8?_HLS_msn=2&_HLS_part=1");
+    let fetched = |rig: &Rig| {
+        rig.handle.counts().iter().map(|count| (count.fetched, count.listening, count.joined_total)).collect::<Vec<_>>()
+    };
+    assert_eq!(fetched(&rig), [(true, 0, 0)]);
+    rig.chunks("demo", 47..50);
+    assert_eq!(waits.answer().status, 200);
+    // Said again while it is so.
+    assert_eq!(fetched(&rig), [(true, 0, 0)]);
+    let quiet = self::rig();
+    assert_eq!(get(&quiet, "init.mp4").status, 200);
+    assert!(fetched(&quiet).iter().all(|(fetched, ..)| !fetched), "this is no sound");
 }

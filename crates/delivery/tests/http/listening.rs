@@ -215,6 +215,8 @@ fn an_ended_log_is_forgotten_but_for_who_may_hear_its_recording() {
     rig.handle.push(Update::Ended { log: id("demo") });
     rig.until("forgotten", |rig| segment(rig) == 404);
     assert_eq!(rig.ask("GET /listen/demo.ogg HTTP/1.0\r\n\r\n").status, 410);
+    let last = rig.handle.counts();
+    assert!(last.iter().all(|count| count.listening == 0 && !count.fetched), "{last:?}");
     assert!(rig.handle.counts().is_empty());
     rig.open("demo", Access::Open);
     rig.chunks("demo", 45..65);

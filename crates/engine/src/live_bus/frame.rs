@@ -87,6 +87,7 @@ pub fn encode_up(up: &Up) -> Result<Bytes, TooLong> {
                 frame.0.put_u32_le(count.listening);
                 frame.0.put_u64_le(count.joined_total);
                 frame.0.put_u64_le(count.bytes_total);
+                frame.0.put_u8(count.fetched.into());
             }
             frame
         }
@@ -166,8 +167,8 @@ pub fn decode_up(frame: Bytes) -> Result<Up, Malformed> {
 
 fn take_counts(rest: &mut Bytes) -> Result<Vec<Count>, Malformed> {
     let len = rest.try_get_u32_le()? as usize;
-    // The shortest count has 22 bytes, so a length that lies makes no room for itself.
-    if len > COUNTS_MAX || len > rest.len() / 22 {
+    // The shortest count has 23 bytes, so a length that lies makes no room for itself.
+    if len > COUNTS_MAX || len > rest.len() / 23 {
         return Err(Malformed);
     }
     let mut counts = Vec::with_capacity(len);
@@ -177,6 +178,11 @@ fn take_counts(rest: &mut Bytes) -> Result<Vec<Count>, Malformed> {
             listening: rest.try_get_u32_le()?,
             joined_total: rest.try_get_u64_le()?,
             bytes_total: rest.try_get_u64_le()?,
+            fetched: match rest.try_get_u8()? {
+                0 => false,
+                1 => true,
+                _ => return Err(Malformed),
+            },
         });
     }
     Ok(counts)

@@ -150,4 +150,6 @@ pub struct Count {
     pub joined_total: u64,
     /// Bytes written to them, since the worker began.
     pub bytes_total: u64,
+    /// Somebody asked for it piece by piece just now: it is heard, by how many nobody knows.
+    pub fetched: bool,
 }

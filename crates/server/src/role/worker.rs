@@ -213,6 +213,7 @@ fn report(handle: &Handle, reporter: &Mutex<Option<Uplink>>) {
                 listening: c.listening,
                 joined_total: c.joined_total,
                 bytes_total: c.bytes_total,
+                fetched: c.fetched,
             })
             .collect();
         tell(reporter, &Up::Counts(counts));

@@ -59,7 +59,7 @@ pub(super) struct Control {
     /// Slots of spaces that are off the air and whose programmes must still be asked to rest.
     orphans: Vec<u16>,
     lines: HashMap<u64, Person>,
-    reports: HashMap<WorkerId, (Instant, HashMap<LogId, u32>)>,
+    reports: HashMap<WorkerId, (Instant, HashMap<LogId, Ears>)>,
     next_token: u64,
     repair: Repair,
 }
@@ -71,7 +71,7 @@ struct Air {
     origin: Origin,
     state: State,
     tokens: Vec<u64>,
-    listening: u32,
+    ears: Ears,
     quiet_since: Instant,
     standing: Option<Vec<u8>>,
     caption: Caption,
@@ -81,6 +81,33 @@ struct Air {
     recording: bool,
     /// The space is ending: nothing wakes it any more.
     ending: bool,
+}
+
+impl Air {
+    /// Whether anybody is there who makes a programme worth while.
+    fn is_needed(&self) -> bool {
+        self.ears != Ears::default() || !self.tokens.is_empty()
+    }
+}
+
+/// Who hears a space.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Ears {
+    listening: u32,
+    /// Workers that were just asked for pieces of it: how many hear those nobody knows.
+    fetched: u32,
+}
+
+impl Ears {
+    fn add(&mut self, more: Self) {
+        self.listening += more.listening;
+        self.fetched += more.fetched;
+    }
+
+    fn take(&mut self, gone: Self) {
+        self.listening = self.listening.saturating_sub(gone.listening);
+        self.fetched = self.fetched.saturating_sub(gone.fetched);
+    }
 }
 
 /// A command for whichever slot the space will have.
@@ -151,7 +178,8 @@ impl Control {
         }
         let header = airing::header(&space, Position(0), Epoch(0), Time(0), super::wall_us());
         // Those who stayed through a restart of the house were reported before it opened.
-        let listening = self.reports.values().filter_map(|(_, report)| report.get(&space)).sum();
+        let mut ears = Ears::default();
+        self.reports.values().filter_map(|(_, report)| report.get(&space)).for_each(|some| ears.add(*some));
         self.spaces.insert(
             space,
             Air {
@@ -160,7 +188,7 @@ impl Control {
                 origin,
                 state: State::Asleep,
                 tokens: Vec::new(),
-                listening,
+                ears,
                 quiet_since: Instant::now(),
                 standing: None,
                 caption: Caption::default(),
@@ -319,15 +347,18 @@ impl Control {
 
     /// Takes in a worker's report; the spaces whose sum changed. The work is proportional to the report.
     pub(super) fn counted(&mut self, worker: WorkerId, counts: &[Count], now: Instant) -> Vec<(LogId, u32)> {
-        let mut report: HashMap<LogId, u32> = HashMap::new();
-        for count in counts.iter().filter(|count| count.listening > 0) {
-            // Whoever hears it by radio hears it.
-            *report.entry(count.log.stem()).or_default() += count.listening;
+        let mut report: HashMap<LogId, Ears> = HashMap::new();
+        for count in counts {
+            let ears = Ears { listening: count.listening, fetched: count.fetched.into() };
+            if ears != Ears::default() {
+                // Whoever hears it by radio hears it.
+                report.entry(count.log.stem()).or_default().add(ears);
+            }
         }
-        let mut before: HashMap<LogId, u32> = HashMap::new();
-        let mut forget = |reports: &HashMap<LogId, u32>| {
-            for (space, listening) in reports {
-                *before.entry(*space).or_default() += listening;
+        let mut before: HashMap<LogId, Ears> = HashMap::new();
+        let mut forget = |reports: &HashMap<LogId, Ears>| {
+            for (space, ears) in reports {
+                before.entry(*space).or_default().add(*ears);
             }
         };
         if let Some((_, old)) = self.reports.insert(worker, (now, report.clone())) {
@@ -346,17 +377,20 @@ impl Control {
         let mut changed = Vec::new();
         for (space, gone) in before {
             let Some(air) = self.spaces.get_mut(&space) else { continue };
-            let came = report.get(&space).copied().unwrap_or(0);
+            let came = report.get(&space).copied().unwrap_or_default();
             if came == gone {
                 continue;
             }
-            air.listening = (air.listening + came).saturating_sub(gone);
-            if air.listening == 0 {
+            air.ears.add(came);
+            air.ears.take(gone);
+            let ears = air.ears;
+            if ears == Ears::default() {
                 air.quiet_since = now;
-            }
-            changed.push((space, air.listening));
-            if air.listening > 0 {
+            } else {
                 self.wake(&space);
+            }
+            if came.listening != gone.listening {
+                changed.push((space, ears.listening));
             }
         }
         changed
@@ -370,7 +404,7 @@ impl Control {
             .filter(|(_, air)| {
                 matches!(air.state, State::Awake { .. })
                     && air.tokens.is_empty()
-                    && air.listening == 0
+                    && air.ears == Ears::default()
                     && now.saturating_duration_since(air.quiet_since) >= QUIET
             })
             .map(|(space, _)| *space)
@@ -385,7 +419,7 @@ impl Control {
         let waiting: Vec<LogId> = self
             .spaces
             .iter()
-            .filter(|(_, air)| matches!(air.state, State::Asleep) && (air.listening > 0 || !air.tokens.is_empty()))
+            .filter(|(_, air)| matches!(air.state, State::Asleep) && air.is_needed())
             .map(|(space, _)| *space)
             .collect();
         for space in waiting {
@@ -425,7 +459,7 @@ impl Control {
         air.state = State::Asleep;
         if let Some(done) = done {
             let _ = done.send(());
-        } else if air.listening > 0 || !air.tokens.is_empty() {
+        } else if air.is_needed() {
             self.wake(&space);
         } else {
             air.pending.clear();

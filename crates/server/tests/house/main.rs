@@ -20,6 +20,7 @@ mod data;
 mod demo;
 mod disk;
 mod export;
+mod hls;
 mod hls_name;
 mod loss;
 mod radio;

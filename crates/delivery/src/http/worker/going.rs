@@ -1,4 +1,4 @@
-//! How a worker begins beside another, and how it goes.
+//! How a worker begins beside another, and how it goes; and how logs do.
 
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use super::super::FINISH_WITHIN;
 use super::super::exchange::Phase;
 use super::super::slab::Token;
 use super::{Client, Worker};
+use crate::tail::{Ended, Tail};
 
 /// Whether a worker goes.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,20 @@ impl Worker {
         self.going = Going::Finishes(Instant::now() + FINISH_WITHIN);
         let logs: Vec<LogId> = self.site.logs.keys().copied().collect();
         logs.into_iter().for_each(|log| self.ended(log));
+    }
+
+    /// Forgets the sound of logs that ended a while ago, and whoever has still not read it.
+    pub(super) fn fade(&mut self, now: Instant) {
+        while let Some(&(at, log)) = self.fading.front()
+            && at <= now
+        {
+            self.fading.pop_front();
+            // One that was opened again goes on.
+            if self.site.logs.get(&log).is_some_and(|tail| tail.ended() == Ended::Yes) {
+                self.dismiss(log);
+                self.site.logs.entry(log).and_modify(Tail::fade);
+            }
+        }
     }
 
     /// Whether there is nobody left to serve, or no time.

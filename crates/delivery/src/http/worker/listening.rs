@@ -119,6 +119,14 @@ impl Channels {
         self.by_log.insert(log, indexes);
     }
 
+    /// A log is asked for piece by piece. Whoever asks while it sleeps is an ear as good as any.
+    pub(super) fn fetched(&mut self, log: LogId, shared: &Shared) {
+        let channel = self.by_log.get(&log).and_then(|indexes| self.all.at(*indexes.first()?));
+        if channel.is_some_and(|channel| channel.counters.fetch(shared.age())) {
+            shared.ears();
+        }
+    }
+
     pub(super) fn find(&self, log: LogId, rendition: usize) -> Option<u32> {
         self.by_log.get(&log)?.get(rendition).copied()
     }
