@@ -22,13 +22,16 @@ pub enum Command {
     /// Look at the log of a space.
     #[command(subcommand)]
     Log(Log),
+    /// Ask something of this machine's server, which may be running.
+    #[command(subcommand)]
+    Admin(Admin),
     /// Started by `serve`; not for people.
     #[command(hide = true)]
     Child,
 }
 
 /// Options of `hiwar serve`. What is given here wins over the configuration file, and of an option given twice the last.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(args_override_self = true)]
 pub struct Serve {
     /// Configuration file (TOML).
@@ -119,4 +122,22 @@ pub enum Format {
     Ogg,
     /// One line of JSON for each record, and for each damaged range.
     Jsonl,
+}
+
+/// Options of `hiwar admin`.
+#[derive(Debug, Subcommand)]
+pub enum Admin {
+    /// Print a new link to create and host conversations with, good for a year.
+    HostLink(HostLink),
+}
+
+/// Options of `hiwar admin host-link`.
+#[derive(Debug, Args)]
+pub struct HostLink {
+    /// Configuration file of the server [default: /etc/hiwar/hiwar.toml if there is one and --data is not given]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Data directory of the server.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
 }

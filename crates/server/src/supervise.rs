@@ -515,12 +515,19 @@ fn write_addresses(config: &Config) -> Result<(), String> {
         "stage": config.at(config.stage),
         "redirect": config.redirect.map(|at| format!("http://{at}")),
         "media": format!("{}:{}", config.media_address, config.media_port),
+        "origin": config.public_origin(),
     });
     let path = config.data.join(ADDRESSES);
     let temporary = path.with_extension("json.new");
     std::fs::write(&temporary, text.to_string())
         .and_then(|()| std::fs::rename(&temporary, &path))
         .map_err(|e| format!("cannot write {}: {e}", path.display()))
+}
+
+/// The public side's origin as browsers see it, of the server that runs on this data directory, or ran there last.
+pub fn origin_of(data: &Path) -> Option<String> {
+    let addresses: serde_json::Value = serde_json::from_slice(&std::fs::read(data.join(ADDRESSES)).ok()?).ok()?;
+    Some(addresses.get("origin")?.as_str()?.to_owned())
 }
 
 /// The part that one child plays.

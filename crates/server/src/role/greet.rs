@@ -1,6 +1,7 @@
 //! What the operator reads when Hiwar has started.
 
 use std::fmt::Write;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use crate::api::Keys;
@@ -15,18 +16,48 @@ const LISTENER_BPS: u64 = 48_000;
 
 /// Prints where to listen and how to host, in the operator's language, on standard output.
 pub fn print(config: &Config, keys: &Keys) {
-    let token = keys.create_pass(SystemTime::now() + HOST_LINK_LIFE);
-    let arabic = ["LC_ALL", "LC_MESSAGES", "LANG"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-        .is_some_and(|value| value.starts_with("ar"));
-    print!("{}", if arabic { in_arabic(config, &token) } else { in_english(config, &token) });
+    let link = if in_journal() { None } else { Some(host_link(&config.public_origin(), keys)) };
+    let link = link.as_deref();
+    print!("{}", if arabic() { in_arabic(config, link) } else { in_english(config, link) });
 }
 
-fn in_english(config: &Config, token: &str) -> String {
+/// A new link to create conversations with.
+pub fn host_link(public_origin: &str, keys: &Keys) -> String {
+    format!("{public_origin}/#/host?token={}", keys.create_pass(SystemTime::now() + HOST_LINK_LIFE))
+}
+
+/// What is said beside such a link.
+pub fn keep_to_yourself() -> &'static str {
+    if arabic() { SECRET_ARABIC } else { SECRET_ENGLISH }
+}
+
+const SECRET_ENGLISH: &str = "keep this link to yourself: whoever has it can create conversations";
+const SECRET_ARABIC: &str = "هذا الرابط لك وحدك: من يملكه يستطيع إنشاء الحوارات";
+
+/// The operator's language, as POSIX has it.
+fn arabic() -> bool {
+    ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .is_some_and(|value| value.starts_with("ar"))
+}
+
+/// Whether standard output is the system's journal (systemd.exec(5), `JOURNAL_STREAM`), which more people may read than may host.
+fn in_journal() -> bool {
+    let (Ok(journal), Ok(output)) = (std::env::var("JOURNAL_STREAM"), std::fs::metadata("/proc/self/fd/1")) else {
+        return false;
+    };
+    journal == format!("{}:{}", output.dev(), output.ino())
+}
+
+/// Without a `link`: how to get one.
+fn in_english(config: &Config, link: Option<&str>) -> String {
     let (public, stage) = (config.public_origin(), config.stage_origin());
-    let mut text = format!("\n  Hiwar is running.\n\n  Listen:  {public}/\n  Host:    {public}/#/host?token={token}\n");
-    text.push_str("           (keep this link to yourself: whoever has it can create conversations)\n");
+    let mut text = format!("\n  Hiwar is running.\n\n  Listen:  {public}/\n");
+    let _ = match link {
+        Some(link) => writeln!(text, "  Host:    {link}\n           ({SECRET_ENGLISH})"),
+        None => writeln!(text, "  Host:    by the link that `hiwar admin host-link` prints"),
+    };
     let _ =
         writeln!(text, "  Stage:   {stage} (hosts and speakers; other programs publish by WHIP to {stage}/whip/ID)");
     match config.egress_mbps {
@@ -47,10 +78,13 @@ fn in_english(config: &Config, token: &str) -> String {
     text
 }
 
-fn in_arabic(config: &Config, token: &str) -> String {
+fn in_arabic(config: &Config, link: Option<&str>) -> String {
     let (public, stage) = (config.public_origin(), config.stage_origin());
-    let mut text = format!("\n  حوار يعمل.\n\n  للاستماع:   {public}/\n  للاستضافة:  {public}/#/host?token={token}\n");
-    text.push_str("              (هذا الرابط لك وحدك: من يملكه يستطيع إنشاء الحوارات)\n");
+    let mut text = format!("\n  حوار يعمل.\n\n  للاستماع:   {public}/\n");
+    let _ = match link {
+        Some(link) => writeln!(text, "  للاستضافة:  {link}\n              ({SECRET_ARABIC})"),
+        None => writeln!(text, "  للاستضافة:  بالرابط الذي يطبعه الأمر hiwar admin host-link"),
+    };
     let _ =
         writeln!(text, "  المنصة:     {stage} (للمضيفين والمتحدثين؛ وتنشر البرامج الأخرى عبر WHIP إلى {stage}/whip/ID)");
     match config.egress_mbps {

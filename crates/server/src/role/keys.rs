@@ -10,12 +10,12 @@ use std::path::Path;
 /// # Errors
 /// The file cannot be read or written, or has another length.
 pub fn load_or_make(data: &Path, name: &str) -> io::Result<[u8; 32]> {
-    let dir = data.join("keys");
-    let path = dir.join(name);
-    match load(&path) {
+    match load(data, name) {
         Err(why) if why.kind() == io::ErrorKind::NotFound => {}
         loaded => return loaded,
     }
+    let dir = data.join("keys");
+    let path = dir.join(name);
     std::fs::create_dir_all(&dir)?;
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|why| io::Error::other(why.to_string()))?;
@@ -33,15 +33,20 @@ pub fn load_or_make(data: &Path, name: &str) -> io::Result<[u8; 32]> {
         // Another process was first: theirs counts.
         Err(rustix::io::Errno::EXIST) => {
             std::fs::remove_file(&aside)?;
-            load(&path)
+            load(data, name)
         }
         Err(why) => Err(why.into()),
     }
 }
 
-fn load(path: &Path) -> io::Result<[u8; 32]> {
+/// Reads a 32-byte key.
+///
+/// # Errors
+/// The file is not there, cannot be read, or is too short.
+pub fn load(data: &Path, name: &str) -> io::Result<[u8; 32]> {
+    let path = data.join("keys").join(name);
     let mut key = [0; 32];
-    let mut file = File::open(path)?;
+    let mut file = File::open(&path)?;
     file.read_exact(&mut key)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{} is not a key", path.display())))?;
     Ok(key)

@@ -1,5 +1,6 @@
 //! What a process of Hiwar can be, once the supervisor has started it.
 
+pub mod admin;
 pub(crate) mod certificate;
 mod demo;
 mod greet;

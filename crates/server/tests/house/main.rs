@@ -13,6 +13,7 @@ mod pebble;
 mod server;
 mod tls;
 
+mod admin;
 mod certificates;
 mod conversation;
 mod crash;
