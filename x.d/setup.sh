@@ -7,7 +7,7 @@
 #   setup peers   and other people's players and relays (for `./x peers`; 600 MB)
 #   setup caches  as for test, and nginx, Varnish       (what stands before it, for `./x bench hls`)
 #   setup server  as for test, and a Debian 12 to install it on (for `./x bench one-server`; 400 MB)
-#   setup dist    as for run, and what makes a Debian package, on Debian
+#   setup dist    as for run, and dpkg-dev              (what makes a package)
 #   setup check   and rustfmt, clippy, a C++ compiler   (what judges it)
 #
 # First everything missing is listed, then installed. Debian's packages come by apt-get (as root or by sudo), all else
@@ -140,7 +140,6 @@ setup() {
     if [ "$for" = server ]; then
         has debootstrap || [ -x /usr/sbin/debootstrap ] || debs+=(debootstrap)
         has systemd-nspawn || debs+=(systemd-container)
-        has pebble || debs+=(pebble)
         has certutil || debs+=(libnss3-tools)
         has ip || debs+=(iproute2)
         if ! stamp_fresh debian12 debian12_stamp || ! [ -d .tools/debian12 ]; then

@@ -27,13 +27,16 @@ class Piece:
 class Ear:
     """One connection to a live `.mp4`, read by a thread of its own until it ends or `close`. `pieces` and `events` (`(at, event)`) only grow."""
 
-    def __init__(self, url):
+    def __init__(self, url, tls=None):
+        """`tls`: the `ssl.SSLContext` for an `https` address."""
         self.pieces, self.events = [], []
         self.ended = False
         self._closing = False
         self._changed = threading.Condition()
         where = urlsplit(url)
-        self._socket = socket.create_connection((where.hostname, where.port), timeout=60)
+        self._socket = socket.create_connection((where.hostname, where.port or (443 if tls else 80)), timeout=60)
+        if tls:
+            self._socket = tls.wrap_socket(self._socket, server_hostname=where.hostname)
         self._socket.sendall(f"GET {where.path} HTTP/1.1\r\nHost: {where.netloc}\r\n\r\n".encode())
         threading.Thread(target=self._read, daemon=True).start()
 

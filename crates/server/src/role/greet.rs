@@ -50,7 +50,7 @@ fn in_journal() -> bool {
     journal == format!("{}:{}", output.dev(), output.ino())
 }
 
-/// Without a `link`: how to get one.
+/// Without a `link`, in a service's journal: how to get one.
 fn in_english(config: &Config, link: Option<&str>) -> String {
     let (public, stage) = (config.public_origin(), config.stage_origin());
     let mut text = format!("\n  Hiwar is running.\n\n  Listen:  {public}/\n");
@@ -74,7 +74,7 @@ fn in_english(config: &Config, link: Option<&str>) -> String {
         }
         None => {}
     }
-    text.push_str("\n  Stop it with Ctrl-C.\n\n");
+    text.push_str(if link.is_some() { "\n  Stop it with Ctrl-C.\n\n" } else { "\n" });
     text
 }
 
@@ -101,7 +101,7 @@ fn in_arabic(config: &Config, link: Option<&str>) -> String {
         }
         None => {}
     }
-    text.push_str("\n  للإيقاف: Ctrl-C\n\n");
+    text.push_str(if link.is_some() { "\n  للإيقاف: Ctrl-C\n\n" } else { "\n" });
     text
 }
 
