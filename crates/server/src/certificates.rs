@@ -162,7 +162,7 @@ impl Certificates {
         let failing = if held.is_some() { Failing::Renew } else { Failing::Obtain };
         self.note(errand.name.as_str(), |standing| {
             standing.expires = held.map(|held| held.until);
-            standing.failing = (record.failed > 0).then_some(failing);
+            standing.failing = (record.failed.max(record.away) > 0).then_some(failing);
         });
         due(held, record.tries(), errand.start, errand.jitter).min(now() + SLEEP_MAX)
     }
@@ -173,14 +173,16 @@ impl Certificates {
         let before = errand.record(acme);
         let held = errand.held().filter(|_| before.obtained);
         // Counted before it is known, so that a house that dies of it has still tried.
-        let failed = Record { tried: seconds(now()), failed: before.failed.saturating_add(1), ..before.clone() };
-        errand.write(&failed);
+        let asked =
+            Record { tried: seconds(now()), failed: before.failed.saturating_add(1), away: 0, ..before.clone() };
+        errand.write(&asked);
         let name = &errand.name;
         let obtaining = authority::obtain(acme, name, account, &self.challenges);
         let obtained = tokio::time::timeout(TRY_WAIT, obtaining).await;
         let obtained = obtained.unwrap_or_else(|_| {
-            Err(authority::Failure::Unreachable(format!("it did not finish within {} s", TRY_WAIT.as_secs())))
+            Err(authority::Failure::Unclear(format!("it did not finish within {} s", TRY_WAIT.as_secs())))
         });
+        let away = matches!(obtained, Err(authority::Failure::Unreachable(_)));
         let kept = match obtained {
             Ok(text) => file::replace(&errand.file, text.as_bytes())
                 .map_err(|why| format!("cannot write {}: {why}", errand.file.display())),
@@ -188,28 +190,35 @@ impl Certificates {
         };
         match kept {
             Ok(()) => {
-                errand.write(&Record { failed: 0, obtained: true, ..failed });
+                errand.write(&Record { failed: 0, obtained: true, ..asked });
                 let until = errand.held().map(|held| held.until);
                 self.note(name.as_str(), |standing| (standing.expires, standing.failing) = (until, None));
                 let expires = until.map(|until| expiry(until, now())).unwrap_or_default();
                 tracing::info!("a certificate for {name} was obtained; {expires}, and is renewed before");
             }
             Err(why) => {
+                let failed = match away {
+                    true => Record { tried: asked.tried, away: before.away.saturating_add(1), ..before },
+                    false => asked,
+                };
+                errand.write(&failed);
                 let failing = if held.is_some() { Failing::Renew } else { Failing::Obtain };
                 self.note(name.as_str(), |standing| {
                     standing.failures += 1;
                     standing.failing = Some(failing);
                 });
-                let minutes = due(held, failed.tries(), errand.start, errand.jitter).duration_since(now());
-                let minutes = minutes.unwrap_or_default().as_secs().div_ceil(60);
+                let next =
+                    due(held, failed.tries(), errand.start, errand.jitter).duration_since(now()).unwrap_or_default();
+                let next = match next.as_secs() {
+                    seconds @ ..120 => format!("{seconds} seconds"),
+                    seconds => format!("{} minutes", seconds.div_ceil(60)),
+                };
                 let served = match held {
                     Some(held) if held.until > now() => "the one before it is served on",
                     Some(_) => "the one before it, which has expired, is served on",
                     None => "until there is one, browsers warn of this server",
                 };
-                tracing::error!(
-                    "no certificate for {name}: {why}. Meanwhile {served}; the next try is in {minutes} minutes"
-                );
+                tracing::error!("no certificate for {name}: {why}. Meanwhile {served}; the next try is in {next}");
             }
         }
     }
@@ -290,12 +299,14 @@ struct Errand {
 
 /// What is remembered of the tries for a name.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Record {
     /// Of whom: another authority is asked anew.
     directory: String,
     /// Seconds since 1970.
     tried: u64,
     failed: u32,
+    away: u32,
     /// The file holds one from there.
     obtained: bool,
 }
@@ -304,7 +315,7 @@ impl Record {
     fn tries(&self) -> Tries {
         let at = (self.tried > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_secs(self.tried));
         // A clock that was ahead is no reason to wait until then.
-        Tries { at: at.map(|at| at.min(now())), failed: self.failed }
+        Tries { at: at.map(|at| at.min(now())), failed: self.failed, away: self.away }
     }
 }
 

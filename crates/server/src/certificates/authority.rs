@@ -32,8 +32,10 @@ const RATE_LIMITED: &str = "urn:ietf:params:acme:error:rateLimited";
 pub(super) enum Failure {
     /// This server trusts nobody, or cannot keep what it obtains.
     Here(String),
-    /// The authority did not answer, or not in a way that is understood.
+    /// The authority could not be asked.
     Unreachable(String),
+    /// It did not answer in a way that is understood, or not in time.
+    Unclear(String),
     /// It took what it had just given for too old.
     Stale(String),
     /// It does not want to.
@@ -56,6 +58,7 @@ impl fmt::Display for Failure {
                     "the certificate authority cannot be reached: {why}. Check this machine's own DNS and its way out, acme.directory and acme.root"
                 )
             }
+            Self::Unclear(why) => write!(f, "the certificate authority is not understood: {why}. Check acme.directory"),
             Self::Refused(why) | Self::Stale(why) => write!(f, "the certificate authority refuses: {why}"),
             Self::TooOften(why) => {
                 write!(f, "the certificate authority was asked too often: {why}. It is asked again later, by itself")
@@ -76,7 +79,9 @@ impl From<Error> for Failure {
             Error::Api(problem) if problem.r#type.as_deref() == Some(RATE_LIMITED) => Self::TooOften(said(&problem)),
             Error::Api(problem) if problem.r#type.as_deref() == Some(BAD_NONCE) => Self::Stale(said(&problem)),
             Error::Api(problem) => Self::Refused(said(&problem)),
-            other => Self::Unreachable(other.to_string()),
+            // What our own client says.
+            Error::Other(why) => Self::Unreachable(why.to_string()),
+            other => Self::Unclear(other.to_string()),
         }
     }
 }
