@@ -39,6 +39,8 @@ pub enum Role {
         shards: Vec<(RawFd, RawFd)>,
         /// The first start since the supervisor began: greet the operator.
         greet: bool,
+        /// Somebody asked for this start, or restart in place; else the house before it died.
+        by_hand: bool,
         /// The data directory was made just now.
         fresh: bool,
         /// Workers that are there or being started, retired ones included.

@@ -616,7 +616,10 @@ fn spawn(part: Part, first: bool, surroundings: &Surroundings<'_>) -> io::Result
                 shards.push((udp.number(), tcp.number()));
             }
             let (api, bus) = (sockets.api.number(), sockets.bus.number());
-            (Role::House { api, bus, shards, greet: greet && first, fresh: fresh && first, workers }, fds)
+            (
+                Role::House { api, bus, shards, greet: greet && first, by_hand: first, fresh: fresh && first, workers },
+                fds,
+            )
         }
         Part::Reserved => (worker(&sockets.stage, Post::Stage), vec![&sockets.stage, ready]),
         Part::Redirect => {

@@ -23,9 +23,9 @@ pub(super) struct Tries {
 /// How the house came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// The operator started the server: something may have been repaired.
+    /// The operator started the server, or restarted it in place: something may have been repaired.
     ByHand,
-    /// The house died, or was restarted in place.
+    /// The house died.
     Again,
 }
 

@@ -34,6 +34,8 @@ pub struct Inherited {
     pub bus: RawFd,
     pub shards: Vec<(RawFd, RawFd)>,
     pub greet: bool,
+    /// Somebody asked for this start.
+    pub by_hand: bool,
     pub fresh: bool,
     /// Workers that are there or being started, retired ones included.
     pub workers: usize,
@@ -99,7 +101,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     let api: UnixListener = adopt(inherited.api).map_err(say("no API socket"))?;
     api.set_nonblocking(true).map_err(say("no API socket"))?;
     let api = tokio::net::UnixListener::from_std(api).map_err(say("no API socket"))?;
-    let start = if inherited.greet { Start::ByHand } else { Start::Again };
+    let start = if inherited.by_hand { Start::ByHand } else { Start::Again };
     let certificates = Certificates::start(&config, start);
     let disk = disk::Watch::new(&config.data, config.disk);
     tokio::spawn(disk.clone().run());

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use rustix::process::Signal;
+
 use crate::pebble::{Pebble, free, home};
 use crate::secure::mode;
-use crate::server::{Server, until};
+use crate::server::{Server, kill, until};
 use crate::tls::{Connection, Trust, get};
 
 const NAME: &str = "talk.example";
@@ -120,6 +122,12 @@ fn a_name_that_leads_elsewhere_is_served_alarmed_and_not_asked_for_without_end()
     server.kill_child("\"House\"");
     server.until_ready();
     until("the alarm of the next house", || (readyz(&server) == alarm).then_some(()));
+    // And whoever restarts it in place again and again does not ask again and again.
+    let house = server.children("\"House\"");
+    kill(server.pid().cast_signed(), Signal::HUP);
+    until("another house", || server.children("\"House\"").into_iter().find(|pid| !house.contains(pid)));
+    server.until_ready();
+    until("its alarm", || (readyz(&server) == alarm).then_some(()));
     assert_eq!(orders(&server.said()), 1, "{}", server.said());
 }
 
