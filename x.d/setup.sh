@@ -203,7 +203,7 @@ This is not Debian, so nothing is installed for you. Hiwar needs:
   Rust $rust_min or newer with cargo    https://rustup.rs
   a C compiler, make and cmake
   Node.js $node_min or newer with npm   https://nodejs.org
-and its tests need Chromium, ffmpeg and Python 3.11 or newer; its checks a C++ compiler.
+and its tests need Chromium, ffmpeg, pebble and Python 3.11 or newer; its checks a C++ compiler.
 Missing here, by Debian's names: ${debs[*]}
 TEXT
         exit 1
