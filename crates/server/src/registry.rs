@@ -242,8 +242,11 @@ impl Registry {
             grown: tokio::sync::Notify::new(),
             expired: AtomicU64::new(0),
         }));
-        let ids: Vec<LogId> = registry.lock().keys().copied().collect();
-        for id in ids {
+        let mut ids: Vec<(bool, LogId)> =
+            registry.lock().iter().map(|(id, entry)| (entry.space.require_live().is_err(), *id)).collect();
+        // Live ones first: somebody listens to them, and there may be thousands that are over.
+        ids.sort_unstable();
+        for (_, id) in ids {
             registry.resume(id).await;
         }
         tokio::spawn(registry.clone().attend(happened));
@@ -472,7 +475,14 @@ impl Registry {
                 self.0.studio.shelve(&id, access);
                 self.0.studio.make_replay(&id, facts.title.as_str().to_owned());
             }
-            (_, Recording::Deleted | Recording::Expired { .. } | Recording::Off) => drop(self.remove(id).await),
+            (_, Recording::Deleted | Recording::Expired { .. } | Recording::Off) => {
+                // Nearly always all is gone; asking the studio for each of thousands would take seconds.
+                if self.0.studio.has_recording(&id) {
+                    let _ = self.remove(id).await;
+                } else {
+                    self.0.studio.close_for_all(&id);
+                }
+            }
             // Workers serve no recording of a space that they have not heard of.
             _ => self.0.studio.shelve(&id, access),
         }

@@ -362,12 +362,24 @@ impl Studio {
         seal::start(self.inner.spaces.clone(), *space, title, self.inner.events.clone());
     }
 
+    /// Whether anything is left of the log or the replay of a space, half deleted or whole. Four looks at the disk.
+    #[must_use]
+    pub fn has_recording(&self, space: &LogId) -> bool {
+        let home = self.inner.spaces.join(space.as_str());
+        ["log", "log.deleted", "replay", "replay.deleted"].iter().any(|name| home.join(name).exists())
+    }
+
+    /// Tells the workers that there is nothing to hear of a space any more.
+    pub fn close_for_all(&self, space: &LogId) {
+        self.inner.publisher.publish(Down::Closed { log: *space });
+    }
+
     /// Removes the log and the replay of a space that is over.
     ///
     /// # Errors
     /// Files that cannot be removed.
     pub async fn delete_recording(&self, space: &LogId) -> Result<(), Failure> {
-        self.inner.publisher.publish(Down::Closed { log: *space });
+        self.close_for_all(space);
         let replay = self.inner.spaces.join(space.as_str()).join("replay");
         let removed = tokio::task::spawn_blocking(move || seal::remove(&replay)).await;
         removed.map_err(|_| Failure::Unavailable)?.map_err(Failure::File)?;

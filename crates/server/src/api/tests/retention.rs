@@ -75,7 +75,10 @@ async fn the_oldest_recordings_go_by_size_and_by_age_and_what_is_live_stays() {
     let before = house.registry.view(&LogId::parse(&oldest).unwrap()).unwrap().removed_at;
     house.put_replay(&oldest);
     std::fs::create_dir_all(house.home(&oldest).join("log")).expect("a disk");
+    // Or in the middle of doing it.
+    std::fs::create_dir_all(house.home(&newer).join("log.deleted")).expect("a disk");
     let house = house.restarted().await;
+    assert!(!house.home(&newer).join("log.deleted").exists());
     assert!(house.removed(&oldest) && house.removed(&newer) && !house.removed(&live));
     assert_eq!(house.registry.view(&LogId::parse(&oldest).unwrap()).unwrap().removed_at, before);
 }
