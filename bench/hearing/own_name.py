@@ -7,9 +7,12 @@ import datetime
 import ipaddress
 import json
 import os
+import re
+import signal
 import socket
 import ssl
 import subprocess
+import time
 from pathlib import Path
 
 from cryptography import x509
@@ -55,11 +58,12 @@ def measure(show, base, folder, patience_s):
     if done.returncode:
         raise RuntimeError(f"own_name.mjs: {done.stderr.decode('utf-8', 'replace')[-2000:]}")
     told = json.loads(done.stdout.decode().splitlines()[-1])
+    killed = _killed(show, playlist)
     elsewhere = {path: hls.fetch(base + path).status for path in ("/", f"/s/{show.space}", f"/listen/{show.space}.mp4", "/api/spaces/v1/spaces")}
     with hls.over_http2():
         version = hls.fetch(playlist).status
         checks = conformance.Suite(playlist, end=show.end, patience_s=patience_s).run()
-    (folder / "own-name.json").write_text(json.dumps({"shown": shown, "elsewhere": elsewhere, **told, "checks": [vars(check) for check in checks]}, indent=1))
+    (folder / "own-name.json").write_text(json.dumps({"shown": shown, "elsewhere": elsewhere, "killed": killed, **told, "checks": [vars(check) for check in checks]}, indent=1))
     rounds, chromium = told["multiplexed"], told["chromium"]
     return {
         "certificates_right": shown == {"localhost": ["localhost", "http/1.1"], NAME: [NAME, "h2"], "other.localhost": ["localhost", "http/1.1"], None: ["localhost", "http/1.1"]},
@@ -71,9 +75,33 @@ def measure(show, base, folder, patience_s):
         "multiplexed_init_ms_max": max(one["init_ms"] for one in rounds),
         "multiplexed_spread_ms_max": max(one["spread_ms"] for one in rounds),
         "taken_back": told["taken_back"],
+        "killed_back_ms": killed["back_ms"],
         "chromium": {key: chromium[key] for key in ("protocols", "stalls", "errors", "played_s", "latency_s", "target_latency_s")},
         **{f"http2_{key}": value for key, value in conformance.figures(checks).items()},
     }, checks
+
+
+def _killed(show, playlist):
+    """All crowd workers are killed while somebody waits: what that one is told, and how long until the name answers again."""
+    with hls.over_http2():
+        number, part = hls.Playlist(hls.fetch(playlist).text(), playlist).edge()
+        waits = hls.Pending(hls.directed(playlist, msn=number, part=part))
+        # curl has begun and asked by then; a part takes a second.
+        time.sleep(0.2)
+        killed = _crowd_workers(show.house.pid)
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        began = time.monotonic()
+        while hls.fetch(playlist).status != 200:
+            if time.monotonic() > began + hls.TIMEOUT_S:
+                return {"killed": len(killed), "waited": waits.answer().status, "back_ms": None}
+            time.sleep(0.05)
+        return {"killed": len(killed), "waited": waits.answer().status, "back_ms": round(1000 * (time.monotonic() - began))}
+
+
+def _crowd_workers(supervisor):
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    return [int(pid) for pid in children if re.search(rb'"Worker":\{[^}]*"index":[0-9]', Path(f"/proc/{pid}/environ").read_bytes())]
 
 
 def _shown(port, name):

@@ -43,7 +43,7 @@ pub struct Limits {
     pub streams: usize,
     /// Of those, for one address: an office behind one.
     pub streams_each: usize,
-    /// Connections of HTTP/2 at once, about 30 kB each. Beyond it the handshake offers HTTP/1.1 alone, and nobody is turned away.
+    /// Connections of HTTP/2 at once, about 55 kB each with the two requests that a player has under way. Beyond it the handshake offers HTTP/1.1 alone, and nobody is turned away.
     pub http2_connections: usize,
     /// Their requests at once, those that are held included; each holds a pair of sockets. Beyond it: 503, Retry-After.
     pub http2_requests: usize,

@@ -111,7 +111,9 @@ async fn begin(asked: &Parts, problem: Option<Problem>, peer: SocketAddr, way: &
     let returned = Returned { socket, peer, read: written(asked), keep: Keep::Alive, answer: None };
     // There is room for as many as there are places.
     way.fan_out.try_send(returned).map_err(|_| Broken::Ungiven)?;
-    let mut ahead = BytesMut::with_capacity(READ_BYTES);
+    // No buffer before there is something to read: most requests are held for most of their time.
+    source.readable().await?;
+    let mut ahead = BytesMut::new();
     loop {
         if let Some(head) = read_head(&mut ahead, is_head)? {
             return Ok(head.with(ahead, Some(source)));
