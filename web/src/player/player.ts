@@ -20,8 +20,7 @@ export interface Config {
   /** The element that makes the sound; in the document, so that phones keep it alive on a locked screen. */
   audio: HTMLAudioElement;
   space: string;
-  /** Folder of its HLS, with the slash at the end; another origin's, perhaps. */
-  hls: string;
+  hls: string; // The folder of its HLS, with the slash at the end; of another origin, perhaps.
   /** A listening pass, for spaces with invited listeners. */
   pass: string | null;
   /** What the page already knows: a space that has not begun may answer 404 and is asked again. */
