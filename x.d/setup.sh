@@ -5,7 +5,7 @@
 #   setup test    and Chromium, ffmpeg, pebble, .tools/venv (what listens to it, and what certifies it)
 #   setup bench   all of that, and perf                 (what looks into it, for `./x bench studio`)
 #   setup peers   and other people's players and relays (for `./x peers`; 600 MB)
-#   setup caches  as for test, and nginx, Varnish       (what stands before it, for `./x bench hls`)
+#   setup caches  as for test, and nginx, Varnish, curl (what stands before it, for `./x bench hls`)
 #   setup server  as for test, and a Debian 12 to install it on (for `./x bench one-server`; 400 MB)
 #   setup dist    as for run, and dpkg-dev              (what makes a package)
 #   setup check   and rustfmt, clippy, a C++ compiler   (what judges it)
@@ -160,6 +160,7 @@ setup() {
     fi
     if [ "$for" = caches ]; then
         [ -x /usr/sbin/nginx ] || has nginx || debs+=(nginx-light)
+        has curl || debs+=(curl)
         [ -x /usr/sbin/varnishd ] || has varnishd || debs+=(varnish)
     fi
     if [ "$for" = test ] || [ "$for" = bench ] || [ "$for" = peers ] || [ "$for" = caches ] || [ "$for" = server ]; then
