@@ -6,20 +6,21 @@
 //! Start, End and Delete take a space's *turn*, so that one is done before the next begins, and run as tasks of their own,
 //! so that a client that hangs up does not leave half of one behind. The map's lock is never held across an await.
 
+mod error;
 mod page;
 pub mod retention;
 mod store;
 mod view;
 
 use std::collections::HashMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
-use std::{fmt, io};
 
 use hiwar_engine::live_bus::Access;
-use hiwar_rtc::{candidate, offer, session::Patched};
+use hiwar_rtc::{candidate, session::Patched};
 use hiwar_segment_log::LogId;
 use hiwar_space::{
     Actor, Audience, Command, Event, Facts, Id, Language, Name, ParticipantId, Phase, Recording, Refusal, Replay,
@@ -29,6 +30,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::api::{self, Settings};
 use crate::studio::{self, Failure, Keep, PublishRefusal, Published, Speaking, Studio, StudioEvent};
+pub use error::Error;
 pub use page::nowhere;
 pub use store::title;
 pub use view::SpaceView;
@@ -50,57 +52,6 @@ const SESSIONS_MAX: usize = 64;
 const LAST_CHUNK: Duration = Duration::from_millis(250);
 /// How often what could not be done (a full disk) is tried again.
 const RETRY_EVERY: Duration = Duration::from_secs(10);
-
-/// Why the registry did not do it.
-#[derive(Debug)]
-pub enum Error {
-    /// No such space.
-    Unknown,
-    /// No such session in this space.
-    NoSession,
-    /// The space's rules forbid it.
-    Refused(Refusal),
-    /// [`SPACES_MAX`] reached.
-    Full,
-    /// Every seat is taken.
-    StageFull,
-    /// Too many watchers.
-    Watched,
-    /// The offer breaks a rule.
-    Offer(offer::Refusal),
-    /// The facts could not be written.
-    Storage(io::Error),
-    /// The studio could not do it; what it said is for the log.
-    Studio(String),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => f.write_str("no such space"),
-            Self::NoSession => f.write_str("no such session"),
-            Self::Refused(why) => why.fmt(f),
-            Self::Full => f.write_str("too many spaces"),
-            Self::StageFull => f.write_str("the stage is full"),
-            Self::Watched => f.write_str("too many watchers"),
-            Self::Offer(why) => why.fmt(f),
-            Self::Storage(why) => write!(f, "cannot write the space: {why}"),
-            Self::Studio(why) => write!(f, "the studio: {why}"),
-        }
-    }
-}
-
-impl From<Refusal> for Error {
-    fn from(why: Refusal) -> Self {
-        Self::Refused(why)
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(why: Failure) -> Self {
-        Self::Studio(why.to_string())
-    }
-}
 
 /// What a new space is to be.
 #[derive(Debug, Clone)]
