@@ -284,6 +284,7 @@ class Run:
         self.server.put(self.made[1], "hiwar.deb")
         time.sleep(SETTLE_S)
         before, pieces = self._inode(), len(self.ear.pieces)
+        self.undisturbed_s = (self.folder / "mse.s16").stat().st_size // (2 * source.RATE)
         began = now()
         self.type("Upgrade", self.server)
         if self.broken == "restart":
@@ -342,13 +343,17 @@ class Run:
         self.out["replay_s"] = _seconds(self.replay)
         self.type("Backup", self.server)
         sound = figures.read_sound(self.folder, "mse")
-        # The ear came after the voice, and restarts in place cut out a moment each: judged by whole turns that it heard.
+        # Up to the upgrade, and beside it all: restarts in place cut out a moment each, which has figures of its own.
+        self.out["stoi"], self.out["turns_heard_whole"] = self._intelligibility(sound[: self.undisturbed_s * mark.RATE])
+        self.out["stoi_with_restarts"], _ = self._intelligibility(sound)
+
+    def _intelligibility(self, sound):
+        """Over the turns that were heard whole, and how many these are."""
         heard = {one.number for one in mark.find(sound)}
         turns = [turn for turn in self.plan.turns("host") if set(range(turn[0], turn[1] + 1)) <= heard]
         numbers = [number for first, last in turns for number in range(first, last + 1)]
-        self.out["turns_heard_whole"] = len(turns)
         told = compare.compare(self.plan, {"host": self.said}, sound, numbers)
-        self.out["stoi"] = round(told.stoi.get("host", 0.0), 4)
+        return round(told.stoi.get("host", 0.0), 4), len(turns)
 
     def _replay(self, tls):
         return _get(f"https://{NAME}/replay/{self.space}.ogg", tls)
