@@ -47,6 +47,10 @@ pub struct Limits {
     pub http2_connections: usize,
     /// Their requests at once, those that are held included; each holds a pair of sockets. Beyond it: 503, Retry-After.
     pub http2_requests: usize,
+    /// Of those, for one address: a carrier puts many listeners behind one, and each has two to four under way.
+    pub http2_requests_each: usize,
+    /// How long an answer by HTTP/2 waits for a client that takes nothing of it.
+    pub http2_stall: Duration,
     /// Longest that the house may take to begin an answer before the client is told 504.
     pub house: Duration,
 }
@@ -76,6 +80,8 @@ impl Limits {
             streams_each: share / 4,
             http2_connections: (files / 16).clamp(8, 4_096),
             http2_requests: (files / 8).clamp(16, 8_192),
+            http2_requests_each: (files / 8).clamp(16, 8_192) / 4,
+            http2_stall: Duration::from_secs(10),
             house: Duration::from_secs(60),
         }
     }

@@ -429,6 +429,33 @@ fn a_mark_is_reached_when_every_worker_has_said_so_or_is_gone() {
 }
 
 #[test]
+fn a_worker_that_does_not_answer_is_waited_for_once() {
+    let house = house();
+    let (told, was_told) = std::sync::mpsc::channel();
+    let when_told = |name| {
+        let told = told.clone();
+        house.publisher.when_told(move || told.send(name).unwrap());
+    };
+    let (mut hung, _) = house.worker();
+    when_told("first");
+    assert!(was_told.recv_timeout(Duration::from_millis(1_100)).is_err(), "it might still answer");
+    when_told("second");
+    assert_eq!(was_told.recv_timeout(PATIENCE), Ok("first"));
+    assert_eq!(was_told.recv_timeout(PATIENCE), Ok("second"));
+
+    // It answers, if late, and is waited for again.
+    for _ in 0..2 {
+        let Down::Mark { mark } = hung.next().unwrap() else { panic!("no mark") };
+        hung.uplink().unwrap().up(&Up::Reached { mark }).unwrap();
+    }
+    hung.uplink().unwrap().up(&counts(1)).unwrap();
+    assert!(matches!(house.report(), Report::Up(_, Up::Counts(_))));
+    when_told("third");
+    assert!(matches!(hung.next().unwrap(), Down::Mark { .. }));
+    assert!(was_told.try_recv().is_err());
+}
+
+#[test]
 fn a_worker_connects_again_after_the_house_was_gone() {
     let house = house();
     let (mut worker, _) = house.worker();

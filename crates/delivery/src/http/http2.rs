@@ -13,8 +13,8 @@ mod wire;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::exchange::{DRAIN, Exchange};
 use super::mailbox::Outbox;
+use super::neighbours::Neighbours;
 use super::tls::{Certificate, Named};
 use super::worker::Returned;
 use super::{Place, Shared};
@@ -40,6 +41,8 @@ pub(super) struct Desk {
     to: Option<mpsc::Sender<Handed>>,
     leaving: watch::Sender<bool>,
     connections_max: usize,
+    /// Of connections, those in whose handshake HTTP/2 was offered before the last place was taken included.
+    places: usize,
     shared: Arc<Shared>,
 }
 
@@ -58,6 +61,9 @@ struct Way {
     shared: Arc<Shared>,
     leaving: watch::Receiver<bool>,
     requests_max: usize,
+    /// Shared by all connections of the one thread: never waited for.
+    neighbours: Arc<Mutex<Neighbours>>,
+    stall: Duration,
     head: Duration,
     idle: Duration,
     answer: Duration,
@@ -81,16 +87,18 @@ impl Desk {
     ) -> io::Result<Self> {
         let (leaving, told) = watch::channel(false);
         let connections_max = limits.http2_connections;
+        let places = connections_max + limits.handshakes;
         let mut desk =
-            Self { name: name.map(Into::into), certificates: None, to: None, leaving, connections_max, shared };
+            Self { name: name.map(Into::into), certificates: None, to: None, leaving, connections_max, places, shared };
         if desk.name.is_some() {
-            // Room for those whose handshake was under way when the last place was taken; whoever finds none is let go.
-            let (to, mut from) = mpsc::channel(connections_max + limits.handshakes);
+            let (to, mut from) = mpsc::channel(places);
             let way = Way {
                 fan_out,
                 shared: desk.shared.clone(),
                 leaving: told,
                 requests_max: limits.http2_requests,
+                neighbours: Mutex::new(Neighbours::new(limits.http2_requests_each)).into(),
+                stall: limits.http2_stall,
                 head: limits.head,
                 idle: limits.idle,
                 answer: limits.answer,
@@ -121,11 +129,14 @@ impl Desk {
 
     /// Takes a connection over.
     pub(super) fn take(&self, exchange: Exchange) {
-        let Some(place) = Place::take(&self.shared.http2_connections, usize::MAX) else { return };
-        let handed = Handed { wire: (exchange.socket, exchange.read), peer: exchange.peer, place };
-        if let Some(to) = &self.to
-            && to.try_send(handed).is_err()
-        {
+        // There may be more than places: a handshake can be dawdled over by many until HTTP/2 was offered to all of them.
+        let handed = Place::take(&self.shared.http2_connections, self.places).map(|place| Handed {
+            wire: (exchange.socket, exchange.read),
+            peer: exchange.peer,
+            place,
+        });
+        let taken = handed.zip(self.to.as_ref()).is_some_and(|(handed, to)| to.try_send(handed).is_ok());
+        if !taken {
             self.shared.http2_calmed.fetch_add(1, Relaxed);
         }
     }

@@ -27,7 +27,7 @@ mod worker;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -132,8 +132,13 @@ pub enum Update {
     /// The worker ends soon: listeners are given what they lack and then let go, answers under way go out, and nothing new is begun. After
     /// [`FINISH_WITHIN`] it ends whatever is left.
     Finish,
-    /// Answers with whatever was told before from now on, and says so.
-    Mark(SyncSender<()>),
+    /// Says so when the worker answers with whatever it was told before. Nobody is waited for: where there is no room, nothing is said.
+    Mark {
+        /// Which.
+        mark: u64,
+        /// To whom.
+        reached: SyncSender<u64>,
+    },
     /// Shown to everyone who connects from now on.
     Certificate(Certificate),
     /// Shown to everyone who connects to [`Config::hls_name`] from now on; before the first one, the other is.
@@ -154,13 +159,6 @@ impl Handle {
     /// nothing after the worker has ended.
     pub fn push(&self, update: Update) {
         self.updates.send(update);
-    }
-
-    /// Waits until the worker answers with everything that it was told before, or so long.
-    pub fn settle(&self, most: Duration) {
-        let (taken, wait) = sync_channel(1);
-        self.push(Update::Mark(taken));
-        let _ = wait.recv_timeout(most);
     }
 
     /// Waits until somebody listens to a log that nobody heard before, or so long. For one thread of a worker: the first that asks, which

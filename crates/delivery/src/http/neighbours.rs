@@ -1,6 +1,6 @@
-//! No more than a share of the way to the house for one address.
+//! No more than a share of what is scarce for one address: of the way to the house, and of the requests of HTTP/2.
 //!
-//! Places at the house are few, and a stranger with one machine must not hold them all. An address is an IPv4 address, or an IPv6 /64,
+//! Places are few, and a stranger with one machine must not hold them all. An address is an IPv4 address, or an IPv6 /64,
 //! which is what one customer is given (RFC 6177 §2).
 //!
 //! Loopback, private (RFC 1918), unique-local (RFC 4193) and link-local addresses have no such bound. What comes from there is most often
@@ -20,6 +20,8 @@ use super::Place;
 pub(super) struct Neighbours {
     held: HashMap<Neighbour, Arc<AtomicUsize>>,
     limit: usize,
+    /// So many are remembered before those that hold nothing are forgotten.
+    tidy_at: usize,
 }
 
 /// Whoever is behind one address.
@@ -37,13 +39,13 @@ pub(super) struct Share(#[expect(dead_code, reason = "held for its end")] Option
 impl Neighbours {
     /// At most `limit` places for each.
     pub(super) fn new(limit: usize) -> Self {
-        Self { held: HashMap::new(), limit }
+        Self { held: HashMap::new(), limit, tidy_at: HELD_MAX }
     }
 
     /// A place for this peer; `None` if its address holds as many as it may.
     pub(super) fn take(&mut self, peer: SocketAddr) -> Option<Share> {
         let Some(neighbour) = Neighbour::of(peer.ip()) else { return Some(Share(None)) };
-        if self.held.len() >= HELD_MAX {
+        if self.held.len() >= self.tidy_at {
             self.tidy();
         }
         let taken = self.held.entry(neighbour).or_default();
@@ -53,6 +55,8 @@ impl Neighbours {
     /// Forgets who holds nothing.
     pub(super) fn tidy(&mut self) {
         self.held.retain(|_, taken| Arc::strong_count(taken) > 1);
+        // Where most hold something, looking at all of them for each who comes would cost more than it frees.
+        self.tidy_at = HELD_MAX.max(2 * self.held.len());
     }
 }
 
@@ -67,8 +71,7 @@ impl Neighbour {
     }
 }
 
-/// Addresses remembered before those that hold nothing are forgotten early; otherwise it is done each second. Those that hold something
-/// are fewer: there are not so many places.
+/// Addresses remembered before those that hold nothing are forgotten.
 const HELD_MAX: usize = 4_096;
 
 #[cfg(test)]

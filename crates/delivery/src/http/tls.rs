@@ -167,11 +167,13 @@ pub(super) struct Session {
     end: End,
 }
 
-/// Whether the peer has said anything.
+/// The peer's first message, which costs more than all that follows.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum First {
     Awaited,
+    /// The beginning of it is here.
     Heard,
+    Answered,
 }
 
 /// Whether the peer may still speak.
@@ -279,9 +281,9 @@ impl Session {
         !self.outgoing.is_empty()
     }
 
-    /// Whether the peer has said nothing yet.
+    /// Whether the first message has not been answered: what comes next may be what costs.
     pub(super) fn is_fresh(&self) -> bool {
-        self.first == First::Awaited
+        self.first != First::Answered
     }
 
     /// Whether the handshake is under way.
@@ -356,7 +358,10 @@ impl Session {
                         self.plain.extend_from_slice(record.payload);
                     }
                 }
-                Ok(ConnectionState::EncodeTlsData(mut data)) => encode(&mut data, &mut self.outgoing),
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    self.first = First::Answered;
+                    encode(&mut data, &mut self.outgoing);
+                }
                 // Whatever was encoded is ours to send now.
                 Ok(ConnectionState::TransmitTlsData(transmit)) => transmit.done(),
                 Ok(ConnectionState::PeerClosed) => self.end = End::Closed,

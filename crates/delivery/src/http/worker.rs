@@ -622,8 +622,7 @@ impl Worker {
                 Update::Away => self.away(),
                 Update::Retire => self.retire(),
                 Update::Finish => self.finish(),
-                // Who asked may wait no more.
-                Update::Mark(taken) => drop(taken.try_send(())),
+                Update::Mark { mark, reached } => drop(reached.try_send(mark)),
                 Update::Certificate(certificate) => self.certificate = Some(certificate),
                 Update::HlsCertificate(certificate) => self.http2.show(certificate),
                 Update::Stop => return Run::Stop,

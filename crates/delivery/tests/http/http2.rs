@@ -390,7 +390,7 @@ fn requests_taken_back_at_once_end_the_connection() {
 #[test]
 fn who_does_not_read_is_let_go() {
     let two = limited(Limits {
-        answer: Duration::from_millis(300),
+        http2_stall: Duration::from_millis(300),
         idle: Duration::from_millis(300),
         ..Limits::for_files(20_000)
     });

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::live_bus::frame::{self, LENGTH_BYTES, PREFACE, UP_FRAME_BYTES_MAX};
 use crate::live_bus::{Board, Down, Up};
@@ -37,8 +38,15 @@ impl Hub {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let shared = Arc::new(Shared { desk: Mutex::default(), wake, counters: Counters::default() });
         let (reports, receiver) = sync_channel(REPORTS_MAX);
-        let floor =
-            Floor { shared: shared.clone(), listener, workers: Vec::new(), next_id: 0, marks: Vec::new(), reports };
+        let floor = Floor {
+            shared: shared.clone(),
+            listener,
+            workers: Vec::new(),
+            next_id: 0,
+            marks: VecDeque::new(),
+            next_mark: 0,
+            reports,
+        };
         let thread = std::thread::Builder::new().name("live-bus".into()).spawn(move || floor.run())?;
         Ok((Self { shared, thread: Some(thread) }, receiver))
     }
@@ -94,35 +102,34 @@ impl Publisher {
     }
 
     /// Calls `then` once when every worker that is connected answers with what was published before, or is gone. On the bus's own thread, so it must be
-    /// short; at once if [`MARKS_MAX`] wait already. A worker that hangs is waited for until it is cut: who cannot, waits no longer.
+    /// short; at once if [`WAITING_MAX`] wait already. A worker that owes an answer for [`LATE`] is waited for no longer until it gives one.
     pub fn when_told(&self, then: impl FnOnce() + Send + 'static) {
         let mut desk = self.0.desk();
-        if desk.marks.len() + desk.marks_given >= MARKS_MAX {
+        if desk.asking.len() + desk.waiting >= WAITING_MAX {
             drop(desk);
             return then();
         }
-        let mark = desk.next_mark;
-        desk.next_mark += 1;
-        let Ok(frame) = frame::encode_down(&Down::Mark { mark }) else { return };
-        desk.queued_bytes += frame.len();
-        desk.queue.push_back(frame);
-        desk.marks.push(Mark { mark, waits_for: Vec::new(), then: Box::new(then) });
+        desk.asking.push(Then(Box::new(then)));
         drop(desk);
         self.0.wake();
     }
 }
 
-/// Somebody waits until workers have been told.
-struct Mark {
-    mark: u64,
-    waits_for: Vec<WorkerId>,
-    then: Box<dyn FnOnce() + Send>,
+/// What somebody does when workers have been told.
+struct Then(Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for Then {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Then")
+    }
 }
 
-impl fmt::Debug for Mark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mark").field("mark", &self.mark).field("waits_for", &self.waits_for).finish_non_exhaustive()
-    }
+/// Some wait until workers have been told.
+struct Mark {
+    mark: u64,
+    given: Instant,
+    waits_for: Vec<WorkerId>,
+    then: Vec<Then>,
 }
 
 /// What the hub tells the house.
@@ -207,11 +214,10 @@ struct Desk {
     board: Board,
     queue: VecDeque<Bytes>,
     queued_bytes: usize,
-    /// Published, and not yet handed out.
-    marks: Vec<Mark>,
-    next_mark: u64,
-    /// Handed out, and not yet reached.
-    marks_given: usize,
+    /// Who wants to know when all that was published is told.
+    asking: Vec<Then>,
+    /// How many wait for a mark that was handed out.
+    waiting: usize,
     overflowed: bool,
     stop: bool,
 }
@@ -234,8 +240,9 @@ struct Floor {
     listener: UnixListener,
     workers: Vec<Worker>,
     next_id: u64,
-    /// Handed out, and not reached by everyone.
-    marks: Vec<Mark>,
+    /// Handed out, and not reached by everyone; oldest first.
+    marks: VecDeque<Mark>,
+    next_mark: u64,
     reports: SyncSender<Report>,
 }
 
@@ -313,9 +320,8 @@ impl Floor {
         let published = std::mem::take(&mut desk.queue);
         desk.queued_bytes = 0;
         let overflowed = std::mem::take(&mut desk.overflowed);
-        let here: Vec<WorkerId> = self.workers.iter().map(|worker| worker.id).collect();
-        self.marks.extend(desk.marks.drain(..).map(|mark| Mark { waits_for: here.clone(), ..mark }));
-        desk.marks_given = self.marks.len();
+        let asking = std::mem::take(&mut desk.asking);
+        desk.waiting = asking.len() + self.marks.iter().map(|mark| mark.then.len()).sum::<usize>();
         let standing: Vec<Bytes> = if newcomers.is_empty() { Vec::new() } else { desk.board.snapshot().collect() };
         drop(desk);
 
@@ -330,6 +336,11 @@ impl Floor {
             for frame in &published {
                 worker.push(frame.clone());
             }
+        }
+        if !asking.is_empty() {
+            // Who is late is not waited for again.
+            self.answer_who_waits();
+            self.hand_out_mark(asking);
         }
         for stream in newcomers {
             let id = WorkerId(self.next_id);
@@ -364,15 +375,47 @@ impl Floor {
             }
         }
         self.shared.counters.workers.store(self.workers.len() as u64, Ordering::Relaxed);
-        for mark in self.marks.extract_if(.., |mark| mark.waits_for.is_empty()) {
-            (mark.then)();
-        }
+        self.answer_who_waits();
     }
 
-    /// A worker has been told all before a mark; without one, it is gone.
+    /// One mark for all who ask at the same time.
+    fn hand_out_mark(&mut self, then: Vec<Then>) {
+        let mark = self.next_mark;
+        self.next_mark += 1;
+        // Always fits: it is a number.
+        let Ok(frame) = frame::encode_down(&Down::Mark { mark }) else { return };
+        for worker in &mut self.workers {
+            worker.push(frame.clone());
+        }
+        let waits_for = self.workers.iter().filter(|worker| !worker.is_late).map(|worker| worker.id).collect();
+        self.marks.push_back(Mark { mark, given: Instant::now(), waits_for, then });
+    }
+
+    /// Calls back for every mark that was reached, or waited for long enough.
+    fn answer_who_waits(&mut self) {
+        let mut left = VecDeque::new();
+        for mark in self.marks.drain(..) {
+            if mark.waits_for.is_empty() {
+                mark.then.into_iter().for_each(|then| (then.0)());
+            } else if mark.given.elapsed() > LATE {
+                for worker in self.workers.iter_mut().filter(|worker| mark.waits_for.contains(&worker.id)) {
+                    worker.is_late = true;
+                }
+                mark.then.into_iter().for_each(|then| (then.0)());
+            } else {
+                left.push_back(mark);
+            }
+        }
+        self.marks = left;
+    }
+
+    /// A worker answers with all that it was told before a mark; without one, it is gone.
     fn reached(&mut self, worker: WorkerId, mark: Option<u64>) {
         for waiting in self.marks.iter_mut().filter(|waiting| mark.is_none_or(|mark| waiting.mark == mark)) {
             waiting.waits_for.retain(|id| *id != worker);
+        }
+        if let Some(worker) = self.workers.iter_mut().find(|known| known.id == worker && mark.is_some()) {
+            worker.is_late = false;
         }
     }
 
@@ -421,6 +464,8 @@ struct Worker {
     /// Whether it has said who it is.
     introduced: bool,
     ready: bool,
+    /// It did not answer a mark in time, and has answered none since.
+    is_late: bool,
     left: Option<Left>,
 }
 
@@ -439,6 +484,7 @@ impl Worker {
             received,
             introduced: false,
             ready: false,
+            is_late: false,
             left: None,
         }
     }
@@ -539,6 +585,8 @@ const WORKERS_MAX: usize = 1_024;
 const ACCEPTS_MAX: usize = 64;
 const REPORTS_MAX: usize = 1_024;
 /// More than answers under way in a house.
-const MARKS_MAX: usize = 1_024;
+const WAITING_MAX: usize = 1_024;
+/// Longer than any worker that runs takes to answer a mark; nobody waits longer.
+const LATE: Duration = Duration::from_secs(1);
 const SLICES_MAX: usize = 64;
 const READS_MAX: usize = 16;

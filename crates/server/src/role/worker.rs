@@ -8,6 +8,7 @@
 use std::net::TcpListener;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::Path;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,8 +32,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// A worker that takes over accepts after this long also without a house; the supervisor does not leave the others longer either.
 const UNTOLD_MAX: Duration = Duration::from_secs(10);
 
-/// How long the worker's own thread may take for what it was told. It is milliseconds, and nobody at the house waits longer.
-const SETTLE_MAX: Duration = Duration::from_secs(1);
+/// Marks that were reached, and of which the house was not told yet. It gives the next when somebody asks, so they are few.
+const REACHED_MAX: usize = 64;
 
 /// Below it lie the pages of the spaces. It ends in a slash: its document is what workers say of all below it that they do not know.
 const PAGES: &str = "/s/";
@@ -94,9 +95,14 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
         watch("hls-certificate", files, Update::HlsCertificate)?;
     }
     let reporter: Arc<Mutex<Option<Uplink>>> = Arc::default();
+    let (reached, marks) = sync_channel(REACHED_MAX);
     start("bus", {
         let (handle, reporter) = (handle.clone(), reporter.clone());
-        move || follow(&run.join("bus.sock"), &handle, &reporter, ready)
+        move || follow(&run.join("bus.sock"), &handle, &reporter, &reached, ready)
+    })?;
+    start("marks", {
+        let reporter = reporter.clone();
+        move || marks.iter().for_each(|mark| tell(&reporter, &Up::Reached { mark }))
     })?;
     start("signals", {
         let handle = handle.clone();
@@ -136,7 +142,7 @@ fn heed_signals(handle: &Handle) -> std::io::Result<()> {
 
 /// Reads the live bus for ever, connecting again whenever it breaks.
 #[expect(clippy::disallowed_methods, reason = "pacing: nothing tells a client that a Unix socket listens again")]
-fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>, ready: OwnedFd) {
+fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>, reached: &SyncSender<u64>, ready: OwnedFd) {
     let (mut told, mut held, mut ready) = (false, Held::new(), Some(ready));
     loop {
         match Subscription::connect(path) {
@@ -157,8 +163,7 @@ fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>, ready:
                             tell(reporter, &Up::Held { log, records: held.since(&log, from) });
                         }
                         Told::Us(Word::Mark(mark)) => {
-                            handle.settle(SETTLE_MAX);
-                            tell(reporter, &Up::Reached { mark });
+                            handle.push(Update::Mark { mark, reached: reached.clone() });
                         }
                         Told::Us(Word::Leaving) => leaving = true,
                     }

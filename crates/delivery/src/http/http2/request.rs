@@ -3,7 +3,8 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::time::SystemTime;
+use std::sync::PoisonError;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Buf, Bytes, BytesMut};
 use h2::server::SendResponse;
@@ -15,11 +16,19 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::super::Place;
+use super::super::neighbours::Share;
 use super::super::stream::Stream;
 use super::super::worker::Returned;
 use super::{Outcome, Way};
 use crate::problem::{Keep, Language, Problem};
 use crate::request::Method;
+
+impl Way {
+    /// Room for one more request of whoever is at that address; `None` if it has as many as it may.
+    fn share(&self, peer: SocketAddr) -> Option<Share> {
+        self.neighbours.lock().unwrap_or_else(PoisonError::into_inner).take(peer)
+    }
+}
 
 /// Why an answer could not be sent.
 enum Broken {
@@ -49,7 +58,8 @@ pub(super) async fn answer(
     way: Way,
 ) -> Outcome {
     let (asked, _body) = request.into_parts();
-    let place = Place::take(&way.shared.http2_requests, way.requests_max);
+    let place =
+        way.share(peer).and_then(|share| Some((share, Place::take(&way.shared.http2_requests, way.requests_max)?)));
     let problem = if !asked.uri.path().starts_with(FOLDER) {
         Some(Problem::OtherName)
     } else {
@@ -62,7 +72,7 @@ pub(super) async fn answer(
         answered = begin(&asked, problem, peer, &way) => answered,
     };
     let sent = match answered {
-        Ok(begun) => match timeout(way.answer, send(begun, &mut respond)).await {
+        Ok(begun) => match timeout(way.answer, send(begun, &mut respond, way.stall)).await {
             Ok(sent) => sent,
             Err(_) => {
                 respond.send_reset(Reason::CANCEL);
@@ -182,7 +192,7 @@ fn read_head(ahead: &mut BytesMut, is_head: bool) -> Result<Option<AnswerHead>, 
 }
 
 /// Sends an answer, no faster than the client takes it.
-async fn send(begun: Begun, respond: &mut SendResponse<Bytes>) -> Result<(), Broken> {
+async fn send(begun: Begun, respond: &mut SendResponse<Bytes>, stall: Duration) -> Result<(), Broken> {
     let Begun { head, mut ahead, body_bytes: mut left, source } = begun;
     let mut body = respond.send_response(head, left == 0)?;
     let mut source = source;
@@ -197,7 +207,11 @@ async fn send(begun: Begun, respond: &mut SendResponse<Bytes>) -> Result<(), Bro
                 return Err(Broken::Ungiven);
             }
         }
-        let room = room(&mut body, ahead.len()).await?;
+        let Ok(room) = timeout(stall, room(&mut body, ahead.len())).await else {
+            body.send_reset(Reason::CANCEL);
+            return Err(Broken::Unwanted);
+        };
+        let room = room?;
         let bytes = ahead.split_to(room.min(ahead.len())).freeze();
         left = left.saturating_sub(bytes.len() as u64);
         body.send_data(bytes, left == 0)?;
