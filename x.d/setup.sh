@@ -270,6 +270,7 @@ install_debian() {
     local root=$PWD/.tools/debian12
     as_root rm -rf "$root"
     step 'making a Debian 12 in .tools/debian12' as_root debootstrap --include=ca-certificates,dbus bookworm "$root"
+    # shellcheck disable=SC2016 # The inner shell's variable.
     as_root sh -c 'rm -f "$1"/var/cache/apt/archives/*.deb' sh "$root"
     stamp_set debian12 debian12_stamp
 }
