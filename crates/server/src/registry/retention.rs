@@ -3,7 +3,7 @@
 //! Nothing is removed unless the configuration says so. Only what is over is: never what is scheduled, live, or being made into a replay. One recording is
 //! removed after the other, away from the beat and from the log thread; each is first noted as gone, so that a crash leaves nothing that is half there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
@@ -93,22 +93,26 @@ impl Registry {
 
     /// Removes what is due at `now`; how long to wait before the next time. `sizes` are of what does not change any more.
     pub async fn sweep(&self, limits: Limits, now: SystemTime, sizes: &mut HashMap<LogId, u64>) -> Duration {
-        let mut spaces: Vec<Kept<LogId>> = self.lock().iter().map(|(id, entry)| entry.kept(*id)).collect();
+        // What is being removed counts as removed: else each file that the disk keeps would cost the next recording.
+        let going = |entry: &Entry| entry.owed.delete;
+        let mut spaces: Vec<Kept<LogId>> =
+            self.lock().iter().filter(|(_, entry)| !going(entry)).map(|(id, entry)| entry.kept(*id)).collect();
         if limits.bytes.is_some() {
             self.weigh(&mut spaces, sizes).await;
         }
         for id in due(&spaces, limits, now) {
-            match self.command(id, Actor::House, Command::ExpireRecording).await {
-                Ok(()) => {
-                    tracing::info!(space = %id, "the recording was removed: it is older, or there are more, than is kept")
-                }
-                // A host was faster.
-                Err(Error::Refused(_) | Error::Unknown) => continue,
-                // It counts as removed, and the rest of it goes when the disk lets it.
-                Err(why) => tracing::warn!(space = %id, "the recording is being removed: {why}"),
+            let outcome = self.command(id, Actor::House, Command::ExpireRecording).await;
+            // A host was faster.
+            if matches!(outcome, Err(Error::Refused(_) | Error::Unknown)) {
+                continue;
             }
-            sizes.remove(&id);
             self.0.expired.fetch_add(1, Relaxed);
+            if let Err(why) = outcome {
+                // It counts as removed, and the rest of it goes when the disk lets it. A disk that refuses is asked for no more now.
+                tracing::warn!(space = %id, "the recording is being removed: {why}");
+                break;
+            }
+            tracing::info!(space = %id, "the recording was removed: it is older, or there are more, than is kept");
             tokio::time::sleep(PAUSE).await;
         }
         let second = Duration::from_secs(1);
@@ -118,6 +122,10 @@ impl Registry {
     /// Fills in what each takes on the disk.
     async fn weigh(&self, spaces: &mut [Kept<LogId>], sizes: &mut HashMap<LogId, u64>) {
         let dir = self.0.dir.clone();
+        // What was removed, by us or by a host, is looked at anew.
+        let over: HashSet<LogId> =
+            spaces.iter().filter(|space| space.over_since.is_some()).map(|space| space.id).collect();
+        sizes.retain(|id, _| over.contains(id));
         let unknown: Vec<LogId> = spaces.iter().map(|space| space.id).filter(|id| !sizes.contains_key(id)).collect();
         let weigh = move || unknown.into_iter().map(|id| (id, size(&dir.join(id.as_str())))).collect::<HashMap<_, _>>();
         let found = tokio::task::spawn_blocking(weigh).await.unwrap_or_default();

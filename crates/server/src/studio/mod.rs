@@ -374,16 +374,17 @@ impl Studio {
         self.inner.publisher.publish(Down::Closed { log: *space });
     }
 
-    /// Removes the log and the replay of a space that is over.
+    /// Removes the log and the replay of a space that is over: each, whether or not the other can be.
     ///
     /// # Errors
-    /// Files that cannot be removed.
+    /// Files that cannot be removed; of both folders', the replay's.
     pub async fn delete_recording(&self, space: &LogId) -> Result<(), Failure> {
         self.close_for_all(space);
         let replay = self.inner.spaces.join(space.as_str()).join("replay");
         let removed = tokio::task::spawn_blocking(move || seal::remove(&replay)).await;
-        removed.map_err(|_| Failure::Unavailable)?.map_err(Failure::File)?;
-        self.delete_log(space).await
+        let replay = removed.map_err(|_| Failure::Unavailable).and_then(|removed| removed.map_err(Failure::File));
+        let log = self.delete_log(space).await;
+        replay.and(log)
     }
 
     async fn delete_log(&self, space: &LogId) -> Result<(), Failure> {

@@ -82,3 +82,50 @@ async fn the_oldest_recordings_go_by_size_and_by_age_and_what_is_live_stays() {
     assert!(house.removed(&oldest) && house.removed(&newer) && !house.removed(&live));
     assert_eq!(house.registry.view(&LogId::parse(&oldest).unwrap()).unwrap().removed_at, before);
 }
+
+#[tokio::test]
+async fn a_recording_that_the_disk_keeps_does_not_cost_the_next_one() {
+    let house = House::new().await;
+    let mut spaces = Vec::new();
+    for _ in 0..3 {
+        let (id, _) = house.posted().await;
+        std::fs::create_dir_all(house.home(&id).join("log")).expect("a disk");
+        std::fs::write(house.home(&id).join("log/1.seg"), vec![0; 100_000]).expect("a disk");
+        spaces.push(id);
+    }
+    // A file where the removal needs a folder: no disk removes this, whoever asks.
+    let stuck = house.home(&spaces[0]).join("replay.deleted");
+    std::fs::write(&stuck, "").expect("a disk");
+    let (mut sizes, limits) = (HashMap::new(), Limits { age: None, bytes: Some(2_500_000) });
+    for _ in 0..3 {
+        house.registry.sweep(limits, SystemTime::now(), &mut sizes).await;
+    }
+    let left = |id: &String, folder: &str| house.home(id).join(folder).exists();
+    assert_eq!(house.registry.tally().expired, 1);
+    assert!(spaces[1..].iter().all(|id| left(id, "replay") && left(id, "log")));
+    assert!(left(&spaces[0], "replay") && !left(&spaces[0], "log"), "the log goes, whether or not the replay does");
+
+    // By age each is due for itself; but a disk that refuses is asked once in a sweep.
+    std::fs::write(house.home(&spaces[1]).join("replay.deleted"), "").expect("a disk");
+    let by_age = Limits { age: Some(Duration::ZERO), bytes: None };
+    house.registry.sweep(by_age, SystemTime::now(), &mut sizes).await;
+    assert_eq!((house.registry.tally().expired, left(&spaces[2], "log")), (2, true));
+
+    // When the disk lets it, what is owed goes.
+    std::fs::remove_file(&stuck).expect("a disk");
+    let house = house.restarted().await;
+    assert!(house.removed(&spaces[0]));
+}
+
+#[tokio::test]
+async fn what_a_host_deleted_takes_no_room_any_more() {
+    let house = House::new().await;
+    let (kept, _) = house.posted().await;
+    let (deleted, host) = house.posted().await;
+    let (mut sizes, limits) = (HashMap::new(), Limits { age: None, bytes: Some(1_500_000) });
+    house.registry.sweep(Limits { bytes: Some(3_000_000), ..limits }, SystemTime::now(), &mut sizes).await;
+    let answer = house.ask_as(&host, "DELETE", &format!("{SPACES}/{deleted}/recording")).await;
+    assert!(answer.status.is_success(), "{}", answer.body);
+    house.registry.sweep(limits, SystemTime::now(), &mut sizes).await;
+    assert!(!house.removed(&kept));
+}
