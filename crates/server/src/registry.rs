@@ -6,6 +6,7 @@
 //! Start, End and Delete take a space's *turn*, so that one is done before the next begins, and run as tasks of their own,
 //! so that a client that hangs up does not leave half of one behind. The map's lock is never held across an await.
 
+mod clock;
 mod error;
 mod page;
 pub mod retention;
@@ -17,7 +18,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use hiwar_engine::live_bus::Access;
 use hiwar_rtc::{candidate, session::Patched};
@@ -129,6 +130,8 @@ struct Entry {
     listening: u32,
     changes: watch::Sender<u64>,
     owed: Owed,
+    /// When this house saw it ending. If a clock that was not set says when it ended: when this house first saw it.
+    seen_over: Option<Instant>,
 }
 
 /// What failed and is tried again.
@@ -147,7 +150,12 @@ struct Session {
 
 impl Entry {
     fn new(space: Space, keep: Keep) -> Self {
+        let seen_over = match space.facts().phase {
+            Phase::Ended { ended, .. } | Phase::Posted { ended, .. } if !clock::was_set(ended) => Some(Instant::now()),
+            _ => None,
+        };
         Self {
+            seen_over,
             space,
             keep,
             turn: Arc::default(),
@@ -467,6 +475,9 @@ impl Registry {
                 self.record(id).await;
             }
             Event::Ended => {
+                if let Some(entry) = self.lock().get_mut(&id) {
+                    entry.seen_over = Some(Instant::now());
+                }
                 self.save(id).await;
                 self.announce(&id);
                 self.end(id).await;

@@ -12,6 +12,8 @@ use hiwar_segment_log::LogId;
 use hiwar_space::{Actor, Command, Phase, Recording};
 use serde::{Deserialize, Serialize};
 
+pub use super::clock::Now;
+use super::clock::{Trust, over_since};
 use super::{Entry, Error, Registry};
 
 /// How often is looked, if nothing happens before: live logs grow.
@@ -75,15 +77,31 @@ pub fn next_due<I>(spaces: &[Kept<I>], limits: Limits, now: SystemTime) -> Optio
     spaces.iter().filter_map(|space| wait(space.over_since?)).min()
 }
 
+/// What one sweep knows from those before.
+#[derive(Debug)]
+pub struct Seen {
+    /// Of what does not change any more.
+    sizes: HashMap<LogId, u64>,
+    trust: Trust,
+}
+
+impl Seen {
+    /// Nothing yet, at the start of a house.
+    #[must_use]
+    pub fn new(start: Now, limits: Limits) -> Self {
+        Self { sizes: HashMap::new(), trust: Trust::new(start, limits.age) }
+    }
+}
+
 impl Registry {
     /// Removes what is due, for as long as the house lives.
     pub async fn retain(self, limits: Limits) {
         if limits.keep_everything() {
             return;
         }
-        let mut sizes = HashMap::new();
+        let mut seen = Seen::new(Now::read(), limits);
         loop {
-            let wait = self.sweep(limits, SystemTime::now(), &mut sizes).await;
+            let wait = self.sweep(limits, Now::read(), &mut seen).await;
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = self.0.grown.notified() => {}
@@ -91,16 +109,19 @@ impl Registry {
         }
     }
 
-    /// Removes what is due at `now`; how long to wait before the next time. `sizes` are of what does not change any more.
-    pub async fn sweep(&self, limits: Limits, now: SystemTime, sizes: &mut HashMap<LogId, u64>) -> Duration {
+    /// Removes what is due at `now`; how long to wait before the next time.
+    pub async fn sweep(&self, limits: Limits, now: Now, seen: &mut Seen) -> Duration {
+        let Seen { sizes, trust } = seen;
+        let doubt = trust.doubt(now);
+        let limits = Limits { age: limits.age.filter(|_| doubt.is_zero()), ..limits };
         // What is being removed counts as removed: else each file that the disk keeps would cost the next recording.
         let going = |entry: &Entry| entry.owed.delete;
         let mut spaces: Vec<Kept<LogId>> =
-            self.lock().iter().filter(|(_, entry)| !going(entry)).map(|(id, entry)| entry.kept(*id)).collect();
+            self.lock().iter().filter(|(_, entry)| !going(entry)).map(|(id, entry)| entry.kept(*id, now)).collect();
         if limits.bytes.is_some() {
             self.weigh(&mut spaces, sizes).await;
         }
-        for id in due(&spaces, limits, now) {
+        for id in due(&spaces, limits, now.wall) {
             let outcome = self.command(id, Actor::House, Command::ExpireRecording).await;
             // A host was faster.
             if matches!(outcome, Err(Error::Refused(_) | Error::Unknown)) {
@@ -116,7 +137,8 @@ impl Registry {
             tokio::time::sleep(PAUSE).await;
         }
         let second = Duration::from_secs(1);
-        next_due(&spaces, limits, now).map_or(LOOK_EVERY, |wait| wait.clamp(second, LOOK_EVERY))
+        let wait = next_due(&spaces, limits, now.wall).or(Some(doubt).filter(|doubt| !doubt.is_zero()));
+        wait.map_or(LOOK_EVERY, |wait| wait.clamp(second, LOOK_EVERY))
     }
 
     /// Fills in what each takes on the disk.
@@ -151,12 +173,14 @@ impl Registry {
 }
 
 impl Entry {
-    fn kept(&self, id: LogId) -> Kept<LogId> {
+    fn kept(&self, id: LogId, now: Now) -> Kept<LogId> {
         let facts = self.space.facts();
         let over_since = match (facts.phase, facts.recording) {
             (Phase::Scheduled | Phase::Live { .. }, _) => None,
             (_, Recording::Off | Recording::Sealing | Recording::Deleted | Recording::Expired { .. }) => None,
-            (Phase::Ended { ended, .. } | Phase::Posted { ended, .. }, _) => Some(ended),
+            (Phase::Ended { ended, .. } | Phase::Posted { ended, .. }, _) => {
+                Some(over_since(ended, self.seen_over, now))
+            }
         };
         Kept { id, over_since, bytes: 0 }
     }

@@ -1,11 +1,13 @@
 //! Recordings are removed by age and by size, with a clock that is given.
 
-use std::collections::HashMap;
-
 use super::*;
-use crate::registry::retention::Limits;
+use crate::registry::retention::{Limits, Now, Seen};
 
 const DAY: Duration = Duration::from_secs(86_400);
+
+fn later(now: Now, steady: Duration, wall: Duration) -> Now {
+    Now { wall: now.wall + wall, steady: now.steady + steady }
+}
 
 impl House {
     /// A space that is over, with a replay of a megabyte.
@@ -53,22 +55,22 @@ async fn the_oldest_recordings_go_by_size_and_by_age_and_what_is_live_stays() {
     let (newer, _) = house.posted().await;
     let (live, _) = house.live_space().await;
     let all = [&scheduled, &oldest, &newer, &live];
-    let now = SystemTime::now();
-    let mut sizes = HashMap::new();
+    let now = Now::read();
+    let mut seen = Seen::new(now, Limits::default());
     let removed = || all.map(|id| house.removed(id));
 
-    house.registry.sweep(Limits { age: Some(DAY), bytes: Some(3_000_000) }, now, &mut sizes).await;
+    house.registry.sweep(Limits { age: Some(DAY), bytes: Some(3_000_000) }, now, &mut seen).await;
     assert_eq!(removed(), [false; 4]);
-    house.registry.sweep(Limits { age: None, bytes: Some(1_500_000) }, now, &mut sizes).await;
+    house.registry.sweep(Limits { age: None, bytes: Some(1_500_000) }, now, &mut seen).await;
     assert_eq!(removed(), [false, true, false, false]);
     // Once is enough, and what is gone is not counted.
-    house.registry.sweep(Limits { age: None, bytes: Some(1_500_000) }, now, &mut sizes).await;
+    house.registry.sweep(Limits { age: None, bytes: Some(1_500_000) }, now, &mut seen).await;
     assert_eq!(house.registry.tally().expired, 1);
     house.ask_as(&host, "DELETE", &format!("{SPACES}/{oldest}/recording")).await.is_problem(409, "no-recording");
 
-    let wait = house.registry.sweep(Limits { age: Some(DAY), bytes: None }, now, &mut sizes).await;
+    let wait = house.registry.sweep(Limits { age: Some(DAY), bytes: None }, now, &mut seen).await;
     assert_eq!((wait, removed()), (Duration::from_secs(60), [false, true, false, false]));
-    house.registry.sweep(Limits { age: Some(DAY), bytes: Some(1) }, now + DAY * 2, &mut sizes).await;
+    house.registry.sweep(Limits { age: Some(DAY), bytes: Some(1) }, later(now, DAY * 2, DAY * 2), &mut seen).await;
     assert_eq!(removed(), [false, true, true, false]);
 
     // The house died when it had noted the removal and not done it: the next one does it, and remembers when.
@@ -96,9 +98,10 @@ async fn a_recording_that_the_disk_keeps_does_not_cost_the_next_one() {
     // A file where the removal needs a folder: no disk removes this, whoever asks.
     let stuck = house.home(&spaces[0]).join("replay.deleted");
     std::fs::write(&stuck, "").expect("a disk");
-    let (mut sizes, limits) = (HashMap::new(), Limits { age: None, bytes: Some(2_500_000) });
+    let limits = Limits { age: None, bytes: Some(2_500_000) };
+    let mut seen = Seen::new(Now::read(), limits);
     for _ in 0..3 {
-        house.registry.sweep(limits, SystemTime::now(), &mut sizes).await;
+        house.registry.sweep(limits, Now::read(), &mut seen).await;
     }
     let left = |id: &String, folder: &str| house.home(id).join(folder).exists();
     assert_eq!(house.registry.tally().expired, 1);
@@ -108,7 +111,7 @@ async fn a_recording_that_the_disk_keeps_does_not_cost_the_next_one() {
     // By age each is due for itself; but a disk that refuses is asked once in a sweep.
     std::fs::write(house.home(&spaces[1]).join("replay.deleted"), "").expect("a disk");
     let by_age = Limits { age: Some(Duration::ZERO), bytes: None };
-    house.registry.sweep(by_age, SystemTime::now(), &mut sizes).await;
+    house.registry.sweep(by_age, Now::read(), &mut seen).await;
     assert_eq!((house.registry.tally().expired, left(&spaces[2], "log")), (2, true));
 
     // When the disk lets it, what is owed goes.
@@ -122,10 +125,50 @@ async fn what_a_host_deleted_takes_no_room_any_more() {
     let house = House::new().await;
     let (kept, _) = house.posted().await;
     let (deleted, host) = house.posted().await;
-    let (mut sizes, limits) = (HashMap::new(), Limits { age: None, bytes: Some(1_500_000) });
-    house.registry.sweep(Limits { bytes: Some(3_000_000), ..limits }, SystemTime::now(), &mut sizes).await;
+    let limits = Limits { age: None, bytes: Some(1_500_000) };
+    let mut seen = Seen::new(Now::read(), limits);
+    house.registry.sweep(Limits { bytes: Some(3_000_000), ..limits }, Now::read(), &mut seen).await;
     let answer = house.ask_as(&host, "DELETE", &format!("{SPACES}/{deleted}/recording")).await;
     assert!(answer.status.is_success(), "{}", answer.body);
-    house.registry.sweep(limits, SystemTime::now(), &mut sizes).await;
+    house.registry.sweep(limits, Now::read(), &mut seen).await;
     assert!(!house.removed(&kept));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_removes_nothing() {
+    let house = House::new().await;
+    let (id, _) = house.posted().await;
+    let limits = Limits { age: Some(DAY * 7), bytes: None };
+    let start = Now::read();
+    let mut seen = Seen::new(start, limits);
+    // It ended in the past, as the clock had it; then the network told the time.
+    for (steady, wall) in [(1, 9_001), (2, 9_002), (6, 9_006)] {
+        house.registry.sweep(limits, later(start, DAY * steady, DAY * wall), &mut seen).await;
+        assert!(!house.removed(&id), "after {steady} days");
+    }
+    house.registry.sweep(limits, later(start, DAY * 8, DAY * 9_008), &mut seen).await;
+    assert!(house.removed(&id));
+
+    // It is ahead when the house starts, and is set back soon.
+    let (id, _) = house.posted().await;
+    let house = house.restarted().await;
+    let ahead = later(Now::read(), Duration::ZERO, DAY * 9_000);
+    let mut seen = Seen::new(ahead, limits);
+    let wait = house.registry.sweep(limits, ahead, &mut seen).await;
+    assert_eq!((wait, house.removed(&id)), (Duration::from_secs(60), false));
+    house.registry.sweep(limits, Now { wall: SystemTime::now(), ..later(ahead, DAY, DAY) }, &mut seen).await;
+    assert!(!house.removed(&id));
+
+    // A date from before there was a Hiwar is no date.
+    let file = house.home(&id).join("space.json");
+    let mut facts: Value = serde_json::from_slice(&std::fs::read(&file).expect("a file")).expect("JSON");
+    (facts["started_ms"], facts["ended_ms"]) = (json!(1_000), json!(61_000));
+    std::fs::write(&file, facts.to_string()).expect("a disk");
+    let house = house.restarted().await;
+    let start = Now::read();
+    let mut seen = Seen::new(start, limits);
+    house.registry.sweep(limits, later(start, DAY * 6, DAY * 6), &mut seen).await;
+    assert!(!house.removed(&id));
+    house.registry.sweep(limits, later(start, DAY * 8, DAY * 8), &mut seen).await;
+    assert!(house.removed(&id));
 }
