@@ -22,7 +22,7 @@ status-speakers = Speakers
 status-beats = Late frames of sound since the start
 
 notice-disk-little = The disk of this server is { $percent } % full
-    .detail = Whoever runs it should make room, or have old recordings removed. Everything works until it is full.
+    .detail = Whoever runs it should make room, or have old recordings removed. What is on the air goes on; when the disk is almost full, new conversations are refused.
 notice-disk-scarce = The disk of this server is almost full
     .detail = New conversations are refused until there is room. What is on the air goes on; when the disk is full, its recording pauses.
 
