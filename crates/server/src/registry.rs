@@ -418,6 +418,9 @@ impl Registry {
 
     /// Puts a loaded or new space where it was in its life.
     async fn resume(&self, id: LogId) {
+        if self.doubt_replay(&id) {
+            self.save(id).await;
+        }
         let Some((facts, access)) = self.lock().get(&id).map(|entry| (entry.space.facts().clone(), entry.access()))
         else {
             return;

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
 use hiwar_segment_log::LogId;
-use hiwar_space::{Actor, Command, Phase, Recording};
+use hiwar_space::{Actor, Command, Phase, Recording, Space};
 use serde::{Deserialize, Serialize};
 
 pub use super::clock::Now;
@@ -157,6 +157,36 @@ impl Registry {
                 sizes.insert(space.id, space.bytes);
             }
         }
+    }
+
+    /// A replay that is noted and not there: a full disk took no note of its removal, and the house died before the room that it made let it be written.
+    /// With its log it is made anew; without, it was removed. Whether that changed the facts.
+    pub(super) fn doubt_replay(&self, id: &LogId) -> bool {
+        let mut spaces = self.lock();
+        let Some(entry) = spaces.get_mut(id) else { return false };
+        let mut facts = entry.space.facts().clone();
+        let (Recording::Replay(_), Phase::Posted { started, ended } | Phase::Ended { started, ended }) =
+            (facts.recording, facts.phase)
+        else {
+            return false;
+        };
+        let there = |folder: &str| self.0.dir.join(id.as_str()).join(folder).try_exists();
+        // A disk that cannot be asked says nothing.
+        if !matches!(there("replay"), Ok(false)) {
+            return false;
+        }
+        facts.recording = match there("log") {
+            Ok(true) => Recording::Sealing,
+            Ok(false) => Recording::Expired { removed: SystemTime::now() },
+            Err(_) => return false,
+        };
+        facts.phase = Phase::Ended { started, ended };
+        tracing::warn!(space = %id, "the replay is not there: {}", match facts.recording {
+            Recording::Sealing => "it is made anew from the log",
+            _ => "it counts as removed",
+        });
+        entry.space = Space::from_facts(facts);
+        true
     }
 
     /// Removes a recording from the disk; if that fails it is tried again.

@@ -22,7 +22,17 @@ impl House {
             loudness_lufs: -18.0,
         };
         self.tell_until(ready, &id, |view| view["state"] == "posted").await;
+        // It is written by a task of its own; who restarts the house now finds it.
+        while self.noted(&id) != "replay" {
+            tokio::task::yield_now().await;
+        }
         (id, host)
+    }
+
+    /// What became of the recording, as the next house reads it.
+    fn noted(&self, id: &str) -> Value {
+        let text = std::fs::read(self.home(id).join("space.json")).expect("a file");
+        serde_json::from_slice::<Value>(&text).expect("JSON")["recording"].clone()
     }
 
     fn put_replay(&self, id: &str) {
@@ -171,4 +181,30 @@ async fn a_clock_that_is_set_removes_nothing() {
     assert!(!house.removed(&id));
     house.registry.sweep(limits, later(start, DAY * 8, DAY * 8), &mut seen).await;
     assert!(house.removed(&id));
+}
+
+#[tokio::test]
+async fn a_replay_that_is_noted_and_gone_is_made_anew_or_noted_as_removed() {
+    let house = House::new().await;
+    let (gone, _) = house.posted().await;
+    let (with_log, _) = house.posted().await;
+    let (kept, _) = house.posted().await;
+    for id in [&gone, &with_log] {
+        std::fs::rename(house.home(id).join("replay"), house.home(id).join("replay.deleted")).expect("a disk");
+    }
+    let _ = std::fs::remove_dir_all(house.home(&gone).join("log"));
+    std::fs::create_dir_all(house.home(&with_log).join("log")).expect("a disk");
+
+    let house = house.restarted().await;
+    assert!(house.removed(&gone) && !house.removed(&kept));
+    assert!(!house.home(&gone).join("replay.deleted").exists());
+    let view = |id: &str| house.registry.view(&LogId::parse(id).expect("an id")).expect("a space");
+    assert!(view(&kept).replay.is_some());
+    let made_anew = view(&with_log);
+    assert!(
+        made_anew.replay.is_none() && made_anew.state == "ended" && made_anew.removed_at.is_none(),
+        "{made_anew:?}"
+    );
+    let noted = [&gone, &with_log, &kept].map(|id| house.noted(id));
+    assert_eq!(noted, ["expired", "sealing", "replay"]);
 }
