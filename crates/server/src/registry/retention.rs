@@ -4,6 +4,7 @@
 //! removed after the other, away from the beat and from the log thread; each is first noted as gone, so that a crash leaves nothing that is half there.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
@@ -152,10 +153,19 @@ impl Registry {
         let weigh = move || unknown.into_iter().map(|id| (id, size(&dir.join(id.as_str())))).collect::<HashMap<_, _>>();
         let found = tokio::task::spawn_blocking(weigh).await.unwrap_or_default();
         for space in spaces {
-            space.bytes = sizes.get(&space.id).or(found.get(&space.id)).copied().unwrap_or_default();
+            let Some(bytes) = sizes.get(&space.id).or(found.get(&space.id).and_then(|found| found.as_ref().ok()))
+            else {
+                // It makes nothing else go, and is looked at again.
+                continue;
+            };
+            space.bytes = *bytes;
             if space.over_since.is_some() {
                 sizes.insert(space.id, space.bytes);
             }
+        }
+        let failed: Vec<_> = found.iter().filter_map(|(id, found)| Some((id, found.as_ref().err()?))).collect();
+        if let Some((id, why)) = failed.first() {
+            tracing::warn!(space = %id, "cannot tell how much room {} recordings take: {why}", failed.len());
         }
     }
 
@@ -216,11 +226,25 @@ impl Entry {
     }
 }
 
-/// Bytes of a space's log and replay. What cannot be read counts nothing. Blocks.
-fn size(home: &Path) -> u64 {
-    let files = |folder: &str| std::fs::read_dir(home.join(folder)).into_iter().flatten().flatten();
-    let bytes = |entry: std::fs::DirEntry| entry.metadata().map_or(0, |found| found.len());
-    files("log").chain(files("replay")).map(bytes).sum()
+/// Bytes of a space's log and replay, and of what is left of them if emptying their folders failed. Blocks.
+fn size(home: &Path) -> io::Result<u64> {
+    let mut bytes = 0_u64;
+    for folder in ["log", "log.deleted", "replay", "replay.deleted"] {
+        let Some(files) = there(std::fs::read_dir(home.join(folder)))? else { continue };
+        for file in files {
+            // It may have been renamed, or removed, since.
+            bytes = bytes.saturating_add(there(file?.metadata())?.map_or(0, |found| found.len()));
+        }
+    }
+    Ok(bytes)
+}
+
+/// `None` for what is not there.
+fn there<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
+    match looked {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
+        looked => looked.map(Some),
+    }
 }
 
 #[cfg(test)]
@@ -279,6 +303,20 @@ mod tests {
             let gone = removed.iter().filter_map(|id| spaces[*id as usize].over_since).max();
             assert!(stayed.is_none() || gone.is_none() || gone <= stayed, "{spaces:?}");
         }
+    }
+
+    #[test]
+    fn what_was_not_emptied_takes_room_and_what_cannot_be_seen_is_not_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert_eq!(size(dir.path()).expect("nothing is there"), 0);
+        for (folder, bytes) in [("log", 1), ("log.deleted", 10), ("replay", 100), ("replay.deleted", 1_000)] {
+            std::fs::create_dir(dir.path().join(folder)).expect("a disk");
+            std::fs::write(dir.path().join(folder).join("file"), vec![0; bytes]).expect("a disk");
+        }
+        assert_eq!(size(dir.path()).expect("a disk"), 1_111);
+        std::fs::remove_dir_all(dir.path().join("replay")).expect("a disk");
+        std::fs::write(dir.path().join("replay"), "").expect("a disk");
+        size(dir.path()).expect_err("a file is no folder");
     }
 
     #[test]

@@ -105,11 +105,12 @@ async fn a_recording_that_the_disk_keeps_does_not_cost_the_next_one() {
         std::fs::write(house.home(&id).join("log/1.seg"), vec![0; 100_000]).expect("a disk");
         spaces.push(id);
     }
+    let mut seen = Seen::new(Now::read(), Limits::default());
+    house.registry.sweep(Limits { age: None, bytes: Some(u64::MAX) }, Now::read(), &mut seen).await;
     // A file where the removal needs a folder: no disk removes this, whoever asks.
     let stuck = house.home(&spaces[0]).join("replay.deleted");
     std::fs::write(&stuck, "").expect("a disk");
     let limits = Limits { age: None, bytes: Some(2_500_000) };
-    let mut seen = Seen::new(Now::read(), limits);
     for _ in 0..3 {
         house.registry.sweep(limits, Now::read(), &mut seen).await;
     }
@@ -207,4 +208,19 @@ async fn a_replay_that_is_noted_and_gone_is_made_anew_or_noted_as_removed() {
     );
     let noted = [&gone, &with_log, &kept].map(|id| house.noted(id));
     assert_eq!(noted, ["expired", "sealing", "replay"]);
+}
+
+#[tokio::test]
+async fn a_look_that_fails_once_is_repeated() {
+    let house = House::new().await;
+    let (id, _) = house.posted().await;
+    let stuck = house.home(&id).join("log.deleted");
+    std::fs::write(&stuck, "").expect("a disk");
+    let limits = Limits { age: None, bytes: Some(500_000) };
+    let mut seen = Seen::new(Now::read(), limits);
+    house.registry.sweep(limits, Now::read(), &mut seen).await;
+    assert!(!house.removed(&id), "removed for a size that nobody knows");
+    std::fs::remove_file(&stuck).expect("a disk");
+    house.registry.sweep(limits, Now::read(), &mut seen).await;
+    assert!(house.removed(&id));
 }
