@@ -6,13 +6,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
 /// How often the disk is looked at. Two hundred recorded conversations write 4 MB meanwhile.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// A disk that has told nothing for so long hangs, or has gone; what it told before says nothing any more.
+const STALE: Duration = Duration::from_secs(60);
 
 /// A line that was crossed is crossed back this much further away: what sways around it is told once.
 const HYSTERESIS_PERCENT: u64 = 2;
@@ -125,8 +128,24 @@ pub struct Watch(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     limits: Limits,
-    found: Mutex<(Room, Option<Usage>)>,
+    found: Mutex<Option<Found>>,
     failed: AtomicBool,
+}
+
+/// What the last look that succeeded saw.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    room: Room,
+    usage: Usage,
+    at: Instant,
+}
+
+/// What is known at `now`.
+fn known(found: Option<Found>, now: Instant) -> (Room, Option<Usage>) {
+    match found {
+        Some(Found { room, usage, at }) if now.saturating_duration_since(at) <= STALE => (room, Some(usage)),
+        _ => (Room::Plenty, None),
+    }
 }
 
 impl Watch {
@@ -151,10 +170,11 @@ impl Watch {
         }
     }
 
-    /// How much room there was when it was looked at last, and what was seen; `None` if the system does not tell.
+    /// How much room there was when it was looked at last, and what was seen; `None` if the system does not tell, or has not for a minute: nobody is
+    /// refused for what nobody knows.
     #[must_use]
     pub fn found(&self) -> (Room, Option<Usage>) {
-        *self.0.found.lock().unwrap_or_else(PoisonError::into_inner)
+        known(*self.0.found.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
     }
 
     fn look(&self) {
@@ -171,9 +191,10 @@ impl Watch {
         failed.store(false, Relaxed);
         let (before, after) = {
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = found.0;
-            *found = (before.after(usage, *limits), Some(usage));
-            (before, found.0)
+            let before = found.map_or(Room::Plenty, |found| found.room);
+            let after = before.after(usage, *limits);
+            *found = Some(Found { room: after, usage, at: Instant::now() });
+            (before, after)
         };
         let path = path.display();
         match (before, after) {
@@ -240,6 +261,15 @@ mod tests {
         check(Room::Plenty, 0, 4 << 20, Room::Plenty);
         check(Room::Plenty, 90, 10, Room::Little);
         check(Room::Plenty, 0, 0, Room::Scarce);
+    }
+
+    #[test]
+    fn what_is_not_told_for_a_minute_is_not_known() {
+        let (at, usage) = (Instant::now(), of(99, 1));
+        let found = Some(Found { room: Room::Scarce, usage, at });
+        assert_eq!(known(found, at + STALE), (Room::Scarce, Some(usage)));
+        assert_eq!(known(found, at + STALE + LOOK_EVERY), (Room::Plenty, None));
+        assert_eq!(known(None, at), (Room::Plenty, None));
     }
 
     #[test]

@@ -27,6 +27,8 @@ const TIDY_EVERY: Duration = Duration::from_secs(1);
 const ANSWERS_WAIT: Duration = Duration::from_secs(1);
 /// How long the disk may take for what was aired before the end.
 const DISK_WAIT: Duration = Duration::from_secs(2);
+/// How long what the disk is still busy with may take after that. With the two above less than the supervisor waits before it kills.
+const WRITES_WAIT: Duration = Duration::from_millis(200);
 
 /// What the supervisor handed over.
 pub struct Inherited {
@@ -54,7 +56,10 @@ pub fn run(config: Config, inherited: Inherited) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|why| format!("cannot start: {why}"))?;
-    runtime.block_on(live(config, inherited))
+    let outcome = runtime.block_on(live(config, inherited));
+    // What is being written is written; a disk that hangs, or that is long at removing something, does not hold the end.
+    runtime.shutdown_timeout(WRITES_WAIT);
+    outcome
 }
 
 async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
