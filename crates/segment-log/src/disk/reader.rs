@@ -81,6 +81,7 @@ pub struct Records {
     held: Option<Record>,
     damage: Vec<Damaged>,
     damage_total: u64,
+    vanished: u64,
     /// How the last log segment ends: a writer at work may be in the middle of a record, which is no damage.
     last: End,
 }
@@ -102,6 +103,7 @@ impl Records {
             held: None,
             damage: Vec::new(),
             damage_total: 0,
+            vanished: 0,
             last,
         })
     }
@@ -116,6 +118,13 @@ impl Records {
     #[must_use]
     pub fn damage_total(&self) -> u64 {
         self.damage_total
+    }
+
+    /// How many log segments were there when the reading began, and were deleted before it came to them: by retention, which takes
+    /// the oldest, or with the whole log.
+    #[must_use]
+    pub fn vanished(&self) -> u64 {
+        self.vanished
     }
 
     fn find(&mut self) -> Result<Option<Record>, Error> {
@@ -146,8 +155,9 @@ impl Records {
 
     fn open_next(&mut self) -> Result<bool, Error> {
         while let Some(first) = self.firsts.next() {
-            // Deleted by retention since the folder was listed: go on with what is kept.
+            // Deleted since the folder was listed: go on with what is kept. The caller is told, since nothing may be left.
             let Some((file, path)) = dir::open_segment(&self.dir, first)? else {
+                self.vanished += 1;
                 self.place.next = None;
                 continue;
             };

@@ -32,6 +32,8 @@ pub struct Report {
     pub damage: Vec<Damaged>,
     /// How many damaged ranges there are.
     pub damage_total: u64,
+    /// Log segments that were deleted before they could be read: the report does not say how the log is now.
+    pub vanished: u64,
     /// Files with bytes that recoveries moved aside.
     pub torn: Vec<String>,
 }
@@ -54,6 +56,7 @@ pub fn verify(dir: &Path) -> Result<Report, Error> {
         has_writer: dir::has_writer(dir)?,
         damage: Vec::new(),
         damage_total: 0,
+        vanished: 0,
         torn: listing.torn.into_iter().map(|(_, name)| name).collect(),
     };
     let mut records = Records::new(dir, Position(0))?;
@@ -76,5 +79,6 @@ pub fn verify(dir: &Path) -> Result<Report, Error> {
     }
     report.damage_total = records.damage_total();
     report.damage = records.damage().to_vec();
+    report.vanished = records.vanished();
     Ok(report)
 }

@@ -1,6 +1,6 @@
 //! What may be appended, claimed, deleted and sealed.
 
-use hiwar_segment_log::disk::{AppendError, Error, Options, Writer, verify};
+use hiwar_segment_log::disk::{AppendError, Error, Options, Reader, Writer, delete, verify};
 use hiwar_segment_log::retention::Retention;
 use hiwar_segment_log::{Epoch, Kind, Position, Record};
 use std::time::Duration;
@@ -187,4 +187,17 @@ fn a_log_begins_wherever_its_first_record_stands() {
     assert_eq!(chunks(dir.path()), [700, 701]);
     let (_, recovered) = open(dir.path());
     assert_eq!(recovered.next, Position(702));
+}
+
+#[test]
+fn a_reader_is_told_that_the_log_was_deleted_under_it() {
+    let above = tempfile::tempdir().unwrap();
+    let dir = above.path().join("log");
+    drop(write_log(&dir, 8));
+    let mut records = Reader::open(&dir).unwrap().records(Position(0)).unwrap();
+    assert_eq!(records.next().unwrap().unwrap().kind, Kind::Header);
+    delete(&dir).unwrap();
+    // The open segment to its end; of the other two nothing is left.
+    assert_eq!(records.by_ref().map(Result::unwrap).count(), 3);
+    assert_eq!((records.vanished(), records.damage_total()), (2, 0));
 }

@@ -16,10 +16,12 @@ pub use export::export;
 const DAMAGED: u8 = 1;
 /// Nothing could be done.
 const FAILED: u8 = 2;
+/// A log of which something is deleted while it is read is read again, so often.
+const TRIES: usize = 5;
 
 /// Reads a whole log and says what is damaged.
 pub fn verify(dir: &Path) -> ExitCode {
-    match find(dir).and_then(|log| disk::verify(&log).map_err(|why| unreadable(&log, &why))) {
+    match read(dir) {
         Ok(report) => {
             print(&report);
             if report.damage_total == 0 { ExitCode::SUCCESS } else { ExitCode::from(DAMAGED) }
@@ -29,6 +31,21 @@ pub fn verify(dir: &Path) -> ExitCode {
             ExitCode::from(FAILED)
         }
     }
+}
+
+fn read(dir: &Path) -> Result<Report, String> {
+    let log = find(dir)?;
+    for _ in 0..TRIES {
+        let report = disk::verify(&log).map_err(|why| unreadable(&log, &why))?;
+        if report.vanished == 0 {
+            return Ok(report);
+        }
+    }
+    Err(too_fast(&log))
+}
+
+fn too_fast(log: &Path) -> String {
+    format!("{} changes faster than it can be read: parts of it were deleted meanwhile", log.display())
 }
 
 /// The log that a person means by a folder: the folder itself, or the one called `log` in a space's folder.

@@ -16,13 +16,11 @@ use hiwar_segment_log::{Kind, LogId, Position, Record};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::json;
 
-use super::{DAMAGED, FAILED, damage_lines, find, unreadable};
+use super::{DAMAGED, FAILED, TRIES, damage_lines, find, too_fast, unreadable};
 use crate::cli::{Export, Format};
 use crate::registry;
 use crate::studio::recording::{Failure, LeftOut, Recording};
 
-/// A log whose beginning retention deletes while it is read is read again, so often.
-const TRIES: usize = 5;
 /// How often the line that shows the progress is drawn.
 const SHOWN_EVERY: Duration = Duration::from_millis(100);
 
@@ -63,7 +61,7 @@ fn made(args: &Export) -> Result<LeftOut, String> {
                 return Err(format!("nothing was recorded in {}", log.display()));
             }
             Err(Failure::Log(why)) => return Err(unreadable(&log, &why)),
-            Err(Failure::Changed) => return Err(format!("{} changes faster than it can be read", log.display())),
+            Err(Failure::Changed) => return Err(too_fast(&log)),
             Err(Failure::Write(why)) => return Err(format!("cannot write {place}: {why}")),
         };
         tell(&left_out);
@@ -147,6 +145,9 @@ fn lines(
             }
             None => break,
         }
+    }
+    if records.vanished() > 0 {
+        return Err(Failure::Changed);
     }
     left_out.damage_total = records.damage_total();
     left_out.damage = records.damage().to_vec();
@@ -327,5 +328,61 @@ impl Progress {
         if self.shown.is_some() {
             eprint!("\r\x1b[K");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hiwar_segment_log::disk::{Options, Writer, delete};
+    use hiwar_segment_log::{Header, Parts};
+
+    use super::*;
+
+    /// A log of two log segments.
+    fn write_log(dir: &Path) {
+        let options = Options { segment_span: Duration::from_millis(200), ..Options::default() };
+        let (mut writer, recovered) = Writer::open(dir, options).unwrap();
+        let header = Header { timescale: 48_000, chunk_duration: 9_600, renditions: vec![], begun_wall_us: 0 };
+        let mut record = Record {
+            position: Position(0),
+            epoch: recovered.epoch,
+            kind: Kind::Header,
+            time: 0,
+            duration: 0,
+            wall_us: 0,
+            body: header.to_body(),
+        };
+        writer.append(&record).unwrap();
+        (record.kind, record.duration, record.body) = (Kind::Chunk, 9_600, Parts::new().push(0, b"sound").finish());
+        for position in 0..2 {
+            (record.position, record.time, record.wall_us) = (Position(position), position * 9_600, position * 200_000);
+            writer.append(&record).unwrap();
+        }
+        writer.sync().unwrap();
+    }
+
+    /// Deletes the log as soon as something of it was written.
+    struct Deleting<'l>(&'l Path);
+
+    impl Write for Deleting<'_> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            delete(self.0).map(|()| bytes.len()).map_err(io::Error::other)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_deleted_while_it_is_read_is_not_called_whole() {
+        let above = tempfile::tempdir().unwrap();
+        let log = above.path().join("log");
+        write_log(&log);
+        let mut progress = Progress::of(&log, Format::Jsonl).unwrap();
+        let (made, left_out) = lines(&log, false, &mut io::sink(), &mut progress).unwrap();
+        assert!(made == "4 records" && !left_out.anything(), "{made}");
+        let outcome = lines(&log, false, &mut Deleting(&log), &mut progress);
+        assert!(matches!(outcome, Err(Failure::Changed)), "{outcome:?}");
     }
 }
