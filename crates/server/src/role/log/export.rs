@@ -1,9 +1,11 @@
 //! `hiwar log export DIR`: the recording in a log as a file, or its records as lines of JSON.
 //!
-//! The file is written beside its name and renamed when it is whole, so that no half export bears it.
+//! The file has no name until it is whole, so that no half export bears it, and nothing is left of one that is interrupted.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -13,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use hiwar_segment_log::disk::Reader;
 use hiwar_segment_log::reader::Damaged;
 use hiwar_segment_log::{Kind, LogId, Position, Record};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, renameat_with};
 use serde_json::json;
 
 use super::{DAMAGED, FAILED, TRIES, damage_lines, find, too_fast, unreadable};
@@ -214,7 +216,13 @@ fn tell(left_out: &LeftOut) {
 /// Where an export goes.
 enum Place {
     StandardOutput,
-    File { path: PathBuf, beside: PathBuf, force: bool },
+    /// A device or a pipe: it is written into, and stays what it is.
+    Stream(PathBuf),
+    File {
+        path: PathBuf,
+        beside: PathBuf,
+        force: bool,
+    },
 }
 
 impl Place {
@@ -228,40 +236,54 @@ impl Place {
         if path.as_os_str() == "-" {
             return Ok(Self::StandardOutput);
         }
-        if path.is_dir() {
-            return Err(format!("{} is a directory: name a file in it", path.display()));
+        // Through links: /dev/stdout is one.
+        if let Ok(target) = path.metadata().map(|about| about.file_type()) {
+            if target.is_dir() {
+                return Err(format!("{} is a directory: name a file in it", path.display()));
+            }
+            if target.is_char_device() || target.is_fifo() {
+                return Ok(Self::Stream(path));
+            }
         }
-        if !args.force && path.symlink_metadata().is_ok() {
-            return Err(format!("{} is there already: --force replaces it", path.display()));
+        match path.symlink_metadata() {
+            Ok(about) if !about.is_file() => {
+                let what = if about.is_symlink() { "a link: name what it leads to" } else { "no file" };
+                return Err(format!("{} is {what}", path.display()));
+            }
+            Ok(_) if !args.force => return Err(format!("{} is there already: --force replaces it", path.display())),
+            _ => {}
         }
         let name = path.file_name().ok_or_else(|| format!("{} is no name of a file", path.display()))?;
-        // The process in the name: two exports of one name do not write into each other's.
+        // By chance: two exports of one name do not meet.
+        let chance = getrandom::u64().map_err(|why| format!("no random number: {why}"))?;
         let mut hidden = std::ffi::OsString::from(".");
         hidden.push(name);
-        hidden.push(format!(".{}.new", std::process::id()));
+        hidden.push(format!(".{chance:016x}.new"));
         let beside = path.with_file_name(hidden);
         Ok(Self::File { path, beside, force: args.force })
     }
 
-    /// What has gone to the standard output cannot be taken back.
+    /// What has gone to the standard output, or into a device or a pipe, cannot be taken back.
     fn is_repeatable(&self) -> bool {
         matches!(self, Self::File { .. })
     }
 
     fn write<T>(&self, write: impl FnOnce(&mut dyn Write) -> Result<T, Failure>) -> Result<T, Failure> {
         match self {
-            Self::StandardOutput => {
-                let mut output = BufWriter::new(io::stdout().lock());
-                let done = write(&mut output)?;
-                output.flush()?;
-                Ok(done)
-            }
+            Self::StandardOutput => buffered(io::stdout().lock(), write),
+            Self::Stream(path) => buffered(File::options().write(true).open(path)?, write),
             Self::File { path, beside, force } => {
-                let outcome = File::create(beside).map_err(Failure::from).and_then(|file| {
-                    let mut file = BufWriter::new(file);
-                    let done = write(&mut file)?;
-                    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-                    rename(beside, path, *force)?;
+                let (file, is_named) = new_file(beside)?;
+                let outcome = buffered(&file, write).and_then(|done| {
+                    file.sync_all()?;
+                    match (is_named, force) {
+                        (true, _) => rename(beside, path, *force)?,
+                        (false, false) => link(&file, path)?,
+                        (false, true) => {
+                            link(&file, beside)?;
+                            rename(beside, path, true)?;
+                        }
+                    }
                     Ok(done)
                 });
                 if outcome.is_err() {
@@ -271,6 +293,36 @@ impl Place {
             }
         }
     }
+}
+
+fn buffered<T>(output: impl Write, write: impl FnOnce(&mut dyn Write) -> Result<T, Failure>) -> Result<T, Failure> {
+    let mut output = BufWriter::new(output);
+    let done = write(&mut output)?;
+    output.flush()?;
+    Ok(done)
+}
+
+/// A new file in the folder of `beside`, and whether it has that name. It has none where the file system can do that: then nothing is left of
+/// an export that is interrupted, however that happens.
+fn new_file(beside: &Path) -> io::Result<(File, bool)> {
+    let folder = beside.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    if let Ok(file) = rustix::fs::open(folder, flags, Mode::from_raw_mode(0o666)) {
+        // Without /proc it could not be given a name later.
+        if Path::new(&by_number(&file)).symlink_metadata().is_ok() {
+            return Ok((file.into(), false));
+        }
+    }
+    Ok((File::create_new(beside)?, true))
+}
+
+/// Gives a file without a name this one, unless something has it.
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    Ok(linkat(CWD, by_number(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+fn by_number(file: &impl AsRawFd) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
 /// Gives a file its name; one that somebody else made meanwhile stays unless `force`.
@@ -290,7 +342,7 @@ impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::StandardOutput => f.write_str("standard output"),
-            Self::File { path, .. } => write!(f, "{}", path.display()),
+            Self::Stream(path) | Self::File { path, .. } => write!(f, "{}", path.display()),
         }
     }
 }
@@ -333,6 +385,8 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener;
+
     use hiwar_segment_log::disk::{Options, Writer, delete};
     use hiwar_segment_log::{Header, Parts};
 
@@ -384,5 +438,73 @@ mod tests {
         assert!(made == "4 records" && !left_out.anything(), "{made}");
         let outcome = lines(&log, false, &mut Deleting(&log), &mut progress);
         assert!(matches!(outcome, Err(Failure::Changed)), "{outcome:?}");
+    }
+
+    fn args(output: &Path, force: bool) -> Export {
+        Export {
+            dir: PathBuf::new(),
+            output: Some(output.to_owned()),
+            format: None,
+            payload: false,
+            title: None,
+            force,
+        }
+    }
+
+    fn place(output: &Path, force: bool) -> Result<Place, String> {
+        Place::of(&args(output, force), &LogId::parse("talk").unwrap(), Format::Jsonl)
+    }
+
+    fn put(place: &Place, text: &[u8]) -> Result<(), Failure> {
+        place.write(|file| Ok(file.write_all(text)?))
+    }
+
+    #[test]
+    fn only_a_file_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let into = place(Path::new("/dev/null"), true).unwrap();
+        assert!(!into.is_repeatable());
+        put(&into, b"nothing").unwrap();
+        assert!(Path::new("/dev/null").metadata().unwrap().file_type().is_char_device());
+
+        let _socket = UnixListener::bind(at("socket")).unwrap();
+        std::os::unix::fs::symlink("file", at("link")).unwrap();
+        for (name, why) in [("socket", "is no file"), ("link", "is a link"), ("", "is a directory")] {
+            let refused = place(&at(name), true).err().expect("a refusal");
+            assert!(refused.contains(why), "{refused}");
+        }
+
+        put(&place(&at("file"), false).unwrap(), b"one").unwrap();
+        assert!(place(&at("file"), false).err().expect("a refusal").contains("--force"));
+        put(&place(&at("file"), true).unwrap(), b"two").unwrap();
+        assert_eq!(std::fs::read(at("file")).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "something else was left");
+    }
+
+    #[test]
+    fn a_name_that_somebody_takes_meanwhile_stays_theirs() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let outcome = place(&path, false).unwrap().write(|file| {
+            std::fs::write(&path, "theirs")?;
+            Ok(file.write_all(b"ours")?)
+        });
+        assert!(outcome.is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "something else was left");
+    }
+
+    #[test]
+    fn nothing_is_seen_of_an_export_until_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = || std::fs::read_dir(dir.path()).unwrap().count();
+        let (file, is_named) = new_file(&dir.path().join(".file.new")).unwrap();
+        // A file system that cannot do without names is served, too.
+        assert_eq!(names(), usize::from(is_named));
+        drop(file);
+        if !is_named {
+            assert_eq!(names(), 0);
+        }
     }
 }
