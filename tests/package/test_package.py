@@ -76,6 +76,24 @@ def test_every_line_of_that_configuration_is_known(tree, tmp_path):
     assert "parse error" not in said.stdout + said.stderr
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_purge_removes_what_is_kept_also_behind_a_link(tree, tmp_path, linked):
+    kept = tmp_path / "hiwar"
+    behind = tmp_path / "disk" if linked else kept
+    (behind / "spaces" / "one").mkdir(parents=True)
+    (behind / "spaces" / "one" / "log").write_text("sound")
+    if linked:
+        kept.symlink_to(behind)
+    script = (tree / "DEBIAN" / "postrm").read_text().replace("/var/lib/hiwar", str(kept)).replace("/etc/hiwar", str(tmp_path / "etc"))
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("deb-systemd-helper", "systemctl"):
+        (programs / name).symlink_to("/bin/true")
+    subprocess.run(["sh", "-c", script, "postrm", "purge"], check=True, env={"PATH": f"{programs}:{os.environ['PATH']}"})
+    assert not os.path.lexists(kept)
+    assert not linked or list(behind.iterdir()) == []
+
+
 def test_scripts_are_shell_and_the_unit_is_understood(tree, tmp_path):
     for script in ("postinst", "prerm", "postrm"):
         ask("sh", "-n", tree / "DEBIAN" / script)
