@@ -70,7 +70,9 @@ pub fn run(args: &cli::Serve) -> ExitCode {
     };
     if args.check {
         // What would let nobody in is found before anything is given up for it.
-        let shown = config.tls.as_ref().map_or(Ok(()), |files| crate::role::certificate::load(files).map(drop));
+        let given = config.hls.as_ref().and_then(|hls| hls.here.as_ref()).filter(|here| !here.obtained);
+        let mut files = config.tls.iter().chain(given.map(|here| &here.tls));
+        let shown = files.try_for_each(|files| crate::role::certificate::load(files).map(drop));
         return match shown.and_then(|()| crate::certificates::check(&config)) {
             Err(why) => {
                 error!("{why}");

@@ -180,6 +180,10 @@ fn a_wrong_host_is_explained() {
         "host = \"talk.example\"\n[rtc]\npublic_address = \"127.0.0.1\"\n[acme]\nroot = \"/nowhere.pem\"",
         "acme.root, /nowhere.pem",
     );
+    config(
+        "host = \"talk.example\"\nhls_base = \"https://hls.example\"\n[rtc]\npublic_address = \"127.0.0.1\"\n[hls_tls]\ncertificate = \"/nowhere.pem\"\nkey = \"/nowhere.pem\"",
+        "cannot read /nowhere.pem",
+    );
     config("host = \"talk.example\"\n[acme]\ndirectory = \"http://ca.example\"", "begins with https://");
     config("host = \"talk.example\"\n[acme]\ncontact = \"me\"", "one e-mail address");
 }
