@@ -261,11 +261,33 @@ impl fmt::Display for Error {
 }
 
 impl Config {
-    /// Resolves the command line over the file over the defaults.
+    /// Resolves the command line over the file over the defaults, and looks up what must be: this may take a while.
     ///
     /// # Errors
     /// As [`Error`] says.
     pub fn resolve(args: &cli::Serve) -> Result<Self, Error> {
+        let (mut config, bind) = Self::read(args)?;
+        if let (true, Some(host)) = (config.media_address.is_unspecified(), &config.host) {
+            let told = host::announced(host).map_err(|why| Error::Unresolved(host.clone(), why))?;
+            config.media_address = told;
+            config.media_bind = bind.unwrap_or_else(|| everywhere_like(told));
+        }
+        if config.media_address.is_unspecified() {
+            return Err(Error::NoMediaAddress(config.media_bind));
+        }
+        Ok(config)
+    }
+
+    /// The same for a command beside the server: `media_address` may be unspecified, since nothing is looked up.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub fn resolve_beside(args: &cli::Serve) -> Result<Self, Error> {
+        Self::read(args).map(|(config, _)| config)
+    }
+
+    /// Everything that needs no other machine, and `rtc.bind`.
+    fn read(args: &cli::Serve) -> Result<(Self, Option<IpAddr>), Error> {
         let file = match &args.config {
             None => File::default(),
             Some(path) => {
@@ -326,24 +348,16 @@ impl Config {
         if egress_mbps == Some(0) {
             return Err(Error::Egress);
         }
-        // Last of all, since it may take a while.
-        let told = match (file.rtc.public_address, file.rtc.bind, &host) {
-            (Some(told), ..) => Some(told),
-            (None, Some(bind), _) if !bind.is_unspecified() => Some(bind),
-            (None, _, None) => None,
-            (None, _, Some(host)) => Some(host::announced(host).map_err(|why| Error::Unresolved(host.clone(), why))?),
-        };
+        let bind = file.rtc.bind;
+        let told = file.rtc.public_address.or_else(|| bind.filter(|bind| !bind.is_unspecified()));
         // Behind a proxy the stage's HTTP is on loopback, but speakers' media comes straight from outside.
-        let wherever = || match told {
-            Some(IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-            Some(IpAddr::V4(_)) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            None => stage.ip(),
-        };
-        let media_bind = file.rtc.bind.unwrap_or_else(wherever);
-        let media_address = told.unwrap_or(media_bind);
-        if media_address.is_unspecified() {
+        let media_bind = bind.or_else(|| told.map(everywhere_like)).unwrap_or_else(|| stage.ip());
+        if told.is_some_and(|told| told.is_unspecified()) {
             return Err(Error::NoMediaAddress(media_bind));
         }
+        // A name is yet to be looked up.
+        let unknown = || if host.is_some() { everywhere_like(media_bind) } else { media_bind };
+        let media_address = told.unwrap_or_else(unknown);
         let demo = if args.demo {
             Some(true)
         } else if args.no_demo {
@@ -351,7 +365,7 @@ impl Config {
         } else {
             file.demo
         };
-        Ok(Self {
+        let config = Self {
             data,
             host,
             public,
@@ -370,7 +384,8 @@ impl Config {
             disk: file.disk.limits()?,
             retention: file.retention.limits()?,
             hls,
-        })
+        };
+        Ok((config, bind))
     }
 
     /// The files of the certificate that both ports show; `None`: they speak plain HTTP.
@@ -413,6 +428,14 @@ impl Config {
             Some(host) if at.port() == usual => format!("{}://{host}", self.scheme()),
             Some(host) => format!("{}://{host}:{}", self.scheme(), at.port()),
         }
+    }
+}
+
+/// Every address of the family that `ip` is of.
+fn everywhere_like(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
 

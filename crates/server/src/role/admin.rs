@@ -32,7 +32,7 @@ fn link(args: &cli::HostLink) -> Result<String, String> {
     let packaged = || Path::new(CONFIG).exists().then(|| CONFIG.into());
     let config = args.config.clone().or_else(|| if args.data.is_none() { packaged() } else { None });
     let serve = cli::Serve { config, data: args.data.clone(), ..cli::Serve::default() };
-    let config = Config::resolve(&serve).map_err(|why| why.to_string())?;
+    let config = Config::resolve_beside(&serve).map_err(|why| why.to_string())?;
     let keys = read_keys(&config.data)?;
     // The server itself knows best: options of its command line are in no file.
     let origin = crate::supervise::origin_of(&config.data).unwrap_or_else(|| config.public_origin());

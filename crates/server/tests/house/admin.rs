@@ -35,6 +35,13 @@ fn a_new_host_link_is_printed_while_the_server_runs() {
     // The keys are in the directory, also when nobody runs.
     server.stop();
     assert!(host_link(server.data()).status.success());
+
+    // DNS is not asked: a link can be made while it is down.
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), format!("host = \"nowhere.invalid\"\ndata = {:?}\n", server.data())).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hiwar"));
+    let output = command.args(["admin", "host-link", "--config"]).arg(file.path()).output().expect("the binary");
+    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 #[test]
