@@ -268,7 +268,8 @@ impl Config {
     pub fn resolve(args: &cli::Serve) -> Result<Self, Error> {
         let (mut config, bind) = Self::read(args)?;
         if let (true, Some(host)) = (config.media_address.is_unspecified(), &config.host) {
-            let told = host::announced(host).map_err(|why| Error::Unresolved(host.clone(), why))?;
+            let alone = config.public.ip().is_loopback();
+            let told = host::announced(host, alone).map_err(|why| Error::Unresolved(host.clone(), why))?;
             config.media_address = told;
             config.media_bind = bind.unwrap_or_else(|| everywhere_like(told));
         }

@@ -101,16 +101,26 @@ impl fmt::Display for Host {
 }
 
 /// The address that speakers are told when nobody said which: where the name leads, IPv4 before IPv6, which fewer can reach. What looks wrong is said in the
-/// log, with both addresses.
+/// log, with both addresses. `alone`: nobody but this machine is served, so that an address that nobody else reaches is as good as any.
 ///
 /// # Errors
-/// The name leads nowhere; in words for an operator.
-pub fn announced(host: &Host) -> Result<IpAddr, String> {
+/// The name leads nowhere, or here alone; in words for an operator.
+pub fn announced(host: &Host, alone: bool) -> Result<IpAddr, String> {
     let led = look_up(host)?;
     let first = *led.first().ok_or("it has no address")?;
     if led.iter().all(IpAddr::is_loopback) {
         // Debian writes a machine's own name into /etc/hosts as 127.0.1.1; nobody else reaches it there.
-        let Some(own) = own_address(Ipv4Addr::new(192, 0, 2, 1).into()) else { return Ok(first) };
+        let Some(own) = outward() else {
+            let only_here = format!(
+                "on this machine it is {first} (/etc/hosts?), where nobody else reaches it, and there is no route to others"
+            );
+            if alone {
+                tracing::warn!("{host}: {only_here}; speakers are told {first}");
+                return Ok(first);
+            }
+            // When a machine starts, the route may come later than this server, which is then started again.
+            return Err(only_here);
+        };
         tracing::warn!(
             "on this machine {host} is {first} (/etc/hosts?), where nobody else reaches it; speakers are told {own}, the address that this machine sends \
              from: set rtc.public_address if theirs is another"
@@ -168,6 +178,12 @@ fn is_ours(ip: IpAddr) -> bool {
     UdpSocket::bind(SocketAddr::new(ip, 0)).is_ok()
 }
 
+/// The address that this machine sends to others from: those asked about are reserved for documentation.
+fn outward() -> Option<IpAddr> {
+    let others = [Ipv4Addr::new(192, 0, 2, 1).into(), Ipv6Addr::new(0x2001, 0xDB8, 0, 0, 0, 0, 0, 1).into()];
+    others.into_iter().find_map(own_address)
+}
+
 /// The address that this machine would send to `to` from. Nothing is sent.
 fn own_address(to: IpAddr) -> Option<IpAddr> {
     let any = if to.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
@@ -206,14 +222,20 @@ mod tests {
     #[test]
     fn a_name_that_dns_never_knows_is_said_so() {
         // Reserved for that: RFC 6761 §6.4.
-        let why = announced(&Host::parse("nowhere.invalid").unwrap()).unwrap_err();
+        let why = announced(&Host::parse("nowhere.invalid").unwrap(), false).unwrap_err();
         assert!(why.starts_with("DNS did not answer") || why.starts_with("DNS does not know it"), "{why}");
     }
 
     #[test]
     fn a_name_for_this_machine_alone_is_told_as_an_address_that_it_has() {
-        let told = announced(&Host::parse("localhost").unwrap()).unwrap();
+        let host = Host::parse("localhost").unwrap();
+        let told = announced(&host, true).unwrap();
         assert!(is_ours(told), "{told}");
+        // Never an address that nobody else reaches, when others are served.
+        match announced(&host, false) {
+            Ok(told) => assert!(is_ours(told) && !told.is_loopback(), "{told}"),
+            Err(why) => assert!(outward().is_none() && why.contains("no route"), "{why}"),
+        }
     }
 
     #[test]
