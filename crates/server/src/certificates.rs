@@ -11,7 +11,7 @@ mod schedule;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,10 @@ const EXPIRY_NOTICE: Duration = Duration::from_secs(14 * 24 * 3_600);
 const REPEAT_EVERY: Duration = Duration::from_secs(24 * 3_600);
 /// At the latest then the clock is looked at again: it may have been set.
 const SLEEP_MAX: Duration = Duration::from_secs(3_600);
+/// The pause before another try to write, after a disk took nothing.
+const WRITE_AGAIN: Duration = Duration::from_secs(60);
+/// No two looks follow faster, whatever the clock and the disk do.
+const SLEEP_MIN: Duration = Duration::from_secs(1);
 /// How long one try may take; more than its parts may.
 const TRY_WAIT: Duration = Duration::from_secs(300);
 /// Proofs under way: one for each name would do.
@@ -96,13 +100,8 @@ impl Certificates {
     pub fn start(config: &Config, start: Start) -> Self {
         let certificates = Self::default();
         if let Some(acme) = config.acme.clone() {
-            let errands = acme.names.iter().map(|name| Errand {
-                name: name.clone(),
-                file: config.certificate_file(name),
-                tries: config.data.join("tls").join(format!("{name}.json")),
-                jitter: jitter(),
-                start,
-            });
+            let errands =
+                acme.names.iter().map(|name| Errand::new(name, config.certificate_file(name), &acme.directory, start));
             let (errands, account) = (errands.collect(), config.data.join("keys/acme.json"));
             tokio::spawn(certificates.clone().obtain(acme, errands, account));
         } else if let Some(files) = config.tls.clone() {
@@ -144,79 +143,72 @@ impl Certificates {
         loop {
             let mut next = now() + SLEEP_MAX;
             for errand in &mut errands {
-                let mut at = self.when(errand, &acme);
+                let mut at = self.when(errand);
                 if at <= now() {
                     self.try_once(errand, &acme, &account).await;
-                    at = self.when(errand, &acme);
+                    at = self.when(errand);
                 }
                 next = next.min(at);
             }
-            tokio::time::sleep(next.duration_since(now()).unwrap_or_default()).await;
+            tokio::time::sleep(next.duration_since(now()).unwrap_or_default().max(SLEEP_MIN)).await;
         }
     }
 
-    /// When this name is to be asked for next.
-    fn when(&self, errand: &Errand, acme: &Acme) -> SystemTime {
-        let record = errand.record(acme);
-        let held = errand.held().filter(|_| record.obtained);
-        let failing = if held.is_some() { Failing::Renew } else { Failing::Obtain };
+    /// When this name is to be asked for next, or what was given is to be written.
+    fn when(&self, errand: &mut Errand) -> SystemTime {
+        let due = errand.due();
+        let held = errand.held();
         self.note(errand.name.as_str(), |standing| {
             standing.expires = held.map(|held| held.until);
-            standing.failing = (record.failed.max(record.away) > 0).then_some(failing);
+            standing.failing = errand.is_failing().then_some(errand.failing());
         });
-        due(held, record.tries(), errand.start, errand.jitter).min(now() + SLEEP_MAX)
+        due.min(now() + SLEEP_MAX)
     }
 
     async fn try_once(&self, errand: &mut Errand, acme: &Acme, account: &Path) {
         // What the operator may have repaired has been tried.
         errand.start = Start::Again;
-        let before = errand.record(acme);
-        let held = errand.held().filter(|_| before.obtained);
-        // Counted before it is known, so that a house that dies of it has still tried.
-        let asked =
-            Record { tried: seconds(now()), failed: before.failed.saturating_add(1), away: 0, ..before.clone() };
-        errand.write(&asked);
-        let name = &errand.name;
-        let obtaining = authority::obtain(acme, name, account, &self.challenges);
-        let obtained = tokio::time::timeout(TRY_WAIT, obtaining).await;
-        let obtained = obtained.unwrap_or_else(|_| {
-            Err(authority::Failure::Unclear(format!("it did not finish within {} s", TRY_WAIT.as_secs())))
-        });
-        let away = matches!(obtained, Err(authority::Failure::Unreachable(_)));
-        let kept = match obtained {
-            Ok(text) => file::replace(&errand.file, text.as_bytes())
-                .map_err(|why| format!("cannot write {}: {why}", errand.file.display())),
-            Err(why) => Err(why.to_string()),
+        let kept = match errand.begin() {
+            Ok(Next::Ask { before }) => {
+                let obtaining = authority::obtain(acme, &errand.name, account, &self.challenges);
+                let obtained = tokio::time::timeout(TRY_WAIT, obtaining).await;
+                let obtained = obtained.unwrap_or_else(|_| {
+                    Err(authority::Failure::Unclear(format!("it did not finish within {} s", TRY_WAIT.as_secs())))
+                });
+                match obtained {
+                    Ok(text) => errand.keep(text),
+                    Err(why) => {
+                        if matches!(why, authority::Failure::Unreachable(_)) {
+                            errand.was_away(before);
+                        }
+                        Err(why.to_string())
+                    }
+                }
+            }
+            Ok(Next::Keep(text)) => errand.keep(text),
+            Err(why) => Err(why),
         };
+        let name = errand.name.clone();
         match kept {
             Ok(()) => {
-                errand.write(&Record { failed: 0, obtained: true, ..asked });
                 let until = errand.held().map(|held| held.until);
                 self.note(name.as_str(), |standing| (standing.expires, standing.failing) = (until, None));
                 let expires = until.map(|until| expiry(until, now())).unwrap_or_default();
                 tracing::info!("a certificate for {name} was obtained; {expires}, and is renewed before");
             }
             Err(why) => {
-                let failed = match away {
-                    true => Record { tried: asked.tried, away: before.away.saturating_add(1), ..before },
-                    false => asked,
-                };
-                errand.write(&failed);
-                let failing = if held.is_some() { Failing::Renew } else { Failing::Obtain };
                 self.note(name.as_str(), |standing| {
                     standing.failures += 1;
-                    standing.failing = Some(failing);
+                    standing.failing = Some(errand.failing());
                 });
-                let next =
-                    due(held, failed.tries(), errand.start, errand.jitter).duration_since(now()).unwrap_or_default();
-                let next = match next.as_secs() {
-                    seconds @ ..120 => format!("{seconds} seconds"),
-                    seconds => format!("{} minutes", seconds.div_ceil(60)),
-                };
-                let served = match held {
+                let served = match errand.held() {
                     Some(held) if held.until > now() => "the one before it is served on",
                     Some(_) => "the one before it, which has expired, is served on",
                     None => "until there is one, browsers warn of this server",
+                };
+                let next = match errand.due().duration_since(now()).unwrap_or_default().as_secs() {
+                    seconds @ ..120 => format!("{seconds} seconds"),
+                    seconds => format!("{} minutes", seconds.div_ceil(60)),
                 };
                 tracing::error!("no certificate for {name}: {why}. Meanwhile {served}; the next try is in {next}");
             }
@@ -295,6 +287,20 @@ struct Errand {
     tries: PathBuf,
     jitter: f64,
     start: Start,
+    /// Read once: a disk that takes nothing must not make it forget, and ask without end.
+    record: Record,
+    /// What was given and is not on the disk yet. Authorities give few of the same.
+    given: Option<String>,
+    /// The disk took nothing: it is not tried again before.
+    write_at: Option<Instant>,
+}
+
+/// What is to be done for a name.
+enum Next {
+    /// To ask the authority; this was remembered before.
+    Ask { before: Record },
+    /// To write what it gave.
+    Keep(String),
 }
 
 /// What is remembered of the tries for a name.
@@ -312,6 +318,12 @@ struct Record {
 }
 
 impl Record {
+    fn read(path: &Path, directory: &str) -> Self {
+        let read = || serde_json::from_slice::<Self>(&std::fs::read(path).ok()?).ok();
+        let known = read().filter(|record| record.directory == directory);
+        known.unwrap_or_else(|| Self { directory: directory.to_owned(), ..Self::default() })
+    }
+
     fn tries(&self) -> Tries {
         let at = (self.tried > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_secs(self.tried));
         // A clock that was ahead is no reason to wait until then.
@@ -320,24 +332,81 @@ impl Record {
 }
 
 impl Errand {
-    fn record(&self, acme: &Acme) -> Record {
-        let read = || serde_json::from_slice::<Record>(&std::fs::read(&self.tries).ok()?).ok();
-        let known = read().filter(|record| record.directory == acme.directory);
-        known.unwrap_or_else(|| Record { directory: acme.directory.clone(), ..Record::default() })
+    fn new(name: &Host, file: PathBuf, directory: &str, start: Start) -> Self {
+        let tries = file.with_extension("json");
+        let record = Record::read(&tries, directory);
+        Self { name: name.clone(), file, tries, jitter: jitter(), start, record, given: None, write_at: None }
     }
 
-    fn write(&self, record: &Record) {
-        let text = serde_json::to_vec(record).expect("plain data is always JSON");
-        if let Err(why) = file::replace(&self.tries, &text) {
-            // Tries go on; only a death would forget them.
-            tracing::warn!("cannot write {}: {why}", self.tries.display());
+    /// When there is something to do.
+    fn due(&mut self) -> SystemTime {
+        match self.write_at {
+            Some(at) => now() + at.saturating_duration_since(Instant::now()),
+            None if self.given.is_some() => now(),
+            None => due(self.held(), self.record.tries(), self.start, self.jitter),
         }
+    }
+
+    /// Counts a try before it is known how it ends, so that a house that dies of it has still tried.
+    ///
+    /// # Errors
+    /// The disk takes nothing, so that nothing could be kept either, and nobody is to be asked.
+    fn begin(&mut self) -> Result<Next, String> {
+        self.write_at = None;
+        if let Some(text) = self.given.take() {
+            return Ok(Next::Keep(text));
+        }
+        let before = self.record.clone();
+        let asked =
+            Record { tried: seconds(now()), failed: before.failed.saturating_add(1), away: 0, ..before.clone() };
+        self.write(&asked)?;
+        self.record = asked;
+        Ok(Next::Ask { before })
+    }
+
+    /// The authority was not reached, so that it knows of no failure.
+    fn was_away(&mut self, before: Record) {
+        self.record = Record { tried: self.record.tried, away: before.away.saturating_add(1), ..before };
+        if let Err(why) = self.write(&self.record.clone()) {
+            tracing::warn!("{why}");
+        }
+    }
+
+    /// Puts what was given in its place; if that fails it is tried again later, and nobody is asked.
+    fn keep(&mut self, text: String) -> Result<(), String> {
+        let kept = Record { failed: 0, away: 0, obtained: true, ..self.record.clone() };
+        let written = file::replace(&self.file, text.as_bytes())
+            .map_err(|why| format!("cannot write {}: {why}", self.file.display()));
+        if let Err(why) = written {
+            self.given = Some(text);
+            self.write_at = Some(Instant::now() + WRITE_AGAIN);
+            return Err(why);
+        }
+        self.record = kept;
+        let record = self.record.clone();
+        self.write(&record).inspect_err(|_| self.given = Some(text))
+    }
+
+    fn write(&mut self, record: &Record) -> Result<(), String> {
+        let text = serde_json::to_vec(record).expect("plain data is always JSON");
+        file::replace(&self.tries, &text).map_err(|why| {
+            self.write_at = Some(Instant::now() + WRITE_AGAIN);
+            format!("cannot write {}: {why}", self.tries.display())
+        })
     }
 
     /// The validity of what is in the file, if it is more than a placeholder.
     fn held(&self) -> Option<Validity> {
         let leaf = Leaf::of(&std::fs::read(&self.file).ok()?).ok()?;
-        (!leaf.is_self_signed && leaf.is_for(&self.name)).then_some(leaf.validity)
+        (self.record.obtained && !leaf.is_self_signed && leaf.is_for(&self.name)).then_some(leaf.validity)
+    }
+
+    fn is_failing(&self) -> bool {
+        self.write_at.is_some() || self.record.failed.max(self.record.away) > 0
+    }
+
+    fn failing(&self) -> Failing {
+        if self.held().is_some() { Failing::Renew } else { Failing::Obtain }
     }
 }
 
@@ -399,6 +468,79 @@ mod tests {
         check(Some(now + day * 30), Some(Failing::Renew), Some("it could not be renewed yet"));
         check(None, Some(Failing::Obtain), Some("it could not be obtained"));
         check(None, None, None);
+    }
+
+    const DIRECTORY: &str = "https://authority.example/dir";
+
+    /// An errand in a directory of its own: a file in the place of `tls` is a disk that takes nothing.
+    fn errand(dir: &Path) -> Errand {
+        Errand::new(&Host::parse("talk.example").unwrap(), dir.join("tls/talk.example.pem"), DIRECTORY, Start::Again)
+    }
+
+    fn given() -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut issuer = rcgen::CertificateParams::new(vec![]).unwrap();
+        issuer.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        issuer.distinguished_name.push(rcgen::DnType::CommonName, "An authority for tests");
+        let issuer = rcgen::CertifiedIssuer::self_signed(issuer, rcgen::KeyPair::generate().unwrap()).unwrap();
+        let params = rcgen::CertificateParams::new(vec!["talk.example".into()]).unwrap();
+        format!("{}{}", params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    #[test]
+    fn while_the_disk_takes_nothing_nobody_is_asked_and_there_is_a_pause() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("tls"), "").unwrap();
+        let mut errand = errand(dir.path());
+        assert!(errand.due() <= now(), "a first one is asked for at once");
+        for _ in 0..3 {
+            let why = errand.begin().err().expect("nobody is asked");
+            assert!(why.starts_with("cannot write ") && errand.is_failing(), "{why}");
+            assert!(errand.due() > now() + WRITE_AGAIN / 2);
+        }
+        std::fs::remove_file(dir.path().join("tls")).unwrap();
+        assert!(matches!(errand.begin(), Ok(Next::Ask { .. })));
+        assert!(errand.due() > now() + WRITE_AGAIN / 2, "and then not again and again");
+    }
+
+    #[test]
+    fn what_was_given_is_kept_until_the_disk_takes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut errand = errand(dir.path());
+        assert!(matches!(errand.begin(), Ok(Next::Ask { .. })));
+        // Meanwhile the disk has become full.
+        let (tls, aside) = (dir.path().join("tls"), dir.path().join("aside"));
+        std::fs::rename(&tls, &aside).unwrap();
+        std::fs::write(&tls, "").unwrap();
+        let text = given();
+        let mut next = errand.keep(text.clone());
+        for _ in 0..3 {
+            assert!(next.unwrap_err().starts_with("cannot write ") && errand.is_failing());
+            assert!(errand.due() > now() + WRITE_AGAIN / 2);
+            let Ok(Next::Keep(kept)) = errand.begin() else { panic!("what was given is forgotten") };
+            assert_eq!(kept, text);
+            next = errand.keep(kept);
+        }
+        std::fs::remove_file(&tls).unwrap();
+        std::fs::rename(&aside, &tls).unwrap();
+        let Ok(Next::Keep(kept)) = errand.begin() else { panic!("what was given is forgotten") };
+        errand.keep(kept).unwrap();
+        assert!(!errand.is_failing() && errand.held().is_some() && errand.given.is_none());
+        assert!(errand.due() > now() + Duration::from_secs(86_400));
+        // The next house knows it.
+        let errand = super::tests::errand(dir.path());
+        assert!(errand.held().is_some() && !errand.is_failing());
+    }
+
+    #[test]
+    fn what_could_not_be_reached_does_not_count_as_a_failure() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut errand = errand(dir.path());
+        let Ok(Next::Ask { before }) = errand.begin() else { panic!() };
+        errand.was_away(before);
+        let next = super::tests::errand(dir.path());
+        assert_eq!((next.record.failed, next.record.away), (0, 1));
+        assert!(next.record.tried > 0 && next.is_failing());
     }
 
     #[test]

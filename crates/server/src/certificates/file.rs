@@ -92,9 +92,12 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let aside = path.with_extension(format!("new.{}", std::process::id()));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&aside, path)?;
+    let replaced = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&aside, path));
+    if let Err(why) = replaced {
+        // A half of it must not take up a disk that is full.
+        let _ = std::fs::remove_file(&aside);
+        return Err(why);
+    }
     File::open(folder)?.sync_all()
 }
 
@@ -118,6 +121,16 @@ mod tests {
         assert!(Leaf::of(&std::fs::read(&path).unwrap()).unwrap().is_self_signed);
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_cannot_be_put_in_its_place_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("talk.example.pem");
+        std::fs::create_dir_all(path.join("in the way")).unwrap();
+        replace(&path, b"a certificate").unwrap_err();
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(left, [path]);
     }
 
     #[test]
