@@ -324,10 +324,13 @@ impl Record {
         known.unwrap_or_else(|| Self { directory: directory.to_owned(), ..Self::default() })
     }
 
+    fn text(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("plain data is always JSON")
+    }
+
     fn tries(&self) -> Tries {
         let at = (self.tried > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_secs(self.tried));
-        // A clock that was ahead is no reason to wait until then.
-        Tries { at: at.map(|at| at.min(now())), failed: self.failed, away: self.away }
+        Tries { at, failed: self.failed, away: self.away }
     }
 }
 
@@ -340,10 +343,23 @@ impl Errand {
 
     /// When there is something to do.
     fn due(&mut self) -> SystemTime {
+        self.mind_clock();
         match self.write_at {
             Some(at) => now() + at.saturating_duration_since(Instant::now()),
             None if self.given.is_some() => now(),
             None => due(self.held(), self.record.tries(), self.start, self.jitter),
+        }
+    }
+
+    /// A try that lies ahead was made while the clock was: it counts as made now, once, or the pause would begin anew with each look.
+    fn mind_clock(&mut self) {
+        let now = seconds(now());
+        if self.record.tried <= now {
+            return;
+        }
+        self.record.tried = now;
+        if let Err(why) = file::replace(&self.tries, &self.record.text()) {
+            tracing::warn!("cannot write {}: {why}", self.tries.display());
         }
     }
 
@@ -388,8 +404,7 @@ impl Errand {
     }
 
     fn write(&mut self, record: &Record) -> Result<(), String> {
-        let text = serde_json::to_vec(record).expect("plain data is always JSON");
-        file::replace(&self.tries, &text).map_err(|why| {
+        file::replace(&self.tries, &record.text()).map_err(|why| {
             self.write_at = Some(Instant::now() + WRITE_AGAIN);
             format!("cannot write {}: {why}", self.tries.display())
         })
@@ -530,6 +545,23 @@ mod tests {
         // The next house knows it.
         let errand = super::tests::errand(dir.path());
         assert!(errand.held().is_some() && !errand.is_failing());
+    }
+
+    #[test]
+    fn a_try_that_lies_ahead_is_moved_to_now_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let ahead = seconds(now()) + 365 * 86_400;
+        let record = Record { directory: DIRECTORY.into(), tried: ahead, failed: 1, ..Record::default() };
+        file::replace(&dir.path().join("tls/talk.example.json"), &record.text()).unwrap();
+        let mut first = errand(dir.path());
+        let due = first.due();
+        assert!(due > now() && due < now() + Duration::from_secs(600), "{due:?}");
+        let moved = first.record.tried;
+        assert!(moved < ahead);
+        // Time goes on, and the next look sees it come nearer.
+        first.record.tried -= 3_600;
+        assert!(first.due() <= now());
+        assert_eq!(errand(dir.path()).record.tried, moved, "and so does the next house");
     }
 
     #[test]
