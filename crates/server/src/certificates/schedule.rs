@@ -66,7 +66,8 @@ pub(super) fn due(held: Option<Validity>, tries: Tries, start: Start, jitter: f6
         (0, None) => PAUSE_MIN,
         (failed, _) => pause(PAUSE_MIN, failed, jitter),
     };
-    let pause = if start == Start::ByHand && tries.failed > 0 { pause.min(PAUSE_BY_HAND) } else { pause };
+    let has_failed = tries.failed > 0 || tries.away > 0;
+    let pause = if start == Start::ByHand && has_failed { pause.min(PAUSE_BY_HAND) } else { pause };
     wished.max(last + pause)
 }
 
@@ -138,6 +139,13 @@ mod tests {
     #[test]
     fn a_start_by_hand_tries_again_soon_but_not_each_time() {
         let tries = Tries { at: Some(day(1)), failed: 9, away: 0 };
+        assert_eq!(due(None, tries, Start::ByHand, 0.5), day(1) + PAUSE_BY_HAND);
+    }
+
+    #[test]
+    fn a_start_by_hand_tries_again_soon_where_the_authority_was_away() {
+        let tries = Tries { at: Some(day(1)), failed: 0, away: 9 };
+        assert!(due(None, tries, Start::Again, 0.5) > day(1) + PAUSE_BY_HAND);
         assert_eq!(due(None, tries, Start::ByHand, 0.5), day(1) + PAUSE_BY_HAND);
     }
 
