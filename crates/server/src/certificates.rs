@@ -95,6 +95,16 @@ pub fn prepare(config: &Config) -> Result<(), String> {
     names.into_iter().try_for_each(|name| file::ensure(&config.certificate_file(name), name))
 }
 
+/// Pairs of files that the operator gave, and what they are called: a name, or the file where there is none.
+fn of_the_operators_own(config: &Config) -> Vec<(String, Tls)> {
+    let pages = config.tls.iter().map(|files| {
+        let file = || files.certificate.display().to_string();
+        (config.host.as_ref().map_or_else(file, Host::to_string), files.clone())
+    });
+    let here = config.hls.as_ref().and_then(|hls| hls.here.as_ref()).filter(|here| !here.obtained);
+    pages.chain(here.map(|here| (here.name.clone(), here.tls.clone()))).collect()
+}
+
 impl Certificates {
     /// Begins to look after them, on this runtime.
     pub fn start(config: &Config, start: Start) -> Self {
@@ -104,8 +114,8 @@ impl Certificates {
                 acme.names.iter().map(|name| Errand::new(name, config.certificate_file(name), &acme.directory, start));
             let (errands, account) = (errands.collect(), config.data.join("keys/acme.json"));
             tokio::spawn(certificates.clone().obtain(acme, errands, account));
-        } else if let Some(files) = config.tls.clone() {
-            let name = config.host.as_ref().map(Host::to_string);
+        }
+        for (name, files) in of_the_operators_own(config) {
             tokio::spawn(certificates.clone().look_at(files, name));
         }
         certificates
@@ -216,11 +226,9 @@ impl Certificates {
     }
 
     /// Looks at the operator's own certificate for ever. Whether it can be used the workers see for themselves.
-    async fn look_at(self, files: Tls, name: Option<String>) {
+    async fn look_at(self, files: Tls, name: String) {
         let mut said: Option<SystemTime> = None;
         let mut look = tokio::time::interval(LOOK_EVERY);
-        let unnamed = files.certificate.display().to_string();
-        let name = name.unwrap_or(unnamed);
         let mut read_before = true;
         loop {
             look.tick().await;
@@ -483,6 +491,33 @@ mod tests {
         check(Some(now + day * 30), Some(Failing::Renew), Some("it could not be renewed yet"));
         check(None, Some(Failing::Obtain), Some("it could not be obtained"));
         check(None, None, None);
+    }
+
+    #[test]
+    fn every_pair_of_the_operators_own_is_looked_at_whatever_is_obtained() {
+        use clap::Parser;
+        let check = |text: &str, expected: &[(&str, &str)]| {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("hiwar.toml");
+            std::fs::write(&path, format!("{text}[rtc]\npublic_address = \"192.0.2.1\"\n")).unwrap();
+            let given = ["hiwar", "serve", "--config", path.to_str().unwrap()];
+            let crate::cli::Command::Serve(args) = crate::cli::Cli::try_parse_from(given).unwrap().command else {
+                panic!()
+            };
+            let pairs = of_the_operators_own(&Config::resolve(&args).unwrap());
+            let pairs: Vec<_> =
+                pairs.iter().map(|(name, files)| (name.as_str(), files.certificate.to_str().unwrap())).collect();
+            assert_eq!(pairs, expected, "{text}");
+        };
+        let own = "[tls]\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n";
+        let hls = "hls_base = \"https://hls.talk.example\"\n";
+        let own_hls = "[hls_tls]\ncertificate = \"h.pem\"\nkey = \"k.pem\"\n";
+        let host = "host = \"talk.example\"\n";
+        check(host, &[]);
+        check(own, &[("c.pem", "c.pem")]);
+        check(&format!("{host}{hls}{own_hls}"), &[("hls.talk.example", "h.pem")]);
+        check(&format!("{host}{hls}{own}{own_hls}"), &[("talk.example", "c.pem"), ("hls.talk.example", "h.pem")]);
+        check(&format!("{host}{hls}hls_here = true\n"), &[]);
     }
 
     const DIRECTORY: &str = "https://authority.example/dir";
