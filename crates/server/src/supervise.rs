@@ -174,14 +174,20 @@ impl Supervisor {
             lock_data(&config.data)?
         };
         raise_file_limit();
-        crate::certificates::prepare(&config)?;
-        let sockets = Sockets::open(&mut config, &mut left)?;
+        // Whatever fails from here on ends nothing that is on the air.
+        let unless_on_air = |done: Result<(), String>| match done {
+            Err(why) if succeeds => {
+                error!("{why}");
+                Ok(())
+            }
+            done => done,
+        };
+        // Without a placeholder nobody new is let in until there is a certificate.
+        unless_on_air(crate::certificates::prepare(&config))?;
+        let sockets = Sockets::open(&mut config, &mut left, succeeds)?;
         left.close_rest();
-        match write_addresses(&config) {
-            // A full disk ends nothing that is on the air; what was written before is still right, unless an address changed.
-            Err(why) if succeeds => error!("{why}"),
-            written => written?,
-        }
+        // What was written before is still right, unless an address changed.
+        unless_on_air(write_addresses(&config))?;
         let ready = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|e| e.to_string())?;
         let ready = readable(ready).map_err(|e| e.to_string())?;
 

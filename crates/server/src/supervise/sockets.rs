@@ -36,8 +36,9 @@ struct Asked {
 }
 
 impl Sockets {
-    /// Opens every listening socket that was not left to us, and writes the addresses that were really bound back into `config`.
-    pub(super) fn open(config: &mut Config, left: &mut Succession) -> Result<Self, String> {
+    /// Opens every listening socket that was not left to us, and writes the addresses that were really bound back into `config`. `succeeds`: others are
+    /// on the air already, so that one that was not there before, and cannot be opened, is done without.
+    pub(super) fn open(config: &mut Config, left: &mut Succession, succeeds: bool) -> Result<Self, String> {
         let media = SocketAddr::new(config.media_bind, config.media_port);
         let mut asked = Asked {
             public: config.public.to_string(),
@@ -49,12 +50,18 @@ impl Sockets {
             left.socket("public", &mut asked.public, || listen(config.public, "the public port", "--public"))?;
         let stage = left.socket("stage", &mut asked.stage, || listen(config.stage, "the stage port", "--stage"))?;
         let mut redirect = None;
-        if let Some(at) = &mut config.redirect {
-            let open = || listen(*at, "the port for plain HTTP", "--redirect");
-            let listener: TcpListener = left.socket("redirect", &mut asked.redirect, open)?;
-            *at = listener.local_addr().map_err(|e| e.to_string())?;
-            redirect = Some(listener);
+        if let Some(at) = config.redirect {
+            let open = || listen(at, "the port for plain HTTP", "--redirect");
+            match left.socket("redirect", &mut asked.redirect, open) {
+                Ok(listener) => redirect = Some(listener),
+                Err(why) if succeeds => tracing::error!(
+                    "{why}. Until the next restart nobody is sent on from plain HTTP, and no authority can look at this server"
+                ),
+                Err(why) => return Err(why),
+            }
         }
+        let bound = redirect.as_ref().map(TcpListener::local_addr).transpose();
+        config.redirect = bound.map_err(|e| e.to_string())?;
         config.public = public.local_addr().map_err(|e| e.to_string())?;
         config.stage = stage.local_addr().map_err(|e| e.to_string())?;
         let mut made = None;
@@ -158,7 +165,32 @@ fn unix(run: &Path, name: &str) -> Result<UnixListener, String> {
 mod tests {
     use std::net::TcpStream;
 
+    use clap::Parser;
+
     use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_ends_a_start_and_not_what_is_on_the_air() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("run")).unwrap();
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let taken = taken.local_addr().unwrap().to_string();
+        let file = dir.path().join("hiwar.toml");
+        std::fs::write(&file, "[rtc]\npublic_address = \"127.0.0.1\"\nbind = \"127.0.0.1\"\n").unwrap();
+        let given = ["hiwar", "serve", "--host", "talk.example", "--public", "127.0.0.1:0", "--stage", "127.0.0.1:0"];
+        let also = ["--media-port", "0", "--redirect", &taken, "--config", file.to_str().unwrap()];
+        let also = also.into_iter().chain(["--data", dir.path().to_str().unwrap()]);
+        let parsed = crate::cli::Cli::try_parse_from(given.into_iter().chain(also)).unwrap();
+        let crate::cli::Command::Serve(args) = parsed.command else { panic!() };
+        let config = Config::resolve(&args).unwrap();
+
+        let why = Sockets::open(&mut config.clone(), &mut Succession::default(), false).err().expect("an error");
+        assert!(why.contains(&taken) && why.contains("--redirect"), "{why}");
+        let mut on_air = config;
+        let sockets = Sockets::open(&mut on_air, &mut Succession::default(), true).unwrap();
+        assert!(sockets.redirect.is_none() && on_air.redirect.is_none());
+        assert!(sockets.named().iter().all(|(name, ..)| name != "redirect"), "the next restart opens it");
+    }
 
     #[test]
     fn everywhere_is_everywhere() {

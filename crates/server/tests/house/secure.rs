@@ -1,6 +1,6 @@
 //! HTTPS: with a certificate of the operator's own, and the port of plain HTTP beside it.
 
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -98,6 +98,41 @@ fn plain_http_is_sent_on_to_https_and_so_is_it_after_a_restart_in_place() {
     place.configure("");
     kill(server.pid().cast_signed(), Signal::HUP);
     until("a closed port", || TcpStream::connect(redirect).err());
+}
+
+#[test]
+fn a_name_that_is_added_while_its_port_is_taken_drops_nobody() {
+    let place = Place::new();
+    place.renew(60);
+    place.configure("");
+    let server = place.serve();
+    let root = place.authority.root();
+    let trust = Trust::Root(&root);
+    let space = server.live("An hour of talk");
+    let mut listener = Connection::open(server.public, NAME, &trust).expect("a connection");
+    listener.ask(NAME, &format!("/listen/{}.mp4", space.id)).expect("a request");
+    assert!(listener.more() > 0);
+
+    // Somebody else has port 80.
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = other.local_addr().expect("an address");
+    place.configure(&format!("host = \"{NAME}\"\nredirect = \"{taken}\"\n"));
+    let reload = || {
+        let before = server.said().matches("restarted in place").count();
+        kill(server.pid().cast_signed(), Signal::HUP);
+        until("the restart", || (server.said().matches("restarted in place").count() > before).then_some(()));
+        server.until_ready();
+    };
+    reload();
+    let said = server.said();
+    assert!(said.contains(&format!("cannot open the port for plain HTTP {taken}: it is taken")), "{said}");
+    assert!(listener.more() > 0, "who listens stays");
+    assert_eq!(server.view(&space)["state"], "live");
+
+    // And when the port is free, the next restart has it.
+    drop(other);
+    reload();
+    assert_eq!(ask(taken, "GET", "/", &[], &[]).status, 308);
 }
 
 #[test]
