@@ -29,7 +29,7 @@ use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tracing::{error, info, warn};
 
 use crate::cli;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::inherit::{AsFdRef, Inheritance, Post, Role, readable, while_inheritable, without_hangups};
 use process::Process;
 use sockets::Sockets;
@@ -59,8 +59,7 @@ const ADDRESSES: &str = "run/addresses.json";
 /// Runs `hiwar serve` until it is told to stop.
 pub fn run(args: &cli::Serve) -> ExitCode {
     crate::telemetry::start();
-    let resolved =
-        Succession::take().and_then(|left| Ok((left, Config::resolve(args).map_err(|why| why.to_string())?)));
+    let resolved = Succession::take().and_then(|left| resolve(args, left.as_ref()).map(|config| (left, config)));
     let (left, config) = match resolved {
         Ok(resolved) => resolved,
         Err(why) => {
@@ -96,6 +95,23 @@ pub fn run(args: &cli::Serve) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What is configured. A name that DNS knew when a restart was checked, and does not know now, ends nothing that is on the air: what speakers were told
+/// before they are told on.
+fn resolve(args: &cli::Serve, left: Option<&Succession>) -> Result<Config, String> {
+    let why = match Config::resolve(args) {
+        Ok(config) => return Ok(config),
+        Err(why) => why,
+    };
+    let known = left.filter(|_| !args.check).and_then(|left| left.media_bind.zip(left.media_address));
+    let Some((bind, address)) = known.filter(|_| matches!(why, config::Error::Unresolved(..))) else {
+        return Err(why.to_string());
+    };
+    error!("{why}. Until the next restart speakers are told {address}, as before");
+    let mut config = Config::resolve_beside(args).map_err(|why| why.to_string())?;
+    (config.media_bind, config.media_address) = (bind, address);
+    Ok(config)
 }
 
 struct Supervisor {
@@ -425,6 +441,8 @@ impl Supervisor {
             data: self.config.data.clone(),
             lock: self.lock.number(),
             sockets: sockets.collect(),
+            media_bind: Some(self.config.media_bind),
+            media_address: Some(self.config.media_address),
             house: self.watches.first().and_then(pid),
             workers: self.watches.iter().skip(1).filter_map(pid).chain(serving).collect(),
             retired: retired.collect(),
@@ -648,5 +666,36 @@ async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn a_name_that_dns_forgets_during_a_restart_ends_nothing() {
+        let resolved = |more: &[&str], left: Option<&Succession>| {
+            let given = ["hiwar", "serve", "--host", "nowhere.invalid", "--data", "/nowhere"];
+            let parsed = cli::Cli::try_parse_from(given.iter().chain(more)).unwrap();
+            let cli::Command::Serve(args) = parsed.command else { panic!() };
+            resolve(&args, left)
+        };
+        let bind: IpAddr = Ipv4Addr::UNSPECIFIED.into();
+        let address: IpAddr = "192.0.2.7".parse().unwrap();
+        let left = Succession { media_bind: Some(bind), media_address: Some(address), ..Succession::default() };
+        let config = resolved(&[], Some(&left)).unwrap();
+        assert_eq!((config.media_bind, config.media_address), (bind, address));
+        assert!(resolved(&["--check"], Some(&left)).is_err(), "before anything is given up it is said");
+        assert!(resolved(&[], None).is_err());
+        assert!(resolved(&["--workers", "0"], Some(&left)).is_err());
+        let older = serde_json::from_str::<Succession>(
+            r#"{"data":"/d","lock":3,"sockets":[],"house":null,"workers":[],"retired":[]}"#,
+        );
+        assert!(resolved(&[], Some(&older.unwrap())).is_err(), "an older version did not say");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Read by another version of this program: fields may be added with a default, and never change their meaning.
 
+use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
@@ -19,6 +20,11 @@ pub(super) struct Succession {
     pub(super) data: PathBuf,
     pub(super) lock: RawFd,
     pub(super) sockets: Vec<Socket>,
+    /// Where speakers' sound came in, and what they were told of it. Older versions do not say.
+    #[serde(default)]
+    pub(super) media_bind: Option<IpAddr>,
+    #[serde(default)]
+    pub(super) media_address: Option<IpAddr>,
     /// Process numbers of the children.
     pub(super) house: Option<i32>,
     pub(super) workers: Vec<i32>,
