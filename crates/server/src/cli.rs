@@ -44,13 +44,13 @@ pub struct Serve {
     /// stage on 8081, WebRTC on 8082, and port 80 sends people on to HTTPS.
     #[arg(long, value_name = "NAME")]
     pub host: Option<String>,
-    /// Address for the public: pages and listeners [default: 127.0.0.1:8080; with --host, [::]:443]
+    /// Address for the public: pages and listeners [default: 127.0.0.1:8080; with --host, port 443 of every address]
     #[arg(long, value_name = "ADDR")]
     pub public: Option<SocketAddr>,
-    /// Address for hosts and speakers [default: 127.0.0.1:8081; with --host, [::]:8081]
+    /// Address for hosts and speakers [default: 127.0.0.1:8081; with --host, port 8081 of every address]
     #[arg(long, value_name = "ADDR")]
     pub stage: Option<SocketAddr>,
-    /// Address of plain HTTP, from where people are sent on to HTTPS [default: with --host, [::]:80]
+    /// Address of plain HTTP, from where people are sent on to HTTPS [default: with --host, port 80 of every address]
     #[arg(long, value_name = "ADDR")]
     pub redirect: Option<SocketAddr>,
     /// What this server may send, in Mbit/s: at the start it says how many can listen.
