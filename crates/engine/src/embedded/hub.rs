@@ -102,7 +102,7 @@ impl Publisher {
     }
 
     /// Calls `then` once when every worker that is connected answers with what was published before, or is gone. On the bus's own thread, so it must be
-    /// short; at once if [`WAITING_MAX`] wait already. A worker that owes an answer for [`LATE`] is waited for no longer until it gives one.
+    /// short; at once if 1,024 wait already. A worker that owes an answer for a second is waited for no longer until it gives one.
     pub fn when_told(&self, then: impl FnOnce() + Send + 'static) {
         let mut desk = self.0.desk();
         if desk.asking.len() + desk.waiting >= WAITING_MAX {
