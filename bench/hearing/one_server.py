@@ -387,8 +387,12 @@ class Run:
         drop = self.other.root / "etc/systemd/system/hiwar.service.d"
         drop.mkdir()
         (drop / "nice.conf").write_text("[Service]\nCapabilityBoundingSet=CAP_SYS_NICE\nAmbientCapabilities=CAP_SYS_NICE\n")
-        self.other.run("systemctl daemon-reload && systemctl restart hiwar && sleep 2")
-        self.out["beat_where_allowed"] = self.other.ask(beat).strip()
+        self.other.run("systemctl daemon-reload && systemctl restart hiwar")
+        # A start says so once; until then the last word is that of the start before.
+        since = "$(systemctl show --property InvocationID --value hiwar)"
+        self.out["beat_where_allowed"] = _until(
+            lambda: self.other.ask(beat.replace("--unit hiwar", f"_SYSTEMD_INVOCATION_ID={since}")).strip(), 20, "word of the beat"
+        )
         shutil.rmtree(drop)
         self.other.run("systemctl daemon-reload && systemctl restart hiwar")
         self.out["exposure"] = self.other.run("systemd-analyze security --no-pager hiwar | tail -n 1").stdout.strip()
