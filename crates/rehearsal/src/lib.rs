@@ -6,4 +6,5 @@
 pub mod impairment;
 pub mod live;
 pub mod red;
+pub mod report;
 pub mod voice;
