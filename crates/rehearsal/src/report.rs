@@ -194,7 +194,7 @@ impl Report {
     }
 
     /// One self-contained HTML page in Arabic and English, for whoever must decide whether the server will hold: a verdict, the figures, and what
-    /// happened over time. Needs no network and no script, and is at most a few hundred kilobytes however long the rehearsal was.
+    /// happened over time. Needs no network and no script, and is less than a megabyte however long the rehearsal was.
     pub fn page(&self) -> String {
         page::page(self)
     }

@@ -3,7 +3,7 @@
 use super::words::{Language, words};
 use crate::report::{Histogram, Second, Server};
 
-/// Points of a plot at most: two pixels each on a wide screen, and a page of a few hundred kilobytes.
+/// Points of a plot at most: a pixel or two each on a wide screen, and a page of less than a megabyte.
 pub(super) const POINTS_MAX: u64 = 600;
 /// Marks on the time axis at most: as many as fit side by side on a phone.
 const MARKS_MAX: u64 = 6;
