@@ -69,7 +69,7 @@ impl Histogram {
 
     /// How many were counted.
     pub fn count(&self) -> u64 {
-        self.counts.iter().fold(0, |sum, &(_, count)| sum.saturating_add(count))
+        self.counts.iter().fold(0_u64, |sum, &(_, count)| sum.saturating_add(count))
     }
 
     /// The time that a share (0 to 1) of all took at most, by nearest rank: 0.5 is the median, 0.99 what one in a hundred exceeds. `None` if nothing
@@ -97,7 +97,7 @@ impl Histogram {
     pub fn within(&self, time: Duration) -> u64 {
         let time = micros(time);
         let within = self.counts.iter().take_while(|&&(bucket, _)| longest_of(bucket) <= time);
-        within.fold(0, |sum, &(_, count)| sum.saturating_add(count))
+        within.fold(0_u64, |sum, &(_, count)| sum.saturating_add(count))
     }
 }
 

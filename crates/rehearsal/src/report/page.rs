@@ -110,11 +110,18 @@ impl Article<'_> {
             None if figures.joins == 0 => {}
             None => reasons.push(self.say(words("لم يسمع أحد شيئًا.", "Nobody heard anything.")).to_owned()),
             Some(percent) if wrong.late => reasons.push(self.numbers(
-                words("وصل {} فقط من الصوت في موعده، والحد المقبول {}.", "Only {} of the sound came on time; {} is the bound."),
+                words(
+                    "وصل {} فقط من الصوت في موعده، والحد المقبول {}.",
+                    "Only {} of the sound came on time; {} is the bound.",
+                ),
                 &[cut_percent(percent), format!("{}%", 100.0 - WRONG_SHARE_MAX * 100.0)],
             )),
-            Some(percent) => reasons
-                .push(self.numbers(words("وصل {} من الصوت في موعده.", "{} of the sound came on time."), &[cut_percent(percent)])),
+            Some(percent) => {
+                reasons.push(self.numbers(
+                    words("وصل {} من الصوت في موعده.", "{} of the sound came on time."),
+                    &[cut_percent(percent)],
+                ))
+            }
         }
         if wrong.silent && figures.chunks > 0 {
             // Rounded up, as what is on time is cut off: neither looks better than it is.
@@ -215,10 +222,7 @@ impl Article<'_> {
                 (words("نصفها تأخر حتى", "Half late by at most"), time(figures.lateness.quantile(0.5))),
                 (words("99 من كل 100 تأخرت حتى", "99 in 100 late by at most"), time(figures.lateness.quantile(0.99))),
                 (words("أطول تأخر", "Longest lateness"), time(figures.lateness.max())),
-                (
-                    words("ثواني الانقطاع لدى المستمعين", "Stalled listener-seconds"),
-                    whole(figures.stalled),
-                ),
+                (words("ثواني الانقطاع لدى المستمعين", "Stalled listener-seconds"), whole(figures.stalled)),
             ],
         )?;
         let cores = figures.server.map(|server| server.cores);
@@ -297,7 +301,10 @@ impl Article<'_> {
             return writeln!(out, "<p>{}</p></section>", self.say(words("لا شيء.", "None.")));
         }
         let (fault, count) = (self.say(words("الخطأ", "Fault")), self.say(words("العدد", "Count")));
-        write!(out, "<table><thead><tr><th scope=\"col\">{fault}</th><th scope=\"col\">{count}</th></tr></thead><tbody>")?;
+        write!(
+            out,
+            "<table><thead><tr><th scope=\"col\">{fault}</th><th scope=\"col\">{count}</th></tr></thead><tbody>"
+        )?;
         // The most frequent first: that is what to mend.
         let mut faults: Vec<(&String, u64)> = self.report.faults.iter().map(|(name, &count)| (name, count)).collect();
         faults.sort_by_key(|&(_, count)| std::cmp::Reverse(count));

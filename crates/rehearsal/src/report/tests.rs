@@ -10,7 +10,12 @@ fn milliseconds(times: &[(u64, u64)]) -> Histogram {
 
 /// Two seconds of ten listeners, by hand.
 fn small() -> Report {
-    let plan = Plan { target: "http://127.0.0.1:8080/listen/demo.mp4".into(), listeners: 10, cadence_ms: 200, ..Plan::default() };
+    let plan = Plan {
+        target: "http://127.0.0.1:8080/listen/demo.mp4".into(),
+        listeners: 10,
+        cadence_ms: 200,
+        ..Plan::default()
+    };
     let first = Second {
         at_s: 0,
         joined: 7,
@@ -70,7 +75,8 @@ fn a_summary_has_the_figures_of_all_seconds() {
 #[test]
 fn what_is_not_known_is_null() {
     let summary = Report::default().summary();
-    for figure in ["join_ms_p50", "lateness_ms_max", "on_time_percent", "server_cores_max", "server_resident_bytes_max"] {
+    for figure in ["join_ms_p50", "lateness_ms_max", "on_time_percent", "server_cores_max", "server_resident_bytes_max"]
+    {
         assert_eq!(summary[figure], Value::Null, "{figure}");
     }
     assert_eq!(summary["verdict"], "fails");

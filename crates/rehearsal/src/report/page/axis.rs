@@ -87,7 +87,8 @@ mod tests {
     fn lines_are_at_round_values_and_the_highest_holds_all() {
         let check = |scale: Scale, whole: bool, values: &[f64], lines: &[f64]| {
             let axis = Axis::holding(scale, whole, values.iter().copied());
-            let same = axis.lines.len() == lines.len() && axis.lines.iter().zip(lines).all(|(a, b)| (a - b).abs() <= b * 1e-9);
+            let same =
+                axis.lines.len() == lines.len() && axis.lines.iter().zip(lines).all(|(a, b)| (a - b).abs() <= b * 1e-9);
             assert!(same, "{:?} for {values:?}", axis.lines);
         };
         check(Scale::Linear, true, &[], &[0.0, 1.0]);
@@ -106,7 +107,8 @@ mod tests {
 
     #[test]
     fn values_are_where_they_belong() {
-        let check = |axis: &Axis, value: f64, down: f64| assert!((axis.down(value) - down).abs() < 1e-9, "{value} in {axis:?}");
+        let check =
+            |axis: &Axis, value: f64, down: f64| assert!((axis.down(value) - down).abs() < 1e-9, "{value} in {axis:?}");
         let linear = Axis::holding(Scale::Linear, true, [10.0].into_iter());
         check(&linear, 0.0, 1.0);
         check(&linear, 5.0, 1.0 - 5.0 / linear.high);

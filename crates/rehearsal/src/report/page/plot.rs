@@ -58,7 +58,8 @@ pub(super) struct Series {
 impl Series {
     /// Takes what is no number for unknown.
     pub(super) fn new(name: Words, ink: Ink, values: impl Iterator<Item = Option<f64>>) -> Self {
-        let values = values.map(|value| value.filter(|value| value.is_finite()).map(|value| value.clamp(0.0, VALUE_MAX)));
+        let values =
+            values.map(|value| value.filter(|value| value.is_finite()).map(|value| value.clamp(0.0, VALUE_MAX)));
         Self { name, ink, values: values.collect() }
     }
 
@@ -166,13 +167,7 @@ impl Plot {
     }
 
     /// The lines behind the series, each with its name.
-    fn write_lines(
-        &self,
-        out: &mut String,
-        axis: &Axis,
-        marks: &[(f64, String)],
-        language: Language,
-    ) -> fmt::Result {
+    fn write_lines(&self, out: &mut String, axis: &Axis, marks: &[(f64, String)], language: Language) -> fmt::Result {
         let (divisor, symbol) = self.unit.symbol(axis.high());
         for &value in axis.lines() {
             let y = TOP + axis.down(value) * HEIGHT;

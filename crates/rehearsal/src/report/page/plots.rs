@@ -31,7 +31,9 @@ fn listening(timeline: &Timeline) -> Plot {
         note: words("من كانوا متصلين في نهاية كل ثانية.", "Who was connected at the end of each second."),
         unit: Unit::Count,
         scale: Scale::Linear,
-        series: vec![series(timeline, words("مستمعون", "listening"), Ink::Area, |span| Some(span.listening as f64))],
+        series: vec![series(timeline, words("مستمعون", "listening"), Ink::Area, |span| {
+            Some(span.listening as f64)
+        })],
         limit: None,
     }
 }
@@ -117,7 +119,9 @@ fn cores(timeline: &Timeline) -> Plot {
         note: words("عدد الأنوية التي شغلها: 1 نواة كاملة.", "How many cores it kept busy: 1 is a whole one."),
         unit: Unit::Cores,
         scale: Scale::Linear,
-        series: vec![series(timeline, words("أنوية", "cores"), Ink::Area, |span| span.server.map(|server| server.cores))],
+        series: vec![series(timeline, words("أنوية", "cores"), Ink::Area, |span| {
+            span.server.map(|server| server.cores)
+        })],
         limit: None,
     }
 }

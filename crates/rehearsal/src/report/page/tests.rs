@@ -26,10 +26,13 @@ fn crowd(seconds: u32) -> Report {
         };
         let joined = here(u64::from(at_s) + 1) - here(u64::from(at_s));
         listening += joined;
-        let mut second = Second { at_s, joined, listening, chunks: listening / 2, bytes: listening * 6_000, ..Second::default() };
+        let mut second =
+            Second { at_s, joined, listening, chunks: listening / 2, bytes: listening * 6_000, ..Second::default() };
         for share in 1..=100_u64 {
             let (wave, crowded) = (u64::from(at_s * 37 % 19), 1 + joined / 200);
-            second.join.add_many(Duration::from_micros((900 + wave * 20) * crowded * share / (101 - share)), joined / 100);
+            second
+                .join
+                .add_many(Duration::from_micros((900 + wave * 20) * crowded * share / (101 - share)), joined / 100);
             second.lateness.add_many(Duration::from_micros(1_500 * share + wave * 900), listening / 200);
         }
         second.busy_share = 0.2 + joined as f64 / 4_000.0;
@@ -131,7 +134,10 @@ fn every_page_is_well_formed() {
     one(&|report| report.seconds.iter_mut().for_each(|second| second.busy_share = f64::NAN));
     one(&|report| report.seconds.iter_mut().for_each(|second| second.busy_share = f64::MAX));
     one(&|report| {
-        report.seconds.iter_mut().for_each(|second| second.server = Some(Server { cores: -1.0, resident_bytes: u64::MAX }))
+        report
+            .seconds
+            .iter_mut()
+            .for_each(|second| second.server = Some(Server { cores: -1.0, resident_bytes: u64::MAX }))
     });
     one(&|report| report.seconds.iter_mut().for_each(|second| second.listening = u64::MAX));
     one(&|report| report.plan.cadence_ms = u64::MAX);
@@ -158,7 +164,9 @@ fn what_comes_from_outside_is_text() {
 fn it_asks_nothing_of_the_network() {
     let report = crowd(60);
     let page = report.page().replace(&report.plan.target, "");
-    for reference in ["http:", "https:", "//", "src=", "href=", "url(", "@import", "<script", "<link", "<iframe", "<object"] {
+    for reference in
+        ["http:", "https:", "//", "src=", "href=", "url(", "@import", "<script", "<link", "<iframe", "<object"]
+    {
         assert!(!page.contains(reference), "{reference}");
     }
 }
@@ -168,12 +176,14 @@ fn both_languages_say_the_same() {
     let page = trouble(60).page();
     let (arabic, english) = page.split_once("<article class=\"en\" lang=\"en\" dir=\"ltr\">").unwrap();
     let arabic = arabic.split_once("<article class=\"ar\" lang=\"ar\" dir=\"rtl\">").unwrap().1;
-    let bare = |part: &str| tags(part).into_iter().map(|tag| tag.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>();
+    let bare =
+        |part: &str| tags(part).into_iter().map(|tag| tag.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>();
     let english = english.split_once("</main>").unwrap().0;
     assert_eq!(bare(arabic), bare(english));
     assert!(arabic.contains("الخادم لا يصمد أمام هذا الجمهور."));
     assert!(english.contains("The server does not hold this crowd."));
-    let letters = |text: &str| text.split('<').filter_map(|part| part.split_once('>')).any(|(_, text)| text.contains("The "));
+    let letters =
+        |text: &str| text.split('<').filter_map(|part| part.split_once('>')).any(|(_, text)| text.contains("The "));
     assert!(!letters(arabic));
 }
 
@@ -219,7 +229,9 @@ fn each_plot_is_read_aloud_and_has_its_numbers() {
     assert_eq!(plots, 9 * 2);
     assert_eq!(page.matches("<desc ").count(), plots);
     assert_eq!(page.matches("<details>").count(), plots);
-    assert!(page.contains("<desc id=\"listening-en-said\">listening: from 1,852 to 19,000, the most at 19\u{a0}s. </desc>"));
+    assert!(
+        page.contains("<desc id=\"listening-en-said\">listening: from 1,852 to 19,000, the most at 19\u{a0}s. </desc>")
+    );
     assert_eq!(trouble(60).page().matches("role=\"img\"").count(), 7 * 2, "without a server's needs");
 }
 

@@ -11,7 +11,25 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 3600;
 /// How many seconds may be put together, and how far marks may be apart; beyond these, whole hours.
 const STEPS: [u64; 19] = [
-    1, 2, 5, 10, 20, 30, MINUTE, 120, 300, 600, 900, 1200, 1800, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, 24 * HOUR,
+    1,
+    2,
+    5,
+    10,
+    20,
+    30,
+    MINUTE,
+    120,
+    300,
+    600,
+    900,
+    1200,
+    1800,
+    HOUR,
+    2 * HOUR,
+    3 * HOUR,
+    6 * HOUR,
+    12 * HOUR,
+    24 * HOUR,
 ];
 
 /// Some seconds, put together. Counts are those of the worst or fullest single second, so that a peak stays as high as it was; times are of all.
@@ -118,10 +136,8 @@ mod tests {
     use super::*;
 
     fn timeline(seconds: impl IntoIterator<Item = u32>) -> Timeline {
-        let seconds: Vec<Second> = seconds
-            .into_iter()
-            .map(|at_s| Second { at_s, joined: u64::from(at_s % 7), ..Second::default() })
-            .collect();
+        let seconds: Vec<Second> =
+            seconds.into_iter().map(|at_s| Second { at_s, joined: u64::from(at_s % 7), ..Second::default() }).collect();
         Timeline::of(&seconds).unwrap()
     }
 

@@ -65,7 +65,8 @@ pub(super) enum Unit {
 /// What a unit is divided by from some size on, and the symbol that says so, with the space before it.
 type Symbol = (f64, Words);
 
-const COUNTS: &[Symbol] = &[(1.0, words("", "")), (1e6, words("\u{a0}مليون", "\u{a0}M")), (1e9, words("\u{a0}مليار", "\u{a0}bn"))];
+const COUNTS: &[Symbol] =
+    &[(1.0, words("", "")), (1e6, words("\u{a0}مليون", "\u{a0}M")), (1e9, words("\u{a0}مليار", "\u{a0}bn"))];
 const TIMES: &[Symbol] = &[
     (1.0, words("\u{a0}ميكرو\u{a0}ث", "\u{a0}µs")),
     (1e3, words("\u{a0}ملي\u{a0}ث", "\u{a0}ms")),
