@@ -25,6 +25,9 @@ pub enum Command {
     /// Ask something of this machine's server, which may be running.
     #[command(subcommand)]
     Admin(Admin),
+    /// Have a crowd come, before people do.
+    #[command(subcommand)]
+    Rehearse(Rehearse),
     /// Started by `serve`; not for people.
     #[command(hide = true)]
     Child,
@@ -140,4 +143,27 @@ pub struct HostLink {
     /// Data directory of the server.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+}
+
+/// Options of `hiwar rehearse`.
+#[derive(Debug, Subcommand)]
+pub enum Rehearse {
+    /// Listeners: they join, hear, and check every byte. Only at a server that has granted it; this machine's own grants it by itself.
+    Listen(Box<RehearseListen>),
+}
+
+/// Options of `hiwar rehearse listen`.
+#[derive(Debug, Args)]
+pub struct RehearseListen {
+    /// The stream of a conversation that is live, for example https://talk.example/listen/demo.mp4
+    pub url: String,
+    /// The grant that the server's operator made with `hiwar admin rehearsal-grant` [default: for this machine's own server none is needed]
+    #[arg(long, value_name = "TOKEN", env = "HIWAR_REHEARSAL_GRANT", hide_env_values = true)]
+    pub grant: Option<String>,
+    /// This machine's own server.
+    #[command(flatten)]
+    pub place: Place,
+    /// The crowd.
+    #[command(flatten)]
+    pub crowd: hiwar_rehearsal::live::listen::Options,
 }

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         cli::Command::Log(cli::Log::Verify { dir }) => role::log::verify(&dir),
         cli::Command::Log(cli::Log::Export(args)) => role::log::export(&args),
         cli::Command::Admin(cli::Admin::HostLink(args)) => role::admin::host_link(&args),
+        cli::Command::Rehearse(cli::Rehearse::Listen(args)) => role::rehearse::listen(&args),
         cli::Command::Child => role::run_child(),
     }
 }

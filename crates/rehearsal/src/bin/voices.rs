@@ -1,11 +1,12 @@
-//! `voices speak`: 20 people on a stage. `voices call`: one of them, far away. `voices hear`: who listens, and when each chunk came.
+//! `voices speak`: 20 people on a stage. `voices call`: one of them, far away. `voices hear`: who listens, and when each chunk came. `voices listen`: a crowd, at a
+//! server of this machine, whoever wrote it.
 //!
 //! The last line on standard output is one JSON object. For `bench/`; docs/measured/studio.md and loss.md say what is made of it.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use hiwar_rehearsal::live::{call, ear, speak};
+use hiwar_rehearsal::live::{Error, call, ear, listen, speak};
 
 #[derive(Parser)]
 #[command(name = "voices", about)]
@@ -22,6 +23,26 @@ enum Part {
     Call(call::Options),
     /// Listeners over HTTP
     Hear(ear::Options),
+    /// A crowd of listeners
+    Listen(Listen),
+}
+
+#[derive(clap::Args)]
+struct Listen {
+    /// The stream, at an address of loopback: other servers are asked by `hiwar rehearse listen`, if they allow it
+    url: String,
+    #[command(flatten)]
+    options: listen::Options,
+}
+
+impl Listen {
+    fn run(&self) -> Result<serde_json::Value, Error> {
+        let target = listen::Target::parse(&self.url)?;
+        if !target.address.ip().is_loopback() {
+            return Err(Error::Asked("only loopback; elsewhere: hiwar rehearse listen"));
+        }
+        Ok(listen::run(&target, &self.options)?.summary())
+    }
 }
 
 fn main() -> ExitCode {
@@ -29,6 +50,7 @@ fn main() -> ExitCode {
         Part::Speak(options) => speak::run(&options),
         Part::Call(options) => call::run(&options),
         Part::Hear(options) => ear::run(&options),
+        Part::Listen(listen) => listen.run(),
     };
     match done {
         Ok(result) => {

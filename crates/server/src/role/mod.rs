@@ -7,6 +7,7 @@ mod greet;
 mod house;
 mod keys;
 pub mod log;
+pub mod rehearse;
 mod worker;
 
 use std::process::ExitCode;

@@ -26,6 +26,7 @@ mod hls_name;
 mod loss;
 mod radio;
 mod refusals;
+mod rehearse;
 mod restart;
 mod retention;
 mod secure;

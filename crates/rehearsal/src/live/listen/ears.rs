@@ -1,0 +1,375 @@
+//! The ears of one thread: an epoll that is asked every two milliseconds, and a listener in every seat.
+//!
+//! It is not woken by what comes: a generator that wakes for every chunk takes from the server, on the same machine, the time that is to be measured.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+
+use super::wire::{Moved, Secure, Wire};
+use super::Target;
+use crate::crowd::Crowd;
+use crate::live::wait_until;
+use crate::playing::Playing;
+use crate::report::{GRACE, Second};
+use crate::schedule::Schedule;
+use crate::stream::{Fault, Format, Heard, Programme, Stream};
+
+/// Between two looks at the sockets.
+const TICK: Duration = Duration::from_millis(2);
+/// Sockets looked at before the clock is: a turn takes about a millisecond.
+const EVENTS: usize = 512;
+/// Read at once: half a minute of sound.
+const READ_BYTES: usize = 256 * 1024;
+/// Whoever has no sound after so long was not let in. Longer than a lost SYN and its two repetitions take (RFC 6298: 1 and 2 s).
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Nobody tries again sooner, as the page's player does not.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What all threads are told.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) target: Target,
+    pub(super) secure: Option<Secure>,
+    pub(super) crowd: Crowd,
+    pub(super) cadence: Duration,
+    /// Moment 0 of every time here.
+    pub(super) began: Instant,
+    pub(super) ends: Duration,
+    /// Which of so many threads has which listeners: number `n` belongs to thread `n % threads`.
+    pub(super) threads: u64,
+    /// Addresses to connect from, in turn; none: the system's choice.
+    pub(super) from: Vec<IpAddr>,
+}
+
+/// What a thread tells of one second.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) second: Second,
+    pub(super) faults: BTreeMap<String, u64>,
+}
+
+/// One thread's listeners.
+pub(super) struct Ears {
+    task: Arc<Task>,
+    thread: u64,
+    epoll: OwnedFd,
+    seats: Vec<Seat>,
+    /// Who comes or leaves when: time, seat and turn. What is of an earlier turn no longer counts.
+    due: BinaryHeap<Reverse<(Duration, u32, u32)>>,
+    programme: Programme,
+    schedule: Schedule,
+    request: Vec<u8>,
+    told: Told,
+    listening: u64,
+    buffer: Box<[u8]>,
+}
+
+/// One listener after another.
+#[derive(Debug, Default)]
+struct Seat {
+    turn: u32,
+    listener: Option<Listener>,
+}
+
+#[derive(Debug)]
+struct Listener {
+    wire: Wire,
+    began: Duration,
+    watched: EventFlags,
+    state: State,
+    stream: Stream,
+}
+
+/// How far a listener is.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Connecting,
+    /// Has asked.
+    Waiting,
+    Hearing(Playing),
+}
+
+impl Ears {
+    pub(super) fn new(task: Arc<Task>, thread: u64, format: Format, schedule: Schedule) -> io::Result<Self> {
+        let mine = (task.crowd.listeners + task.threads - 1 - thread) / task.threads;
+        let due = (0..mine).map(|seat| Reverse((task.crowd.comes_at(seat * task.threads + thread), seat as u32, 0)));
+        let request = format!(
+            "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: hiwar-rehearsal/{}\r\n\r\n",
+            task.target.path,
+            task.target.authority,
+            env!("CARGO_PKG_VERSION")
+        );
+        Ok(Self {
+            thread,
+            epoll: epoll::create(CreateFlags::CLOEXEC)?,
+            seats: (0..mine).map(|_| Seat::default()).collect(),
+            due: due.collect(),
+            programme: Programme::new(format),
+            schedule,
+            request: request.into_bytes(),
+            told: Told::default(),
+            listening: 0,
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            task,
+        })
+    }
+
+    /// Listens until the end, and tells of every second. Returns the schedule as it was heard.
+    ///
+    /// # Errors
+    /// If epoll fails.
+    pub(super) fn run(mut self, tell: &Sender<Told>) -> io::Result<Schedule> {
+        let mut events = Vec::with_capacity(EVENTS);
+        let (mut second, mut busy) = (0, Duration::ZERO);
+        let mut tick = self.now();
+        loop {
+            let began = self.now();
+            if began >= Duration::from_secs(second + 1) {
+                self.look_round(began);
+                let mut told = std::mem::take(&mut self.told);
+                told.second.at_s = second as u32;
+                told.second.listening = self.listening;
+                told.second.busy_share = busy.as_secs_f64().min(1.0);
+                (second, busy) = (second + 1, Duration::ZERO);
+                if tell.send(told).is_err() || began >= self.task.ends {
+                    return Ok(self.schedule);
+                }
+            }
+            self.come_and_leave(began);
+            self.hear(&mut events)?;
+            let now = self.now();
+            busy += now - began;
+            // Without catching up: what was missed while the machine was busy is gone.
+            tick = (tick + TICK).max(now);
+            wait_until(self.task.began + tick);
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.task.began.elapsed()
+    }
+
+    /// Everything that has come, each listener once in a turn.
+    fn hear(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
+        let until = self.now() + Duration::from_millis(100);
+        loop {
+            events.clear();
+            epoll::wait(&self.epoll, spare_capacity(events), Some(&rustix::time::Timespec::default()))?;
+            for event in &*events {
+                self.on_ready(event.data.u64() as usize, event.flags);
+            }
+            // With fewer, everyone was there; and who comes must not wait for ever.
+            if events.len() < EVENTS || self.now() > until {
+                return Ok(());
+            }
+        }
+    }
+
+    fn come_and_leave(&mut self, now: Duration) {
+        while let Some(&Reverse((at, seat, turn))) = self.due.peek()
+            && at <= now
+        {
+            self.due.pop();
+            let Some(sitting) = self.seats.get_mut(seat as usize) else { continue };
+            if sitting.turn != turn {
+                continue;
+            }
+            if sitting.listener.is_none() {
+                self.come(seat, now);
+            } else {
+                self.told.second.left += 1;
+                self.follow(seat, now, Duration::ZERO);
+            }
+        }
+    }
+
+    /// Empties a seat; somebody takes it later.
+    fn follow(&mut self, seat: u32, now: Duration, pause: Duration) {
+        let number = self.number(seat);
+        let Some(sitting) = self.seats.get_mut(seat as usize) else { return };
+        if matches!(sitting.listener.take(), Some(Listener { state: State::Hearing(_), .. })) {
+            self.listening -= 1;
+        }
+        sitting.turn += 1;
+        let at = now + pause + self.task.crowd.followed_after(number, u64::from(sitting.turn));
+        self.due.push(Reverse((at, seat, sitting.turn)));
+    }
+
+    /// Somebody was not let in, or hears no more.
+    fn fail(&mut self, seat: u32, now: Duration, fault: String) {
+        let state = self.seats.get(seat as usize).and_then(|sitting| Some(sitting.listener.as_ref()?.state));
+        match state {
+            Some(State::Hearing(_)) => self.told.second.left += 1,
+            _ => self.told.second.failed += 1,
+        }
+        self.note(fault);
+        self.follow(seat, now, AGAIN);
+    }
+
+    fn note(&mut self, fault: String) {
+        *self.told.faults.entry(fault).or_default() += 1;
+    }
+
+    fn number(&self, seat: u32) -> u64 {
+        u64::from(seat) * self.task.threads + self.thread
+    }
+
+    fn come(&mut self, seat: u32, now: Duration) {
+        let number = self.number(seat);
+        let from = match self.task.from.len() as u64 {
+            0 => None,
+            addresses => self.task.from.get((number % addresses) as usize).copied(),
+        };
+        let turn = self.seats.get(seat as usize).map_or(0, |sitting| sitting.turn);
+        if let Some(stay) = self.task.crowd.stays(number, u64::from(turn)) {
+            self.due.push(Reverse((now + stay, seat, turn)));
+        }
+        let watched = EventFlags::OUT;
+        let wire = Wire::connect(self.task.target.address, from, self.task.secure.as_ref());
+        let wire = wire.and_then(|wire| {
+            epoll::add(&self.epoll, &wire, EventData::new_u64(u64::from(seat)), watched)?;
+            Ok(wire)
+        });
+        match wire {
+            Ok(wire) => {
+                let listener =
+                    Listener { wire, began: now, watched, state: State::Connecting, stream: Stream::default() };
+                if let Some(sitting) = self.seats.get_mut(seat as usize) {
+                    sitting.listener = Some(listener);
+                }
+            }
+            Err(why) => self.fail(seat, now, format!("connecting: {}", what(&why))),
+        }
+    }
+
+    fn on_ready(&mut self, seat: usize, flags: EventFlags) {
+        let now = self.now();
+        let Some(listener) = self.seats.get_mut(seat).and_then(|sitting| sitting.listener.as_mut()) else { return };
+        let outcome = match listener.state {
+            State::Connecting => match listener.wire.ask(&self.request) {
+                Ok(()) => {
+                    listener.state = State::Waiting;
+                    Ok(())
+                }
+                Err(why) => Err(format!("connecting: {}", what(&why))),
+            },
+            _ => match if flags.contains(EventFlags::OUT) { listener.wire.flush() } else { Ok(()) } {
+                Ok(()) => self.read(seat, now),
+                Err(why) => Err(format!("broken: {}", what(&why))),
+            },
+        };
+        if let Err(fault) = outcome {
+            self.fail(seat as u32, now, fault);
+            return;
+        }
+        let Some(listener) = self.seats.get_mut(seat).and_then(|sitting| sitting.listener.as_mut()) else { return };
+        let watched = if listener.wire.wants_write() { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
+        if listener.watched != watched {
+            listener.watched = watched;
+            let _ = epoll::modify(&self.epoll, &listener.wire, EventData::new_u64(seat as u64), watched);
+        }
+    }
+
+    fn read(&mut self, seat: usize, now: Duration) -> Result<(), String> {
+        loop {
+            let Some(Seat { listener: Some(listener), .. }) = self.seats.get_mut(seat) else { return Ok(()) };
+            let bytes = match listener.wire.read(&mut self.buffer) {
+                Moved::Bytes(bytes) => bytes,
+                Moved::Later => return Ok(()),
+                Moved::End => return Err("the server closed the connection".into()),
+                Moved::Broken(why) => return Err(format!("broken: {}", what(&why))),
+            };
+            self.told.second.bytes += bytes as u64;
+            let read = self.buffer.get(..bytes).unwrap_or_default();
+            let (state, began) = (&mut listener.state, listener.began);
+            let (told, schedule, listening) = (&mut self.told, &mut self.schedule, &mut self.listening);
+            let (cadence, mut gaps) = (self.task.cadence, 0);
+            let taken = listener.stream.take(read, &mut self.programme, |piece| match piece {
+                Ok(heard) => {
+                    if !matches!(state, State::Hearing(_)) {
+                        told.second.joined += 1;
+                        told.second.join.add(now - began);
+                        *listening += 1;
+                    }
+                    *state = State::Hearing(hear(*state, now, heard, cadence + GRACE));
+                    // What was there before the listener is the burst for who joins late, and was never due to them.
+                    if let Some(lateness) = schedule.lateness(now, heard.ends, began) {
+                        told.second.chunks += 1;
+                        told.second.lateness.add(lateness);
+                        told.second.chunks_late += u64::from(lateness > cadence + GRACE);
+                    }
+                }
+                Err(_) => gaps += 1,
+            });
+            for _ in 0..gaps {
+                self.note(name(Fault::Gap));
+            }
+            taken.map_err(name)?;
+            if bytes < self.buffer.len() && !self.is_secure() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn is_secure(&self) -> bool {
+        self.task.secure.is_some()
+    }
+
+    /// Once a second: who stands still, and who has waited for too long.
+    fn look_round(&mut self, now: Duration) {
+        let mut impatient = Vec::new();
+        for (seat, sitting) in self.seats.iter().enumerate() {
+            let Some(listener) = &sitting.listener else { continue };
+            match listener.state {
+                State::Hearing(playing) => self.told.second.stalled += u64::from(playing.stands(now)),
+                State::Connecting | State::Waiting if now.saturating_sub(listener.began) > PATIENCE => {
+                    impatient.push(seat as u32);
+                }
+                State::Connecting | State::Waiting => {}
+            }
+        }
+        for seat in impatient {
+            self.fail(seat, now, format!("no sound within {} s", PATIENCE.as_secs()));
+        }
+    }
+}
+
+fn hear(state: State, now: Duration, heard: Heard, store: Duration) -> Playing {
+    match state {
+        State::Hearing(mut playing) => {
+            playing.heard(now, heard, store);
+            playing
+        }
+        State::Connecting | State::Waiting => Playing::new(now, heard, store),
+    }
+}
+
+/// In few words, without a listener's address: many of a kind are counted together.
+fn what(why: &io::Error) -> String {
+    match why.kind() {
+        io::ErrorKind::ConnectionRefused => "refused".into(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "reset".into(),
+        io::ErrorKind::TimedOut => "timed out".into(),
+        io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable => "no address or port left here".into(),
+        _ if why.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => "too many open files here".into(),
+        _ => why.to_string(),
+    }
+}
+
+fn name(fault: Fault) -> String {
+    match fault {
+        Fault::Status(status) => format!("answered {status}"),
+        Fault::Malformed => "no stream of sound".into(),
+        Fault::WrongBytes => "other bytes than others heard".into(),
+        Fault::Gap => "sound was left out or repeated".into(),
+    }
+}

@@ -1,0 +1,357 @@
+//! A crowd of listeners against a real server: they come, hear, are cut off and come again, and every byte of what they hear is checked.
+//!
+//! One thread for each 19,000 of them, each with a table of open files of its own (unshare(2), `CLONE_FILES`): systems cap the files of a table, not of a
+//! machine. Whether the target has allowed it is for whoever makes a [`Target`] to know.
+
+mod ears;
+mod watch;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use clap::ValueEnum;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+
+use self::ears::{Ears, Task, Told};
+use self::watch::Watch;
+use self::wire::Secure;
+use super::Error;
+use crate::crowd::{Arrival, Crowd};
+use crate::report::{Plan, Report, Second};
+use crate::schedule::Schedule;
+use crate::stream::Format;
+
+/// Listeners of one thread: open files are capped at 20,000 on some systems, and a thread has a few of other kinds.
+const THREAD_LISTENERS_MAX: u64 = 19_000;
+/// For as long one listener is alone at the beginning, to hear when sound is due.
+const ALONE: Duration = Duration::from_secs(3);
+/// Loopback has addresses enough: each has 28,000 ports to connect from, and those of whoever left are not free for a minute.
+const LOOPBACK_ADDRESSES: u32 = 64;
+
+/// What a crowd is to do.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// How many listeners
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub listeners: u64,
+    /// How they come
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = How::Steady)]
+    pub arrive: How,
+    /// Seconds within which they come
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=86_400))]
+    pub within: u64,
+    /// Seconds to listen after the last one came
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub seconds: u64,
+    /// Seconds that one stays in the mean, and is followed by another [default: until the end]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub stay: Option<u64>,
+    /// How often sound comes at this server, in milliseconds: later than that and a second is late
+    #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub cadence_ms: u64,
+    /// Addresses of this machine to connect from, in turn [default: at a server on this machine many of 127.0.0.0/8, else as the system chooses]
+    #[arg(long, value_name = "ADDR", num_args = 1..)]
+    pub from: Vec<IpAddr>,
+    /// Certificates (PEM) to trust instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub trust: Option<PathBuf>,
+    /// Process whose CPU time and memory are the server's, with its children's [default: none; with --data the server's]
+    #[arg(long, value_name = "PID")]
+    pub watch: Option<u32>,
+    /// Directory for report.html and report.json
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// The same number is the same crowd
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// [`Arrival`], as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum How {
+    /// As many in every second
+    Steady,
+    /// More in every second than in the one before
+    Ramp,
+    /// Nearly all at once, then ever fewer
+    Flash,
+}
+
+impl From<How> for Arrival {
+    fn from(how: How) -> Self {
+        match how {
+            How::Steady => Self::Steady,
+            How::Ramp => Self::Ramp,
+            How::Flash => Self::Flash,
+        }
+    }
+}
+
+/// A stream to be listened to, at one address: redirects are not followed, and its name is not looked up again.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// As it was given.
+    pub url: String,
+    /// Where everyone connects.
+    pub address: SocketAddr,
+    /// Host and port, as in the address.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+    format: Format,
+    /// The host of `https`.
+    secure: Option<String>,
+}
+
+impl Target {
+    /// Takes an address apart, and looks its name up: the only time.
+    ///
+    /// # Errors
+    /// It is no address of a stream, or has no name that is known.
+    pub fn parse(url: &str) -> Result<Self, Error> {
+        const FORM: &str = "a stream is http://HOST[:PORT]/listen/SPACE.mp4 or .ogg, or the same with https";
+        let (scheme, rest) = url.split_once("://").ok_or(Error::Asked(FORM))?;
+        let (authority, path) = rest.split_once('/').ok_or(Error::Asked(FORM))?;
+        let path = format!("/{path}");
+        let format = Format::of(&path).ok_or(Error::Asked(FORM))?;
+        let is_plain_text = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        if authority.is_empty() || authority.contains('@') || !is_plain_text(authority) || !is_plain_text(&path) {
+            return Err(Error::Asked(FORM));
+        }
+        let (is_secure, port) = match scheme {
+            "http" => (false, 80),
+            "https" => (true, 443),
+            _ => return Err(Error::Asked(FORM)),
+        };
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, digits)) if !digits.contains(']') => (host, digits.parse().map_err(|_| Error::Asked(FORM))?),
+            _ => (authority, port),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let mut found = (host, port).to_socket_addrs().map_err(|why| Error::World("looking up the host", why))?;
+        let address = found.next().ok_or(Error::Asked("the host has no address"))?;
+        let secure = is_secure.then(|| host.to_owned());
+        Ok(Self { url: url.to_owned(), address, authority: authority.to_owned(), path, format, secure })
+    }
+
+    /// Scheme, host and port: what a grant is for.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", if self.secure.is_some() { "https" } else { "http" }, self.authority)
+    }
+}
+
+/// Has the crowd come and listen; tells on standard error how it goes.
+///
+/// # Errors
+/// The one who listens alone at the beginning hears nothing, or this machine has no room for so many. What goes wrong with others is in the report.
+pub fn run(target: &Target, options: &Options) -> Result<Report, Error> {
+    let secure = target.secure.as_deref().map(|host| trusting(host, options)).transpose()?;
+    let threads = options.listeners.div_ceil(THREAD_LISTENERS_MAX);
+    let from = match (&*options.from, target.address.ip()) {
+        ([], IpAddr::V4(ip)) if ip.is_loopback() => loopback(threads),
+        (given, _) => given.to_vec(),
+    };
+    let crowd = Crowd {
+        listeners: options.listeners,
+        arrival: options.arrive.into(),
+        within: Duration::from_secs(options.within),
+        stay: options.stay.map(Duration::from_secs),
+        seed: options.seed,
+    };
+    let cadence = Duration::from_millis(options.cadence_ms);
+    let task = |crowd: Crowd, threads, ends| {
+        let (target, secure, from) = (target.clone(), secure.clone(), from.clone());
+        Arc::new(Task { target, secure, crowd, cadence, began: Instant::now(), ends, threads, from })
+    };
+
+    eprintln!("  one listener alone, to hear when sound is due");
+    let alone = task(Crowd { listeners: 1, within: Duration::ZERO, stay: None, ..crowd }, 1, ALONE);
+    let (tell, told) = mpsc::channel();
+    let schedule = Ears::new(alone.clone(), 0, target.format, Schedule::default()).and_then(|ears| ears.run(&tell));
+    let schedule = schedule.map_err(|why| Error::World("listening", why))?;
+    drop(tell);
+    heard_something(&told)?;
+
+    let ends = crowd.within + Duration::from_secs(options.seconds);
+    let task = task(crowd, threads, ends);
+    let schedule = schedule.seen_after(task.began - alone.began);
+    let (tell, told) = mpsc::channel();
+    for thread in 0..threads {
+        let (task, tell, format) = (task.clone(), tell.clone(), target.format);
+        let work = move || {
+            let ears = own_files().and_then(|()| Ears::new(task, thread, format, schedule));
+            if let Err(why) = ears.and_then(|ears| ears.run(&tell)) {
+                eprintln!("  {THREAD_LISTENERS_MAX} listeners ended: {why}");
+            }
+        };
+        let named = std::thread::Builder::new().name(format!("ears-{thread}"));
+        named.spawn(work).map_err(|why| Error::World("starting a thread", why))?;
+    }
+    drop(tell);
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let plan = Plan {
+        target: target.url.clone(),
+        format: target.format.name().into(),
+        listeners: options.listeners,
+        arrival: in_words(options),
+        cadence_ms: options.cadence_ms,
+        started_unix_s: started.as_secs(),
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    let mut report = Report { plan, ..Report::default() };
+    gather(&told, ends, options.watch.map(Watch::new), &mut report);
+    if let Some(folder) = &options.report {
+        keep(folder, &report).map_err(|why| Error::World("keeping the report", why))?;
+    }
+    Ok(report)
+}
+
+/// Collects what the threads tell, second by second, until they have ended.
+fn gather(told: &Receiver<Told>, ends: Duration, mut watch: Option<Watch>, report: &mut Report) {
+    let mut seconds: BTreeMap<u32, Second> = BTreeMap::new();
+    let mut progress = Progress::new(ends);
+    loop {
+        match told.recv_timeout(THREADS_WAIT) {
+            Ok(told) => {
+                let at = told.second.at_s;
+                let is_new = !seconds.contains_key(&at);
+                seconds.entry(at).or_insert_with(|| Second { at_s: at, ..Second::default() }).merge(&told.second);
+                for (fault, times) in told.faults {
+                    *report.faults.entry(fault).or_default() += times;
+                }
+                if is_new {
+                    // The first thread's word of a second is the moment to look at the server; the others follow within milliseconds.
+                    let server = watch.as_mut().and_then(Watch::look);
+                    if let (Some(server), Some(second)) = (server, seconds.get_mut(&at)) {
+                        second.server = Some(server);
+                    }
+                    // Of the second before everyone has told by now.
+                    if let Some(before) = at.checked_sub(1).and_then(|before| seconds.get(&before)) {
+                        progress.show(before);
+                    }
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => eprintln!("  no word of the listeners for {} s", THREADS_WAIT.as_secs()),
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    progress.end();
+    report.seconds = seconds.into_values().collect();
+}
+
+fn keep(folder: &std::path::Path, report: &Report) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let text = serde_json::to_string(report).map_err(std::io::Error::other)?;
+    std::fs::write(folder.join("report.json"), text)?;
+    std::fs::write(folder.join("report.html"), report.page())
+}
+
+/// Whether the one who was alone heard sound; else why not.
+fn heard_something(told: &Receiver<Told>) -> Result<(), Error> {
+    let (mut chunks, mut why) = (0, None);
+    for told in told.try_iter() {
+        chunks += told.second.chunks;
+        why = told.faults.into_keys().next().or(why);
+    }
+    match (chunks, why) {
+        (1.., _) => Ok(()),
+        (0, Some(why)) => Err(Error::Refused(why)),
+        (0, None) => Err(Error::Refused(format!("nothing, for {} s", ALONE.as_secs()))),
+    }
+}
+
+/// From here on this thread has a table of open files of its own.
+fn own_files() -> std::io::Result<()> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_FILES)?;
+    // As many as are allowed; what is asked for by default is 1,024.
+    let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limits.maximum, maximum: limits.maximum };
+    Ok(rustix::process::setrlimit(rustix::process::Resource::Nofile, raised)?)
+}
+
+/// Addresses to connect from at a server on this machine.
+fn loopback(threads: u64) -> Vec<IpAddr> {
+    // 127.0.0.1 is left to everyone else.
+    let count = LOOPBACK_ADDRESSES.max(u32::try_from(threads).unwrap_or(LOOPBACK_ADDRESSES)).min(60_000);
+    (0..count).map(|n| IpAddr::V4(Ipv4Addr::from(0x7f01_0001 + n))).collect()
+}
+
+fn trusting(host: &str, options: &Options) -> Result<Secure, Error> {
+    let mut roots = RootCertStore::empty();
+    let read = match &options.trust {
+        Some(file) => CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>),
+        None => Ok(rustls_native_certs::load_native_certs().certs),
+    };
+    roots.add_parsable_certificates(
+        read.map_err(|why| Error::Client("reading the certificates to trust", why.to_string()))?,
+    );
+    let doing = |why: rustls::Error| Error::Client("preparing TLS", why.to_string());
+    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(doing)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // Everyone is somebody else, who has never been here.
+    config.resumption = rustls::client::Resumption::disabled();
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| Error::Asked("no certificate can be for that host"))?;
+    Ok(Secure { config: Arc::new(config), name })
+}
+
+fn in_words(options: &Options) -> String {
+    let how = match options.arrive {
+        How::Steady => "steady",
+        How::Ramp => "ramp",
+        How::Flash => "flash",
+    };
+    let stay = options.stay.map(|stay| format!(", each stays {stay} s in the mean")).unwrap_or_default();
+    format!("{how}: all within {} s{stay}", options.within)
+}
+
+/// How far it is, on standard error: one line that is written over on a terminal, else a line every ten seconds.
+struct Progress {
+    ends_s: u64,
+    terminal: bool,
+}
+
+impl Progress {
+    fn new(ends: Duration) -> Self {
+        Self { ends_s: ends.as_secs().max(1), terminal: std::io::stderr().is_terminal() }
+    }
+
+    fn show(&mut self, second: &Second) {
+        let at = u64::from(second.at_s) + 1;
+        if !self.terminal && !at.is_multiple_of(10) {
+            return;
+        }
+        let done = (at * BAR_WIDTH / self.ends_s).min(BAR_WIDTH) as usize;
+        let bar = format!("{}{}", "█".repeat(done), "·".repeat(BAR_WIDTH as usize - done));
+        let late = second.lateness.quantile(0.99).map_or("–".into(), |late| format!("{} ms", late.as_millis()));
+        let line = format!(
+            "  {bar} {at} of {} s: {} listening, {} came, {} failed, {} stand still, lateness p99 {late}",
+            self.ends_s, second.listening, second.joined, second.failed, second.stalled
+        );
+        let (before, after) = if self.terminal { ("\r\x1b[2K", "") } else { ("", "\n") };
+        let mut out = std::io::stderr();
+        // A closed standard error is nobody who looks.
+        let _ = write!(out, "{before}{line}{after}").and_then(|()| out.flush());
+    }
+
+    fn end(&self) {
+        if self.terminal {
+            eprintln!();
+        }
+    }
+}
+
+const BAR_WIDTH: u64 = 24;
+/// A thread tells every second; one that is starved of its processor, some later.
+const THREADS_WAIT: Duration = Duration::from_secs(10);

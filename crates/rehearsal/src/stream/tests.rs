@@ -1,0 +1,147 @@
+//! Streams written by the product's own packagers, read by this listener, which shares nothing with them.
+
+use hiwar_media::Time;
+use hiwar_media::chunk::Frames;
+use hiwar_media::package::{Track, emsg, fmp4, ogg};
+use proptest::prelude::*;
+
+use super::*;
+
+const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: audio/mp4\r\n\r\n";
+const CHUNK: u64 = 9_600;
+
+fn frames(seed: u64) -> Frames {
+    let mut frames = Frames::new();
+    for n in 0..10 {
+        frames.push(&vec![(seed * 31 + n) as u8; 80 + (seed as usize * 7 + n as usize * 13) % 300]).unwrap();
+    }
+    frames
+}
+
+/// What a listener gets who joins at chunk `from`, and hears `count` of them.
+fn bytes(format: Format, from: u64, count: u64) -> Vec<u8> {
+    let mut out = HEAD.to_vec();
+    match format {
+        Format::Mp4 => out.extend(fmp4::init(&Track::mono())),
+        Format::Ogg => out.extend(ogg::head(7, &Track::mono(), &[("TITLE", "a talk")])),
+    }
+    for n in from..from + count {
+        match format {
+            Format::Mp4 => {
+                if n % 3 == 0 {
+                    emsg::write(&mut out, Time(n * CHUNK), n as u32, b"{\"t\":\"stage\"}").unwrap();
+                }
+                fmp4::fragment(&mut out, n as u32 + 1, Time(n * CHUNK), &frames(n));
+            }
+            Format::Ogg => {
+                ogg::page(&mut out, 7, n as u32 + 2, (n + 1) * CHUNK + 312, &frames(n), ogg::Place::Middle);
+            }
+        }
+    }
+    out
+}
+
+/// Hears it all in pieces of so many bytes.
+fn hear(programme: &mut Programme, bytes: &[u8], at_once: usize) -> (Vec<Heard>, Vec<Fault>, Result<(), Fault>) {
+    let (mut stream, mut all, mut faults) = (Stream::default(), Vec::new(), Vec::new());
+    for read in bytes.chunks(at_once.max(1)) {
+        let taken = stream.take(read, programme, |piece| match piece {
+            Ok(heard) => all.push(heard),
+            Err(fault) => faults.push(fault),
+        });
+        if taken.is_err() {
+            return (all, faults, taken);
+        }
+    }
+    (all, faults, Ok(()))
+}
+
+#[test]
+fn every_chunk_is_heard_however_it_comes_in() {
+    for format in [Format::Mp4, Format::Ogg] {
+        let mut programme = Programme::new(format);
+        for at_once in [1, 7, 1_000, 1_000_000] {
+            let (heard, faults, end) = hear(&mut programme, &bytes(format, 5, 20), at_once);
+            assert_eq!((heard.len(), faults.len(), end), (20, 0, Ok(())), "{format:?} by {at_once}");
+            let length = heard[0].ends - heard[0].begins;
+            assert_eq!(length.as_millis(), 200, "{format:?}");
+        }
+    }
+}
+
+#[test]
+fn who_joins_later_or_earlier_hears_the_same() {
+    for format in [Format::Mp4, Format::Ogg] {
+        let mut programme = Programme::new(format);
+        for (from, count) in [(100, 10), (105, 10), (90, 30), (200, 5)] {
+            let (heard, faults, end) = hear(&mut programme, &bytes(format, from, count), 4_096);
+            assert_eq!((heard.len() as u64, faults.len(), end), (count, 0, Ok(())), "{format:?} from {from}");
+        }
+    }
+}
+
+#[test]
+fn a_byte_that_others_heard_otherwise_is_wrong() {
+    for format in [Format::Mp4, Format::Ogg] {
+        let right = bytes(format, 0, 10);
+        let mut wrong = right.clone();
+        let last = wrong.len() - 1;
+        wrong[last] ^= 1;
+        let mut programme = Programme::new(format);
+        assert_eq!(hear(&mut programme, &right, 1_000).2, Ok(()));
+        assert_eq!(hear(&mut programme, &wrong, 1_000).2, Err(Fault::WrongBytes), "{format:?}");
+    }
+}
+
+#[test]
+fn sound_that_is_left_out_or_comes_twice_is_a_gap_and_the_rest_is_heard() {
+    for format in [Format::Mp4, Format::Ogg] {
+        let whole = bytes(format, 0, 10);
+        let start = bytes(format, 0, 0).len();
+        let at = |n: u64| bytes(format, 0, n).len();
+        for cut in [[&whole[..at(4)], &whole[at(6)..]], [&whole[..at(4)], &whole[at(3)..]]] {
+            let (heard, faults, end) = hear(&mut Programme::new(format), &cut.concat(), 900);
+            assert_eq!((faults, end), (vec![Fault::Gap], Ok(())), "{format:?}");
+            assert!(heard.len() >= 8 && start > HEAD.len());
+        }
+    }
+}
+
+#[test]
+fn what_is_no_stream_says_so() {
+    let mut long = b"HTTP/1.1 200 OK\r\nA: ".to_vec();
+    long.resize(HEAD_BYTES_MAX, b'a');
+    for (bytes, fault) in [
+        (&b"HTTP/1.1 503 Service Unavailable\r\n\r\n"[..], Fault::Status(503)),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere/\r\n\r\n", Fault::Status(302)),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", Fault::Malformed),
+        (b"HTTP/1.1 \r\n\r\n", Fault::Malformed),
+        (b"HTTP/1.1 200 OK\r\n\r\n<html><body>", Fault::Malformed),
+        (&long, Fault::Malformed),
+    ] {
+        assert_eq!(hear(&mut Programme::new(Format::Mp4), bytes, 500).2, Err(fault), "{}", bytes.escape_ascii());
+    }
+}
+
+#[test]
+fn a_programme_forgets_and_goes_on() {
+    let mut programme = Programme::new(Format::Mp4);
+    let (heard, faults, end) = hear(&mut programme, &bytes(Format::Mp4, 0, 1_500), 65_536);
+    assert_eq!((heard.len(), faults.len(), end), (1_500, 0, Ok(())));
+    assert_eq!(programme.pieces.len(), PIECES_KEPT);
+    // Somebody far behind is not compared, and what comes new still is.
+    assert_eq!(hear(&mut programme, &bytes(Format::Mp4, 3, 5), 1_000).2, Ok(()));
+    let mut wrong = bytes(Format::Mp4, 1_490, 5);
+    *wrong.last_mut().unwrap() ^= 1;
+    assert_eq!(hear(&mut programme, &wrong, 1_000).2, Err(Fault::WrongBytes));
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_nothing_panics(noise in prop::collection::vec(any::<u8>(), 0..600), at in 0_usize..4_000, format in prop_oneof![Just(Format::Mp4), Just(Format::Ogg)]) {
+        let mut stream = bytes(format, 0, 3);
+        let at = at % stream.len();
+        stream.splice(at..at, noise);
+        hear(&mut Programme::new(format), &stream, 333);
+    }
+}

@@ -1,0 +1,204 @@
+//! The crowd against servers that do it right and servers that do not: what is wrong must be seen.
+
+#![allow(clippy::disallowed_methods, reason = "a server that keeps a schedule waits for its moments")]
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use hiwar_media::Time;
+use hiwar_media::chunk::Frames;
+use hiwar_media::package::{Track, fmp4};
+use hiwar_rehearsal::live::listen::{How, Options, Target, run};
+use hiwar_rehearsal::report::Report;
+
+const CHUNK: Duration = Duration::from_millis(200);
+
+/// What is wrong with a server, for every second of its listeners but not for the first, who listens alone.
+#[derive(Clone, Copy, PartialEq)]
+enum Flaw {
+    None,
+    /// Says that there is no room.
+    Full,
+    /// Changes a bit of each tenth chunk.
+    Byte,
+    /// Leaves out each tenth chunk.
+    Hole,
+    /// Hangs up after a second.
+    Cut,
+    /// Sends nothing for two seconds, then everything.
+    Late,
+    /// Sends somewhere else.
+    Elsewhere,
+}
+
+fn fragment(n: u64) -> Vec<u8> {
+    let mut frames = Frames::new();
+    for frame in 0..10 {
+        frames.push(&[(n + frame) as u8; 80]).unwrap();
+    }
+    let mut out = Vec::new();
+    fmp4::fragment(&mut out, n as u32 + 1, Time(n * 9_600), &frames);
+    out
+}
+
+/// Serves until the test ends.
+fn serve(flaw: Flaw) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (began, count) = (Instant::now(), Arc::new(AtomicUsize::new(0)));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else { return };
+            let number = count.fetch_add(1, Relaxed);
+            std::thread::spawn(move || {
+                let flaw = if number % 2 == 1 { flaw } else { Flaw::None };
+                // It fails when the listener leaves.
+                let _ = answer(stream, flaw, began);
+            });
+        }
+    });
+    address
+}
+
+fn answer(mut stream: TcpStream, flaw: Flaw, began: Instant) -> std::io::Result<()> {
+    let mut asked = Vec::new();
+    while !asked.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        asked.push(byte[0]);
+    }
+    match flaw {
+        Flaw::Full => return stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
+        Flaw::Elsewhere => return stream.write_all(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.2/\r\n\r\n"),
+        _ => {}
+    }
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: audio/mp4\r\n\r\n")?;
+    stream.write_all(&fmp4::init(&Track::mono()))?;
+    let since = Instant::now();
+    let first = (began.elapsed().as_millis() / CHUNK.as_millis()) as u64;
+    for n in first.. {
+        let due = began + CHUNK * (n as u32 + 1);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        match flaw {
+            Flaw::Cut if since.elapsed() > Duration::from_secs(1) => return Ok(()),
+            Flaw::Late => {
+                let waits = since + Duration::from_secs(2);
+                if n > first + 2 {
+                    std::thread::sleep(waits.saturating_duration_since(Instant::now()));
+                }
+            }
+            _ => {}
+        }
+        let mut bytes = fragment(n);
+        match (flaw, n % 10) {
+            (Flaw::Hole, 3) => continue,
+            (Flaw::Byte, 3) => *bytes.last_mut().unwrap() ^= 1,
+            _ => {}
+        }
+        stream.write_all(&bytes)?;
+    }
+    Ok(())
+}
+
+fn rehearse(flaw: Flaw, options: &Options) -> Report {
+    let url = format!("http://{}/listen/talk.mp4", serve(flaw));
+    run(&Target::parse(&url).unwrap(), options).unwrap()
+}
+
+fn options() -> Options {
+    Options {
+        listeners: 20,
+        arrive: How::Flash,
+        within: 1,
+        seconds: 4,
+        stay: None,
+        cadence_ms: 200,
+        from: Vec::new(),
+        trust: None,
+        watch: Some(std::process::id()),
+        report: None,
+        seed: 1,
+    }
+}
+
+fn faults(report: &Report) -> Vec<&str> {
+    report.faults.keys().map(String::as_str).collect()
+}
+
+#[test]
+fn everyone_hears_a_server_that_does_it_right() {
+    let folder = std::env::temp_dir().join(format!("hiwar-listen-{}", std::process::id()));
+    let report = rehearse(Flaw::None, &Options { report: Some(folder.clone()), ..options() });
+    assert_eq!(report.faults, BTreeMap::new());
+    let last = report.seconds.last().unwrap();
+    assert_eq!((last.listening, last.at_s), (20, 4));
+    let sum = |of: fn(&hiwar_rehearsal::report::Second) -> u64| report.seconds.iter().map(of).sum::<u64>();
+    assert_eq!((sum(|s| s.joined), sum(|s| s.failed), sum(|s| s.left)), (20, 0, 0));
+    // Five seconds of twenty listeners, some of whom came in the first.
+    assert!((350..=520).contains(&sum(|s| s.chunks)), "{}", sum(|s| s.chunks));
+    assert!(report.seconds.iter().any(|second| second.server.is_some()), "this process was to be watched");
+    let kept: Report = serde_json::from_slice(&std::fs::read(folder.join("report.json")).unwrap()).unwrap();
+    assert_eq!(kept, report);
+    assert!(std::fs::read_to_string(folder.join("report.html")).unwrap().contains("</html>"));
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn what_is_wrong_is_seen() {
+    let work = [
+        (Flaw::Full, "answered 503"),
+        (Flaw::Elsewhere, "answered 307"),
+        (Flaw::Byte, "other bytes than others heard"),
+        (Flaw::Hole, "sound was left out or repeated"),
+        (Flaw::Cut, "the server closed the connection"),
+    ]
+    .map(|(flaw, name)| (name, std::thread::spawn(move || rehearse(flaw, &options()))));
+    for (name, work) in work {
+        let report = work.join().unwrap();
+        assert_eq!(faults(&report), [name]);
+        assert!(report.faults[name] >= 5, "{name}: {}", report.faults[name]);
+    }
+}
+
+#[test]
+fn who_hears_too_late_is_counted_and_stands_still() {
+    let report = rehearse(Flaw::Late, &Options { listeners: 10, seconds: 5, ..options() });
+    assert_eq!(faults(&report), [""; 0]);
+    let late: u64 = report.seconds.iter().map(|second| second.chunks_late).sum();
+    assert!(late >= 5, "{late}");
+}
+
+#[test]
+fn who_leaves_is_followed_by_another() {
+    let report = rehearse(Flaw::None, &Options { stay: Some(1), seconds: 5, ..options() });
+    let joined: u64 = report.seconds.iter().map(|second| second.joined).sum();
+    let left: u64 = report.seconds.iter().map(|second| second.left).sum();
+    assert!(joined > 40 && left > 20, "{joined} came, {left} left");
+    assert_eq!(report.faults, BTreeMap::new());
+    let listening = i64::try_from(report.seconds.last().unwrap().listening).unwrap();
+    assert_eq!(joined as i64 - left as i64, listening);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_an_error_and_no_report() {
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let target = Target::parse(&format!("http://{gone}/listen/talk.ogg")).unwrap();
+    let why = run(&target, &options()).unwrap_err().to_string();
+    assert!(why.contains("refused"), "{why}");
+}
+
+#[test]
+fn only_addresses_of_streams_are_taken() {
+    for url in [
+        "127.0.0.1/listen/a.mp4", "ftp://127.0.0.1/a.mp4", "http://127.0.0.1", "http:///a.mp4", "http://127.0.0.1/a.wav",
+        "http://a@127.0.0.1/a.mp4", "http://127.0.0.1:99999/a.mp4", "http://127.0.0.1/a b.mp4", "http://127.0.0.1/a\r\nX: y.mp4",
+    ] {
+        assert!(Target::parse(url).is_err(), "{url}");
+    }
+    let six = Target::parse("https://[::1]:8443/listen/a.ogg?pass=x").unwrap();
+    assert_eq!((six.address, six.origin()), ("[::1]:8443".parse().unwrap(), "https://[::1]:8443".to_owned()));
+}

@@ -1,0 +1,76 @@
+//! `hiwar rehearse`: a crowd at a server that has granted it, and nowhere else.
+
+mod grant;
+
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use hiwar_admission::Origin;
+use hiwar_rehearsal::live::listen::{self, Target};
+use hiwar_rehearsal::report::{Report, Verdict};
+
+use super::admin;
+use crate::cli;
+
+/// Besides the time of the crowd: for the one who listens alone before it, and for whoever starts it.
+const SPARE: Duration = Duration::from_secs(60);
+
+/// Has a crowd of listeners come. The last line of standard output is the result, as JSON. Exit code 0: the server holds this crowd; 1: it does not, or nobody can
+/// tell; 2: there was no rehearsal.
+pub fn listen(args: &cli::RehearseListen) -> ExitCode {
+    match rehearse(args) {
+        Ok(report) => {
+            println!("{}", report.summary());
+            match report.verdict() {
+                Verdict::Holds => ExitCode::SUCCESS,
+                Verdict::Fails | Verdict::Doubtful => ExitCode::FAILURE,
+            }
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn rehearse(args: &cli::RehearseListen) -> Result<Report, String> {
+    let target = Target::parse(&args.url).map_err(|why| why.to_string())?;
+    let form = || format!("{} is no address of a server", target.origin());
+    let origin = Origin::parse(&target.origin()).ok_or_else(form)?;
+    let crowd = &args.crowd;
+    let lasts = Duration::from_secs(crowd.within + crowd.seconds) + SPARE;
+    let mut crowd = crowd.clone();
+    let token = match &args.grant {
+        Some(token) => token.clone(),
+        None => {
+            let place = &args.place;
+            let listeners = u32::try_from(crowd.listeners).unwrap_or(u32::MAX);
+            let (own, token) = admin::issue(place, listeners, lasts + SPARE)
+                .map_err(|why| format!("{why}\nFor a server that is not this machine's, give --grant: {HOW}"))?;
+            if own != origin {
+                return Err(format!("this machine's own server is at {own}. To rehearse {origin}, give --grant: {HOW}"));
+            }
+            crowd.watch = crowd.watch.or_else(|| admin::supervisor_of(place));
+            token
+        }
+    };
+    let now = SystemTime::now();
+    let checked = grant::check(&origin, target.address.ip(), &token, crowd.trust.as_deref(), now)?;
+    if crowd.listeners > u64::from(checked.listeners_max()) {
+        return Err(format!("the grant is for {} listeners at the most", checked.listeners_max()));
+    }
+    if now + lasts > checked.expires() {
+        let left = checked.expires().duration_since(now).unwrap_or_default().as_secs();
+        return Err(format!("the grant ends in {left} s, before the rehearsal would"));
+    }
+    debug_assert_eq!(checked.at(), target.address, "the address that was proven is the one that is joined");
+    let report = listen::run(&target, &crowd).map_err(|why| why.to_string())?;
+    eprintln!("  {}", report.in_a_sentence());
+    if let Some(folder) = &crowd.report {
+        eprintln!("  {}", folder.join("report.html").display());
+    }
+    Ok(report)
+}
+
+/// How to come by a grant.
+const HOW: &str = "whoever runs the server makes one with `hiwar admin rehearsal-grant`";

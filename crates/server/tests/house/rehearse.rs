@@ -1,0 +1,50 @@
+//! A crowd that the product itself brings: to its own server, and to nobody else.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::server::Server;
+
+fn rehearse(args: &[&str]) -> (Output, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hiwar"));
+    let output = command.args(["rehearse", "listen"]).args(args).env("LC_ALL", "C.UTF-8").output().expect("the binary");
+    let said = String::from_utf8(output.stderr.clone()).expect("text");
+    (output, said)
+}
+
+#[test]
+fn a_crowd_hears_every_byte_of_its_own_server() {
+    let server = Server::start_with(&[]);
+    let (data, folder) = (server.data().to_str().expect("text"), tempfile::tempdir().expect("a directory"));
+    let report = folder.path().to_str().expect("text");
+    for format in ["mp4", "ogg"] {
+        let url = format!("http://{}/listen/demo.{format}", server.public);
+        let crowd = ["--listeners", "60", "--arrive", "flash", "--within", "1", "--seconds", "3", "--report", report];
+        let (output, said) = rehearse(&[&[&*url, "--data", data], &crowd[..]].concat());
+        // On a busy machine it may be late, and say so; that is for `./x bench fanout`.
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{said}");
+        let line = String::from_utf8(output.stdout).expect("text");
+        let result: Value = serde_json::from_str(line.trim_end().lines().next_back().expect("a line")).expect("JSON");
+        assert_eq!((&result["joins"], &result["listeners_max"], &result["faults"]), (&60.into(), &60.into(), &0.into()), "{said}");
+        assert!(result["server_resident_bytes_max"].as_u64().is_some_and(|bytes| bytes > 10_000_000), "{result}");
+        let kept: Value = serde_json::from_slice(&std::fs::read(folder.path().join("report.json")).unwrap()).unwrap();
+        assert_eq!(kept["plan"]["format"], format);
+        assert!(std::fs::read_to_string(folder.path().join("report.html")).unwrap().contains("dir=\"rtl\""));
+    }
+}
+
+#[test]
+fn nobody_is_rehearsed_who_did_not_grant_it() {
+    let (ours, theirs) = (Server::start_with(&[]), Server::start_with(&[]));
+    let url = format!("http://{}/listen/demo.mp4", theirs.public);
+    let refused = |args: &[&str], why: &str| {
+        let (output, said) = rehearse(args);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{said}");
+        assert!(said.contains(why), "{said}");
+    };
+    let data = ours.data().to_str().expect("text");
+    refused(&[&url, "--data", data], "this machine's own server is at");
+    refused(&[&url, "--grant", "not-a-grant"], "that is no grant to rehearse");
+    refused(&["http://127.0.0.1:9/", "--data", data], "a stream is http://HOST");
+}
