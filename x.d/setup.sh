@@ -5,7 +5,7 @@
 #   setup test    and Chromium, ffmpeg, pebble, .tools/venv (what listens to it, and what certifies it)
 #   setup bench   all of that, and perf                 (what looks into it, for `./x bench studio`)
 #   setup peers   and other people's players and relays (for `./x peers`; 600 MB)
-#   setup caches  as for test, and nginx, Varnish, curl (what stands before it, for `./x bench hls`)
+#   setup caches  as for test, and nginx, Varnish, curl (what stands before or beside it, for `./x bench hls`, `joins`)
 #   setup server  as for test, and a Debian 12 to install it on (for `./x bench one-server`; 400 MB)
 #   setup dist    as for run, and dpkg-dev              (what makes a package)
 #   setup check   and rustfmt, clippy, a C++ compiler   (what judges it)

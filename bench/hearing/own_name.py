@@ -30,10 +30,10 @@ SECONDS = 20
 
 def prepare(folder):
     """Certificates in `folder`, and a configuration: `(port, arguments of hiwar serve, address of HLS)`. From here on this process trusts them."""
-    authority, key = _authority()
-    (folder / "root.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
+    signer, key = authority()
+    (folder / "root.pem").write_bytes(in_pem(signer))
     for file, names in (("own.pem", [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), ("hls.pem", [x509.DNSName(NAME)])):
-        (folder / file).write_bytes(_certificate(authority, key, names))
+        (folder / file).write_bytes(certificate(signer, key, names))
     for variable in ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"):
         os.environ[variable] = str(folder / "root.pem")
     with socket.socket() as one:
@@ -113,19 +113,24 @@ def _shown(port, name):
         return [secure.getpeercert()["subjectAltName"][0][1], secure.selected_alpn_protocol()]
 
 
-def _authority():
+def authority():
+    """A root of our own, for one day, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Hiwar bench")])
     return _builder(name, name, key.public_key()).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).sign(key, hashes.SHA256()), key
 
 
-def _certificate(authority, authority_key, names):
+def in_pem(certificate):
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def certificate(signer, signer_key, names):
     """One with its key, in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, str(names[0].value))])
-    made = _builder(subject, authority.subject, key.public_key()).add_extension(x509.SubjectAlternativeName(names), critical=False).sign(authority_key, hashes.SHA256())
+    made = _builder(subject, signer.subject, key.public_key()).add_extension(x509.SubjectAlternativeName(names), critical=False).sign(signer_key, hashes.SHA256())
     secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return made.public_bytes(serialization.Encoding.PEM) + secret
+    return in_pem(made) + secret
 
 
 def _builder(subject, issuer, key):

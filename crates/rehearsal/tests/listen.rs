@@ -174,7 +174,7 @@ fn who_hears_too_late_is_counted_and_stands_still() {
 
 #[test]
 fn who_leaves_is_followed_by_another() {
-    let report = rehearse(Flaw::None, &Options { stay: Some(1), seconds: 5, ..options() });
+    let report = rehearse(Flaw::None, &Options { stay: Some(Duration::from_secs(1)), seconds: 5, ..options() });
     let joined: u64 = report.seconds.iter().map(|second| second.joined).sum();
     let left: u64 = report.seconds.iter().map(|second| second.left).sum();
     assert!(joined > 40 && left > 20, "{joined} came, {left} left");

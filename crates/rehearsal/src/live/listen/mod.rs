@@ -51,9 +51,9 @@ pub struct Options {
     /// Seconds to listen after the last one came
     #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub seconds: u64,
-    /// Seconds that one stays in the mean, and is followed by another [default: until the end]
-    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub stay: Option<u64>,
+    /// Seconds that one stays in the mean, such as 0.5 or 90, and is followed by another within a second [default: until the end]
+    #[arg(long, value_name = "S", value_parser = stay)]
+    pub stay: Option<Duration>,
     /// How often sound comes at this server, in milliseconds: later than that and a second is late
     #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub cadence_ms: u64,
@@ -163,7 +163,7 @@ pub fn run(target: &Target, options: &Options) -> Result<Report, Error> {
         listeners: options.listeners,
         arrival: options.arrive.into(),
         within: Duration::from_secs(options.within),
-        stay: options.stay.map(Duration::from_secs),
+        stay: options.stay,
         seed: options.seed,
     };
     let cadence = Duration::from_millis(options.cadence_ms);
@@ -306,13 +306,20 @@ fn trusting(host: &str, options: &Options) -> Result<Secure, Error> {
     Ok(Secure { config: Arc::new(config), name })
 }
 
+/// A time to stay.
+fn stay(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.01..=86_400.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "seconds, from 0.01 to 86400".to_owned())
+}
+
 fn in_words(options: &Options) -> String {
     let how = match options.arrive {
         How::Steady => "steady",
         How::Ramp => "ramp",
         How::Flash => "flash",
     };
-    let stay = options.stay.map(|stay| format!(", each stays {stay} s in the mean")).unwrap_or_default();
+    let stay = options.stay.map(|stay| format!(", each stays {} s in the mean", stay.as_secs_f64()));
+    let stay = stay.unwrap_or_default();
     format!("{how}: all within {} s{stay}", options.within)
 }
 

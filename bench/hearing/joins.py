@@ -1,0 +1,246 @@
+"""`./x bench joins`: how many listeners a second one core lets in, and how long each waits, beside nginx serving a file.
+
+    bench/joins [--quick] [--only plain|tls] [--keep DIR] [--break stop]
+
+The server has one core and the crowd the other. Each of the crowd (`voices listen`) connects, asks, hears the first sound, stays for a tenth of a second in the mean, hangs
+up, and is followed by another within a second: a closed loop, which takes as many joins as the server gives. `--keep` keeps every report. `--break stop` stops the server for
+half of every second. docs/measured/joins.md says what each figure means. The last line is one JSON object. The server is HIWAR_BIN, the crowd `voices` (HIWAR_VOICES, or built
+here in release).
+"""
+
+import argparse
+import contextlib
+import ipaddress
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+from cryptography import x509
+
+from . import machine, own_name, processes
+from .house import House
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVER_CORE, CROWD_CORE = 0, 1
+STAY_S = 0.1
+ROUND_S = STAY_S + 0.5
+"""One after another in a seat: the stay, and half a second in the mean until the next one comes."""
+RATES = (2_000, 4_000, 6_000, 8_000, 10_000, 12_000, 15_000, 18_000)
+"""Joins a second that are offered."""
+FAILED_MAX = 0.001
+SLOW_MS = 1_000
+"""Whoever waits for longer at the 99th percentile has not been let in at that rate."""
+BREAKS = {"stop": "the server is stopped for half of every second: fewer get in, and later"}
+
+
+def main():
+    options = _options()
+    keep = Path(options.keep) if options.keep else None
+    result = {}
+    with tempfile.TemporaryDirectory(prefix="hiwar-joins-") as folder:
+        try:
+            for kind in ("plain", "tls"):
+                if options.only in (None, kind):
+                    result |= _kind(Path(folder) / kind, kind, options, keep)
+        finally:
+            processes.stop_all()
+    result["unwanted"] = [name for name, wanted in (("joins_per_s_core_plain", 10_000), ("joins_per_s_core_tls", 5_000)) if result.get(name, wanted) < wanted]
+    print(json.dumps(result | {"broken": options.broken}), flush=True)
+
+
+def _options():
+    parser = argparse.ArgumentParser(prog="bench/joins", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="two rates, four seconds each")
+    parser.add_argument("--only", choices=("plain", "tls"))
+    parser.add_argument("--keep", metavar="DIR")
+    parser.add_argument("--break", dest="broken", choices=BREAKS)
+    return parser.parse_args()
+
+
+def say(text):
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+def _kind(folder, kind, options, keep):
+    folder.mkdir()
+    trust, arguments = None, ()
+    if kind == "tls":
+        trust, pem = _identity(folder)
+        arguments = ("--tls-certificate", pem, "--tls-key", pem)
+    wrapper = folder / "hiwar"
+    wrapper.write_text(f'#!/bin/sh\nexec taskset -c {SERVER_CORE} "{os.environ["HIWAR_BIN"]}" "$@" --workers 1\n')
+    wrapper.chmod(0o755)
+    house = House(wrapper, folder, *arguments)
+    made = house.create("Joins")
+    name, host = made["space"]["id"], made["host_pass"]
+    house.start(name, host)
+    _speak(house, name, host)
+    url = f"{house.public}/listen/{name}.mp4"
+    nginx, nginx_url = _nginx(folder, _recorded(url), trust and pem)
+    figures = {}
+    for server, where, pid in (("hiwar", url, house.pid), ("nginx", nginx_url, nginx.pid)):
+        rows = _rates(server, where, pid, trust, options, keep and keep / f"{kind}-{server}")
+        figures |= _figures(rows, f"{kind}" if server == "hiwar" else f"{kind}_nginx")
+    processes.stop(nginx)
+    house.stop()
+    figures[f"vs_nginx_{kind}"] = round(figures[f"joins_per_s_core_{kind}"] / max(1, figures[f"joins_per_s_core_{kind}_nginx"]), 2)
+    return figures
+
+
+def _rates(server, url, pid, trust, options, keep):
+    """One row for each rate, until one is not held."""
+    rows = []
+    for rate in RATES[1:3] if options.quick else RATES:
+        folder = (keep or Path(tempfile.mkdtemp(prefix="hiwar-joins-report-"))) / str(rate)
+        row = _rate(url, pid, trust, rate, 4 if options.quick else 8, folder, options.broken)
+        say(f"{server}: offered {rate}/s: {row['joins_per_s']:.0f} joined, p50 {row['join_ms_p50']} ms, p99 {row['join_ms_p99']} ms, {row['failed']} failed, "
+            f"server {row['server_percent']} %, crowd {row['crowd_percent']} %")  # fmt: skip
+        rows.append(row)
+        if not keep:
+            shutil.rmtree(folder.parent)
+        if not held(row) or row["joins_per_s"] < 0.9 * rate:
+            break
+    return rows
+
+
+def _rate(url, pid, trust, rate, seconds, folder, broken):
+    command = ["taskset", "-c", str(CROWD_CORE), _voices(), "listen", url, "--listeners", str(int(rate * ROUND_S)), "--within", "2", "--seconds", str(seconds)]
+    command += ["--stay", str(STAY_S), "--report", folder, *(("--trust", trust) if trust else ())]
+    done = threading.Event()
+    if broken == "stop":
+        threading.Thread(target=_stop_and_go, args=(pid, done), daemon=True).start()
+    before, began = sum(machine.family(pid).values()), time.monotonic()
+    crowd = processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    line = crowd.communicate(timeout=120)[0].decode().splitlines()
+    spent = sum(machine.family(pid).values()) - before
+    done.set()
+    if crowd.returncode or not line:
+        raise processes.Died(f"voices listen: exit code {crowd.returncode}")
+    report = json.loads((folder / "report.json").read_text())
+    return row(report, json.loads(line[-1]), spent / (time.monotonic() - began))
+
+
+def row(report, summary, cores):
+    """What came of one rate: the joins of a second are the median of those after everyone came."""
+    steady = [second["joined"] for second in report["seconds"][3:]]
+    return {
+        "joins_per_s": statistics.median(steady) if steady else 0,
+        "joins": summary["joins"],
+        "failed": summary["joins_failed"],
+        "faults": report["faults"],
+        "join_ms_p50": summary["join_ms_p50"],
+        "join_ms_p99": summary["join_ms_p99"],
+        "crowd_percent": summary["generator_busy_percent_max"],
+        "server_percent": round(100 * cores, 1),
+    }
+
+
+def held(row):
+    """Whether everyone got in, and soon."""
+    return row["failed"] <= FAILED_MAX * row["joins"] and (row["join_ms_p99"] or SLOW_MS + 1) <= SLOW_MS
+
+
+def _figures(rows, suffix):
+    good = [row for row in rows if held(row)] or [{"joins_per_s": 0, "join_ms_p50": None, "join_ms_p99": None, "crowd_percent": None, "server_percent": None}]
+    best = max(good, key=lambda row: row["joins_per_s"])
+    calm = min(good, key=lambda row: abs(row["joins_per_s"] - best["joins_per_s"] / 2))
+    return {
+        f"joins_per_s_core_{suffix}": round(best["joins_per_s"]),
+        f"crowd_percent_{suffix}": best["crowd_percent"],
+        f"server_percent_{suffix}": best["server_percent"],
+        f"join_ms_p50_{suffix}": calm["join_ms_p50"],
+        f"join_ms_p99_{suffix}": calm["join_ms_p99"],
+    }
+
+
+def _stop_and_go(pid, done):
+    while not done.is_set():
+        family = list(machine.family(pid))
+        for sent in (signal.SIGSTOP, signal.SIGCONT):
+            for one in family:
+                with contextlib.suppress(OSError):
+                    os.kill(one, sent)
+            done.wait(0.5)
+
+
+def _identity(folder):
+    """A root to trust, and a certificate with its key, of the kind that the server makes for itself (ECDSA P-256)."""
+    authority, key = own_name.authority()
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    root, pem = folder / "root.pem", folder / "own.pem"
+    root.write_bytes(own_name.in_pem(authority))
+    pem.write_bytes(own_name.certificate(authority, key, names))
+    os.environ["SSL_CERT_FILE"] = str(root)
+    return root, pem
+
+
+def _speak(house, name, host):
+    files = sorted(str(file) for file in (ROOT / "crates/server/assets/demo").glob("*.ogg"))
+    command = ["taskset", "-c", str(CROWD_CORE), _voices(), "speak", "--whip", house.whip(name), "--talking", "1", "--seconds", "3600", "--voice", *files]
+    cast = processes.start([*command, "--pass", house.speaker(name, host, "Speaker")], stdout=subprocess.PIPE)
+    line = cast.stdout.readline()
+    if not line or json.loads(line).get("event") != "connected":
+        raise processes.Died(f"the speaker did not connect: {line!r}")
+    threading.Thread(target=cast.stdout.read, daemon=True).start()
+
+
+def _recorded(url, seconds=2.0):
+    """What a listener gets at first: head, and some sound."""
+    with urllib.request.urlopen(url, timeout=10) as stream:
+        data, until = b"", time.monotonic() + seconds
+        while time.monotonic() < until:
+            data += stream.read1(1 << 16)
+    return data
+
+
+def _nginx(folder, data, pem):
+    """nginx on the server's core, told what makes it fast: one worker, open files kept, no log. Returns it and the file's address."""
+    home = folder / "nginx"
+    (home / "listen").mkdir(parents=True)
+    (home / "listen" / "file.mp4").write_bytes(data)
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    secure = f"ssl_certificate {pem}; ssl_certificate_key {pem}; ssl_protocols TLSv1.3; ssl_buffer_size 4k; ssl_session_tickets off;" if pem else ""
+    (home / "nginx.conf").write_text(f"""daemon off; master_process off; pid {home}/pid; error_log stderr crit; worker_rlimit_nofile 20000;
+events {{ worker_connections 19000; multi_accept on; use epoll; }}
+http {{
+  types {{ audio/mp4 mp4; }} access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; open_file_cache max=10; keepalive_timeout 60;
+  client_body_temp_path {home}/a; proxy_temp_path {home}/b; fastcgi_temp_path {home}/c; uwsgi_temp_path {home}/d; scgi_temp_path {home}/e;
+  server {{ listen 127.0.0.1:{port} backlog=4096 {"ssl" if pem else ""}; {secure} root {home}; }}
+}}
+""")
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    nginx = processes.start(["taskset", "-c", str(SERVER_CORE), program, "-p", home, "-e", "stderr", "-c", home / "nginx.conf"])
+    url = f"{'https' if pem else 'http'}://127.0.0.1:{port}/listen/file.mp4"
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if answer.read() == data:
+                    return nginx, url
+        except OSError as error:
+            if time.monotonic() > deadline or nginx.poll() is not None:
+                raise processes.Died(f"nginx: {error}") from error
+        time.sleep(0.05)
+
+
+def _voices():
+    if "HIWAR_VOICES" not in os.environ:
+        subprocess.run(["cargo", "build", "--locked", "--release", "--package", "hiwar-rehearsal", "--bin", "voices"], cwd=ROOT, check=True, stdout=sys.stderr)
+        os.environ["HIWAR_VOICES"] = str(Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "voices")
+    return os.environ["HIWAR_VOICES"]
+
+
+if __name__ == "__main__":
+    main()
