@@ -27,7 +27,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from . import machine, own_name, processes
+from . import ffmpeg, machine, own_name, processes
 from .house import House
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,7 +84,8 @@ def _kind(folder, kind, options, keep):
     made = house.create("Joins")
     name, host = made["space"]["id"], made["host_pass"]
     house.start(name, host)
-    _speak(house, name, host)
+    mouth = ffmpeg.Publisher(house.whip(name), house.speaker(name, host, "Speaker"), folder / "ffmpeg.log")
+    mouth.connected(30)
     url = f"{house.public}/listen/{name}.mp4"
     nginx, nginx_url = _nginx(folder, _recorded(url), trust and pem)
     figures = {}
@@ -92,6 +93,7 @@ def _kind(folder, kind, options, keep):
         rows = _rates(server, where, pid, trust, options, keep and keep / f"{kind}-{server}")
         figures |= _figures(rows, f"{kind}" if server == "hiwar" else f"{kind}_nginx")
     processes.stop(nginx)
+    mouth.stop()
     house.stop()
     figures[f"vs_nginx_{kind}"] = round(figures[f"joins_per_s_core_{kind}"] / max(1, figures[f"joins_per_s_core_{kind}_nginx"]), 2)
     return figures
@@ -108,40 +110,39 @@ def _rates(server, url, pid, trust, options, keep):
         rows.append(row)
         if not keep:
             shutil.rmtree(folder.parent)
-        if not held(row) or row["joins_per_s"] < 0.9 * rate:
+        if not held(row):
             break
     return rows
 
 
 def _rate(url, pid, trust, rate, seconds, folder, broken):
     command = ["taskset", "-c", str(CROWD_CORE), _voices(), "listen", url, "--listeners", str(int(rate * ROUND_S)), "--within", "2", "--seconds", str(seconds)]
-    command += ["--stay", str(STAY_S), "--report", folder, *(("--trust", trust) if trust else ())]
+    command += ["--stay", str(STAY_S), "--watch", str(pid), "--report", folder, *(("--trust", trust) if trust else ())]
     done = threading.Event()
     if broken == "stop":
         threading.Thread(target=_stop_and_go, args=(pid, done), daemon=True).start()
-    before, began = sum(machine.family(pid).values()), time.monotonic()
     crowd = processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     line = crowd.communicate(timeout=120)[0].decode().splitlines()
-    spent = sum(machine.family(pid).values()) - before
     done.set()
     if crowd.returncode or not line:
         raise processes.Died(f"voices listen: exit code {crowd.returncode}")
     report = json.loads((folder / "report.json").read_text())
-    return row(report, json.loads(line[-1]), spent / (time.monotonic() - began))
+    return row(report, json.loads(line[-1]))
 
 
-def row(report, summary, cores):
+def row(report, summary):
     """What came of one rate: the joins of a second are the median of those after everyone came."""
     steady = [second["joined"] for second in report["seconds"][3:]]
     return {
         "joins_per_s": statistics.median(steady) if steady else 0,
+        "trusted": summary["generator_trusted"],
         "joins": summary["joins"],
         "failed": summary["joins_failed"],
         "faults": report["faults"],
         "join_ms_p50": summary["join_ms_p50"],
         "join_ms_p99": summary["join_ms_p99"],
         "crowd_percent": summary["generator_busy_percent_max"],
-        "server_percent": round(100 * cores, 1),
+        "server_percent": round(100 * (summary["server_cores_max"] or 0), 1),
     }
 
 
@@ -184,23 +185,10 @@ def _identity(folder):
     return root, pem
 
 
-def _speak(house, name, host):
-    files = sorted(str(file) for file in (ROOT / "crates/server/assets/demo").glob("*.ogg"))
-    command = ["taskset", "-c", str(CROWD_CORE), _voices(), "speak", "--whip", house.whip(name), "--talking", "1", "--seconds", "3600", "--voice", *files]
-    cast = processes.start([*command, "--pass", house.speaker(name, host, "Speaker")], stdout=subprocess.PIPE)
-    line = cast.stdout.readline()
-    if not line or json.loads(line).get("event") != "connected":
-        raise processes.Died(f"the speaker did not connect: {line!r}")
-    threading.Thread(target=cast.stdout.read, daemon=True).start()
-
-
-def _recorded(url, seconds=2.0):
-    """What a listener gets at first: head, and some sound."""
+def _recorded(url):
+    """What a listener gets at once: the beginning, and the sound of a moment."""
     with urllib.request.urlopen(url, timeout=10) as stream:
-        data, until = b"", time.monotonic() + seconds
-        while time.monotonic() < until:
-            data += stream.read1(1 << 16)
-    return data
+        return stream.read1(1 << 16)
 
 
 def _nginx(folder, data, pem):

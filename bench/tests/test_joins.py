@@ -5,29 +5,29 @@ from hearing import joins
 
 def _report(per_second, failed=0, p99=40.0):
     report = {"seconds": [{"joined": joined} for joined in per_second], "faults": {}}
-    return report, {"joins": sum(per_second), "joins_failed": failed, "join_ms_p50": 10.0, "join_ms_p99": p99, "generator_busy_percent_max": 50.0}
+    return report, {"joins": sum(per_second), "joins_failed": failed, "join_ms_p50": 10.0, "join_ms_p99": p99, "generator_busy_percent_max": 50.0, "generator_trusted": True, "server_cores_max": 0.5}
 
 
 def test_the_seconds_in_which_the_crowd_comes_are_not_counted():
-    row = joins.row(*_report([100, 5_000, 900, 1_000, 1_002, 998, 1_001, 999]), 0.5)
+    row = joins.row(*_report([100, 5_000, 900, 1_000, 1_002, 998, 1_001, 999]))
     assert row["joins_per_s"] == 1_000
     assert row["server_percent"] == 50.0
 
 
 def test_a_rate_at_which_some_are_not_let_in_or_wait_is_not_held():
-    assert joins.held(joins.row(*_report([1_000] * 9), 1))
-    assert not joins.held(joins.row(*_report([1_000] * 9, failed=10), 1))
-    assert not joins.held(joins.row(*_report([1_000] * 9, p99=1_500.0), 1))
-    assert not joins.held(joins.row(*_report([0] * 9, p99=None), 1))
+    assert joins.held(joins.row(*_report([1_000] * 9)))
+    assert not joins.held(joins.row(*_report([1_000] * 9, failed=10)))
+    assert not joins.held(joins.row(*_report([1_000] * 9, p99=1_500.0)))
+    assert not joins.held(joins.row(*_report([0] * 9, p99=None)))
 
 
 def test_the_most_of_what_was_held_counts_and_the_waiting_is_that_of_half_of_it():
-    rows = [joins.row(*_report([rate] * 9, p99=p99), 1) for rate, p99 in ((2_000, 5.0), (4_000, 7.0), (8_000, 300.0), (9_000, 2_000.0))]
+    rows = [joins.row(*_report([rate] * 9, p99=p99)) for rate, p99 in ((2_000, 5.0), (4_000, 7.0), (8_000, 300.0), (9_000, 2_000.0))]
     figures = joins._figures(rows, "plain")
     assert figures["joins_per_s_core_plain"] == 8_000
     assert figures["join_ms_p99_plain"] == 7.0
 
 
 def test_nothing_held_is_nothing():
-    figures = joins._figures([joins.row(*_report([500] * 9, failed=400), 1)], "tls")
+    figures = joins._figures([joins.row(*_report([500] * 9, failed=400))], "tls")
     assert (figures["joins_per_s_core_tls"], figures["join_ms_p99_tls"]) == (0, None)

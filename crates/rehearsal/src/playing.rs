@@ -6,7 +6,9 @@ use crate::stream::Heard;
 
 /// One player. Times are of the caller's clock.
 #[derive(Clone, Copy, Debug)]
-pub struct Playing {
+pub(crate) struct Playing {
+    /// When the first piece came.
+    since: Duration,
     /// When the first sound was played, moved on by every standstill; `None` before.
     began: Option<Duration>,
     /// Where in the programme that sound is.
@@ -17,14 +19,14 @@ pub struct Playing {
 
 impl Playing {
     /// Has the first piece; plays as soon as it has `store` of sound.
-    pub fn new(now: Duration, heard: Heard, store: Duration) -> Self {
-        let mut playing = Self { began: None, first: heard.begins, ends: heard.begins };
+    pub(crate) fn new(now: Duration, heard: Heard, store: Duration) -> Self {
+        let mut playing = Self { since: now, began: None, first: heard.begins, ends: heard.begins };
         playing.heard(now, heard, store);
         playing
     }
 
     /// Another piece came; returns how long the player stood still before it.
-    pub fn heard(&mut self, now: Duration, heard: Heard, store: Duration) -> Duration {
+    pub(crate) fn heard(&mut self, now: Duration, heard: Heard, store: Duration) -> Duration {
         let stood = match (self.began, self.runs_out()) {
             (Some(began), Some(ran_out)) if now > ran_out => {
                 self.began = Some(began + (now - ran_out));
@@ -39,8 +41,13 @@ impl Playing {
         stood
     }
 
+    /// When its first piece came.
+    pub(crate) fn since(&self) -> Duration {
+        self.since
+    }
+
     /// Whether it stands still now.
-    pub fn stands(&self, now: Duration) -> bool {
+    pub(crate) fn stands(&self, now: Duration) -> bool {
         self.runs_out().is_some_and(|at| now > at)
     }
 

@@ -29,7 +29,7 @@ enum Flaw {
     Hole,
     /// Hangs up after a second.
     Cut,
-    /// Sends nothing for two seconds, then everything.
+    /// Sends two seconds, nothing for three, then everything.
     Late,
     /// Sends somewhere else.
     Elsewhere,
@@ -84,10 +84,10 @@ fn answer(mut stream: TcpStream, flaw: Flaw, began: Instant) -> std::io::Result<
         let due = began + CHUNK * (n as u32 + 1);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         match flaw {
-            Flaw::Cut if since.elapsed() > Duration::from_secs(1) => return Ok(()),
+            Flaw::Cut if since.elapsed() > Duration::from_secs(1) => return stream.shutdown(std::net::Shutdown::Both),
             Flaw::Late => {
-                let waits = since + Duration::from_secs(2);
-                if n > first + 2 {
+                let waits = since + Duration::from_secs(5);
+                if n > first + 9 {
                     std::thread::sleep(waits.saturating_duration_since(Instant::now()));
                 }
             }
@@ -166,10 +166,11 @@ fn what_is_wrong_is_seen() {
 
 #[test]
 fn who_hears_too_late_is_counted_and_stands_still() {
-    let report = rehearse(Flaw::Late, &Options { listeners: 10, seconds: 5, ..options() });
+    let report = rehearse(Flaw::Late, &Options { listeners: 10, seconds: 8, ..options() });
     assert_eq!(faults(&report), [""; 0]);
     let late: u64 = report.seconds.iter().map(|second| second.chunks_late).sum();
-    assert!(late >= 5, "{late}");
+    let stalled: u64 = report.seconds.iter().map(|second| second.stalled).sum();
+    assert!(late >= 20 && stalled >= 5, "{late} late, {stalled} stood still");
 }
 
 #[test]

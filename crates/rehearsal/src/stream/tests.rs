@@ -142,6 +142,6 @@ proptest! {
         let mut stream = bytes(format, 0, 3);
         let at = at % stream.len();
         stream.splice(at..at, noise);
-        hear(&mut Programme::new(format), &stream, 333);
+        let _ = hear(&mut Programme::new(format), &stream, 333);
     }
 }

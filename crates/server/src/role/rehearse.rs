@@ -63,13 +63,21 @@ fn rehearse(args: &cli::RehearseListen) -> Result<Report, String> {
         let left = checked.expires().duration_since(now).unwrap_or_default().as_secs();
         return Err(format!("the grant ends in {left} s, before the rehearsal would"));
     }
-    debug_assert_eq!(checked.at(), target.address, "the address that was proven is the one that is joined");
-    let report = listen::run(&target, &crowd).map_err(|why| why.to_string())?;
-    eprintln!("  {}", report.in_a_sentence());
+    // Where the proof came from, and nowhere else.
+    let report = listen::run(&target.at(checked.at()), &crowd).map_err(|why| why.to_string())?;
+    eprintln!("  {}", in_a_sentence(report.verdict()));
     if let Some(folder) = &crowd.report {
         eprintln!("  {}", folder.join("report.html").display());
     }
     Ok(report)
+}
+
+fn in_a_sentence(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Holds => "This server holds this crowd.",
+        Verdict::Fails => "This server does not hold this crowd.",
+        Verdict::Doubtful => "Nobody can tell: whoever played the crowd was too busy itself. Give it more cores, or another machine.",
+    }
 }
 
 /// How to come by a grant.

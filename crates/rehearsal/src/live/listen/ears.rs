@@ -25,6 +25,10 @@ use crate::stream::{Fault, Format, Heard, Programme, Stream};
 
 /// Between two looks at the sockets.
 const TICK: Duration = Duration::from_millis(2);
+/// For as long people come and leave before those who are there are heard.
+const COMING: Duration = Duration::from_millis(10);
+/// Reads of one socket in a turn: four megabytes, so that a server that sends without end is not listened to without end.
+const READS: usize = 16;
 /// Sockets looked at before the clock is: a turn takes about a millisecond.
 const EVENTS: usize = 512;
 /// Read at once: half a minute of sound.
@@ -83,6 +87,7 @@ struct Seat {
 #[derive(Debug)]
 struct Listener {
     wire: Wire,
+    /// When it began to connect.
     began: Duration,
     watched: EventFlags,
     state: State,
@@ -127,27 +132,28 @@ impl Ears {
     ///
     /// # Errors
     /// If epoll fails.
-    pub(super) fn run(mut self, tell: &Sender<Told>) -> io::Result<Schedule> {
+    pub(super) fn run(mut self, tell: &Sender<io::Result<Told>>) -> io::Result<Schedule> {
         let mut events = Vec::with_capacity(EVENTS);
         let (mut second, mut busy) = (0, Duration::ZERO);
         let mut tick = self.now();
         loop {
             let began = self.now();
-            if began >= Duration::from_secs(second + 1) {
+            while began >= Duration::from_secs(second + 1) {
                 self.look_round(began);
                 let mut told = std::mem::take(&mut self.told);
                 told.second.at_s = second as u32;
                 told.second.listening = self.listening;
                 told.second.busy_share = busy.as_secs_f64().min(1.0);
                 (second, busy) = (second + 1, Duration::ZERO);
-                if tell.send(told).is_err() || began >= self.task.ends {
+                if tell.send(Ok(told)).is_err() || Duration::from_secs(second) >= self.task.ends {
                     return Ok(self.schedule);
                 }
             }
             self.come_and_leave(began);
             self.hear(&mut events)?;
             let now = self.now();
-            busy += now - began;
+            // Since this turn was to begin: a thread that is ready and has no processor hears late, too.
+            busy += now.saturating_sub(tick);
             // Without catching up: what was missed while the machine was busy is gone.
             tick = (tick + TICK).max(now);
             wait_until(self.task.began + tick);
@@ -163,7 +169,10 @@ impl Ears {
         let until = self.now() + Duration::from_millis(100);
         loop {
             events.clear();
-            epoll::wait(&self.epoll, spare_capacity(events), Some(&rustix::time::Timespec::default()))?;
+            match epoll::wait(&self.epoll, spare_capacity(events), Some(&rustix::time::Timespec::default())) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(why) => return Err(why.into()),
+            }
             for event in &*events {
                 self.on_ready(event.data.u64() as usize, event.flags);
             }
@@ -178,13 +187,17 @@ impl Ears {
         while let Some(&Reverse((at, seat, turn))) = self.due.peek()
             && at <= now
         {
+            // Those who are there are heard between.
+            if self.now() > now + COMING {
+                return;
+            }
             self.due.pop();
             let Some(sitting) = self.seats.get_mut(seat as usize) else { continue };
             if sitting.turn != turn {
                 continue;
             }
             if sitting.listener.is_none() {
-                self.come(seat, now);
+                self.come(seat);
             } else {
                 self.told.second.left += 1;
                 self.follow(seat, now, Duration::ZERO);
@@ -223,16 +236,20 @@ impl Ears {
         u64::from(seat) * self.task.threads + self.thread
     }
 
-    fn come(&mut self, seat: u32, now: Duration) {
-        let number = self.number(seat);
-        let from = match self.task.from.len() as u64 {
-            0 => None,
-            addresses => self.task.from.get((number % addresses) as usize).copied(),
-        };
+    /// Somebody has heard the first sound, and stays for as long as they do.
+    fn stay(&mut self, seat: u32, now: Duration) {
         let turn = self.seats.get(seat as usize).map_or(0, |sitting| sitting.turn);
-        if let Some(stay) = self.task.crowd.stays(number, u64::from(turn)) {
+        if let Some(stay) = self.task.crowd.stays(self.number(seat), u64::from(turn)) {
             self.due.push(Reverse((now + stay, seat, turn)));
         }
+    }
+
+    fn come(&mut self, seat: u32) {
+        let now = self.now();
+        let from = match self.task.from.len() as u64 {
+            0 => None,
+            addresses => self.task.from.get((self.number(seat) % addresses) as usize).copied(),
+        };
         let watched = EventFlags::OUT;
         let wire = Wire::connect(self.task.target.address, from, self.task.secure.as_ref());
         let wire = wire.and_then(|wire| {
@@ -280,7 +297,8 @@ impl Ears {
     }
 
     fn read(&mut self, seat: usize, now: Duration) -> Result<(), String> {
-        loop {
+        // What is left after them, epoll tells again: neither the socket nor TLS keeps anything that a read of this size did not fetch.
+        for _ in 0..READS {
             let Some(Seat { listener: Some(listener), .. }) = self.seats.get_mut(seat) else { return Ok(()) };
             let bytes = match listener.wire.read(&mut self.buffer) {
                 Moved::Bytes(bytes) => bytes,
@@ -291,18 +309,23 @@ impl Ears {
             self.told.second.bytes += bytes as u64;
             let read = self.buffer.get(..bytes).unwrap_or_default();
             let (state, began) = (&mut listener.state, listener.began);
+            let was_hearing = matches!(state, State::Hearing(_));
             let (told, schedule, listening) = (&mut self.told, &mut self.schedule, &mut self.listening);
             let (cadence, mut gaps) = (self.task.cadence, 0);
             let taken = listener.stream.take(read, &mut self.programme, |piece| match piece {
                 Ok(heard) => {
-                    if !matches!(state, State::Hearing(_)) {
-                        told.second.joined += 1;
-                        told.second.join.add(now - began);
-                        *listening += 1;
-                    }
+                    let since = match state {
+                        State::Hearing(playing) => playing.since(),
+                        State::Connecting | State::Waiting => {
+                            told.second.joined += 1;
+                            told.second.join.add(now.saturating_sub(began));
+                            *listening += 1;
+                            now
+                        }
+                    };
                     *state = State::Hearing(hear(*state, now, heard, cadence + GRACE));
-                    // What was there before the listener is the burst for who joins late, and was never due to them.
-                    if let Some(lateness) = schedule.lateness(now, heard.ends, began) {
+                    // What was due before their first sound is the burst for who joins late, and was never due to them.
+                    if let Some(lateness) = schedule.lateness(now, heard.ends, since) {
                         told.second.chunks += 1;
                         told.second.lateness.add(lateness);
                         told.second.chunks_late += u64::from(lateness > cadence + GRACE);
@@ -310,14 +333,19 @@ impl Ears {
                 }
                 Err(_) => gaps += 1,
             });
+            let has_joined = !was_hearing && matches!(state, State::Hearing(_));
             for _ in 0..gaps {
                 self.note(name(Fault::Gap));
+            }
+            if has_joined {
+                self.stay(seat as u32, now);
             }
             taken.map_err(name)?;
             if bytes < self.buffer.len() && !self.is_secure() {
                 return Ok(());
             }
         }
+        Ok(())
     }
 
     fn is_secure(&self) -> bool {

@@ -1,21 +1,22 @@
 //! A crowd of listeners against a real server: they come, hear, are cut off and come again, and every byte of what they hear is checked.
 //!
-//! One thread for each 19,000 of them, each with a table of open files of its own (unshare(2), `CLONE_FILES`): systems cap the files of a table, not of a
-//! machine. Whether the target has allowed it is for whoever makes a [`Target`] to know.
+//! One thread for each 19,000 of them, with a table of open files of its own if there are several (unshare(2), `CLONE_FILES`): systems cap the files of a table, not
+//! of a machine. Each thread compares what its own listeners hear. Whether the target has allowed it is for whoever makes a [`Target`] to know.
 
 mod ears;
 mod watch;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -31,6 +32,8 @@ use crate::stream::Format;
 
 /// Listeners of one thread: open files are capped at 20,000 on some systems, and a thread has a few of other kinds.
 const THREAD_LISTENERS_MAX: u64 = 19_000;
+/// Files that are no listener's: standard input and output, epoll, names, certificates.
+const SPARE_FILES: u64 = 64;
 /// For as long one listener is alone at the beginning, to hear when sound is due.
 const ALONE: Duration = Duration::from_secs(3);
 /// Loopback has addresses enough: each has 28,000 ports to connect from, and those of whoever left are not free for a minute.
@@ -142,6 +145,11 @@ impl Target {
         Ok(Self { url: url.to_owned(), address, authority: authority.to_owned(), path, format, secure })
     }
 
+    /// The same stream at another address of the server.
+    pub fn at(self, address: SocketAddr) -> Self {
+        Self { address, ..self }
+    }
+
     /// Scheme, host and port: what a grant is for.
     pub fn origin(&self) -> String {
         format!("{}://{}", if self.secure.is_some() { "https" } else { "http" }, self.authority)
@@ -172,8 +180,13 @@ pub fn run(target: &Target, options: &Options) -> Result<Report, Error> {
         Arc::new(Task { target, secure, crowd, cadence, began: Instant::now(), ends, threads, from })
     };
 
+    room_for(options.listeners.div_ceil(threads))?;
+    if let Some(folder) = &options.report {
+        // Before the crowd: nobody wants to learn after an hour that it cannot be kept.
+        std::fs::create_dir_all(folder).map_err(|why| Error::World("making the folder of the report", why))?;
+    }
     eprintln!("  one listener alone, to hear when sound is due");
-    let alone = task(Crowd { listeners: 1, within: Duration::ZERO, stay: None, ..crowd }, 1, ALONE);
+    let alone = task(Crowd { listeners: 1, within: Duration::ZERO, stay: None, ..crowd }, 1, ALONE.max(2 * cadence));
     let (tell, told) = mpsc::channel();
     let schedule = Ears::new(alone.clone(), 0, target.format, Schedule::default()).and_then(|ears| ears.run(&tell));
     let schedule = schedule.map_err(|why| Error::World("listening", why))?;
@@ -187,9 +200,12 @@ pub fn run(target: &Target, options: &Options) -> Result<Report, Error> {
     for thread in 0..threads {
         let (task, tell, format) = (task.clone(), tell.clone(), target.format);
         let work = move || {
-            let ears = own_files().and_then(|()| Ears::new(task, thread, format, schedule));
+            // One needs no table of its own, which some containers do not allow.
+            let files = if task.threads > 1 { own_files() } else { Ok(()) };
+            let ears = files.and_then(|()| Ears::new(task, thread, format, schedule));
             if let Err(why) = ears.and_then(|ears| ears.run(&tell)) {
-                eprintln!("  {THREAD_LISTENERS_MAX} listeners ended: {why}");
+                // Nobody is told only if nobody asks any more.
+                let _ = tell.send(Err(why));
             }
         };
         let named = std::thread::Builder::new().name(format!("ears-{thread}"));
@@ -207,20 +223,34 @@ pub fn run(target: &Target, options: &Options) -> Result<Report, Error> {
         version: env!("CARGO_PKG_VERSION").into(),
     };
     let mut report = Report { plan, ..Report::default() };
-    gather(&told, ends, options.watch.map(Watch::new), &mut report);
-    if let Some(folder) = &options.report {
-        keep(folder, &report).map_err(|why| Error::World("keeping the report", why))?;
+    let heard = gather(&told, ends, options.watch.map(Watch::new), &mut report);
+    heard.map_err(|why| Error::World("listening", why))?;
+    if let Some(folder) = &options.report
+        && let Err(why) = keep(folder, &report)
+    {
+        // What was heard is told all the same.
+        eprintln!("  the report cannot be kept: {why}");
     }
     Ok(report)
 }
 
 /// Collects what the threads tell, second by second, until they have ended.
-fn gather(told: &Receiver<Told>, ends: Duration, mut watch: Option<Watch>, report: &mut Report) {
+fn gather(
+    told: &Receiver<io::Result<Told>>,
+    ends: Duration,
+    mut watch: Option<Watch>,
+    report: &mut Report,
+) -> io::Result<()> {
+    if let Some(watch) = &mut watch {
+        // From here on it counts.
+        watch.look();
+    }
     let mut seconds: BTreeMap<u32, Second> = BTreeMap::new();
     let mut progress = Progress::new(ends);
     loop {
         match told.recv_timeout(THREADS_WAIT) {
             Ok(told) => {
+                let told = told?;
                 let at = told.second.at_s;
                 let is_new = !seconds.contains_key(&at);
                 seconds.entry(at).or_insert_with(|| Second { at_s: at, ..Second::default() }).merge(&told.second);
@@ -245,19 +275,19 @@ fn gather(told: &Receiver<Told>, ends: Duration, mut watch: Option<Watch>, repor
     }
     progress.end();
     report.seconds = seconds.into_values().collect();
+    Ok(())
 }
 
-fn keep(folder: &std::path::Path, report: &Report) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    let text = serde_json::to_string(report).map_err(std::io::Error::other)?;
+fn keep(folder: &Path, report: &Report) -> io::Result<()> {
+    let text = serde_json::to_string(report).map_err(io::Error::other)?;
     std::fs::write(folder.join("report.json"), text)?;
     std::fs::write(folder.join("report.html"), report.page())
 }
 
 /// Whether the one who was alone heard sound; else why not.
-fn heard_something(told: &Receiver<Told>) -> Result<(), Error> {
+fn heard_something(told: &Receiver<io::Result<Told>>) -> Result<(), Error> {
     let (mut chunks, mut why) = (0, None);
-    for told in told.try_iter() {
+    for told in told.try_iter().flatten() {
         chunks += told.second.chunks;
         why = told.faults.into_keys().next().or(why);
     }
@@ -268,13 +298,19 @@ fn heard_something(told: &Receiver<Told>) -> Result<(), Error> {
     }
 }
 
+/// Sees to it that one thread can have so many connections: as many files as the system allows, where the default is 1,024.
+fn room_for(listeners: u64) -> Result<(), Error> {
+    let limits = getrlimit(Resource::Nofile);
+    if limits.maximum.is_some_and(|most| most < listeners + SPARE_FILES) {
+        return Err(Error::Asked("this system does not allow so many open files: raise its hard limit (`ulimit -Hn`)"));
+    }
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, maximum: limits.maximum });
+    raised.map_err(|why| Error::World("raising the limit of open files", why.into()))
+}
+
 /// From here on this thread has a table of open files of its own.
-fn own_files() -> std::io::Result<()> {
-    nix::sched::unshare(nix::sched::CloneFlags::CLONE_FILES)?;
-    // As many as are allowed; what is asked for by default is 1,024.
-    let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let raised = rustix::process::Rlimit { current: limits.maximum, maximum: limits.maximum };
-    Ok(rustix::process::setrlimit(rustix::process::Resource::Nofile, raised)?)
+fn own_files() -> io::Result<()> {
+    Ok(nix::sched::unshare(nix::sched::CloneFlags::CLONE_FILES)?)
 }
 
 /// Addresses to connect from at a server on this machine.

@@ -40,7 +40,8 @@ impl Watch {
         let (then, ticks_then) = self.before.replace((now, ticks))?;
         // One that has ended takes its time with it.
         let seconds = ticks.saturating_sub(ticks_then) as f64 / rustix::param::clock_ticks_per_second() as f64;
-        let cores = seconds / (now - then).as_secs_f64().max(1e-3);
+        // To the thousandth, beyond which ticks say nothing.
+        let cores = (seconds / (now - then).as_secs_f64().max(1e-3) * 1e3).round() / 1e3;
         Some(Server { cores, resident_bytes: pages * rustix::param::page_size() as u64 })
     }
 
