@@ -46,7 +46,7 @@ pub struct Plan {
 pub struct Second {
     /// Which, counted from the beginning of the rehearsal: 0 is the first.
     pub at_s: u32,
-    /// Listeners who got in: the head of the stream was read.
+    /// Listeners who got in: the first piece of sound was whole.
     pub joined: u64,
     /// Listeners who tried and did not get in.
     pub failed: u64,
@@ -62,11 +62,11 @@ pub struct Second {
     pub stalled: u64,
     /// Bytes read.
     pub bytes: u64,
-    /// How long those who joined took, from the first packet of the connection to the head of the stream.
+    /// How long those who joined took, from the first packet of the connection to the first whole piece of sound.
     pub join: Histogram,
     /// How long after its scheduled time each chunk became complete.
     pub lateness: Histogram,
-    /// Processor time per time (0 to 1) of the generator's busiest process. Finite, as JSON knows nothing else.
+    /// Share of the second (0 to 1) in which the generator's busiest thread was at work, or was ready and had no processor. Finite, as JSON knows nothing else.
     pub busy_share: f64,
     /// What the server needed, if that is known.
     pub server: Option<Server>,
