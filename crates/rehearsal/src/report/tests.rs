@@ -100,7 +100,7 @@ fn a_verdict_is_lost_by_one_in_a_thousand_of_anything() {
     check(&|report| report.seconds[0].chunks_late = 101, Verdict::Fails);
     check(&|report| report.seconds[0].stalled = 10, Verdict::Holds);
     check(&|report| report.seconds[0].stalled = 11, Verdict::Fails);
-    check(&|report| drop(report.faults.insert("wrong bytes".into(), 11)), Verdict::Fails);
+    check(&|report| *report.faults.entry("wrong bytes".into()).or_default() = 11, Verdict::Fails);
     check(&|report| report.seconds.iter_mut().for_each(|second| second.chunks = 0), Verdict::Fails);
     check(&|report| report.seconds.iter_mut().for_each(|second| second.joined = 0), Verdict::Fails);
     check(&|report| report.seconds[0].busy_share = 0.9, Verdict::Holds);

@@ -27,7 +27,7 @@ fn may_stand_for(said: Duration, time: Duration) -> bool {
 
 proptest! {
     #[test]
-    fn a_quantile_is_at_most_3_2_percent_more_than_the_time_of_that_rank(times in times(), share in 0.0..=1.0) {
+    fn a_quantile_is_at_most_3_2_percent_more_than_the_time_of_that_rank(times in times(), share in 0.0_f64..=1.0) {
         let histogram = histogram(&times);
         let mut sorted = times;
         sorted.sort();

@@ -159,6 +159,11 @@ impl Plot {
             series.write(out, &axis)?;
         }
         out.write_str("</svg>")?;
+        if self.series.iter().flat_map(Series::known).all(|value| value <= 0.0) {
+            // An empty picture might as well be a broken one.
+            let nothing = words("صفر طوال التجربة", "none at any time").of(language);
+            write!(out, "<text x=\"50%\" y=\"{:.1}\" text-anchor=\"middle\">{nothing}</text>", TOP + HEIGHT / 2.0)?;
+        }
         if let Some(Limit::Line(at, _)) = self.limit {
             let y = TOP + axis.down(at) * HEIGHT;
             write!(out, "<line class=\"bound\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>")?;
