@@ -77,11 +77,14 @@ impl Article<'_> {
         let (sign, sentence) = match verdict {
             Verdict::Holds => ("✓", words("الخادم يصمد أمام هذا الجمهور.", "The server holds this crowd.")),
             Verdict::Fails => ("✗", words("الخادم لا يصمد أمام هذا الجمهور.", "The server does not hold this crowd.")),
-            Verdict::Doubtful => ("?", words("هذه التجربة لا تثبت شيئًا.", "This rehearsal proves nothing.")),
+            Verdict::Doubtful => ("?", words("لا تصلح هذه التجربة دليلًا.", "This rehearsal is no proof.")),
         };
         write!(out, "<div class=\"verdict {}\"><p><span aria-hidden=\"true\">{sign}</span> ", verdict.name())?;
-        write!(out, "<strong>{}</strong></p><p>", self.say(sentence))?;
-        writeln!(out, "{}</p></div>", self.reasons().join(" "))
+        write!(out, "<strong>{}</strong></p>", self.say(sentence))?;
+        if verdict == Verdict::Doubtful {
+            write!(out, "<p>{}</p>", self.doubt())?;
+        }
+        writeln!(out, "<p>{}</p></div>", self.reasons().join(" "))
     }
 
     /// What the verdict rests on, in sentences: whether all got in, whether the sound was on time, and whatever else went wrong.
@@ -89,9 +92,6 @@ impl Article<'_> {
         let (figures, asked) = (self.figures, self.report.plan.listeners);
         let wrong = figures.shortfalls(asked);
         let mut reasons = Vec::new();
-        if !figures.generator_trusted() {
-            reasons.push(self.doubt());
-        }
         let (outside, all) = (figures.outside(asked), asked.max(figures.outside(asked)));
         reasons.push(match (figures.joins, outside) {
             (0, _) => self.say(words("لم يدخل أحد.", "Nobody got in.")).to_owned(),
@@ -163,10 +163,7 @@ impl Article<'_> {
         let mut sentence = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             let number = numbers.next().map_or("", String::as_str);
-            let number = match self.language {
-                Language::Arabic => number.replace('%', "٪"),
-                Language::English => number.to_owned(),
-            };
+            let number = number.replace('%', self.say(words::PERCENT));
             sentence.push_str(&number);
             sentence.push_str(part);
         }
@@ -327,7 +324,7 @@ impl Article<'_> {
             "A chunk is late if it is complete more than {} after its scheduled time: its cadence and {}. Times are rounded up, by {} at most.",
         );
         write!(out, "<footer><p>{}</p>", self.numbers(late, &[bound, grace, "3.2%".to_owned()]))?;
-        writeln!(out, "<p>Hiwar <bdi>{}</bdi></p></footer>", Outside(&self.report.plan.version))
+        writeln!(out, "<p><bdi dir=\"ltr\">Hiwar {}</bdi></p></footer>", Outside(&self.report.plan.version))
     }
 }
 

@@ -159,10 +159,15 @@ impl Plot {
             series.write(out, &axis)?;
         }
         out.write_str("</svg>")?;
-        if self.series.iter().flat_map(Series::known).all(|value| value <= 0.0) {
-            // An empty picture might as well be a broken one.
-            let nothing = words("صفر طوال التجربة", "none at any time").of(language);
-            write!(out, "<text x=\"50%\" y=\"{:.1}\" text-anchor=\"middle\">{nothing}</text>", TOP + HEIGHT / 2.0)?;
+        // An empty picture might as well be a broken one.
+        let mut known = self.series.iter().flat_map(Series::known).peekable();
+        let nothing = match known.peek() {
+            None => Some(words("لم يُقَس شيء", "nothing was measured")),
+            Some(_) => known.all(|value| value <= 0.0).then_some(words("صفر طوال التجربة", "none at any time")),
+        };
+        if let Some(nothing) = nothing {
+            let (y, nothing) = (TOP + HEIGHT / 2.0, nothing.of(language));
+            write!(out, "<text x=\"50%\" y=\"{y:.1}\" text-anchor=\"middle\">{nothing}</text>")?;
         }
         if let Some(Limit::Line(at, _)) = self.limit {
             let y = TOP + axis.down(at) * HEIGHT;
@@ -185,8 +190,10 @@ impl Plot {
             let anchor = Anchor::Right.of(language);
             write!(out, "<text x=\"-8\" y=\"{:.1}\" text-anchor=\"{anchor}\">{name}</text>", y + 4.0)?;
         }
-        for (at, name) in marks {
+        for (mark, (at, name)) in marks.iter().enumerate() {
             let (x, foot) = (at * 100.0, TOP + HEIGHT);
+            // On a phone there is room for every second name.
+            let class = if mark % 2 == 1 { " class=\"between\"" } else { "" };
             // Names at the ends stay inside.
             let anchor = match x {
                 left if left < 3.0 => Anchor::Left,
@@ -194,7 +201,8 @@ impl Plot {
                 _ => Anchor::Middle,
             };
             write!(out, "<line class=\"grid\" x1=\"{x:.2}%\" x2=\"{x:.2}%\" y1=\"{TOP}\" y2=\"{foot}\"/>")?;
-            write!(out, "<text x=\"{x:.2}%\" y=\"{MARKS}\" text-anchor=\"{}\">{name}</text>", anchor.of(language))?;
+            let anchor = anchor.of(language);
+            write!(out, "<text{class} x=\"{x:.2}%\" y=\"{MARKS}\" text-anchor=\"{anchor}\">{name}</text>")?;
         }
         Ok(())
     }
@@ -204,6 +212,8 @@ impl Plot {
         let (divisor, symbol) = match self.unit {
             // In full: there is room.
             Unit::Count => Unit::Count.symbol(0.0),
+            // As in the summary.
+            Unit::Time => Unit::Time.symbol(1e3),
             unit => unit.symbol(most),
         };
         let numbers = words("الأرقام", "Numbers").of(language);

@@ -21,7 +21,7 @@ pub(super) fn plots(report: &Report, timeline: &Timeline) -> Vec<Plot> {
 }
 
 /// Half of them, and all but one in a hundred.
-const HALF: Words = words("نصفها خلال (p50)", "half within (p50)");
+const HALF: Words = words("النصف خلال (p50)", "half within (p50)");
 const NEARLY_ALL: Words = words("99 من كل 100 خلال (p99)", "99 in 100 within (p99)");
 
 fn listening(timeline: &Timeline) -> Plot {

@@ -87,7 +87,9 @@ const BYTES_PER_SECOND: &[Symbol] = &[
     (1e12, words("\u{a0}ت.ب/ث", "\u{a0}TB/s")),
 ];
 const CORES: &[Symbol] = &[(1.0, words("", ""))];
-const SHARES: &[Symbol] = &[(0.01, words("٪", "%"))];
+/// In Arabic the sign is left of its number, whatever letters are before it: a mark keeps it from being taken for a part of the number (UAX #9, W5).
+pub(super) const PERCENT: Words = words("\u{200f}٪", "%");
+const SHARES: &[Symbol] = &[(0.01, PERCENT)];
 
 impl Unit {
     /// By what numbers up to `most` are divided to read well, and the symbol that is then put after them.
@@ -179,8 +181,7 @@ pub(super) fn date(unix_s: u64) -> Option<String> {
     Some(format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"))
 }
 
-/// Text from outside, made harmless: nothing in it is markup, no control character comes through, and it has an end. Directions set in it end with the
-/// `bdi` or `code` that it is put into.
+/// Text from outside, made harmless: nothing in it is markup, no character that controls or turns others comes through, and it has an end.
 pub(super) struct Outside<'a>(pub(super) &'a str);
 
 /// Characters of an [`Outside`] that are shown: more than any address or fault that means something has.
@@ -196,6 +197,8 @@ impl Display for Outside<'_> {
                 '>' => out.write_str("&gt;")?,
                 '"' => out.write_str("&quot;")?,
                 '\'' => out.write_str("&#39;")?,
+                // A 503 must not read as 305.
+                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.write_str("\u{fffd}")?,
                 control if control.is_control() => out.write_str("\u{fffd}")?,
                 other => write!(out, "{other}")?,
             }
@@ -234,7 +237,7 @@ mod tests {
         check(Unit::Time, 1500.0, "1.5 ملي ث", "1.5 ms");
         check(Unit::Time, 3.6e9, "3,600 ث", "3,600 s");
         check(Unit::Bytes, 104_857_600.0, "105 م.ب", "105 MB");
-        check(Unit::Share, 0.905, "90.5٪", "90.5%");
+        check(Unit::Share, 0.905, "90.5\u{200f}٪", "90.5%");
         check(Unit::Cores, 1.25, "1.25", "1.25");
     }
 
@@ -254,6 +257,7 @@ mod tests {
     #[test]
     fn text_from_outside_is_no_markup_and_has_an_end() {
         assert_eq!(Outside("<a href='x'>&\"\0\n").to_string(), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;\u{fffd}\u{fffd}");
+        assert_eq!(Outside("\u{202e}503\u{2069}").to_string(), "\u{fffd}503\u{fffd}");
         assert_eq!(Outside(&"م".repeat(1000)).to_string().chars().count(), OUTSIDE_MAX + 1);
     }
 }
