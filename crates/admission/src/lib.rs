@@ -1,4 +1,4 @@
-//! Who may come in: passes to listen, to speak, to host and to create. Pure.
+//! Who may come in: passes to listen, to speak, to host and to create, and grants to rehearse. Pure.
 //!
 //! A decision is made once, by whoever holds the key, and then carried as a signed token: a pass. This crate makes
 //! and checks the tokens; it keeps no state, asks nobody, and is told the time. What is refused, and why, is one
@@ -9,5 +9,7 @@
 mod pass;
 
 pub use pass::listen::{Listen, ListenKey};
+pub use pass::origin::{Origin, Scheme};
+pub use pass::rehearsal::{Nonce, Proof, Rehearsal, RehearsalKey, RehearsalToken};
 pub use pass::stage::{Grant, Person, StageKey, StagePass, StageVerifier};
 pub use pass::{PassId, Refusal, Scope, TOKEN_BYTES_MAX};

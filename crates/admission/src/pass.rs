@@ -1,6 +1,8 @@
 //! What all passes share: ids, scopes, the limit of a token's length, and the reasons to refuse one.
 
 pub(crate) mod listen;
+pub(crate) mod origin;
+pub(crate) mod rehearsal;
 pub(crate) mod stage;
 mod wire;
 

@@ -131,12 +131,28 @@ pub enum Format {
 #[derive(Debug, Subcommand)]
 pub enum Admin {
     /// Print a new link to create and host conversations with, good for a year.
-    HostLink(HostLink),
+    HostLink(Place),
+    /// Print a grant to rehearse this server with: `hiwar rehearse` joins no server that does not prove that it issued one.
+    RehearsalGrant(RehearsalGrant),
 }
 
-/// Options of `hiwar admin host-link`.
+/// Options of `hiwar admin rehearsal-grant`.
 #[derive(Debug, Args)]
-pub struct HostLink {
+pub struct RehearsalGrant {
+    /// Which server.
+    #[command(flatten)]
+    pub place: Place,
+    /// How many listeners may be there at once, for each machine that plays them.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub listeners: u32,
+    /// For how long from now; a day at most.
+    #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=1440))]
+    pub minutes: u32,
+}
+
+/// Where the server is that something is asked of.
+#[derive(Debug, Args)]
+pub struct Place {
     /// Configuration file of the server [default: /etc/hiwar/hiwar.toml if there is one and --data is not given]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

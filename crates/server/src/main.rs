@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod disk;
 mod inherit;
+mod outgoing;
 mod registry;
 mod role;
 mod studio;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         cli::Command::Log(cli::Log::Export(args)) => role::log::export(&args),
         cli::Command::Admin(cli::Admin::HostLink(args)) => role::admin::host_link(&args),
         cli::Command::Rehearse(cli::Rehearse::Listen(args)) => role::rehearse::listen(&args),
+        cli::Command::Admin(cli::Admin::RehearsalGrant(args)) => role::admin::rehearsal_grant(&args),
         cli::Command::Child => role::run_child(),
     }
 }

@@ -542,6 +542,7 @@ fn write_addresses(config: &Config) -> Result<(), String> {
         "redirect": config.redirect.map(|at| format!("http://{at}")),
         "media": format!("{}:{}", config.media_address, config.media_port),
         "origin": config.public_origin(),
+        "pid": std::process::id(),
     });
     let path = config.data.join(ADDRESSES);
     let temporary = path.with_extension("json.new");
@@ -552,8 +553,16 @@ fn write_addresses(config: &Config) -> Result<(), String> {
 
 /// The public side's origin as browsers see it, of the server that runs on this data directory, or ran there last.
 pub fn origin_of(data: &Path) -> Option<String> {
-    let addresses: serde_json::Value = serde_json::from_slice(&std::fs::read(data.join(ADDRESSES)).ok()?).ok()?;
-    Some(addresses.get("origin")?.as_str()?.to_owned())
+    Some(addresses_of(data)?.get("origin")?.as_str()?.to_owned())
+}
+
+/// The first process of the server that runs on this data directory, or ran there last.
+pub fn process_of(data: &Path) -> Option<u32> {
+    addresses_of(data)?.get("pid")?.as_u64()?.try_into().ok()
+}
+
+fn addresses_of(data: &Path) -> Option<serde_json::Value> {
+    serde_json::from_slice(&std::fs::read(data.join(ADDRESSES)).ok()?).ok()
 }
 
 /// The part that one child plays.

@@ -1,6 +1,7 @@
 //! The pass to listen: a keyed BLAKE3 MAC over one log's id and a time. Millions are checked; each costs a hash.
 //!
 //! Every worker holds the key, so this pass grants nothing but hearing: whoever steals the key can hear, never speak.
+//! Grants to rehearse ([`super::rehearsal`]) come of the same secret by another context.
 
 use std::fmt;
 use std::time::SystemTime;

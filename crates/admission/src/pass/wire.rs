@@ -102,6 +102,10 @@ impl<'a> Fields<'a> {
         UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).ok_or(Refusal::Malformed)
     }
 
+    pub(super) fn number(&mut self) -> Result<u32, Refusal> {
+        self.array().map(u32::from_le_bytes)
+    }
+
     /// A length byte and that many bytes of UTF-8.
     pub(super) fn text(&mut self) -> Result<&'a str, Refusal> {
         let length = usize::from(self.byte()?);

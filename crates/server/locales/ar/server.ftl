@@ -124,6 +124,12 @@ problem-fragment-refused = تعذّر قبول الجزء
         [too-many-candidates] المرشحون كثيرون.
        *[other] تعذّر استعماله.
     }
+problem-rehearsal-refused = لا تجربة بهذا الإذن
+    .detail = { $reason ->
+        [expired] انتهت صلاحية إذن التجربة. اطلب إذنًا جديدًا ممن يدير هذا الخادم: hiwar admin rehearsal-grant.
+        [elsewhere] إذن التجربة لعنوان ليس من عناوين هذا الخادم. اطلب إذنًا خاصًا به ممن يديره: hiwar admin rehearsal-grant.
+       *[other] تعذّر استعماله.
+    }
 problem-unavailable = نعود بعد لحظات
     .detail = جزء من الخدمة مشغول أو يُعاد تشغيله. حاول بعد ثوانٍ قليلة.
 problem-disk-full = قرص هذا الخادم يكاد يمتلئ

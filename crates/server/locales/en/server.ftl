@@ -119,6 +119,12 @@ problem-fragment-refused = The fragment cannot be accepted
         [too-many-candidates] There are too many candidates.
        *[other] It could not be used.
     }
+problem-rehearsal-refused = No rehearsal by this grant
+    .detail = { $reason ->
+        [expired] The grant has expired. Ask whoever runs this server for a new one: hiwar admin rehearsal-grant.
+        [elsewhere] The grant is for an address that is not this server's own. Ask whoever runs this server for one of its own: hiwar admin rehearsal-grant.
+       *[other] It could not be used.
+    }
 problem-unavailable = Back in a moment
     .detail = A part of the service is busy or restarting. Please try again in a few seconds.
 problem-disk-full = The disk of this server is almost full

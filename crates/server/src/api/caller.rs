@@ -12,10 +12,14 @@ use bytes::Bytes;
 use hiwar_admission::StagePass;
 use hiwar_segment_log::LogId;
 use hiwar_space::Audience;
+use serde::de::DeserializeOwned;
 
 use super::problem::{Kind, Problem};
 use super::speech::Language;
 use super::{Api, Keys};
+
+/// The media type of bodies that are neither SDP nor a problem.
+const JSON: &str = "application/json";
 
 /// What a request says of whoever sent it. Nothing is checked yet.
 pub(super) struct Caller {
@@ -97,6 +101,15 @@ pub(super) fn require_type(headers: &HeaderMap, expected: &'static str) -> Resul
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case(expected) { Ok(()) } else { Err(Problem::media_type(expected)) }
+}
+
+/// The body of a request as what it is to be.
+pub(super) fn json<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    read: Result<Bytes, BytesRejection>,
+) -> Result<T, Problem> {
+    require_type(headers, JSON)?;
+    serde_json::from_slice(&body(read)?).map_err(|_| Kind::Malformed.into())
 }
 
 fn bearer(headers: &HeaderMap) -> Option<String> {

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use hiwar_admission::{Grant, Listen, ListenKey, PassId, Refusal, Scope, StageKey, StagePass, StageVerifier};
+use hiwar_admission::{
+    Grant, Listen, ListenKey, Nonce, Origin, PassId, Proof, Refusal, Rehearsal, RehearsalKey, Scope, StageKey,
+    StagePass, StageVerifier,
+};
 
 /// How long a link to host, to invite or to listen is good: longer than the time between planning and talking.
 pub const LINK_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -13,6 +16,7 @@ pub const SPEAK_LIFE: Duration = Duration::from_secs(24 * 3600);
 #[derive(Clone, Debug)]
 pub struct Keys {
     listen: ListenKey,
+    rehearsal: RehearsalKey,
     stage: StageKey,
     verifier: StageVerifier,
 }
@@ -21,7 +25,8 @@ impl Keys {
     /// From the secrets on disk.
     pub fn new(listen: [u8; 32], stage: [u8; 32]) -> Self {
         let stage = StageKey::from_bytes(stage);
-        Self { listen: ListenKey::from_bytes(listen), verifier: stage.verifier(), stage }
+        let rehearsal = RehearsalKey::from_bytes(listen);
+        Self { listen: ListenKey::from_bytes(listen), rehearsal, verifier: stage.verifier(), stage }
     }
 
     /// A pass to create spaces on this node.
@@ -37,6 +42,19 @@ impl Keys {
     /// Signs a pass to listen under a new id.
     pub fn listen_pass(&self, expires: SystemTime, scope: Scope) -> String {
         self.listen.sign(&Listen { id: new_id(), scope, expires })
+    }
+
+    /// Signs a grant to rehearse the server at `origin` with up to `listeners_max` listeners, under a new id.
+    pub fn rehearsal_grant(&self, expires: SystemTime, origin: Origin, listeners_max: u32) -> String {
+        self.rehearsal.sign(&Rehearsal { id: new_id(), origin, listeners_max, expires })
+    }
+
+    /// What the claims of a grant to rehearse say, and the proof that this house issued such a grant, if it did.
+    ///
+    /// # Errors
+    /// As [`Refusal`] says.
+    pub fn prove(&self, now: SystemTime, claims: &str, nonce: &Nonce) -> Result<(Rehearsal, Proof), Refusal> {
+        self.rehearsal.prove(now, claims, nonce)
     }
 
     /// Checks a pass of the stage.

@@ -13,6 +13,7 @@ mod keys;
 mod notice;
 mod openapi;
 mod problem;
+mod rehearsals;
 mod spaces;
 mod speech;
 mod whip;
@@ -83,6 +84,7 @@ pub fn router(
         .route("/api/spaces/v1/spaces/{id}/recording", delete(spaces::delete_recording))
         .route("/api/spaces/v1/spaces/{id}/passes", post(spaces::invite))
         .route("/api/spaces/v1/spaces/{id}/events", get(events::follow))
+        .route("/api/spaces/v1/rehearsals", post(rehearsals::prove))
         .route("/whip/{space}", get(whip::look).post(whip::publish))
         .route("/whip/{space}/{session}", get(whip::look_at_session).patch(whip::patch).delete(whip::hang_up))
         .route("/.well-known/acme-challenge/{token}", get(health::challenge))

@@ -59,6 +59,7 @@ pub enum Kind {
     IfMatchStale,
     FragmentMalformed,
     FragmentRefused,
+    RehearsalRefused,
     Unavailable,
     Storage,
     DiskFull,
@@ -66,7 +67,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order above.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::SpaceNotFound,
@@ -99,6 +100,7 @@ impl Kind {
         Self::IfMatchStale,
         Self::FragmentMalformed,
         Self::FragmentRefused,
+        Self::RehearsalRefused,
         Self::Unavailable,
         Self::Storage,
         Self::DiskFull,
@@ -149,6 +151,7 @@ impl Kind {
             Self::IfMatchStale => ("if-match-stale", S::PRECONDITION_FAILED),
             Self::FragmentMalformed => ("fragment-malformed", S::BAD_REQUEST),
             Self::FragmentRefused => ("fragment-refused", S::UNPROCESSABLE_ENTITY),
+            Self::RehearsalRefused => ("rehearsal-refused", S::FORBIDDEN),
             Self::Unavailable => ("unavailable", S::SERVICE_UNAVAILABLE),
             Self::Storage => ("storage", S::SERVICE_UNAVAILABLE),
             Self::DiskFull => ("disk-full", S::INSUFFICIENT_STORAGE),
@@ -202,7 +205,8 @@ impl Problem {
         Self { expected, ..Kind::MediaType.into() }
     }
 
-    fn refused(kind: Kind, reason: &'static str) -> Self {
+    /// A problem that has several reasons, each with words of its own under this name.
+    pub fn refused(kind: Kind, reason: &'static str) -> Self {
         Self { reason: Some(reason), ..kind.into() }
     }
 
@@ -437,6 +441,11 @@ mod tests {
             details.sort_unstable();
             details.dedup();
             assert_eq!(details.len(), offers.len(), "{language:?}");
+        }
+        for language in [Language::Arabic, Language::English] {
+            let detail = |reason| Problem::refused(Kind::RehearsalRefused, reason).words(language).1;
+            let [expired, elsewhere, other] = ["expired", "elsewhere", "other"].map(detail);
+            assert!(expired != elsewhere && expired != other && elsewhere != other, "{language:?}");
         }
         let line = Problem::from(R::Malformed { line: 7 }).words(Language::English).1;
         assert!(line.contains("Line 7"), "{line}");

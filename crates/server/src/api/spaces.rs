@@ -10,11 +10,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hiwar_admission::{Grant, Person, Scope};
 use hiwar_space::{Actor, Audience, Command, Name, ParticipantId, Title};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::caller::{Caller, body, require_type};
+use super::caller::{Caller, json};
 use super::keys::{LINK_LIFE, SPEAK_LIFE};
 use super::notice::Notice;
 use super::problem::{Details, Kind, Problem};
@@ -23,8 +22,6 @@ use super::{Api, Shared};
 use crate::disk::Room;
 use crate::registry::{NewSpace, SpaceView};
 use crate::studio::Keep;
-
-const JSON: &str = "application/json";
 
 /// Where things are.
 #[derive(Serialize, ToSchema)]
@@ -308,9 +305,4 @@ fn new_participant() -> ParticipantId {
     let mut bytes = [0; 5];
     getrandom::fill(&mut bytes).expect("the kernel has random numbers");
     ParticipantId::from_random(bytes)
-}
-
-fn json<T: DeserializeOwned>(headers: &HeaderMap, read: Result<Bytes, BytesRejection>) -> Result<T, Problem> {
-    require_type(headers, JSON)?;
-    serde_json::from_slice(&body(read)?).map_err(|_| Kind::Malformed.into())
 }

@@ -1,5 +1,6 @@
 //! The API from outside, request by request, without a network.
 
+mod rehearsals;
 mod retention;
 
 use std::net::{TcpListener, UdpSocket};
@@ -571,7 +572,8 @@ async fn the_house_tells_how_it_is() {
     let config = house.ask("GET", "/api/spaces/v1/config", &[], "").await.json();
     assert_eq!(config["stage_origin"], "https://stage.example");
     let described = house.ask("GET", "/api/openapi.json", &[], "").await.json();
-    for path in ["/api/spaces/v1/spaces", "/api/spaces/v1/spaces/{id}/end", "/whip/{space}/{session}"] {
+    let some = ["/api/spaces/v1/spaces", "/api/spaces/v1/spaces/{id}/end", "/whip/{space}/{session}"];
+    for path in some.into_iter().chain(["/api/spaces/v1/rehearsals"]) {
         assert!(described["paths"][path].is_object(), "{path}");
     }
 }

@@ -9,17 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::header::{HOST, HeaderValue};
-use hyper::{Request, Response, Uri};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, Uri};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
+
+use crate::outgoing;
 
 /// How long one request may take, from its first packet to its last.
 const REQUEST_WAIT: Duration = Duration::from_secs(30);
@@ -38,31 +38,8 @@ impl Client {
     /// # Errors
     /// There is nobody to trust; in words for an operator.
     pub(super) fn new(root: Option<&Path>) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        match root {
-            Some(path) => {
-                let say = |why: &dyn std::fmt::Display| format!("acme.root, {}: {why}", path.display());
-                for root in CertificateDer::pem_file_iter(path).map_err(|why| say(&why))? {
-                    roots.add(root.map_err(|why| say(&why))?).map_err(|why| say(&why))?;
-                }
-                if roots.is_empty() {
-                    return Err(say(&"there is no certificate in it"));
-                }
-            }
-            None => {
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                if roots.is_empty() {
-                    return Err("this system trusts no authority: install Debian's ca-certificates".into());
-                }
-            }
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|why| why.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self { tls: Arc::new(tls) })
+        let tls = outgoing::trust(root);
+        Ok(Self { tls: tls.map_err(|why| if root.is_some() { format!("acme.root, {why}") } else { why })? })
     }
 }
 
@@ -96,20 +73,12 @@ async fn ask(tls: Arc<ClientConfig>, mut request: Request<BodyWrapper<Bytes>>) -
     let socket = TcpStream::connect(&*found).await.map_err(|why| say("cannot connect to")(&why))?;
     let stream =
         TlsConnector::from(tls).connect(name, socket).await.map_err(|why| say("no secure connection to")(&why))?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|why| say("cannot speak to")(&why))?;
-    // Ends with the sender, or with the answer.
-    let connection = tokio::spawn(connection);
     let value = HeaderValue::from_str(authority.as_str()).map_err(|why| say("cannot speak to")(&why))?;
     request.headers_mut().insert(HOST, value);
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     *request.uri_mut() = path.parse::<Uri>().map_err(|why| say("cannot speak to")(&why))?;
-    let answer = sender.send_request(request).await.map_err(|why| say("no answer from")(&why))?;
-    let (parts, body) = answer.into_parts();
-    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|why| say("half an answer from")(&why))?;
-    connection.abort();
-    Ok(BytesResponse::from(Response::from_parts(parts, Full::new(body.to_bytes()))))
+    let answer = outgoing::ask(stream, authority.as_str(), request, ANSWER_BYTES_MAX).await?;
+    Ok(BytesResponse::from(answer.map(Full::new)))
 }
 
 /// Where a name leads. On a thread of its own: the runtime's would be waited for when the house ends, for as long as the system's resolver likes.

@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
+use hiwar_admission::Origin;
+
 use crate::api::Keys;
 use crate::config::Config;
 
@@ -33,6 +35,22 @@ pub fn keep_to_yourself() -> &'static str {
 
 const SECRET_ENGLISH: &str = "keep this link to yourself: whoever has it can create conversations";
 const SECRET_ARABIC: &str = "هذا الرابط لك وحدك: من يملكه يستطيع إنشاء الحوارات";
+
+/// What is said beside a grant to rehearse: what it is worth, and how it is used.
+pub fn how_to_rehearse(origin: &Origin, listeners: u32, minutes: u32) -> String {
+    let command = format!("\n\n  hiwar rehearse listen {origin}/listen/SPACE.mp4 --listeners N --grant GRANT\n");
+    if arabic() {
+        format!(
+            "هذا الإذن لك وحدك: من يملكه يستطيع أن يملأ {origin} بمستمعين عددهم حتى {listeners} من كل جهاز، لمدة {minutes} دقيقة.\nعلى الجهاز الذي يؤدي دور \
+             الجمهور، وفي موضع SPACE معرّف حوار مباشر:{command}"
+        )
+    } else {
+        format!(
+            "Keep this grant to yourself: for {minutes} minutes, whoever has it can fill {origin} with up to {listeners} listeners from each machine.\nOn the \
+             machine that plays the crowd, with the id of a conversation that is live for SPACE:{command}"
+        )
+    }
+}
 
 /// The operator's language, as POSIX has it.
 fn arabic() -> bool {

@@ -63,6 +63,7 @@ fn rehearse(args: &cli::RehearseListen) -> Result<Report, String> {
         let left = checked.expires().duration_since(now).unwrap_or_default().as_secs();
         return Err(format!("the grant ends in {left} s, before the rehearsal would"));
     }
+    eprintln!("  {} has granted it, at {}", checked.origin(), checked.at());
     // Where the proof came from, and nowhere else.
     let report = listen::run(&target.at(checked.at()), &crowd).map_err(|why| why.to_string())?;
     eprintln!("  {}", in_a_sentence(report.verdict()));

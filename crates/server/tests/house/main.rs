@@ -7,8 +7,14 @@
 #[allow(dead_code, reason = "shared with the tests of `rtc`, which use all of it")]
 mod client;
 mod ear;
+#[path = "../../src/role/rehearse/grant.rs"]
+#[allow(unreachable_pub, reason = "of the program: what a generator asks before it begins")]
+mod grant;
 mod http;
 mod mouth;
+#[path = "../../src/outgoing.rs"]
+#[allow(unreachable_pub, reason = "of the program: `grant` needs it")]
+mod outgoing;
 mod pebble;
 mod server;
 mod tls;
@@ -27,6 +33,7 @@ mod loss;
 mod radio;
 mod refusals;
 mod rehearse;
+mod rehearsal;
 mod restart;
 mod retention;
 mod secure;

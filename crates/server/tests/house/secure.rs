@@ -13,13 +13,13 @@ use crate::tls::{Authority, Connection, Trust, get};
 const NAME: &str = "talk.example";
 
 /// A directory with a certificate and a configuration that names them.
-struct Place {
+pub(crate) struct Place {
     dir: tempfile::TempDir,
     authority: Authority,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Self { dir: tempfile::tempdir().expect("a directory"), authority: Authority::new() };
         place.configure(&format!("host = \"{NAME}\"\nredirect = \"127.0.0.1:0\"\negress_mbps = 100\n"));
         place
@@ -36,6 +36,13 @@ impl Place {
         self.dir.path().join("hiwar.toml")
     }
 
+    /// Whom clients of this place trust (PEM), in a file.
+    pub(crate) fn root(&self) -> PathBuf {
+        let path = self.dir.path().join("root.pem");
+        std::fs::write(&path, self.authority.root()).expect("a file");
+        path
+    }
+
     fn chain(&self) -> PathBuf {
         self.dir.path().join("chain.pem")
     }
@@ -45,7 +52,7 @@ impl Place {
     }
 
     /// A new certificate in the place of the old one. When it expires.
-    fn renew(&self, days: i64) -> u64 {
+    pub(crate) fn renew(&self, days: i64) -> u64 {
         let (chain, key, until) = self.authority.certify(NAME, days);
         for (path, text) in [(self.key(), key), (self.chain(), chain)] {
             let aside = path.with_extension("new");
@@ -54,7 +61,7 @@ impl Place {
         until
     }
 
-    fn serve(&self) -> Server {
+    pub(crate) fn serve(&self) -> Server {
         Server::start_in(&self.dir.path().join("data"), &["--no-demo", "--config", self.config().to_str().unwrap()])
     }
 }
