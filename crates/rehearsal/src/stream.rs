@@ -186,7 +186,8 @@ impl Stream {
 }
 
 fn duration(samples: u64) -> Duration {
-    Duration::from_secs(samples / SAMPLE_RATE) + Duration::from_nanos(samples % SAMPLE_RATE * 1_000_000_000 / SAMPLE_RATE)
+    Duration::from_secs(samples / SAMPLE_RATE)
+        + Duration::from_nanos(samples % SAMPLE_RATE * 1_000_000_000 / SAMPLE_RATE)
 }
 
 /// Reads the head of an answer; its length, if it is whole and says 200.

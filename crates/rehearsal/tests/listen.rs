@@ -73,7 +73,9 @@ fn answer(mut stream: TcpStream, flaw: Flaw, began: Instant) -> std::io::Result<
     }
     match flaw {
         Flaw::Full => return stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
-        Flaw::Elsewhere => return stream.write_all(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.2/\r\n\r\n"),
+        Flaw::Elsewhere => {
+            return stream.write_all(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.2/\r\n\r\n");
+        }
         _ => {}
     }
     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: audio/mp4\r\n\r\n")?;
@@ -195,8 +197,15 @@ fn a_server_that_is_not_there_is_an_error_and_no_report() {
 #[test]
 fn only_addresses_of_streams_are_taken() {
     for url in [
-        "127.0.0.1/listen/a.mp4", "ftp://127.0.0.1/a.mp4", "http://127.0.0.1", "http:///a.mp4", "http://127.0.0.1/a.wav",
-        "http://a@127.0.0.1/a.mp4", "http://127.0.0.1:99999/a.mp4", "http://127.0.0.1/a b.mp4", "http://127.0.0.1/a\r\nX: y.mp4",
+        "127.0.0.1/listen/a.mp4",
+        "ftp://127.0.0.1/a.mp4",
+        "http://127.0.0.1",
+        "http:///a.mp4",
+        "http://127.0.0.1/a.wav",
+        "http://a@127.0.0.1/a.mp4",
+        "http://127.0.0.1:99999/a.mp4",
+        "http://127.0.0.1/a b.mp4",
+        "http://127.0.0.1/a\r\nX: y.mp4",
     ] {
         assert!(Target::parse(url).is_err(), "{url}");
     }

@@ -1,6 +1,6 @@
 //! Rehearsals: whoever holds a grant asks here whether this server issued it, before any listener joins.
 //!
-//! Anybody may ask, and about any claims. `hiwar_admission::RehearsalKey` says why a proof of claims that were never
+//! Anybody may ask, and about any claims. `admission/src/pass/rehearsal.rs` says why a proof of claims that were never
 //! granted is worth nothing: it convinces nobody but the holder of a token with the MAC, and does not lead to one. For
 //! the same reason there is nothing to hide in a refusal. Claims have no signature that could be wrong; what is
 //! refused follows from what the asker wrote himself, from this server's clock, and from its own origins, which every

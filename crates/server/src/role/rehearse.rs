@@ -48,7 +48,9 @@ fn rehearse(args: &cli::RehearseListen) -> Result<Report, String> {
             let (own, token) = admin::issue(place, listeners, lasts + SPARE)
                 .map_err(|why| format!("{why}\nFor a server that is not this machine's, give --grant: {HOW}"))?;
             if own != origin {
-                return Err(format!("this machine's own server is at {own}. To rehearse {origin}, give --grant: {HOW}"));
+                return Err(format!(
+                    "this machine's own server is at {own}. To rehearse {origin}, give --grant: {HOW}"
+                ));
             }
             crowd.watch = crowd.watch.or_else(|| admin::supervisor_of(place));
             token
@@ -77,7 +79,9 @@ fn in_a_sentence(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Holds => "This server holds this crowd.",
         Verdict::Fails => "This server does not hold this crowd.",
-        Verdict::Doubtful => "Nobody can tell: whoever played the crowd was too busy itself. Give it more cores, or another machine.",
+        Verdict::Doubtful => {
+            "Nobody can tell: whoever played the crowd was too busy itself. Give it more cores, or another machine."
+        }
     }
 }
 

@@ -26,7 +26,11 @@ fn a_crowd_hears_every_byte_of_its_own_server() {
         assert!(matches!(output.status.code(), Some(0 | 1)), "{said}");
         let line = String::from_utf8(output.stdout).expect("text");
         let result: Value = serde_json::from_str(line.trim_end().lines().next_back().expect("a line")).expect("JSON");
-        assert_eq!((&result["joins"], &result["listeners_max"], &result["faults"]), (&60.into(), &60.into(), &0.into()), "{said}");
+        assert_eq!(
+            (&result["joins"], &result["listeners_max"], &result["faults"]),
+            (&60.into(), &60.into(), &0.into()),
+            "{said}"
+        );
         assert!(result["server_resident_bytes_max"].as_u64().is_some_and(|bytes| bytes > 10_000_000), "{result}");
         let kept: Value = serde_json::from_slice(&std::fs::read(folder.path().join("report.json")).unwrap()).unwrap();
         assert_eq!(kept["plan"]["format"], format);

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
-use super::wire::{Moved, Secure, Wire};
 use super::Target;
+use super::wire::{Moved, Secure, Wire};
 use crate::crowd::Crowd;
 use crate::live::wait_until;
 use crate::playing::Playing;

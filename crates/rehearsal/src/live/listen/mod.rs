@@ -338,7 +338,8 @@ fn trusting(host: &str, options: &Options) -> Result<Secure, Error> {
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // Everyone is somebody else, who has never been here.
     config.resumption = rustls::client::Resumption::disabled();
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| Error::Asked("no certificate can be for that host"))?;
+    let name =
+        ServerName::try_from(host.to_owned()).map_err(|_| Error::Asked("no certificate can be for that host"))?;
     Ok(Secure { config: Arc::new(config), name })
 }
 

@@ -62,7 +62,10 @@ impl Watch {
 
 fn processes() -> HashMap<u32, Process> {
     let Ok(folder) = fs::read_dir("/proc") else { return HashMap::new() };
-    folder.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter_map(|id| Some((id, read(id)?))).collect()
+    folder
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(|id| Some((id, read(id)?)))
+        .collect()
 }
 
 /// Of proc_pid_stat(5): fields 4 (ppid), 14 and 15 (utime, stime), 24 (rss). The second one, a name in brackets, may have spaces.

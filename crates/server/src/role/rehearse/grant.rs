@@ -1,11 +1,11 @@
 //! Whether a server may be rehearsed: it is asked to prove that it issued the grant, at the very address that listeners
 //! would then join.
 //!
-//! Any other server, on purpose or by mistake, has no such proof (`hiwar_admission`'s `RehearsalToken` says why), so what [`check`]
-//! returns is worth something: a [`Checked`] is made nowhere else, and whoever joins by the thousand has to ask for one.
+//! Any other server, on purpose or by mistake, has no such proof (`admission/src/pass/rehearsal.rs` says why), so what
+//! [`check`] returns is worth something: a [`Checked`] is made nowhere else, and whoever joins by the thousand has to ask for one.
 //! It holds for one origin, at one address, until one moment, and its holder keeps to that: connects to
 //! [`Checked::at`] without looking the name up again, names [`Checked::origin`] in `Host` and in TLS, follows no
-//! redirect, and ends at [`Checked::expires`].
+//! redirect, and ends at [`Checked::expires`]. An address may be somebody else's by then, so a long run asks again.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
