@@ -236,8 +236,11 @@ fn fragment_or_box(read: &[u8]) -> Result<Option<Part>, Fault> {
     Ok((read.len() >= bytes).then_some(Part { bytes, times: Some(times) }))
 }
 
+/// What a box is, in four letters.
+type Kind = [u8; 4];
+
 /// Kind and length of the box that begins here (ISO/IEC 14496-12 §4.2), if its head is there. Boxes of 64 bits, or without an end, have no place in a live stream.
-fn box_head(read: &[u8]) -> Result<Option<([u8; 4], usize)>, Fault> {
+fn box_head(read: &[u8]) -> Result<Option<(Kind, usize)>, Fault> {
     let (Some(length), Some(kind)) = (read.first_chunk::<4>(), read.get(4..).and_then(<[u8]>::first_chunk::<4>)) else {
         return Ok(None);
     };
@@ -258,7 +261,7 @@ fn moof_times(moof: &[u8]) -> Option<(u64, u64)> {
 }
 
 /// What is in the first box of that kind.
-fn child(mut within: &[u8], wanted: [u8; 4]) -> Option<&[u8]> {
+fn child(mut within: &[u8], wanted: Kind) -> Option<&[u8]> {
     loop {
         let (kind, bytes) = box_head(within).ok()??;
         let inside = within.get(8..bytes)?;
