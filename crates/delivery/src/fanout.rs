@@ -217,11 +217,11 @@ impl Group {
 
 /// How many chunks of the past a new listener of this rendition gets at once. Our own player (MSE, `mp4`) starts at 0.3 to 0.4 s of
 /// buffer and steers it, so it gets 0.6 s; other players buffer blindly, and start only after about 2 s of sound. Firefox reads Ogg by 8,192 bytes at a
-/// time, of which speech fills one in up to 2.8 s (ADR 16).
+/// time, of which speech fills one in up to 2.8 s, and wants some more in store: 4 s (ADR 16).
 pub fn burst_chunks(rendition_name: &str) -> usize {
     match rendition_name {
         "mp4" => 3,
-        "ogg" => 15,
+        "ogg" => 20,
         // Its pieces come with every third chunk: four of them, 2.4 s.
         ICY => 12,
         _ => 10,
@@ -232,8 +232,8 @@ pub fn burst_chunks(rendition_name: &str) -> usize {
 /// stood still for hours, and its last words are not what a newcomer came for.
 pub const FRESH: Duration = Duration::from_secs(5);
 
-/// Slices in one write: enough for a prelude and an Ogg burst, and for a sweep at the wall to catch up 3 s.
-pub const GATHER_MAX: usize = 16;
+/// Slices in one write: enough for a prelude and an Ogg burst, and for a sweep at the wall to catch up more than 4 s.
+pub const GATHER_MAX: usize = 24;
 
 /// A listener this many chunks behind (5 s), beyond what the kernel holds for it, is skipped to live or cut. Longer than a mobile
 /// network's handover (1 to 3 s); shorter than what a person waits before reloading. Far less than the tail keeps, so that `next` is
