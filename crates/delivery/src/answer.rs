@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use hiwar_admission::ListenKey;
 use hiwar_segment_log::LogId;
 
+use crate::fanout::Reader;
 use crate::head::Head;
 use crate::hls::{self, File, Outcome};
 use crate::playlist;
@@ -116,6 +117,8 @@ pub enum Answer {
         log: LogId,
         /// Which rendition, as an index into the header's.
         rendition: usize,
+        /// How it will be read.
+        reader: Reader,
         /// The response's head.
         head: Vec<u8>,
     },
@@ -378,7 +381,9 @@ fn listen(
     if request.method == Method::Head {
         return Ok(Answer::Ready { head, body: Bytes::new(), keep: Keep::Close });
     }
-    Ok(Answer::Listen { log, rendition, head })
+    let is_firefox = request.field("user-agent").is_some_and(|agent| agent.contains("Firefox/"));
+    let reader = if is_firefox { Reader::ByBlocks } else { Reader::Streaming };
+    Ok(Answer::Listen { log, rendition, reader, head })
 }
 
 /// Where a rendition is: in the log, or in one beside it that is made while somebody listens. A player that can read titles between the sound

@@ -215,25 +215,43 @@ impl Group {
     }
 }
 
-/// How many chunks of the past a new listener of this rendition gets at once. Our own player (MSE, `mp4`) starts at 0.3 to 0.4 s of
-/// buffer and steers it, so it gets 0.6 s; other players buffer blindly, and start only after about 2 s of sound. Firefox reads Ogg by 8,192 bytes at a
-/// time, of which speech fills one in up to 2.8 s, and wants some more in store: 4 s (ADR 16).
-pub fn burst_chunks(rendition_name: &str) -> usize {
-    match rendition_name {
-        "mp4" => 3,
-        "ogg" => 20,
+/// How a listener's player reads.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// What has come.
+    Streaming,
+    /// In blocks of 32 KiB: Firefox (ADR 16).
+    ByBlocks,
+}
+
+/// What of the past a new listener gets at once.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Burst {
+    /// Chunks, at most.
+    pub chunks: usize,
+    /// How old they may be: as long as the burst is, and a house that was away for a moment. A programme that nobody heard may have stood still for hours,
+    /// and its last words are not what a newcomer came for.
+    pub fresh: Duration,
+    /// What the kernel is to take at once. It doubles this and counts its own overhead; what is left is about 4 s of 32 kbit/s, or the burst. The tail holds the
+    /// rest, once for all, so a larger buffer would only make whoever is slow hear the past.
+    pub send_buffer_bytes: usize,
+}
+
+/// Our own player (MSE, `mp4`) starts at 0.3 to 0.4 s of buffer and steers it, so it gets 0.6 s; other players buffer blindly, and start only after about 2 s of
+/// sound. Who reads Ogg by blocks waits for the whole of one, 8 s of speech, and falls silent when the next takes longer: it gets more than one takes.
+pub fn burst(rendition_name: &str, reader: Reader) -> Burst {
+    let usual = |chunks| Burst { chunks, fresh: Duration::from_secs(5), send_buffer_bytes: 16 * 1024 };
+    match (rendition_name, reader) {
+        ("mp4", _) => usual(3),
         // Its pieces come with every third chunk: four of them, 2.4 s.
-        ICY => 12,
-        _ => 10,
+        (ICY, _) => usual(12),
+        ("ogg", Reader::ByBlocks) => Burst { chunks: 50, fresh: Duration::from_secs(13), send_buffer_bytes: 48 * 1024 },
+        _ => usual(10),
     }
 }
 
-/// How old the sound of a burst may be: that of the longest burst, and a house that was away for a moment. A programme that nobody heard may have
-/// stood still for hours, and its last words are not what a newcomer came for.
-pub const FRESH: Duration = Duration::from_secs(5);
-
-/// Slices in one write: enough for a prelude and an Ogg burst, and for a sweep at the wall to catch up more than 4 s.
-pub const GATHER_MAX: usize = 24;
+/// Slices in one write: enough for a prelude and an Ogg burst, and for a sweep at the wall to catch up 3 s.
+pub const GATHER_MAX: usize = 16;
 
 /// A listener this many chunks behind (5 s), beyond what the kernel holds for it, is skipped to live or cut. Longer than a mobile
 /// network's handover (1 to 3 s); shorter than what a person waits before reloading. Far less than the tail keeps, so that `next` is

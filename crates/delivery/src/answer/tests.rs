@@ -65,7 +65,7 @@ fn radio() -> Site {
 fn a_form_beside_a_log_is_served_as_its_own_and_with_titles_if_asked_for() {
     let check = |path: &str, fields: &str| ask_of(&mut radio(), &format!("GET {path}"), fields);
     let listen = |fields: &str| match check("/listen/demo.mp3", fields) {
-        Answer::Listen { log, rendition, head } => (log.to_string(), rendition, String::from_utf8(head).unwrap()),
+        Answer::Listen { log, rendition, head, .. } => (log.to_string(), rendition, String::from_utf8(head).unwrap()),
         other => panic!("{other:?}"),
     };
     let (log, rendition, head) = listen("Icy-MetaData: 0\r\n");

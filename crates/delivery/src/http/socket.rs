@@ -29,11 +29,10 @@ pub(super) fn prepare(listener: &TcpListener) -> io::Result<()> {
     Ok(())
 }
 
-/// Prepares a socket that will be listening: the kernel holds no more than a few seconds of sound for it. The tail holds the rest, once
-/// for all, so a large buffer would only make whoever is slow hear the past.
-pub(super) fn bound_listener(socket: &OwnedFd) {
+/// Prepares a socket that will be listening: how much the kernel holds for it.
+pub(super) fn bound_listener(socket: &OwnedFd, send_buffer_bytes: usize) {
     // Cannot fail for a socket; if it did, the buffer would merely be larger.
-    let _ = sockopt::set_socket_send_buffer_size(socket, LISTENER_SEND_BUFFER_BYTES);
+    let _ = sockopt::set_socket_send_buffer_size(socket, send_buffer_bytes);
 }
 
 /// Players pause a download by not reading it, for minutes: a recording's socket is given more time than a live one.
@@ -132,5 +131,3 @@ const BACKLOG: i32 = 4_096;
 /// kernel is silent or whose window stays shut is ended by ours.
 const USER_TIMEOUT_MS: u32 = 20_000;
 const REPLAY_USER_TIMEOUT_MS: u32 = 180_000;
-/// The kernel doubles it and counts its own overhead; what is left is about 4 s of 32 kbit/s.
-const LISTENER_SEND_BUFFER_BYTES: usize = 16 * 1024;

@@ -32,7 +32,7 @@ use super::{
     Certificate, Config, Counters, Handle, Place, Security, Shared, UPDATES_MAX, Update, forward, http2, replay,
 };
 use crate::answer::{self, Answer, Key, Site, Told};
-use crate::fanout::{self, Cursor, Group, SWEEP_TURN};
+use crate::fanout::{self, Cursor, Group, Reader, SWEEP_TURN};
 use crate::problem::{Keep, Problem};
 use crate::request::{self, HEAD_BYTES_MAX, Parsed, Request};
 use crate::shed::{Gate, Limits, Wheel};
@@ -377,7 +377,9 @@ impl Worker {
                     exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep };
                     exchange.deadline = now + self.limits.answer;
                 }
-                Answer::Listen { log, rendition, head } => return self.join(token, log, rendition, &head),
+                Answer::Listen { log, rendition, reader, head } => {
+                    return self.join(token, (log, rendition), reader, &head);
+                }
                 Answer::Replay(replay) => return self.read(token, Wish::Replay(replay), place),
                 Answer::Rewind(rewind) => return self.read(token, Wish::Rewind(rewind), place),
                 Answer::Hold { log, position } => {
@@ -422,16 +424,17 @@ impl Worker {
     }
 
     /// A connection becomes a listener, and gets head, init bytes and burst in one write.
-    fn join(&mut self, token: Token, log: LogId, rendition: usize, head: &[u8]) -> Step {
+    fn join(&mut self, token: Token, (log, rendition): (LogId, usize), reader: Reader, head: &[u8]) -> Step {
         let Some(tail) = self.site.logs.get(&log) else { return Step::Close };
         let Some(told) = tail.header().renditions.get(rendition) else { return Step::Close };
         let Some(channel) = self.channels.find(log, rendition) else { return Step::Close };
         let mut prelude = BytesMut::with_capacity(head.len() + told.init.len());
         prelude.extend_from_slice(head);
         prelude.extend_from_slice(&told.init);
-        let cursor = Cursor::new(prelude.freeze(), tail.burst_from(fanout::burst_chunks(&told.name), fresh_from()));
+        let burst = fanout::burst(&told.name, reader);
+        let cursor = Cursor::new(prelude.freeze(), tail.burst_from(burst.chunks, since(burst.fresh)));
         let Some(Client::Exchange(exchange)) = self.slab.remove(token.index()) else { return Step::Wait };
-        socket::bound_listener(exchange.socket.socket());
+        socket::bound_listener(exchange.socket.socket(), burst.send_buffer_bytes);
         let listening = Listening { socket: exchange.socket, channel, seat: 0, cursor, blocked: Blocked::No };
         // Under a new token: whatever epoll or the wheel still says about the exchange finds nobody.
         let token = self.slab.insert(Client::Listening(listening));
@@ -745,9 +748,9 @@ impl Worker {
 }
 
 /// What was made before this moment is too old to begin with: nothing has come for a while, and what comes next is not its continuation.
-fn fresh_from() -> u64 {
+fn since(ago: Duration) -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.saturating_sub(fanout::FRESH).as_micros()).unwrap_or(0)
+    u64::try_from(now.saturating_sub(ago).as_micros()).unwrap_or(0)
 }
 
 fn busy(problem: Problem, request: &Request<'_>, now: SystemTime) -> Answer {
