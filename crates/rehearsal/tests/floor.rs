@@ -108,7 +108,7 @@ fn everyone_hears_the_same_bytes_in_order_from_the_next_fragment_on() {
         let floor = Floor::start(&folder, &recording, &["--cadence-ms", cadence_ms]);
         let mut first = floor.listen();
         hear_head(&mut first, &recording);
-        let earlier = recording.place(&hear(&mut first, 5_000));
+        let earlier = recording.place(&hear(&mut first, 2_000));
         // One whose request comes in two pieces, and some at once.
         let mut slow = floor.connect();
         slow.write_all(&REQUEST[..REQUEST.len() - 2]).unwrap();
@@ -117,7 +117,7 @@ fn everyone_hears_the_same_bytes_in_order_from_the_next_fragment_on() {
         later.push(slow);
         for stream in &mut later {
             hear_head(stream, &recording);
-            let place = recording.place(&hear(stream, 12_000));
+            let place = recording.place(&hear(stream, 6_000));
             assert!(place > earlier, "who joined later begins at {place}, the first one at {earlier}");
         }
     }
