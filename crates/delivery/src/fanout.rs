@@ -238,7 +238,7 @@ pub struct Burst {
 }
 
 /// Our own player (MSE, `mp4`) starts at 0.3 to 0.4 s of buffer and steers it, so it gets 0.6 s; other players buffer blindly, and start only after about 2 s of
-/// sound. Who reads Ogg by blocks waits for the whole of one, 8 s of speech, and falls silent when the next takes longer: it gets more than one takes.
+/// sound. Who reads by blocks waits for the whole of one, 8 s of speech in Ogg and 4 s of MP3, and falls silent when the next takes longer: it gets more than one takes.
 pub fn burst(rendition_name: &str, reader: Reader) -> Burst {
     let usual = |chunks| Burst { chunks, fresh: Duration::from_secs(5), send_buffer_bytes: 16 * 1024 };
     match (rendition_name, reader) {
@@ -246,6 +246,7 @@ pub fn burst(rendition_name: &str, reader: Reader) -> Burst {
         // Its pieces come with every third chunk: four of them, 2.4 s.
         (ICY, _) => usual(12),
         ("ogg", Reader::ByBlocks) => Burst { chunks: 50, fresh: Duration::from_secs(13), send_buffer_bytes: 48 * 1024 },
+        ("mp3", Reader::ByBlocks) => Burst { chunks: 25, fresh: Duration::from_secs(8), send_buffer_bytes: 48 * 1024 },
         _ => usual(10),
     }
 }

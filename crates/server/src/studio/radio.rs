@@ -32,10 +32,10 @@ const TITLE_EVERY: usize = 25 * mp3::FRAME_BYTES;
 const TITLE_AGAIN: u32 = 16;
 /// A length byte counts sixteens.
 const TITLE_BYTES_MAX: usize = 255 * 16;
-/// Chunks kept of every space that runs, so that the first listener gets two seconds at once.
-const RECENT: usize = 10;
+/// Chunks kept of every space that runs, so that the first listener gets the longest burst that there is of MP3 (`fanout::burst`) at once.
+const RECENT: usize = 25;
 /// How old those may be: a programme may have stood still.
-const FRESH: Duration = Duration::from_secs(4);
+const FRESH: Duration = Duration::from_secs(8);
 /// An encoder goes on so long after the last listener: one that changes networks, or a page that is reloaded, is back by then.
 const GRACE: Duration = Duration::from_secs(10);
 /// A space that is over is forgotten by the workers so long after: by then its last listener has heard the end.
