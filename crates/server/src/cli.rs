@@ -171,7 +171,7 @@ pub enum Rehearse {
 /// Options of `hiwar rehearse listen`.
 #[derive(Debug, Args)]
 pub struct RehearseListen {
-    /// The stream of a conversation that is live, for example https://talk.example/listen/demo.mp4
+    /// The stream of a conversation that is live, for example `https://talk.example/listen/demo.mp4`
     pub url: String,
     /// The grant that the server's operator made with `hiwar admin rehearsal-grant` [default: for this machine's own server none is needed]
     #[arg(long, value_name = "TOKEN", env = "HIWAR_REHEARSAL_GRANT", hide_env_values = true)]
