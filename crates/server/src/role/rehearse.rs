@@ -12,7 +12,7 @@ use hiwar_rehearsal::report::{Report, Verdict};
 use super::admin;
 use crate::cli;
 
-/// Besides the time of the crowd: for the one who listens alone before it, and for whoever starts it.
+/// Besides the time of the crowd: between the question and the first connection, and for clocks that differ.
 const SPARE: Duration = Duration::from_secs(60);
 
 /// Has a crowd of listeners come. The last line of standard output is the result, as JSON. Exit code 0: the server holds this crowd; 1: it does not, or nobody can
@@ -38,7 +38,7 @@ fn rehearse(args: &cli::RehearseListen) -> Result<Report, String> {
     let form = || format!("{} is no address of a server", target.origin());
     let origin = Origin::parse(&target.origin()).ok_or_else(form)?;
     let crowd = &args.crowd;
-    let lasts = Duration::from_secs(crowd.within + crowd.seconds) + SPARE;
+    let lasts = crowd.lasts() + SPARE;
     let mut crowd = crowd.clone();
     let token = match &args.grant {
         Some(token) => token.clone(),

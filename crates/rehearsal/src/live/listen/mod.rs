@@ -34,7 +34,7 @@ use crate::stream::Format;
 const THREAD_LISTENERS_MAX: u64 = 19_000;
 /// Files that are no listener's: standard input and output, epoll, names, certificates.
 const SPARE_FILES: u64 = 64;
-/// For as long one listener is alone at the beginning, to hear when sound is due.
+/// For so long one listener is alone at the beginning, at least, to hear when sound is due.
 const ALONE: Duration = Duration::from_secs(3);
 /// Loopback has addresses enough: each has 28,000 ports to connect from, and those of whoever left are not free for a minute.
 const LOOPBACK_ADDRESSES: u32 = 64;
@@ -75,6 +75,26 @@ pub struct Options {
     /// The same number is the same crowd
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+}
+
+impl Options {
+    /// How long it all takes, from the first connection to the last.
+    pub fn lasts(&self) -> Duration {
+        self.alone() + self.listens()
+    }
+
+    /// For so long one listener is alone: at a long cadence, until sound has come twice.
+    fn alone(&self) -> Duration {
+        ALONE.max(2 * self.cadence())
+    }
+
+    fn listens(&self) -> Duration {
+        Duration::from_secs(self.within + self.seconds)
+    }
+
+    fn cadence(&self) -> Duration {
+        Duration::from_millis(self.cadence_ms)
+    }
 }
 
 /// [`Arrival`], as it is asked for.
@@ -174,7 +194,7 @@ pub fn run(target: &Target, options: &Options) -> Result<Report, Error> {
         stay: options.stay,
         seed: options.seed,
     };
-    let cadence = Duration::from_millis(options.cadence_ms);
+    let cadence = options.cadence();
     let task = |crowd: Crowd, threads, ends| {
         let (target, secure, from) = (target.clone(), secure.clone(), from.clone());
         Arc::new(Task { target, secure, crowd, cadence, began: Instant::now(), ends, threads, from })
@@ -186,14 +206,14 @@ pub fn run(target: &Target, options: &Options) -> Result<Report, Error> {
         std::fs::create_dir_all(folder).map_err(|why| Error::World("making the folder of the report", why))?;
     }
     eprintln!("  one listener alone, to hear when sound is due");
-    let alone = task(Crowd { listeners: 1, within: Duration::ZERO, stay: None, ..crowd }, 1, ALONE.max(2 * cadence));
+    let alone = task(Crowd { listeners: 1, within: Duration::ZERO, stay: None, ..crowd }, 1, options.alone());
     let (tell, told) = mpsc::channel();
     let schedule = Ears::new(alone.clone(), 0, target.format, Schedule::default()).and_then(|ears| ears.run(&tell));
     let schedule = schedule.map_err(|why| Error::World("listening", why))?;
     drop(tell);
-    heard_something(&told)?;
+    heard_something(&told, options.alone())?;
 
-    let ends = crowd.within + Duration::from_secs(options.seconds);
+    let ends = options.listens();
     let task = task(crowd, threads, ends);
     let schedule = schedule.seen_after(task.began - alone.began);
     let (tell, told) = mpsc::channel();
@@ -285,7 +305,7 @@ fn keep(folder: &Path, report: &Report) -> io::Result<()> {
 }
 
 /// Whether the one who was alone heard sound; else why not.
-fn heard_something(told: &Receiver<io::Result<Told>>) -> Result<(), Error> {
+fn heard_something(told: &Receiver<io::Result<Told>>, alone: Duration) -> Result<(), Error> {
     let (mut chunks, mut why) = (0, None);
     for told in told.try_iter().flatten() {
         chunks += told.second.chunks;
@@ -294,7 +314,7 @@ fn heard_something(told: &Receiver<io::Result<Told>>) -> Result<(), Error> {
     match (chunks, why) {
         (1.., _) => Ok(()),
         (0, Some(why)) => Err(Error::Refused(why)),
-        (0, None) => Err(Error::Refused(format!("nothing, for {} s", ALONE.as_secs()))),
+        (0, None) => Err(Error::Refused(format!("nothing, for {} s", alone.as_secs()))),
     }
 }
 

@@ -5,7 +5,7 @@
 //! [`check`] returns is worth something: a [`Checked`] is made nowhere else, and whoever joins by the thousand has to ask for one.
 //! It holds for one origin, at one address, until one moment, and its holder keeps to that: connects to
 //! [`Checked::at`] without looking the name up again, names [`Checked::origin`] in `Host` and in TLS, follows no
-//! redirect, and ends at [`Checked::expires`]. An address may be somebody else's by then, so a long run asks again.
+//! redirect, and begins nothing that would end after [`Checked::expires`]. That an address changes hands within a run is not seen.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
