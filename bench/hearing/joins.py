@@ -121,11 +121,12 @@ def _rate(url, pid, trust, rate, seconds, folder, broken):
     done = threading.Event()
     if broken == "stop":
         threading.Thread(target=_stop_and_go, args=(pid, done), daemon=True).start()
-    crowd = processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    line = crowd.communicate(timeout=120)[0].decode().splitlines()
+    crowd = processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    said, words = crowd.communicate(timeout=120)
+    line = said.decode().splitlines()
     done.set()
     if crowd.returncode or not line:
-        raise processes.Died(f"voices listen: exit code {crowd.returncode}")
+        raise processes.Died(f"voices listen: exit code {crowd.returncode}; {words.decode('utf-8', 'replace')[-500:]}")
     report = json.loads((folder / "report.json").read_text())
     return row(report, json.loads(line[-1]))
 
@@ -185,10 +186,30 @@ def _identity(folder):
     return root, pem
 
 
+BURST_CHUNKS = 3
+"""What a joiner of the `.mp4` gets at once."""
+
+
 def _recorded(url):
-    """What a listener gets at once: the beginning, and the sound of a moment."""
+    """What a listener gets at once: the beginning, and the first chunks."""
+    data = b""
     with urllib.request.urlopen(url, timeout=10) as stream:
-        return stream.read1(1 << 16)
+        while (end := beginning(data)) is None:
+            more = stream.read1(1 << 16)
+            if not more:
+                raise processes.Died(f"{url} ended after {len(data)} bytes")
+            data += more
+    return data[:end]
+
+
+def beginning(data):
+    """Where the third chunk ends in a stream of boxes (ISO/IEC 14496-12 section 4.2), each chunk with its `mdat`; None if it is not all there."""
+    at = chunks = 0
+    while at + 8 <= len(data) and chunks < BURST_CHUNKS:
+        kind = data[at + 4 : at + 8]
+        at += int.from_bytes(data[at : at + 4], "big")
+        chunks += kind == b"mdat"
+    return at if chunks == BURST_CHUNKS and at <= len(data) else None
 
 
 def _nginx(folder, data, pem):

@@ -31,3 +31,14 @@ def test_the_most_of_what_was_held_counts_and_the_waiting_is_that_of_half_of_it(
 def test_nothing_held_is_nothing():
     figures = joins._figures([joins.row(*_report([500] * 9, failed=400))], "tls")
     assert (figures["joins_per_s_core_tls"], figures["join_ms_p99_tls"]) == (0, None)
+
+
+def test_a_beginning_has_three_whole_chunks_however_much_has_come():
+    def box(kind, size):
+        return (8 + size).to_bytes(4, "big") + kind + bytes(size)
+
+    chunk = box(b"moof", 100) + box(b"mdat", 700)
+    stream = box(b"ftyp", 12) + box(b"moov", 500) + box(b"emsg", 30) + 5 * chunk
+    whole = 20 + 508 + 38 + 3 * len(chunk)
+    assert [joins.beginning(stream[:size]) for size in (0, 7, 600, whole - 1)] == [None] * 4
+    assert joins.beginning(stream[:whole]) == joins.beginning(stream) == whole

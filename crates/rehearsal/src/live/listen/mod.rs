@@ -306,12 +306,12 @@ fn keep(folder: &Path, report: &Report) -> io::Result<()> {
 
 /// Whether the one who was alone heard sound; else why not.
 fn heard_something(told: &Receiver<io::Result<Told>>, alone: Duration) -> Result<(), Error> {
-    let (mut chunks, mut why) = (0, None);
+    let (mut joined, mut why) = (0, None);
     for told in told.try_iter().flatten() {
-        chunks += told.second.chunks;
+        joined += told.second.joined;
         why = told.faults.into_keys().next().or(why);
     }
-    match (chunks, why) {
+    match (joined, why) {
         (1.., _) => Ok(()),
         (0, Some(why)) => Err(Error::Refused(why)),
         (0, None) => Err(Error::Refused(format!("nothing, for {} s", alone.as_secs()))),
