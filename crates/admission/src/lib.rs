@@ -1,4 +1,4 @@
-//! Who may come in: passes to listen, to speak, to host and to create, and grants to rehearse. Pure.
+//! Who may come in: passes to listen, to speak, to host and to create, and grants to rehearse; and what a worker does when many come ([`ladder`]). Pure.
 //!
 //! A decision is made once, by whoever holds the key, and then carried as a signed token: a pass. This crate makes
 //! and checks the tokens; it keeps no state, asks nobody, and is told the time. What is refused, and why, is one
@@ -6,6 +6,7 @@
 //!
 //! It does not know what a space is allowed to do (`hiwar-space`), nor how a token travels (a header or a link).
 
+pub mod ladder;
 mod pass;
 
 pub use pass::listen::{Listen, ListenKey};

@@ -1,0 +1,312 @@
+//! The first rungs of the ladder: what one worker does, step by step, before anybody who listens would notice that there are too many.
+//!
+//! Up at once, down after a calm minute. Joins are paced first; then the time between two writes to a listener grows, which is what a listener costs
+//! (`docs/measured/fanout.md`); nobody who listens is ever dropped. A worker feels its own [`Pressure`] once a second, and does as the [`Stance`] says.
+//!
+//! It does not know what a cadence means to a player, nor who has been told of it: that is the fan-out's.
+
+use std::time::{Duration, Instant};
+
+/// The time between two writes to a listener, in whole chunks of 200 ms.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cadence {
+    /// 200 ms: every chunk when it is there.
+    #[default]
+    Ms200,
+    /// 400 ms.
+    Ms400,
+    /// One second.
+    S1,
+    /// Two seconds.
+    S2,
+    /// Four seconds.
+    S4,
+}
+
+impl Cadence {
+    /// All of them, the shortest first.
+    pub const ALL: [Self; 5] = [Self::Ms200, Self::Ms400, Self::S1, Self::S2, Self::S4];
+
+    /// In chunks.
+    pub const fn chunks(self) -> usize {
+        match self {
+            Self::Ms200 => 1,
+            Self::Ms400 => 2,
+            Self::S1 => 5,
+            Self::S2 => 10,
+            Self::S4 => 20,
+        }
+    }
+
+    /// In milliseconds.
+    pub const fn ms(self) -> u32 {
+        200 * self.chunks() as u32
+    }
+
+    /// Of so many chunks, if there is one.
+    pub fn of_chunks(chunks: usize) -> Option<Self> {
+        Self::ALL.into_iter().find(|cadence| cadence.chunks() == chunks)
+    }
+
+    /// Of so many milliseconds, if there is one.
+    pub fn of_ms(ms: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|cadence| cadence.ms() == ms)
+    }
+
+    /// What pressure makes of it: 400 ms would save too little to be a step of its own on the way up.
+    fn longer(self) -> Option<Self> {
+        match self {
+            Self::Ms200 | Self::Ms400 => Some(Self::S1),
+            Self::S1 => Some(Self::S2),
+            Self::S2 => Some(Self::S4),
+            Self::S4 => None,
+        }
+    }
+
+    fn shorter(self) -> Option<Self> {
+        Self::ALL.into_iter().rev().find(|cadence| *cadence < self)
+    }
+}
+
+/// How far up a worker is. The numbers are those that the audience is told (`docs/operate/capacity.md`).
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// 0: whoever comes is let in at once.
+    #[default]
+    Open = 0,
+    /// 1: so many in a second; the others a little later.
+    Paced = 1,
+    /// 2: sound comes in longer pieces.
+    Longer = 2,
+}
+
+/// What a worker felt in the last second.
+#[derive(Copy, Clone, Debug, Default, PartialEq)]
+pub struct Pressure {
+    /// The part of the second in which its thread ran: 0 to 1. Less than all of a core is all there is where others run on it, too.
+    pub busy: f32,
+    /// The longest that a chunk waited for the last of those whom it was due to.
+    pub behind: Duration,
+    /// How many came.
+    pub joins: u32,
+}
+
+impl Pressure {
+    fn is_high(&self) -> bool {
+        self.busy >= BUSY_HIGH || self.behind >= BEHIND_HIGH
+    }
+
+    /// Whether it would be no trouble if writes were so many times as frequent.
+    fn is_calm(&self, times: f32) -> bool {
+        self.busy * times < BUSY_CALM && self.behind.mul_f32(times) < BEHIND_CALM
+    }
+}
+
+/// What a worker does.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stance {
+    /// How far up it is.
+    pub level: Level,
+    /// For whoever joins now; those who listen follow when they have been told.
+    pub cadence: Cadence,
+    /// How many are let in each second; `None`: all.
+    pub joins_per_s: Option<u32>,
+}
+
+/// One worker's.
+#[derive(Clone, Debug)]
+pub struct Ladder {
+    stance: Stance,
+    /// What the operator wants in place of what pressure makes of it. Joins are paced all the same.
+    fixed: Option<Cadence>,
+    /// When the cadence was last changed.
+    stepped: Instant,
+    /// Since when nothing has been the matter.
+    calm_since: Option<Instant>,
+}
+
+impl Ladder {
+    /// At its foot.
+    pub fn new(now: Instant) -> Self {
+        Self { stance: Stance::default(), fixed: None, stepped: now, calm_since: None }
+    }
+
+    /// What to do.
+    pub fn stance(&self) -> Stance {
+        self.stance
+    }
+
+    /// The operator fixes the cadence, or leaves it to the pressure again (`None`), which goes on from where it is.
+    pub fn fix(&mut self, now: Instant, cadence: Option<Cadence>) {
+        self.fixed = cadence;
+        if let Some(cadence) = cadence {
+            self.turn_to(now, cadence);
+        }
+        self.name();
+    }
+
+    /// Takes the pressure of the last second, and answers what to do now.
+    pub fn handle(&mut self, now: Instant, pressure: Pressure) -> Stance {
+        if pressure.is_high() {
+            self.calm_since = None;
+            self.climb(now, pressure);
+        } else {
+            let calm = self.calm_since.get_or_insert(now);
+            let is_time = now.saturating_duration_since(*calm) >= CALM;
+            self.stance.joins_per_s = self.stance.joins_per_s.map(relaxed);
+            if is_time {
+                self.descend(now, pressure);
+            }
+        }
+        self.name();
+        self.stance
+    }
+
+    fn climb(&mut self, now: Instant, pressure: Pressure) {
+        // Joins first: each costs as much as some hundred chunks.
+        let pace = self.stance.joins_per_s.unwrap_or(u32::MAX).min(pressure.joins);
+        self.stance.joins_per_s = Some((pace - pace / 4).max(JOINS_MIN));
+        let has_waited = now.saturating_duration_since(self.stepped) >= PATIENCE;
+        if has_waited
+            && self.fixed.is_none()
+            && let Some(longer) = self.stance.cadence.longer()
+        {
+            self.turn_to(now, longer);
+        }
+    }
+
+    fn descend(&mut self, now: Instant, pressure: Pressure) {
+        self.stance.joins_per_s = None;
+        let Some(shorter) = self.stance.cadence.shorter().filter(|_| self.fixed.is_none()) else { return };
+        let times = self.stance.cadence.chunks() as f32 / shorter.chunks() as f32;
+        if pressure.is_calm(times) {
+            self.turn_to(now, shorter);
+            // One rung a minute.
+            self.calm_since = Some(now);
+        }
+    }
+
+    fn turn_to(&mut self, now: Instant, cadence: Cadence) {
+        if self.stance.cadence != cadence {
+            (self.stance.cadence, self.stepped) = (cadence, now);
+        }
+    }
+
+    /// A cadence that the operator chose is no rung: it is how this server is.
+    fn name(&mut self) {
+        self.stance.level = match (self.stance.cadence, self.stance.joins_per_s) {
+            (cadence, _) if cadence > self.fixed.unwrap_or_default() => Level::Longer,
+            (_, Some(_)) => Level::Paced,
+            _ => Level::Open,
+        };
+    }
+}
+
+/// A quarter more each second without pressure.
+fn relaxed(pace: u32) -> u32 {
+    pace.saturating_add(pace / 4)
+}
+
+/// A thread that runs for more of a second than this has no room for what comes next.
+const BUSY_HIGH: f32 = 0.9;
+/// A chunk and a half: the next one came before the last had reached everyone.
+const BEHIND_HIGH: Duration = Duration::from_millis(300);
+/// Below these, at the writes of the shorter cadence, a step down will not be a step up again at once.
+const BUSY_CALM: f32 = 0.7;
+const BEHIND_CALM: Duration = Duration::from_millis(200);
+/// From a longer cadence to the next: what it does for those who join shows in a second.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it must be calm for each step down.
+const CALM: Duration = Duration::from_secs(60);
+/// Fewer than this in a second would keep out a crowd for hours, and cost a few percent of a core.
+const JOINS_MIN: u32 = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CALM_HERE: Pressure = Pressure { busy: 0.05, behind: Duration::from_millis(5), joins: 10 };
+    const HIGH: Pressure = Pressure { busy: 0.97, behind: Duration::from_millis(150), joins: 4_000 };
+
+    /// What each second's pressure led to.
+    fn run(ladder: &mut Ladder, from: Instant, seconds: u64, pressure: Pressure) -> (Instant, Vec<Stance>) {
+        let at = |second| from + Duration::from_secs(second);
+        let stances = (1..=seconds).map(|second| ladder.handle(at(second), pressure)).collect();
+        (at(seconds), stances)
+    }
+
+    #[test]
+    fn joins_are_paced_before_pieces_get_longer() {
+        let start = Instant::now();
+        let mut ladder = Ladder::new(start);
+        let (_, stances) = run(&mut ladder, start, 8, HIGH);
+        let rungs: Vec<_> = stances.iter().map(|stance| (stance.level, stance.cadence)).collect();
+        assert_eq!(rungs[0], (Level::Paced, Cadence::Ms200));
+        assert_eq!(rungs[1], (Level::Longer, Cadence::S1));
+        assert_eq!((rungs[3].1, rungs[5].1, rungs[7].1), (Cadence::S2, Cadence::S4, Cadence::S4));
+        assert_eq!(stances[0].joins_per_s, Some(3_000));
+        assert!(stances.windows(2).all(|pair| pair[1].joins_per_s <= pair[0].joins_per_s));
+    }
+
+    #[test]
+    fn it_goes_down_one_rung_a_calm_minute_and_lets_joins_in_sooner() {
+        let start = Instant::now();
+        let mut ladder = Ladder::new(start);
+        let (top, _) = run(&mut ladder, start, 8, HIGH);
+        let (_, stances) = run(&mut ladder, top, 320, CALM_HERE);
+        assert!(stances[..60].iter().all(|stance| stance.cadence == Cadence::S4));
+        let paces: Vec<_> = stances[..60].iter().filter_map(|stance| stance.joins_per_s).collect();
+        assert!(paces.windows(2).all(|pair| pair[0] < pair[1]) && paces[59] > 100_000);
+        let down: Vec<_> = stances.iter().skip(60).step_by(60).map(|stance| (stance.level, stance.cadence)).collect();
+        let longer = |cadence| (Level::Longer, cadence);
+        assert_eq!(
+            down,
+            [longer(Cadence::S2), longer(Cadence::S1), longer(Cadence::Ms400), (Level::Open, Cadence::Ms200), (Level::Open, Cadence::Ms200)]
+        );
+    }
+
+    #[test]
+    fn it_stays_where_the_shorter_cadence_would_be_too_much() {
+        let start = Instant::now();
+        let mut ladder = Ladder::new(start);
+        let (top, _) = run(&mut ladder, start, 4, HIGH);
+        let fair = Pressure { busy: 0.5, ..CALM_HERE };
+        let (_, stances) = run(&mut ladder, top, 600, fair);
+        assert!(stances.iter().all(|stance| stance.cadence == Cadence::S2));
+    }
+
+    #[test]
+    fn what_the_operator_fixed_stays_and_is_no_rung() {
+        let start = Instant::now();
+        let mut ladder = Ladder::new(start);
+        ladder.fix(start, Some(Cadence::S2));
+        assert_eq!(ladder.stance(), Stance { cadence: Cadence::S2, ..Stance::default() });
+        let (end, stances) = run(&mut ladder, start, 100, HIGH);
+        assert!(stances.iter().all(|stance| (stance.level, stance.cadence) == (Level::Paced, Cadence::S2)));
+        let (end, stances) = run(&mut ladder, end, 100, CALM_HERE);
+        assert_eq!(stances.last(), Some(&Stance { cadence: Cadence::S2, ..Stance::default() }));
+        ladder.fix(end, None);
+        assert_eq!(ladder.stance().level, Level::Longer);
+        let (_, stances) = run(&mut ladder, end, 600, CALM_HERE);
+        assert_eq!(stances.last(), Some(&Stance::default()));
+    }
+
+    proptest! {
+        /// Whatever it feels: there is always a pace that lets somebody in, and without pressure for long enough everything is as in the beginning.
+        #[test]
+        fn it_always_comes_down(seconds in proptest::collection::vec((0.0f32..2.0, 0u64..2_000, 0u32..50_000), 0..200)) {
+            let start = Instant::now();
+            let mut ladder = Ladder::new(start);
+            let mut now = start;
+            for (busy, behind_ms, joins) in seconds {
+                now += Duration::from_secs(1);
+                let stance = ladder.handle(now, Pressure { busy, behind: Duration::from_millis(behind_ms), joins });
+                prop_assert!(stance.joins_per_s.is_none_or(|pace| pace >= JOINS_MIN));
+                prop_assert!(stance.level >= Level::Paced || (stance.cadence, stance.joins_per_s) == (Cadence::Ms200, None));
+            }
+            let (_, stances) = run(&mut ladder, now, 400, CALM_HERE);
+            prop_assert_eq!(stances.last(), Some(&Stance::default()));
+        }
+    }
+}
