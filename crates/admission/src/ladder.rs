@@ -229,6 +229,11 @@ mod tests {
     const CALM_HERE: Pressure = Pressure { busy: 0.05, behind: Duration::from_millis(5), joins: 10 };
     const HIGH: Pressure = Pressure { busy: 0.97, behind: Duration::from_millis(150), joins: 4_000 };
 
+    #[expect(clippy::disallowed_methods, reason = "a moment to begin at, whichever it is")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
     /// What each second's pressure led to.
     fn run(ladder: &mut Ladder, from: Instant, seconds: u64, pressure: Pressure) -> (Instant, Vec<Stance>) {
         let at = |second| from + Duration::from_secs(second);
@@ -238,7 +243,7 @@ mod tests {
 
     #[test]
     fn joins_are_paced_before_pieces_get_longer() {
-        let start = Instant::now();
+        let start = start();
         let mut ladder = Ladder::new(start);
         let (_, stances) = run(&mut ladder, start, 8, HIGH);
         let rungs: Vec<_> = stances.iter().map(|stance| (stance.level, stance.cadence)).collect();
@@ -251,7 +256,7 @@ mod tests {
 
     #[test]
     fn it_goes_down_one_rung_a_calm_minute_and_lets_joins_in_sooner() {
-        let start = Instant::now();
+        let start = start();
         let mut ladder = Ladder::new(start);
         let (top, _) = run(&mut ladder, start, 8, HIGH);
         let (_, stances) = run(&mut ladder, top, 320, CALM_HERE);
@@ -262,13 +267,19 @@ mod tests {
         let longer = |cadence| (Level::Longer, cadence);
         assert_eq!(
             down,
-            [longer(Cadence::S2), longer(Cadence::S1), longer(Cadence::Ms400), (Level::Open, Cadence::Ms200), (Level::Open, Cadence::Ms200)]
+            [
+                longer(Cadence::S2),
+                longer(Cadence::S1),
+                longer(Cadence::Ms400),
+                (Level::Open, Cadence::Ms200),
+                (Level::Open, Cadence::Ms200)
+            ]
         );
     }
 
     #[test]
     fn it_stays_where_the_shorter_cadence_would_be_too_much() {
-        let start = Instant::now();
+        let start = start();
         let mut ladder = Ladder::new(start);
         let (top, _) = run(&mut ladder, start, 4, HIGH);
         let fair = Pressure { busy: 0.5, ..CALM_HERE };
@@ -278,7 +289,7 @@ mod tests {
 
     #[test]
     fn what_the_operator_fixed_stays_and_is_no_rung() {
-        let start = Instant::now();
+        let start = start();
         let mut ladder = Ladder::new(start);
         ladder.fix(start, Some(Cadence::S2));
         assert_eq!(ladder.stance(), Stance { cadence: Cadence::S2, ..Stance::default() });
@@ -296,7 +307,7 @@ mod tests {
         /// Whatever it feels: there is always a pace that lets somebody in, and without pressure for long enough everything is as in the beginning.
         #[test]
         fn it_always_comes_down(seconds in proptest::collection::vec((0.0f32..2.0, 0u64..2_000, 0u32..50_000), 0..200)) {
-            let start = Instant::now();
+            let start = start();
             let mut ladder = Ladder::new(start);
             let mut now = start;
             for (busy, behind_ms, joins) in seconds {

@@ -42,7 +42,7 @@ fn main() {
     });
     let worker_thread = receive.recv().expect("it began").get();
     pin(1);
-    handle.push(Update::Open { log, access: Access::Open, header: header(), away: Vec::new(), fields: Vec::new() });
+    handle.push(Update::Open { log, access: Access::Open, header: header(), notices: Vec::new(), fields: Vec::new() });
 
     let begin = Instant::now();
     let mut ears: Vec<TcpStream> = (0..listeners).map(|_| join(address)).collect();

@@ -1,15 +1,17 @@
 //! Who is due, and what is done about those who fall behind.
 //!
 //! A listener is a [`Cursor`]: the position it hears next and, after a short write, the rest of what was begun. Chunks themselves are
-//! shared; nothing here grows with how slowly someone reads. A [`Group`] is everyone on one rendition, visited in [sweeps](Group):
-//! bounded turns, so that joins are answered between them, each listener getting everything it lacks in one write. When a worker
-//! is at its wall, sweeps get longer than a chunk and writes carry two chunks: the cadence stretches, nobody is dropped.
+//! shared; nothing here grows with how slowly someone reads. A [`Group`] is everyone on one rendition, by the cadence at which they are written to and by
+//! phase within it, so that a longer cadence spreads its listeners over its chunks. Those who are due are visited in [sweeps](Group):
+//! bounded turns, so that joins are answered between them, each listener getting everything it lacks in one write; nearly everyone lacks
+//! the same [`Piece`]. When a worker is at its wall, sweeps get longer than a chunk and writes carry two chunks: the cadence stretches, nobody is dropped.
 //!
-//! Law of the fan-out path: no allocation, no lock, no log.
+//! Law of the fan-out path: no allocation for a listener, no lock, no log.
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use hiwar_admission::ladder::Cadence;
 
 use crate::answer::ICY;
 use crate::tail::{Chunk, Ended, Tail};
@@ -98,9 +100,24 @@ impl Cursor {
         self.next = next;
     }
 
-    /// Something between two chunks, for a listener who has everything: who is behind has enough to hear.
-    pub fn tell(&mut self, tail: &Tail, notice: &Bytes) {
-        if self.owed(tail) == Owed::Nothing {
+    /// The bytes of a piece, if that is just what the listener lacks.
+    pub fn lacks<'a>(&self, piece: &'a Piece) -> Option<&'a Bytes> {
+        (self.rest.is_empty() && self.next == piece.from).then_some(&piece.bytes)
+    }
+
+    /// Takes note that the first `written` bytes of a piece that it [lacks](Self::lacks) are with the kernel.
+    pub fn took(&mut self, piece: &Piece, written: usize) {
+        if written > 0 {
+            self.next = piece.until;
+            if written < piece.bytes.len() {
+                self.rest = piece.bytes.slice(written..);
+            }
+        }
+    }
+
+    /// Something between two chunks, for a listener who has heard out what was begun: who is in the middle of something is behind, and has enough to hear.
+    pub fn tell(&mut self, notice: &Bytes) {
+        if self.rest.is_empty() {
             self.rest = notice.clone();
         }
     }
@@ -121,10 +138,11 @@ impl Cursor {
         tail.oldest().is_some_and(|oldest| self.next < oldest.position)
     }
 
-    /// Decides about a listener who could not take everything. Called once per new chunk, not per attempt to write.
-    pub fn judge(&mut self, tail: &Tail) -> Judgement {
+    /// Decides about a listener of that cadence who could not take everything. Called whenever it is due, not per attempt to write.
+    pub fn judge(&mut self, tail: &Tail, cadence: Cadence) -> Judgement {
         let newest = tail.live().saturating_sub(1);
-        if tail.count_from(self.next) < LAG_CHUNKS_MAX {
+        // At the usual cadence one chunk of those is what has just come; at a longer one as many more are.
+        if tail.count_from(self.next) < LAG_CHUNKS_MAX + cadence.chunks() - 1 {
             return Judgement::Keep;
         }
         if self.mercy == Mercy::Used {
@@ -140,78 +158,273 @@ impl Cursor {
     }
 }
 
-/// Everyone on one rendition of one log, and how far the current sweep is.
-///
-/// A sweep goes from the last member to the first, because a member who leaves is replaced by the last one: going down, whoever is
-/// moved has been visited already, and nobody is forgotten.
-#[derive(Debug, Default)]
-pub struct Group {
-    members: Vec<u32>,
-    /// Members below this index are still to be visited.
-    unvisited: usize,
-    again: Again,
+/// What nearly everyone who is due lacks: chunks that follow one another, as one.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// The position of the first.
+    from: u64,
+    /// The position after the last.
+    until: u64,
+    bytes: Bytes,
 }
 
-/// Whether a chunk came while a sweep was on.
+impl Piece {
+    /// The chunks of one cadence up to a position. One chunk is shared as it is; several are joined, once for everyone whose turn it is.
+    pub fn of(tail: &Tail, rendition: usize, cadence: Cadence, until: u64) -> Self {
+        let from = until.saturating_sub(cadence.chunks() as u64);
+        let chunks = || tail.from(from).take_while(|chunk| chunk.position < until);
+        let from = chunks().next().map_or(until, |first| first.position);
+        let bytes = if cadence.chunks() == 1 {
+            chunks().next().map(|chunk| chunk.form(rendition).clone()).unwrap_or_default()
+        } else {
+            let mut joined = BytesMut::with_capacity(chunks().map(|chunk| chunk.form(rendition).len()).sum());
+            chunks().for_each(|chunk| joined.extend_from_slice(chunk.form(rendition)));
+            joined.freeze()
+        };
+        Self { from, until, bytes }
+    }
+}
+
+/// Where a member of a group sits. It must be kept with the connection, and corrected by what [`Group::leave`] says.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-enum Again {
-    #[default]
-    No,
-    Yes,
+pub struct Seat {
+    row: Row,
+    index: u32,
+}
+
+impl Seat {
+    /// How often whoever sits there is written to.
+    pub fn cadence(self) -> Cadence {
+        self.row.cadence()
+    }
+}
+
+/// One phase of one cadence: rows of the shortest first.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Row(u8);
+
+impl Row {
+    /// Rows of all cadences: a bit each fits into 64.
+    const ALL: u8 = 38;
+
+    /// The first of a cadence.
+    fn first(cadence: Cadence) -> u8 {
+        let before = Cadence::ALL.into_iter().take_while(|other| *other < cadence);
+        before.map(|other| other.chunks() as u8).sum()
+    }
+
+    fn of(cadence: Cadence) -> impl Iterator<Item = Self> {
+        let first = Self::first(cadence);
+        (first..first + cadence.chunks() as u8).map(Self)
+    }
+
+    /// The row of a cadence that is written to with the chunk at a position.
+    fn due(cadence: Cadence, position: u64) -> Self {
+        Self(Self::first(cadence) + (position % cadence.chunks() as u64) as u8)
+    }
+
+    fn cadence(self) -> Cadence {
+        let is_from = |cadence: &Cadence| Self::first(*cadence) <= self.0;
+        Cadence::ALL.into_iter().rev().find(is_from).unwrap_or_default()
+    }
+
+    fn bit(self) -> u64 {
+        1 << self.0
+    }
+}
+
+/// Everyone on one rendition of one log, and how far the current sweep is.
+///
+/// A sweep of a row goes from the last member to the first, because a member who leaves is replaced by the last one: going down, whoever is
+/// moved has been visited already, and nobody is forgotten.
+#[derive(Debug)]
+pub struct Group {
+    rows: Box<[Members]>,
+    len: usize,
+    /// Rows with members to be visited, and those of them that became due again meanwhile, a bit each.
+    sweeping: u64,
+    again: u64,
+    /// The row whose turn it is: each is swept once before one that has become due again is.
+    turn: u8,
+    /// The cadence at which everyone is to be, as far as their players reach; who sits elsewhere is moved after a visit. `None`: wherever they are.
+    settled: Option<(Cadence, Player)>,
+}
+
+#[derive(Debug, Default)]
+struct Members {
+    connections: Vec<u32>,
+    /// Those below this index are still to be visited.
+    unvisited: usize,
+    /// Those below this one are to be told something when they are visited.
+    untold: usize,
+    /// The position after the chunk that is due.
+    until: u64,
+}
+
+/// Whose turn it is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Visit {
+    /// Who.
+    pub connection: u32,
+    /// At which row, and up to which position that is written to.
+    pub row: Row,
+    /// As [`Piece::of`] wants it.
+    pub until: u64,
+    /// Whether whoever has everything is to be told what everyone is told.
+    pub told: Told,
+}
+
+/// Whether a member is to be told something when it is visited.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing.
+    Nothing,
+    /// What all are told now.
+    Notice,
+}
+
+impl Visit {
+    /// How often whoever is visited is written to.
+    pub fn cadence(&self) -> Cadence {
+        self.row.cadence()
+    }
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        let rows = (0..Row::ALL).map(|_| Members::default()).collect();
+        Self { rows, len: 0, sweeping: 0, again: 0, turn: 0, settled: None }
+    }
 }
 
 impl Group {
-    /// Adds a connection and returns its seat, which must be kept with the connection and corrected by what [`leave`](Self::leave)
-    /// says.
-    pub fn join(&mut self, connection: u32) -> u32 {
-        self.members.push(connection);
-        (self.members.len() - 1) as u32
+    /// Adds a connection, in the phase of the cadence that has fewest, and returns its seat.
+    pub fn join(&mut self, connection: u32, cadence: Cadence) -> Seat {
+        let fewest = Row::of(cadence).min_by_key(|row| self.row(*row).map_or(0, |members| members.connections.len()));
+        let row = fewest.unwrap_or_default();
+        let Some(members) = self.rows.get_mut(usize::from(row.0)) else { return Seat::default() };
+        members.connections.push(connection);
+        self.len += 1;
+        Seat { row, index: (members.connections.len() - 1) as u32 }
     }
 
     /// Removes whoever sits at `seat`. Returns the connection that sits there now, if another was moved.
-    pub fn leave(&mut self, seat: u32) -> Option<u32> {
-        let seat = seat as usize;
-        if seat >= self.members.len() {
+    pub fn leave(&mut self, seat: Seat) -> Option<u32> {
+        let members = self.rows.get_mut(usize::from(seat.row.0))?;
+        let index = seat.index as usize;
+        if index >= members.connections.len() {
             return None;
         }
-        self.members.swap_remove(seat);
-        self.unvisited = self.unvisited.min(self.members.len());
-        self.members.get(seat).copied()
+        members.connections.swap_remove(index);
+        members.unvisited = members.unvisited.min(members.connections.len());
+        members.untold = members.untold.min(members.connections.len());
+        self.len -= 1;
+        members.connections.get(index).copied()
     }
 
-    /// A chunk came: everyone is due. Returns whether the group was idle, that is, must be queued for sweeping.
-    pub fn due(&mut self) -> bool {
-        if self.unvisited > 0 {
-            self.again = Again::Yes;
-            return false;
+    /// A chunk came: one phase of every cadence is due. Returns whether the group was idle, that is, must be queued for sweeping.
+    pub fn due(&mut self, position: u64) -> bool {
+        let rows =
+            Cadence::ALL.into_iter().map(|cadence| Row::due(cadence, position).bit()).fold(0, |all, bit| all | bit);
+        self.begin(rows, position + 1)
+    }
+
+    /// Everyone is due, whatever their phase. As [`due`](Self::due).
+    pub fn all_due(&mut self, live: u64) -> bool {
+        self.begin(u64::MAX, live)
+    }
+
+    /// Everyone is to be told what stands, once, when they have heard all there is. As [`due`](Self::due).
+    pub fn tell(&mut self, live: u64) -> bool {
+        for members in &mut self.rows {
+            members.untold = members.connections.len();
         }
-        self.unvisited = self.members.len();
-        self.unvisited > 0
+        self.all_due(live)
+    }
+
+    /// Everyone is to be at this cadence from now on, as far as their players [reach](within_reach), and is moved when they are visited.
+    pub fn settle(&mut self, cadence: Cadence, player: Player) {
+        self.settled = Some((cadence, player));
+    }
+
+    /// Everyone stays where they are, and where they join.
+    pub fn unsettle(&mut self) {
+        self.settled = None;
+    }
+
+    /// Where whoever sits there is to be instead.
+    pub fn moves(&self, seat: Seat) -> Option<Cadence> {
+        let (settled, player) = self.settled?;
+        let to = within_reach(seat.cadence(), settled, player);
+        (to != seat.cadence()).then_some(to)
+    }
+
+    fn begin(&mut self, rows: u64, until: u64) -> bool {
+        let was_idle = self.sweeping == 0;
+        for (index, members) in self.rows.iter_mut().enumerate() {
+            let bit = 1 << index;
+            if rows & bit == 0 || members.connections.is_empty() {
+                continue;
+            }
+            members.until = until;
+            if self.sweeping & bit == 0 {
+                members.unvisited = members.connections.len();
+                self.sweeping |= bit;
+            } else {
+                self.again |= bit;
+            }
+        }
+        was_idle && self.sweeping != 0
     }
 
     /// The next connection to visit; `None` when the sweep is over.
-    pub fn visit(&mut self) -> Option<u32> {
-        if self.unvisited == 0 && self.again == Again::Yes {
-            self.again = Again::No;
-            self.unvisited = self.members.len();
+    pub fn visit(&mut self) -> Option<Visit> {
+        loop {
+            // From this turn on, or else from the first.
+            let next = self.sweeping & (u64::MAX << self.turn);
+            let rows = if next == 0 { self.sweeping } else { next };
+            let row = Row(u8::try_from(rows.trailing_zeros()).ok().filter(|row| *row < Row::ALL)?);
+            let members = self.rows.get_mut(usize::from(row.0))?;
+            if let Some(index) = members.unvisited.checked_sub(1)
+                && let Some(&connection) = members.connections.get(index)
+            {
+                members.unvisited = index;
+                // Sweeps may begin again before they are over; each goes on telling where the one before stopped.
+                let told = if index < members.untold { Told::Notice } else { Told::Nothing };
+                members.untold = members.untold.min(index);
+                return Some(Visit { connection, row, until: members.until, told });
+            }
+            self.turn = row.0 + 1;
+            if self.again & row.bit() == 0 {
+                self.sweeping &= !row.bit();
+            }
+            self.again &= !row.bit();
+            members.unvisited = members.connections.len();
         }
-        self.unvisited = self.unvisited.checked_sub(1)?;
-        self.members.get(self.unvisited).copied()
     }
 
     /// How many listen.
     pub fn len(&self) -> usize {
-        self.members.len()
+        self.len
     }
 
     /// Whether nobody listens.
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.len == 0
+    }
+
+    /// How many are written to at a cadence.
+    pub fn at(&self, cadence: Cadence) -> usize {
+        Row::of(cadence).filter_map(|row| self.row(row)).map(|members| members.connections.len()).sum()
     }
 
     /// Everyone, in no order.
-    pub fn members(&self) -> &[u32] {
-        &self.members
+    pub fn members(&self) -> impl Iterator<Item = u32> {
+        self.rows.iter().flat_map(|members| members.connections.iter().copied())
+    }
+
+    fn row(&self, row: Row) -> Option<&Members> {
+        self.rows.get(usize::from(row.0))
     }
 }
 
@@ -232,26 +445,68 @@ pub struct Burst {
     /// How old they may be: as long as the burst is, and a house that was away for a moment. A programme that nobody heard may have stood still for hours,
     /// and its last words are not what a newcomer came for.
     pub fresh: Duration,
-    /// What the kernel is to take at once. It doubles this and counts its own overhead; what is left is about 4 s of 32 kbit/s, or the burst. The tail holds the
-    /// rest, once for all, so a larger buffer would only make whoever is slow hear the past.
+    /// What the kernel is to take at once: [`send_buffer_bytes`], or the burst. The tail holds the rest, once for all, so a larger buffer would only make whoever
+    /// is slow hear the past.
     pub send_buffer_bytes: usize,
 }
 
+/// What of the past there must be for a player that starts at a cadence.
+///
 /// Our own player (MSE, `mp4`) starts at 0.3 to 0.4 s of buffer and steers it, so it gets 0.6 s; other players buffer blindly, and start only after about 2 s of
 /// sound. Who reads by blocks waits for the whole of one, 8 s of speech in Ogg and 4 s of MP3, and falls silent when the next takes longer: it gets more than one takes.
-pub fn burst(rendition_name: &str, reader: Reader) -> Burst {
-    let usual = |chunks| Burst { chunks, fresh: Duration::from_secs(5), send_buffer_bytes: 16 * 1024 };
+/// At a longer cadence everyone gets as much more as they may have to wait for what comes next.
+pub fn burst(rendition_name: &str, reader: Reader, cadence: Cadence) -> Burst {
+    let longer = cadence.chunks() - 1;
+    let send_buffer_bytes = send_buffer_bytes(cadence);
+    let usual = |chunks: usize| {
+        let fresh = Duration::from_secs(5) + Duration::from_millis(200) * longer as u32;
+        Burst { chunks: chunks + longer, fresh, send_buffer_bytes }
+    };
+    let large = |chunks: usize, seconds| {
+        let usual = usual(10);
+        let fresh = Duration::from_secs(seconds).max(usual.fresh);
+        Burst { chunks: chunks.max(usual.chunks), fresh, send_buffer_bytes: send_buffer_bytes.max(48 * 1024) }
+    };
     match (rendition_name, reader) {
         ("mp4", _) => usual(3),
         // Its pieces come with every third chunk: four of them, 2.4 s.
         (ICY, _) => usual(12),
-        ("ogg", Reader::ByBlocks) => Burst { chunks: 50, fresh: Duration::from_secs(13), send_buffer_bytes: 48 * 1024 },
-        ("mp3", Reader::ByBlocks) => Burst { chunks: 25, fresh: Duration::from_secs(8), send_buffer_bytes: 48 * 1024 },
+        ("ogg", Reader::ByBlocks) => large(50, 13),
+        ("mp3", Reader::ByBlocks) => large(25, 8),
         _ => usual(10),
     }
 }
 
-/// Slices in one write: enough for a prelude and an Ogg burst, and for a sweep at the wall to catch up 3 s.
+/// What the kernel is to hold for a listener, in bytes; it doubles this, and its own overhead counts as well. About 4 s of 32 kbit/s, which is twice what is written
+/// at once at 2 s. A write of 4 s has half as much room again, so that it is taken whole.
+pub const fn send_buffer_bytes(cadence: Cadence) -> usize {
+    match cadence {
+        Cadence::S4 => 24 * 1024,
+        _ => 16 * 1024,
+    }
+}
+
+/// The cadence to which a listener may be moved from where it is, when that many chunks are wanted between two writes.
+///
+/// Who can be told makes room for any. A player that cannot has about the 2 s with which it began and no way to get more: one second is safe for it, two would
+/// run dry. Shorter is always possible.
+pub fn within_reach(from: Cadence, to: Cadence, player: Player) -> Cadence {
+    match player {
+        Player::Told => to,
+        Player::Blind => to.min(from.max(Cadence::S1)),
+    }
+}
+
+/// Whether a player can be told what comes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Player {
+    /// By events inside the sound.
+    Told,
+    /// It hears sound and nothing else.
+    Blind,
+}
+
+/// Slices in one write: enough for a prelude and an Ogg burst, and for a sweep at the wall to catch up 3 s. Longer bursts take more than one.
 pub const GATHER_MAX: usize = 16;
 
 /// A listener this many chunks behind (5 s), beyond what the kernel holds for it, is skipped to live or cut. Longer than a mobile
@@ -265,8 +520,8 @@ pub const SWEEP_TURN: usize = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tail::Access;
     use crate::tail::tests::{chunk, header, tail};
+    use crate::tail::{Access, Notices};
     use hiwar_segment_log::Epoch;
     use proptest::prelude::*;
 
@@ -318,7 +573,8 @@ mod tests {
         let mut tail = tail(0..2);
         let notice = Bytes::from_static(b"away;");
         assert_eq!(tail.notice(0), None);
-        tail.attend(vec![notice.clone(), Bytes::new()], Vec::new());
+        let notices = Notices { away: notice.clone(), cadences: Vec::new() };
+        tail.attend(vec![notices, Notices::default()], Vec::new());
         assert_eq!(tail.notice(0), None, "it is here");
         assert!(tail.lose() && !tail.lose());
         assert_eq!((tail.notice(0), tail.notice(1), tail.notice(2)), (Some(&notice), None, None));
@@ -326,7 +582,7 @@ mod tests {
         let (mut by_done, mut by_behind) = (Vec::new(), Vec::new());
         write(&mut behind, &tail, 2, &mut by_behind);
         for cursor in [&mut done, &mut behind] {
-            cursor.tell(&tail, &notice);
+            cursor.tell(&notice);
         }
         write(&mut done, &tail, 3, &mut by_done);
         tail.attend(Vec::new(), Vec::new());
@@ -348,7 +604,7 @@ mod tests {
         let mut judgements = Vec::new();
         for position in 1..60 {
             tail.push(&chunk(position, 1));
-            match cursor.judge(&tail) {
+            match cursor.judge(&tail, Cadence::Ms200) {
                 Judgement::Keep => {}
                 other => judgements.push((position, other)),
             }
@@ -366,15 +622,20 @@ mod tests {
         );
     }
 
+    /// Whoever is visited until the sweep is over.
+    fn visits(group: &mut Group) -> Vec<u32> {
+        std::iter::from_fn(|| group.visit()).map(|visit| visit.connection).collect()
+    }
+
     #[test]
     fn a_sweep_visits_everyone_though_members_leave_on_the_way() {
         let mut group = Group::default();
-        (0..10).for_each(|n| assert_eq!(group.join(n), n));
-        assert!(group.due());
-        let mut visited = vec![group.visit().unwrap(), group.visit().unwrap()];
-        assert_eq!(group.leave(3), Some(9));
-        assert_eq!(group.leave(8), None);
-        visited.extend(std::iter::from_fn(|| group.visit()));
+        let seats: Vec<Seat> = (0..10).map(|n| group.join(n, Cadence::Ms200)).collect();
+        assert!(group.due(0));
+        let mut visited = vec![group.visit().unwrap().connection, group.visit().unwrap().connection];
+        assert_eq!(group.leave(seats[3]), Some(9));
+        assert_eq!(group.leave(seats[8]), None);
+        visited.extend(visits(&mut group));
         visited.sort_unstable();
         visited.dedup();
         assert_eq!(visited, [0, 1, 2, 4, 5, 6, 7, 8, 9]);
@@ -383,12 +644,107 @@ mod tests {
     #[test]
     fn a_chunk_during_a_sweep_begins_another() {
         let mut group = Group::default();
-        (0..3).for_each(|n| assert_eq!(group.join(n), n));
-        assert!(group.due());
+        (0..3).for_each(|n| {
+            let _: Seat = group.join(n, Cadence::Ms200);
+        });
+        assert!(group.due(0));
         group.visit();
-        assert!(!group.due(), "already queued");
-        assert_eq!(std::iter::from_fn(|| group.visit()).count(), 5);
-        assert!(group.due());
+        assert!(!group.due(1), "already queued");
+        assert_eq!(visits(&mut group).len(), 5);
+        assert!(group.due(2));
+    }
+
+    #[test]
+    fn at_a_longer_cadence_everyone_has_a_turn_once_in_it_and_turns_are_spread() {
+        for cadence in Cadence::ALL {
+            let mut group = Group::default();
+            (0..60).for_each(|n| {
+                let _: Seat = group.join(n, cadence);
+            });
+            let chunks = cadence.chunks();
+            for position in 0..3 * chunks as u64 {
+                group.due(position);
+                let visited = visits(&mut group);
+                assert_eq!(visited.len(), 60 / chunks, "{cadence:?}");
+            }
+            assert_eq!(group.at(cadence), 60);
+        }
+    }
+
+    #[test]
+    fn everyone_is_told_once_though_chunks_come_all_the_time() {
+        let mut group = Group::default();
+        (0..50).for_each(|n| {
+            let _: Seat = group.join(n, if n % 2 == 0 { Cadence::Ms200 } else { Cadence::S1 });
+        });
+        let mut told = Vec::new();
+        assert!(group.tell(7));
+        for position in 7..40 {
+            for _ in 0..9 {
+                let Some(visit) = group.visit() else { break };
+                told.extend((visit.told == Told::Notice).then_some(visit.connection));
+            }
+            group.due(position);
+        }
+        told.sort_unstable();
+        assert_eq!(told, (0..50).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn who_is_moved_is_spread_over_the_phases_and_visited_at_the_new_cadence() {
+        let mut group = Group::default();
+        let mut seats: Vec<Seat> = (0..100).map(|n| group.join(n, Cadence::Ms200)).collect();
+        group.settle(Cadence::S2, Player::Told);
+        group.due(3);
+        while let Some(visit) = group.visit() {
+            let seat = seats[visit.connection as usize];
+            let to = group.moves(seat).expect("all are to move");
+            if let Some(moved) = group.leave(seat) {
+                seats[moved as usize] = seat;
+            }
+            seats[visit.connection as usize] = group.join(visit.connection, to);
+        }
+        assert_eq!((group.at(Cadence::Ms200), group.at(Cadence::S2), group.len()), (0, 100, 100));
+        for position in 4..14 {
+            group.due(position);
+            assert_eq!(visits(&mut group).len(), 10);
+        }
+        assert!(seats.iter().all(|seat| group.moves(*seat).is_none()));
+    }
+
+    #[test]
+    fn a_piece_is_what_one_cadence_lacks() {
+        let tail = tail(0..30);
+        let mut cursor = Cursor::new(Bytes::new(), 10);
+        let piece = Piece::of(&tail, 0, Cadence::S1, 15);
+        assert_eq!(cursor.lacks(&piece).unwrap(), "m10;m11;m12;m13;m14;");
+        cursor.took(&piece, 6);
+        assert_eq!(cursor.lacks(&piece), None);
+        let mut heard = Vec::new();
+        write(&mut cursor, &tail, 18, &mut heard);
+        assert_eq!(heard, b"1;m12;m13;m14;m15;");
+        assert_eq!(Piece::of(&tail, 0, Cadence::Ms200, 30).bytes, "m29;");
+        assert!(Piece::of(&tail, 0, Cadence::S1, 0).bytes.is_empty());
+    }
+
+    #[test]
+    fn who_cannot_be_told_is_moved_no_further_than_its_store_lasts() {
+        use Cadence::*;
+        assert_eq!(within_reach(Ms200, S4, Player::Told), S4);
+        assert_eq!(within_reach(Ms200, S4, Player::Blind), S1);
+        assert_eq!(within_reach(S2, S4, Player::Blind), S2);
+        assert_eq!(within_reach(S2, Ms400, Player::Blind), Ms400);
+    }
+
+    #[test]
+    fn a_longer_cadence_begins_with_as_much_more() {
+        for (name, reader) in [("mp4", Reader::Streaming), ("ogg", Reader::Streaming), (ICY, Reader::Streaming)] {
+            let usual = burst(name, reader, Cadence::Ms200);
+            let long = burst(name, reader, Cadence::S2);
+            assert_eq!(long.chunks, usual.chunks + 9);
+            assert_eq!(long.fresh, usual.fresh + Duration::from_millis(1_800));
+        }
+        assert_eq!(burst("ogg", Reader::ByBlocks, Cadence::S4).chunks, 50);
     }
 
     proptest! {

@@ -8,10 +8,13 @@
 //! HLS sees a media sequence go back.
 
 use bytes::Bytes;
+use hiwar_admission::ladder::Cadence;
 use hiwar_segment_log::{Epoch, Header, Kind, Record, Rendition};
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::time::Duration;
 
+use crate::fanout::Player;
 use crate::playlist::{Extent, Rendered};
 use crate::window::{KEPT_SEGMENTS, SEGMENT_CHUNKS, Window};
 
@@ -39,11 +42,34 @@ pub struct Tail {
     /// The same for players of HLS, who hear a minute: one rendition, joined.
     window: Window,
     playlists: Rendered,
-    /// What listeners of each rendition are told if nothing comes any more, and whether that is so.
-    away: Vec<Bytes>,
+    /// What listeners of each rendition can be told.
+    notices: Vec<Notices>,
+    /// Nothing comes for now.
     is_away: bool,
     /// Fields in the heads of answers, by rendition.
     fields: Vec<(u8, String, String)>,
+}
+
+/// What listeners of one rendition can be told between two chunks. Nothing, where their players hear sound alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notices {
+    /// Nothing comes for now, and will again. Empty: they cannot be told.
+    pub away: Bytes,
+    /// That another cadence comes.
+    pub cadences: Vec<CadenceNotice>,
+}
+
+/// How listeners are told of a cadence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CadenceNotice {
+    /// Which.
+    pub cadence: Cadence,
+    /// How long before it comes they are to be told: what their players need to make room for it.
+    pub lead: Duration,
+    /// That it comes after so long.
+    pub soon: Bytes,
+    /// That it is so from here on.
+    pub now: Bytes,
 }
 
 /// Whether more chunks are to come.
@@ -111,7 +137,7 @@ impl Tail {
             chunks: VecDeque::new(),
             window: Window::default(),
             playlists: Rendered::default(),
-            away: Vec::new(),
+            notices: Vec::new(),
             is_away: false,
             fields: Vec::new(),
         }
@@ -132,9 +158,9 @@ impl Tail {
         self.begin(epoch);
     }
 
-    /// The writer is there; this is what listeners are told when it is not, and what answers that begin a rendition say of it.
-    pub fn attend(&mut self, away: Vec<Bytes>, fields: Vec<(u8, String, String)>) {
-        (self.away, self.is_away, self.fields) = (away, false, fields);
+    /// The writer is there; this is what listeners of each rendition can be told, and what answers that begin a rendition say of it.
+    pub fn attend(&mut self, notices: Vec<Notices>, fields: Vec<(u8, String, String)>) {
+        (self.notices, self.is_away, self.fields) = (notices, false, fields);
     }
 
     /// Nothing comes for now. False if that was known, or nothing is to come anyway.
@@ -144,7 +170,19 @@ impl Tail {
 
     /// What listeners of a rendition are to be told now, in place of sound.
     pub fn notice(&self, rendition: usize) -> Option<&Bytes> {
-        self.away.get(rendition).filter(|notice| self.is_away && !notice.is_empty())
+        let away = self.notices.get(rendition).map(|notices| &notices.away);
+        away.filter(|notice| self.is_away && !notice.is_empty())
+    }
+
+    /// How listeners of a rendition are told of a cadence; `None` if they cannot be.
+    pub fn cadence_notice(&self, rendition: usize, cadence: Cadence) -> Option<&CadenceNotice> {
+        self.notices.get(rendition)?.cadences.iter().find(|notice| notice.cadence == cadence)
+    }
+
+    /// Whether the players of a rendition can be told of what comes.
+    pub fn player(&self, rendition: usize) -> Player {
+        let told = self.notices.get(rendition).is_some_and(|notices| !notices.cadences.is_empty());
+        if told { Player::Told } else { Player::Blind }
     }
 
     /// What answers that begin a rendition say of it: names and values.
@@ -347,7 +385,7 @@ pub fn hls_rendition(header: &Header) -> Option<(usize, &Rendition)> {
     header.renditions.iter().enumerate().find(|(_, rendition)| rendition.name == "mp4")
 }
 
-/// Chunks kept one by one: 12 s, more than twice what a listener may be behind. HLS has its own, joined.
+/// Chunks kept one by one: 12 s, more than twice what a listener may be behind, and more than what one may be who hears four seconds at a time. HLS has its own, joined.
 pub const TAIL_CHUNKS: usize = 60;
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use hiwar_engine::live_bus::frame::PREFACE;
 use hiwar_engine::live_bus::{
-    Access, Broken, Count, Document, Down, Field, Hub, Left, Publisher, Report, Subscription, Up, WorkerId, frame,
+    Access, Broken, CadenceNotice, Count, Document, Down, Field, Hub, Left, Notices, Publisher, Report, Subscription,
+    Up, WorkerId, frame,
 };
 use hiwar_engine::socket;
 use hiwar_segment_log::{Epoch, Kind, LogId, Position, Record};
@@ -69,10 +70,17 @@ fn chunk(name: &str, position: u64) -> Down {
 }
 
 fn opened(name: &str) -> Down {
-    let (header, away) = (record(Kind::Header, 0, 100), vec![Bytes::from_static(b"away"), Bytes::new()]);
+    let cadence = |chunks| CadenceNotice {
+        chunks,
+        lead_ms: 20_000,
+        soon: Bytes::from_static(b"soon"),
+        now: Bytes::from_static(b"now"),
+    };
+    let told = Notices { away: Bytes::from_static(b"away"), cadences: vec![cadence(5), cadence(10)] };
+    let (header, notices) = (record(Kind::Header, 0, 100), vec![told, Notices::default()]);
     let field = |rendition, name: &str, value: &str| Field { rendition, name: name.into(), value: value.into() };
     let fields = vec![field(0, "icy-name", "حوار"), field(1, "", "")];
-    Down::Open { log: log(name), access: Access::Pass, header, away, fields }
+    Down::Open { log: log(name), access: Access::Pass, header, notices, fields }
 }
 
 fn document(path: &str, body: &str) -> Down {
@@ -101,7 +109,7 @@ fn every_down() -> Vec<Down> {
             log: log("a"),
             access: Access::Open,
             header: record(Kind::Header, 3, 0),
-            away: vec![],
+            notices: vec![],
             fields: vec![],
         },
         chunk("demo", 9),
@@ -110,6 +118,7 @@ fn every_down() -> Vec<Down> {
         Down::Closed { log: log(&"z".repeat(40)) },
         Down::Whole,
         Down::Mark { mark: 1 << 50 },
+        Down::Cadence { chunks: 10 },
         Down::Leaving,
     ]
 }

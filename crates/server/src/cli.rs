@@ -134,6 +134,19 @@ pub enum Admin {
     HostLink(Place),
     /// Print a grant to rehearse this server with: `hiwar rehearse` joins no server that does not prove that it issued one.
     RehearsalGrant(RehearsalGrant),
+    /// Change how much sound a listener is sent at once, while people listen: more of it costs less, and everybody hears a little later.
+    Cadence(Cadence),
+}
+
+/// Options of `hiwar admin cadence`.
+#[derive(Debug, Args)]
+pub struct Cadence {
+    /// Milliseconds: 200, 400, 1000, 2000 or 4000; or auto: 200 until there are too many. Without it, says how it is.
+    #[arg(value_parser = ["auto", "200", "400", "1000", "2000", "4000"])]
+    pub wish: Option<String>,
+    /// Which server.
+    #[command(flatten)]
+    pub place: Place,
 }
 
 /// Options of `hiwar admin rehearsal-grant`.

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hiwar_admission::ladder::Cadence;
 use serde::{Deserialize, Serialize};
 
 use crate::registry::retention;
@@ -61,6 +62,24 @@ pub struct Config {
     pub retention: retention::Limits,
     /// Where players are sent for HLS; `None`: to the public origin.
     pub hls: Option<Hls>,
+    /// The time between two writes to a listener; `None`: as each worker finds right.
+    #[serde(with = "listening")]
+    pub cadence: Option<Cadence>,
+}
+
+/// A cadence between processes: in milliseconds.
+mod listening {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Cadence;
+
+    pub(super) fn serialize<S: Serializer>(cadence: &Option<Cadence>, to: S) -> Result<S::Ok, S::Error> {
+        cadence.map(Cadence::ms).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Cadence>, D::Error> {
+        Ok(Option::<u32>::deserialize(from)?.and_then(Cadence::of_ms))
+    }
 }
 
 /// How certificates are obtained (RFC 8555).
@@ -108,6 +127,13 @@ struct File {
     acme: AcmeFile,
     disk: Disk,
     retention: Retention,
+    listening: Listening,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Listening {
+    cadence_ms: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -207,6 +233,8 @@ pub enum Error {
     Disk(u8, u8),
     /// An age or size that makes no sense.
     Retention(f64),
+    /// A time between two writes that is none of ours.
+    Cadence(u32),
     /// Where HLS is.
     Hls(hls::Error),
     /// WebRTC listens everywhere, but speakers must be told one address.
@@ -252,6 +280,10 @@ impl fmt::Display for Error {
                     "retention.days and retention.gigabytes are above 0 and at most a million, not {value}; leave them out to keep everything"
                 )
             }
+            Self::Cadence(ms) => write!(
+                f,
+                "listening.cadence_ms = {ms}: give 200, 400, 1000, 2000 or 4000, or leave it out: then it is 200 until there are too many listeners for that"
+            ),
             Self::Hls(why) => why.fmt(f),
             Self::NoMediaAddress(bind) => {
                 write!(f, "WebRTC listens on {bind}: set rtc.public_address to the address that speakers can reach")
@@ -349,6 +381,10 @@ impl Config {
         if egress_mbps == Some(0) {
             return Err(Error::Egress);
         }
+        let cadence = match file.listening.cadence_ms {
+            None => None,
+            Some(ms) => Some(Cadence::of_ms(ms).ok_or(Error::Cadence(ms))?),
+        };
         let bind = file.rtc.bind;
         let told = file.rtc.public_address.or_else(|| bind.filter(|bind| !bind.is_unspecified()));
         // Behind a proxy the stage's HTTP is on loopback, but speakers' media comes straight from outside.
@@ -385,6 +421,7 @@ impl Config {
             disk: file.disk.limits()?,
             retention: file.retention.limits()?,
             hls,
+            cadence,
         };
         Ok((config, bind))
     }

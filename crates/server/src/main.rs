@@ -3,6 +3,7 @@
 
 mod api;
 mod assets;
+mod cadence;
 mod certificates;
 mod cli;
 mod config;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         cli::Command::Admin(cli::Admin::HostLink(args)) => role::admin::host_link(&args),
         cli::Command::Rehearse(cli::Rehearse::Listen(args)) => role::rehearse::listen(&args),
         cli::Command::Admin(cli::Admin::RehearsalGrant(args)) => role::admin::rehearsal_grant(&args),
+        cli::Command::Admin(cli::Admin::Cadence(args)) => role::admin::cadence(&args),
         cli::Command::Child => role::run_child(),
     }
 }

@@ -15,6 +15,7 @@ const CREATE: u8 = b'C';
 const INVITE: u8 = b'I';
 const SPEAK: u8 = b'S';
 const HOST: u8 = b'H';
+const OPERATE: u8 = b'O';
 /// Signed before the pass's own bytes, so that no other signature of this key can be taken for a pass.
 const CONTEXT: &[u8] = b"hiwar 2026-11 pass of the stage, version 1\0";
 
@@ -60,6 +61,8 @@ pub enum Grant {
     Speak(Scope, Person),
     /// To speak in one space and to rule it.
     Host(Scope, Person),
+    /// To say how this node works. It opens no space.
+    Operate,
 }
 
 /// A checked pass of the stage.
@@ -74,10 +77,10 @@ pub struct StagePass {
 }
 
 impl StagePass {
-    /// The space that this pass is for; `None` for a pass to create.
+    /// The space that this pass is for; `None` for a pass to create or to operate.
     pub fn space(&self) -> Option<&Scope> {
         match &self.grant {
-            Grant::Create => None,
+            Grant::Create | Grant::Operate => None,
             Grant::Invite(scope) | Grant::Speak(scope, _) | Grant::Host(scope, _) => Some(scope),
         }
     }
@@ -85,6 +88,11 @@ impl StagePass {
     /// May it create spaces?
     pub fn creates(&self) -> Result<(), Refusal> {
         if self.grant == Grant::Create { Ok(()) } else { Err(Refusal::WrongRole) }
+    }
+
+    /// May it say how this node works?
+    pub fn operates(&self) -> Result<(), Refusal> {
+        if self.grant == Grant::Operate { Ok(()) } else { Err(Refusal::WrongRole) }
     }
 
     /// May it rule that space? Answers who does.
@@ -141,6 +149,7 @@ impl StageKey {
         let mut message = CONTEXT.to_vec();
         let (kind, scope, person) = match &pass.grant {
             Grant::Create => (CREATE, None, None),
+            Grant::Operate => (OPERATE, None, None),
             Grant::Invite(scope) => (INVITE, Some(scope), None),
             Grant::Speak(scope, person) => (SPEAK, Some(scope), Some(person)),
             Grant::Host(scope, person) => (HOST, Some(scope), Some(person)),
@@ -177,7 +186,7 @@ impl StageVerifier {
     pub fn verify(&self, now: SystemTime, token: &str) -> Result<StagePass, Refusal> {
         let bytes = wire::decode(token)?;
         let (version, kind) = wire::head(&bytes)?;
-        if version != VERSION || !matches!(kind, CREATE | INVITE | SPEAK | HOST) {
+        if version != VERSION || !matches!(kind, CREATE | INVITE | SPEAK | HOST | OPERATE) {
             return Err(Refusal::WrongKind);
         }
         let (signed, signature) = bytes.split_last_chunk::<64>().ok_or(Refusal::Malformed)?;
@@ -188,6 +197,7 @@ impl StageVerifier {
         let expires = fields.time()?;
         let grant = match kind {
             CREATE => Grant::Create,
+            OPERATE => Grant::Operate,
             INVITE => Grant::Invite(scope(&mut fields)?),
             SPEAK => Grant::Speak(scope(&mut fields)?, person(&mut fields)?),
             _ => Grant::Host(scope(&mut fields)?, person(&mut fields)?),
@@ -234,8 +244,10 @@ mod tests {
         StagePass { id: PassId([9; 8]), expires: NOW + Duration::from_secs(60), grant }
     }
 
-    fn grants() -> [Grant; 4] {
-        [Grant::Create, Grant::Invite(demo()), Grant::Speak(demo(), person()), Grant::Host(demo(), person())]
+    fn grants() -> [Grant; 5] {
+        let in_demo = [Grant::Invite(demo()), Grant::Speak(demo(), person()), Grant::Host(demo(), person())];
+        let [invite, speak, host] = in_demo;
+        [Grant::Create, invite, speak, host, Grant::Operate]
     }
 
     #[test]
@@ -250,11 +262,12 @@ mod tests {
     #[test]
     fn each_grant_allows_its_own_and_nothing_else() {
         let table = [
-            // create, invite, speak, host, see
-            (Grant::Create, [true, false, false, false, false]),
-            (Grant::Invite(demo()), [false, true, false, false, true]),
-            (Grant::Speak(demo(), person()), [false, false, true, false, true]),
-            (Grant::Host(demo(), person()), [false, true, true, true, true]),
+            // create, invite, speak, host, see, operate
+            (Grant::Create, [true, false, false, false, false, false]),
+            (Grant::Invite(demo()), [false, true, false, false, true, false]),
+            (Grant::Speak(demo(), person()), [false, false, true, false, true, false]),
+            (Grant::Host(demo(), person()), [false, true, true, true, true, false]),
+            (Grant::Operate, [false, false, false, false, false, true]),
         ];
         for (grant, allowed) in table {
             let pass = pass(grant.clone());
@@ -264,6 +277,7 @@ mod tests {
                 pass.speaks("demo").is_ok(),
                 pass.hosts("demo").is_ok(),
                 pass.sees("demo").is_ok(),
+                pass.operates().is_ok(),
             ];
             assert_eq!(asked, allowed, "{grant:?}");
             for elsewhere in [pass.invites("other").is_ok(), pass.speaks("other").is_ok(), pass.hosts("other").is_ok()]

@@ -32,13 +32,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use hiwar_admission::ListenKey;
+use hiwar_admission::ladder::{Cadence, Stance};
 use hiwar_segment_log::{LogId, Record};
 
 pub use crate::answer::{Document, Serves};
 pub use crate::shed::Limits;
-pub use crate::tail::Access;
+pub use crate::tail::{Access, CadenceNotice, Notices};
 pub use tls::{Certificate, CertificateError};
 pub use worker::Worker;
 
@@ -94,8 +94,8 @@ pub enum Update {
         access: Access,
         /// Its header record.
         header: Record,
-        /// What the listeners of each rendition are told on [`Update::Away`], in the order of the header's; nothing where it is empty.
-        away: Vec<Bytes>,
+        /// What the listeners of each rendition can be told, in the order of the header's.
+        notices: Vec<Notices>,
         /// Fields in the head of every answer that begins a rendition: which, as an index into the header's, name and value.
         fields: Vec<(u8, String, String)>,
     },
@@ -127,6 +127,8 @@ pub enum Update {
     Whole,
     /// Whoever says all this is gone, and will come back. Listeners stay, and are told so; those who join meanwhile, too.
     Away,
+    /// The operator wants this time between two writes to a listener; `None`: as pressure makes it. Who listens is told before it gets longer.
+    Cadence(Option<Cadence>),
     /// Another worker has taken over: nobody is accepted any more, whoever listens is served on, and the worker ends when the last has left.
     Retire,
     /// The worker ends soon: listeners are given what they lack and then let go, answers under way go out, and nothing new is begun. After
@@ -216,6 +218,7 @@ impl Handle {
             http2_connections: self.shared.http2_connections.load(Relaxed),
             http2_requests: self.shared.http2_requests.load(Relaxed),
             http2_calmed_total: of(&self.shared.http2_calmed),
+            stance: *self.shared.stance.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 }
@@ -262,6 +265,8 @@ pub struct Stats {
     pub http2_requests: usize,
     /// Connections of HTTP/2 ended because they took back more than they asked for, or that found no place.
     pub http2_calmed_total: u64,
+    /// What it does against pressure.
+    pub stance: Stance,
 }
 
 /// How long a worker that was told to [finish](Update::Finish) goes on: what listeners lack is in their kernel's hands within milliseconds, and a
@@ -291,6 +296,8 @@ struct Shared {
     http2_connections: Arc<AtomicUsize>,
     http2_requests: Arc<AtomicUsize>,
     http2_calmed: AtomicU64,
+    /// Written once a second.
+    stance: Mutex<Stance>,
     /// Who is waiting for the first listeners.
     reporter: OnceLock<Thread>,
     began: OnceLock<Instant>,

@@ -4,6 +4,7 @@
 //! and the house are other threads' business.
 
 mod accepting;
+mod cadence;
 mod going;
 mod listening;
 
@@ -15,7 +16,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hiwar_segment_log::{Epoch, Header, LogId, Record};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
@@ -32,11 +33,12 @@ use super::{
     Certificate, Config, Counters, Handle, Place, Security, Shared, UPDATES_MAX, Update, forward, http2, replay,
 };
 use crate::answer::{self, Answer, Key, Site, Told};
-use crate::fanout::{self, Cursor, Group, Reader, SWEEP_TURN};
+use crate::fanout::{Cursor, Group, Piece, Row, Seat};
 use crate::problem::{Keep, Problem};
 use crate::request::{self, HEAD_BYTES_MAX, Parsed, Request};
 use crate::shed::{Gate, Limits, Wheel};
-use crate::tail::{Access, Ended, Pushed, Tail};
+use crate::tail::{Access, Ended, Notices, Pushed, Tail};
+use cadence::Rhythm;
 use going::Going;
 
 /// One worker: give it a listening socket, run it on a thread of its own.
@@ -57,6 +59,7 @@ pub struct Worker {
     exhausted: bool,
     /// Nobody is accepted before everything was told, or then.
     untold_until: Option<Instant>,
+    rhythm: Rhythm,
     going: Going,
     empty_since: Option<Instant>,
     shared: Arc<Shared>,
@@ -102,7 +105,7 @@ struct Listening {
     socket: Stream,
     /// Which channel, and where in its group.
     channel: u32,
-    seat: u32,
+    seat: Seat,
     cursor: Cursor,
     blocked: Blocked,
 }
@@ -120,6 +123,10 @@ struct Channel {
     log: LogId,
     rendition: usize,
     group: Group,
+    /// What those lack whose turn it is, made for the row and the position that are named with it.
+    piece: Option<(Row, u64, Piece)>,
+    /// What everyone is told who has not been told yet.
+    notice: Bytes,
     counters: Arc<Counters>,
 }
 
@@ -178,6 +185,7 @@ impl Worker {
             gate: Gate::Open,
             exhausted: false,
             untold_until: None,
+            rhythm: Rhythm::new(Instant::now()),
             going: Going::Stays,
             empty_since: None,
             shared,
@@ -213,6 +221,7 @@ impl Worker {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(why) => return Err(why.into()),
             }
+            let woken = Instant::now();
             self.greetings = GREETINGS_TURN;
             for event in &events {
                 match Token(event.data.u64()) {
@@ -226,8 +235,10 @@ impl Worker {
                     token => self.on_ready(token, event.flags),
                 }
             }
-            self.on_tick(Instant::now());
-            self.sweep();
+            let now = Instant::now();
+            self.on_tick(now);
+            self.feel(now);
+            self.sweep(woken);
             self.wake();
             self.mind_the_gate();
             if self.is_gone(Instant::now()) {
@@ -423,109 +434,6 @@ impl Worker {
         }
     }
 
-    /// A connection becomes a listener, and gets head, init bytes and burst in one write.
-    fn join(&mut self, token: Token, (log, rendition): (LogId, usize), reader: Reader, head: &[u8]) -> Step {
-        let Some(tail) = self.site.logs.get(&log) else { return Step::Close };
-        let Some(told) = tail.header().renditions.get(rendition) else { return Step::Close };
-        let Some(channel) = self.channels.find(log, rendition) else { return Step::Close };
-        let mut prelude = BytesMut::with_capacity(head.len() + told.init.len());
-        prelude.extend_from_slice(head);
-        prelude.extend_from_slice(&told.init);
-        let burst = fanout::burst(&told.name, reader);
-        let cursor = Cursor::new(prelude.freeze(), tail.burst_from(burst.chunks, since(burst.fresh)));
-        let Some(Client::Exchange(exchange)) = self.slab.remove(token.index()) else { return Step::Wait };
-        socket::bound_listener(exchange.socket.socket(), burst.send_buffer_bytes);
-        let listening = Listening { socket: exchange.socket, channel, seat: 0, cursor, blocked: Blocked::No };
-        // Under a new token: whatever epoll or the wheel still says about the exchange finds nobody.
-        let token = self.slab.insert(Client::Listening(listening));
-        let Some(Client::Listening(listening)) = self.slab.get(token) else { return Step::Wait };
-        // Nothing is watched but the end: what a listener sends is not read, and half-closing is its right (RFC 9112 §9.6).
-        let modified = epoll::modify(&self.epoll, &listening.socket, EventData::new_u64(token.0), EventFlags::empty());
-        if let Some(at) = self.channels.all.at(channel).filter(|_| modified.is_ok()) {
-            listening.seat = at.group.join(token.index());
-            if at.counters.listening.fetch_add(1, Relaxed) == 0 {
-                self.shared.ears();
-            }
-            at.counters.joined.fetch_add(1, Relaxed);
-            self.serve_listener(token);
-            self.remind(token);
-        } else {
-            self.slab.remove(token.index());
-        }
-        Step::Wait
-    }
-
-    /// Tells a listener who joined while nothing comes that something will.
-    fn remind(&mut self, token: Token) {
-        let Some(Client::Listening(listening)) = self.slab.get(token) else { return };
-        let Some(channel) = self.channels.all.at(listening.channel) else { return };
-        let Some(tail) = self.site.logs.get(&channel.log) else { return };
-        if let Some(notice) = tail.notice(channel.rendition) {
-            listening.cursor.tell(tail, notice);
-            self.serve_listener(token);
-        }
-    }
-
-    /// Writes everything a listener lacks, or as much as its socket takes.
-    fn serve_listener(&mut self, token: Token) {
-        let Some(Client::Listening(listening)) = self.slab.get(token) else { return };
-        let Some(channel) = self.channels.all.at(listening.channel) else { return };
-        let Some(tail) = self.site.logs.get(&channel.log) else { return };
-        let (bytes, goes_on) = listening.write(&self.epoll, token, tail, channel.rendition, &self.shared);
-        channel.counters.bytes.fetch_add(bytes, Relaxed);
-        if !goes_on {
-            self.leave(token);
-        }
-    }
-
-    fn leave(&mut self, token: Token) {
-        if let Some(Client::Listening(listening)) = self.slab.get(token)
-            && let Some(channel) = self.channels.all.at(listening.channel)
-        {
-            channel.lose(token.index(), &mut self.slab);
-        }
-    }
-
-    /// One turn of the sweeps that are on.
-    fn sweep(&mut self) {
-        let mut turn = SWEEP_TURN;
-        while turn > 0
-            && let Some(&index) = self.channels.sweeping.front()
-        {
-            let visited = self.sweep_channel(index, turn);
-            turn = turn.saturating_sub(visited);
-            // Whoever has more to visit goes to the end, so that one large audience does not delay a small one.
-            self.channels.sweeping.pop_front();
-            if turn == 0 {
-                self.channels.sweeping.push_back(index);
-            }
-        }
-    }
-
-    fn sweep_channel(&mut self, index: u32, turn: usize) -> usize {
-        let Some(channel) = self.channels.all.at(index) else { return 0 };
-        let Some(tail) = self.site.logs.get(&channel.log) else { return 0 };
-        let (mut visited, mut sent) = (0, 0);
-        while visited < turn {
-            let Some(member) = channel.group.visit() else { break };
-            visited += 1;
-            let token = self.slab.token(member);
-            let Some(Client::Listening(listening)) = self.slab.at(member) else { continue };
-            let goes_on = if listening.blocked == Blocked::Yes {
-                listening.is_kept(tail, &self.shared)
-            } else {
-                let (bytes, goes_on) = listening.write(&self.epoll, token, tail, channel.rendition, &self.shared);
-                sent += bytes;
-                goes_on
-            };
-            if !goes_on {
-                channel.lose(member, &mut self.slab);
-            }
-        }
-        channel.counters.bytes.fetch_add(sent, Relaxed);
-        visited
-    }
-
     fn on_tick(&mut self, now: Instant) {
         self.fade(now);
         while let Some(due) = self.wheel.turn(now) {
@@ -611,7 +519,9 @@ impl Worker {
             match update {
                 Update::Document { path, document } => drop(self.site.documents.insert(path, document)),
                 Update::Forget { path } => drop(self.site.documents.remove(&path)),
-                Update::Open { log, access, header, away, fields } => self.open(log, access, &header, away, fields),
+                Update::Open { log, access, header, notices, fields } => {
+                    self.open(log, access, &header, notices, fields);
+                }
                 Update::Chunk { log, record } => self.chunk(log, &record),
                 Update::Past { log, chunks } => {
                     if self.site.logs.get_mut(&log).is_some_and(|tail| tail.recall(&chunks)) {
@@ -623,6 +533,7 @@ impl Worker {
                 Update::Closed { log } => self.closed(log),
                 Update::Whole => self.site.told = Told::Wholly,
                 Update::Away => self.away(),
+                Update::Cadence(wish) => self.rhythm.fix(Instant::now(), wish),
                 Update::Retire => self.retire(),
                 Update::Finish => self.finish(),
                 Update::Mark { mark, reached } => drop(reached.try_send(mark)),
@@ -641,7 +552,7 @@ impl Worker {
         log: LogId,
         access: Access,
         record: &Record,
-        away: Vec<Bytes>,
+        notices: Vec<Notices>,
         fields: Vec<(u8, String, String)>,
     ) {
         let Ok(header) = Header::from_body(&record.body) else {
@@ -654,14 +565,14 @@ impl Worker {
                 let names = |header: &Header| header.renditions.iter().map(|r| r.name.clone()).collect::<Vec<_>>();
                 let same = names(tail.header()) == names(&header);
                 tail.reopen(access, header, epoch);
-                tail.attend(away, fields);
+                tail.attend(notices, fields);
                 if same {
                     return;
                 }
                 self.dismiss(log);
             }
             None => {
-                self.site.logs.entry(log).or_insert(Tail::new(access, header, epoch)).attend(away, fields);
+                self.site.logs.entry(log).or_insert(Tail::new(access, header, epoch)).attend(notices, fields);
                 self.held.dismiss(log);
             }
         }
@@ -678,35 +589,26 @@ impl Worker {
         if tail.push(record) == Pushed::Ignored {
             return;
         }
-        self.held.reached(log, tail.live());
+        let live = tail.live();
+        self.held.reached(log, live);
         if let Some(positions) = tail.before() {
             self.recall.ask(log, positions);
         }
-        for &index in self.channels.by_log.get(&log).map_or(&[][..], Vec::as_slice) {
-            let Some(channel) = self.channels.all.at(index) else { continue };
-            if channel.group.due() {
-                self.channels.sweeping.push_back(index);
-            }
+        let before = self.channels.sweeping.len();
+        self.channels.each(log, |channel| channel.group.due(live.saturating_sub(1)));
+        if before == 0 && !self.channels.sweeping.is_empty() {
+            self.rhythm.sweeps(Instant::now());
         }
     }
 
     /// Tells everyone who hears something that is to go on that it will.
     fn away(&mut self) {
         for (log, tail) in &mut self.site.logs {
-            if !tail.lose() {
-                continue;
-            }
-            for &index in self.channels.by_log.get(log).map_or(&[][..], Vec::as_slice) {
-                let Some(channel) = self.channels.all.at(index) else { continue };
-                let Some(notice) = tail.notice(channel.rendition) else { continue };
-                for &member in channel.group.members() {
-                    if let Some(Client::Listening(listening)) = self.slab.at(member) {
-                        listening.cursor.tell(tail, notice);
-                    }
-                }
-                if channel.group.due() {
-                    self.channels.sweeping.push_back(index);
-                }
+            if tail.lose() {
+                self.channels.each(*log, |channel| match tail.notice(channel.rendition) {
+                    Some(notice) => channel.tell(notice.clone(), tail.live()),
+                    None => false,
+                });
             }
         }
     }
@@ -717,14 +619,12 @@ impl Worker {
             self.fading.push_back((Instant::now() + self.limits.farewell, log));
         }
         tail.end();
+        let live = tail.live();
         self.held.dismiss(log);
-        for &index in self.channels.by_log.get(&log).map_or(&[][..], Vec::as_slice) {
-            let Some(channel) = self.channels.all.at(index) else { continue };
+        self.channels.each(log, |channel| {
             channel.counters.fetched.store(0, Relaxed);
-            if channel.group.due() {
-                self.channels.sweeping.push_back(index);
-            }
-        }
+            channel.group.all_due(live)
+        });
     }
 
     fn closed(&mut self, log: LogId) {
@@ -740,17 +640,11 @@ impl Worker {
             self.channels.sweeping.retain(|&sweeping| sweeping != index);
             let Some(channel) = self.channels.all.remove(index) else { continue };
             channel.counters.listening.fetch_sub(channel.group.len() as u32, Relaxed);
-            for &member in channel.group.members() {
+            for member in channel.group.members() {
                 self.slab.remove(member);
             }
         }
     }
-}
-
-/// What was made before this moment is too old to begin with: nothing has come for a while, and what comes next is not its continuation.
-fn since(ago: Duration) -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.saturating_sub(ago).as_micros()).unwrap_or(0)
 }
 
 fn busy(problem: Problem, request: &Request<'_>, now: SystemTime) -> Answer {

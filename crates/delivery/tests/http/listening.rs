@@ -1,6 +1,6 @@
 //! Streams that do not end.
 
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpListener};
 
 use hiwar_admission::{Listen, ListenKey, PassId, Scope};
 use hiwar_delivery::http::{Access, Limits, Update};
@@ -289,7 +289,7 @@ fn the_first_listener_of_a_form_that_is_made_on_demand_is_told_of_at_once_and_he
     let header = Header { timescale: 48_000, chunk_duration: 9_600, renditions: vec![rendition], begun_wall_us: 0 };
     let header = Record { kind: Kind::Header, body: header.to_body(), ..chunk(0, 0) };
     let fields = vec![(0, "icy-name".to_owned(), "حوار".to_owned())];
-    rig.handle.push(Update::Open { log: beside, access: Access::Open, header, away: vec![], fields });
+    rig.handle.push(Update::Open { log: beside, access: Access::Open, header, notices: vec![], fields });
     rig.until("open", |rig| rig.ask("HEAD /listen/demo.mp3 HTTP/1.0\r\n\r\n").status == 200);
 
     let handle = rig.handle.clone();
@@ -313,4 +313,24 @@ fn the_first_listener_of_a_form_that_is_made_on_demand_is_told_of_at_once_and_he
     (100..103).for_each(|n| rig.handle.push(made(n)));
     assert_eq!(client.hear_until("m102;"), "m100;m101;m102;");
     assert_eq!((rig.listening("demo"), rig.listening("demo--mp3")), (0, 1));
+}
+
+#[test]
+fn a_crowd_that_comes_one_by_one_is_spread_over_the_workers_of_a_socket() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let rigs = [Rig::on(listener.try_clone().unwrap()), Rig::on(listener)];
+    for rig in &rigs {
+        rig.open("on-air", Access::Open);
+        rig.taken();
+    }
+    let mut clients = Vec::new();
+    for number in 1..=40 {
+        let mut client = rigs[0].client();
+        client.say("GET /listen/on-air.mp4 HTTP/1.1\r\nHost: x\r\n\r\n");
+        clients.push(client);
+        // Both are idle when the next one comes.
+        rigs[0].until("everyone", |rig| rig.listening("on-air") + rigs[1].listening("on-air") == number);
+    }
+    let shares = rigs.each_ref().map(|rig| rig.listening("on-air"));
+    assert!(shares.iter().all(|&share| share >= 13), "{shares:?}");
 }

@@ -1,5 +1,6 @@
 //! A worker on a real socket, driven byte by byte.
 
+mod cadence;
 mod documents;
 mod forwarding;
 mod going;

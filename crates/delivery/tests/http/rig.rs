@@ -9,7 +9,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use hiwar_admission::ListenKey;
-use hiwar_delivery::http::{Access, Config, Document, Handle, Limits, Security, Serves, Update, Worker};
+use hiwar_admission::ladder::Cadence;
+use hiwar_delivery::http::{
+    Access, CadenceNotice, Config, Document, Handle, Limits, Notices, Security, Serves, Update, Worker,
+};
 use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
 
 /// Longer than anything here takes; a test that reaches it has failed.
@@ -118,7 +121,7 @@ impl Rig {
             log: id(log),
             access,
             header: header_record(),
-            away: vec!["away;".into()],
+            notices: vec![notices()],
             fields: vec![],
         });
     }
@@ -184,6 +187,17 @@ fn config(folder: &Path, security: Security, limits: Limits) -> Config {
         hls_name: (security == Security::Tls).then(|| String::from(HLS_NAME)),
         limits: Some(limits),
     }
+}
+
+/// What listeners of `mp4` can be told; those of others cannot.
+fn notices() -> Notices {
+    let cadence = |cadence: Cadence| CadenceNotice {
+        cadence,
+        lead: Duration::from_millis(100),
+        soon: format!("soon{};", cadence.ms()).into(),
+        now: format!("now{};", cadence.ms()).into(),
+    };
+    Notices { away: "away;".into(), cadences: Cadence::ALL.map(cadence).to_vec() }
 }
 
 pub(crate) fn id(text: &str) -> LogId {

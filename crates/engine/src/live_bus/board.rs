@@ -16,6 +16,8 @@ pub(crate) struct Board {
     asked: BTreeMap<LogId, Bytes>,
     /// Until the house has said so, what stands here may be a part of what it knows.
     whole: Option<Bytes>,
+    /// How often listeners are to be written to, if the house has said so.
+    cadence: Option<Bytes>,
 }
 
 #[derive(Debug)]
@@ -63,6 +65,7 @@ impl Board {
                 self.logs.remove(&log);
             }
             Down::Whole => self.whole = Some(frame.clone()),
+            Down::Cadence { .. } => self.cadence = Some(frame.clone()),
             Down::Mark { .. } | Down::Leaving => {}
         }
     }
@@ -74,7 +77,7 @@ impl Board {
             .values()
             .flat_map(|standing| std::iter::once(&standing.open).chain(&standing.chunks).chain(&standing.ended));
         // The questions first: the house waits for the answers.
-        self.asked.values().chain(self.documents.values()).chain(logs).chain(&self.whole).cloned()
+        self.asked.values().chain(&self.cadence).chain(self.documents.values()).chain(logs).chain(&self.whole).cloned()
     }
 }
 

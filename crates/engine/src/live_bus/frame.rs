@@ -5,7 +5,7 @@ use bytes::{Buf, BufMut, Bytes, TryGetError};
 use hiwar_segment_log::{Kind, LogId, Position, Record};
 use std::fmt;
 
-use super::{Access, Count, Document, Down, Field, HELD_MAX, Up};
+use super::{Access, CadenceNotice, Count, Document, Down, Field, HELD_MAX, Notices, Up};
 
 /// The frame of a message to the workers, its length field included.
 ///
@@ -31,20 +31,25 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
             frame.0.put_u8(FORGET);
             frame.text(path)?;
         }
-        Down::Open { log, access, header, away, fields } => {
+        Down::Open { log, access, header, notices, fields } => {
             frame.head(OPEN, log);
             frame.0.put_u8(match access {
                 Access::Open => 0,
                 Access::Pass => 1,
             });
             header.encode(&mut frame.0);
-            frame.0.put_u8(u8::try_from(away.len()).ok().filter(|len| usize::from(*len) <= AWAY_MAX).ok_or(TooLong)?);
-            for notice in away {
-                frame.bytes(notice)?;
+            frame.count(notices.len(), NOTICES_MAX)?;
+            for of_rendition in notices {
+                frame.bytes(&of_rendition.away)?;
+                frame.count(of_rendition.cadences.len(), CADENCES_MAX)?;
+                for notice in &of_rendition.cadences {
+                    frame.0.put_u8(notice.chunks);
+                    frame.0.put_u32_le(notice.lead_ms);
+                    frame.bytes(&notice.soon)?;
+                    frame.bytes(&notice.now)?;
+                }
             }
-            frame
-                .0
-                .put_u8(u8::try_from(fields.len()).ok().filter(|len| usize::from(*len) <= FIELDS_MAX).ok_or(TooLong)?);
+            frame.count(fields.len(), FIELDS_MAX)?;
             for field in fields {
                 frame.0.put_u8(field.rendition);
                 frame.text(&field.name)?;
@@ -65,6 +70,10 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
         Down::Mark { mark } => {
             frame.0.put_u8(MARK);
             frame.0.put_u64_le(*mark);
+        }
+        Down::Cadence { chunks } => {
+            frame.0.put_u8(CADENCE);
+            frame.0.put_u8(*chunks);
         }
         Down::Leaving => frame.0.put_u8(LEAVING),
     }
@@ -126,17 +135,11 @@ pub fn decode_down(frame: Bytes) -> Result<Down, Malformed> {
                 _ => return Err(Malformed),
             };
             let header = take_record(&mut rest, Kind::Header)?;
-            let notices = usize::from(rest.try_get_u8()?);
-            if notices > AWAY_MAX {
-                return Err(Malformed);
-            }
-            let away = (0..notices).map(|_| take_bytes(&mut rest)).collect::<Result<_, _>>()?;
-            let fields = usize::from(rest.try_get_u8()?);
-            if fields > FIELDS_MAX {
-                return Err(Malformed);
-            }
+            let notices = take_count(&mut rest, NOTICES_MAX)?;
+            let notices = (0..notices).map(|_| take_notices(&mut rest)).collect::<Result<_, _>>()?;
+            let fields = take_count(&mut rest, FIELDS_MAX)?;
             let fields = (0..fields).map(|_| take_field(&mut rest)).collect::<Result<_, _>>()?;
-            Down::Open { log, access, header, away, fields }
+            Down::Open { log, access, header, notices, fields }
         }
         CHUNK => Down::Chunk { log: take_log(&mut rest)?, record: take_record(&mut rest, Kind::Chunk)? },
         ASK => Down::Ask { log: take_log(&mut rest)?, from: Position(rest.try_get_u64_le()?) },
@@ -144,6 +147,7 @@ pub fn decode_down(frame: Bytes) -> Result<Down, Malformed> {
         CLOSED => Down::Closed { log: take_log(&mut rest)? },
         WHOLE => Down::Whole,
         MARK => Down::Mark { mark: rest.try_get_u64_le()? },
+        CADENCE => Down::Cadence { chunks: rest.try_get_u8()? },
         LEAVING => Down::Leaving,
         _ => return Err(Malformed),
     };
@@ -236,6 +240,11 @@ impl Frame {
         Ok(())
     }
 
+    fn count(&mut self, count: usize, most: usize) -> Result<(), TooLong> {
+        self.0.put_u8(u8::try_from(count).ok().filter(|_| count <= most).ok_or(TooLong)?);
+        Ok(())
+    }
+
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
         if bytes.len() > FRAME_BYTES_MAX {
             return Err(TooLong);
@@ -266,9 +275,11 @@ fn down_capacity(down: &Down) -> usize {
             texts + document.body.len() + document.brotli.as_ref().map_or(0, Bytes::len)
         }
         Down::Forget { path } => path.len(),
-        Down::Open { header, away, fields, .. } => {
+        Down::Open { header, notices, fields, .. } => {
             let fields = fields.iter().map(|field| field.name.len() + field.value.len() + 5).sum::<usize>();
-            header.encoded_len() + away.iter().map(|notice| notice.len() + 4).sum::<usize>() + fields
+            let cadence = |notice: &CadenceNotice| notice.soon.len() + notice.now.len() + 13;
+            let notices = notices.iter().map(|of| of.away.len() + 5 + of.cadences.iter().map(cadence).sum::<usize>());
+            header.encoded_len() + notices.sum::<usize>() + fields
         }
         Down::Chunk { record, .. } => record.encoded_len(),
         Down::Ask { .. }
@@ -276,6 +287,7 @@ fn down_capacity(down: &Down) -> usize {
         | Down::Closed { .. }
         | Down::Whole
         | Down::Mark { .. }
+        | Down::Cadence { .. }
         | Down::Leaving => 0,
     };
     content + 64
@@ -291,6 +303,21 @@ fn take_document(rest: &mut Bytes) -> Result<Document, Malformed> {
         _ => return Err(Malformed),
     };
     Ok(Document { mime, etag, cache, policy, body, brotli })
+}
+
+fn take_notices(rest: &mut Bytes) -> Result<Notices, Malformed> {
+    let away = take_bytes(rest)?;
+    let cadences = take_count(rest, CADENCES_MAX)?;
+    let cadence = |_| {
+        let (chunks, lead_ms) = (rest.try_get_u8()?, rest.try_get_u32_le()?);
+        Ok(CadenceNotice { chunks, lead_ms, soon: take_bytes(rest)?, now: take_bytes(rest)? })
+    };
+    Ok(Notices { away, cadences: (0..cadences).map(cadence).collect::<Result<_, Malformed>>()? })
+}
+
+fn take_count(rest: &mut Bytes, most: usize) -> Result<usize, Malformed> {
+    let count = usize::from(rest.try_get_u8()?);
+    if count > most { Err(Malformed) } else { Ok(count) }
 }
 
 fn take_field(rest: &mut Bytes) -> Result<Field, Malformed> {
@@ -326,7 +353,7 @@ fn take(rest: &mut Bytes, len: usize) -> Result<Bytes, Malformed> {
 pub const PREFACE: [u8; 8] = [b'h', b'i', b'w', b'a', b'r', b'b', 0, VERSION];
 
 /// Goes up with every change of a frame.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// Whether the other end speaks as we do; `None` until it has said enough.
 #[must_use]
@@ -368,8 +395,11 @@ impl std::error::Error for TooLong {}
 /// The longest frame to a worker: the whole web app in one document is under 1 MiB, a record's body at most 4 MiB.
 pub const FRAME_BYTES_MAX: usize = 8 << 20;
 
-/// The most notices of a log: as many as it may ever have renditions.
-pub const AWAY_MAX: usize = 16;
+/// The most renditions of a log that can be told something: as many as it may ever have.
+pub const NOTICES_MAX: usize = 16;
+
+/// The most cadences that listeners of one can be told of.
+pub const CADENCES_MAX: usize = 8;
 
 /// The most fields of a log: a few for each rendition.
 pub const FIELDS_MAX: usize = 64;
@@ -393,6 +423,7 @@ const WHOLE: u8 = 7;
 const ASK: u8 = 8;
 const LEAVING: u8 = 9;
 const MARK: u8 = 10;
+const CADENCE: u8 = 11;
 const COUNTS: u8 = 64;
 const HELD: u8 = 65;
 const REACHED: u8 = 66;

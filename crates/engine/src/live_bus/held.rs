@@ -52,7 +52,12 @@ impl Held {
             }
             // What the next house does not know is over.
             Down::Whole => self.logs.retain(|_, kept| !kept.stale),
-            Down::Document { .. } | Down::Forget { .. } | Down::Ask { .. } | Down::Mark { .. } | Down::Leaving => {}
+            Down::Document { .. }
+            | Down::Forget { .. }
+            | Down::Ask { .. }
+            | Down::Mark { .. }
+            | Down::Cadence { .. }
+            | Down::Leaving => {}
         }
     }
 
@@ -116,7 +121,7 @@ mod tests {
             log: log(),
             access: Access::Open,
             header: record(Kind::Header, 0, 1),
-            away: vec![],
+            notices: vec![],
             fields: vec![],
         });
     }

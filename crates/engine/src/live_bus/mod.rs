@@ -40,9 +40,8 @@ pub enum Down {
         access: Access,
         /// Its header record.
         header: Record,
-        /// What the listeners of each rendition are to be told, in the order of the header's, if the house is lost; empty for those whom nothing can
-        /// be told. At most [`frame::AWAY_MAX`].
-        away: Vec<Bytes>,
+        /// What the listeners of each rendition can be told, in the order of the header's. At most [`frame::NOTICES_MAX`].
+        notices: Vec<Notices>,
         /// What answers say of its renditions besides what the header record tells. At most [`frame::FIELDS_MAX`].
         fields: Vec<Field>,
     },
@@ -79,8 +78,35 @@ pub enum Down {
         /// Which; never given twice by one hub.
         mark: u64,
     },
+    /// So many chunks are to be written to a listener at once; 0: as each worker finds right. It stands until another is told.
+    Cadence {
+        /// How many.
+        chunks: u8,
+    },
     /// The house ends because it was told to: nothing comes after this.
     Leaving,
+}
+
+/// What listeners of one rendition can be told between two chunks; nothing, if their players hear sound alone. The engine does not know what it says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notices {
+    /// That the house is lost; empty if it cannot be told.
+    pub away: Bytes,
+    /// That another cadence comes. At most [`frame::CADENCES_MAX`].
+    pub cadences: Vec<CadenceNotice>,
+}
+
+/// How listeners are told of a cadence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CadenceNotice {
+    /// So many chunks at once.
+    pub chunks: u8,
+    /// How long before it comes they are to be told, in milliseconds.
+    pub lead_ms: u32,
+    /// That it comes after so long.
+    pub soon: Bytes,
+    /// That it is so from here on.
+    pub now: Bytes,
 }
 
 /// A ready answer. What it means is unknown to the engine.

@@ -5,6 +5,7 @@
 //! by the [`Registry`]; here are only requests and answers.
 
 mod caller;
+mod delivery;
 mod dress;
 mod event;
 mod events;
@@ -28,6 +29,7 @@ pub use event::{ended_event, speaking_event, stage_event};
 pub use keys::Keys;
 pub use speech::Language;
 
+use crate::cadence::Wish;
 use crate::certificates::Certificates;
 use crate::disk;
 use crate::registry::Registry;
@@ -53,27 +55,27 @@ pub struct Settings {
 }
 
 /// What every handler may use.
-struct Api {
-    registry: Registry,
-    studio: Studio,
-    keys: Keys,
-    settings: Settings,
-    certificates: Certificates,
-    disk: disk::Watch,
+pub struct Api {
+    /// The spaces.
+    pub registry: Registry,
+    /// Their sound.
+    pub studio: Studio,
+    /// Checks and signs passes.
+    pub keys: Keys,
+    /// Where everything is.
+    pub settings: Settings,
+    /// How certificates stand.
+    pub certificates: Certificates,
+    /// How full the disk is.
+    pub disk: disk::Watch,
+    /// How often listeners are written to.
+    pub cadence: Wish,
 }
 
 type Shared = axum::extract::State<Arc<Api>>;
 
 /// All routes of the house.
-pub fn router(
-    registry: Registry,
-    studio: Studio,
-    keys: Keys,
-    settings: Settings,
-    certificates: Certificates,
-    disk: disk::Watch,
-) -> Router {
-    let api = Arc::new(Api { registry, studio, keys, settings, certificates, disk });
+pub fn router(api: Api) -> Router {
     Router::new()
         .route("/api/openapi.json", get(openapi::document))
         .route("/api/spaces/v1/config", get(spaces::config))
@@ -85,6 +87,7 @@ pub fn router(
         .route("/api/spaces/v1/spaces/{id}/passes", post(spaces::invite))
         .route("/api/spaces/v1/spaces/{id}/events", get(events::follow))
         .route("/api/spaces/v1/rehearsals", post(rehearsals::prove))
+        .route("/api/spaces/v1/delivery", get(delivery::show).put(delivery::change))
         .route("/whip/{space}", get(whip::look).post(whip::publish))
         .route("/whip/{space}/{session}", get(whip::look_at_session).patch(whip::patch).delete(whip::hang_up))
         .route("/.well-known/acme-challenge/{token}", get(health::challenge))
@@ -97,7 +100,7 @@ pub fn router(
         .method_not_allowed_fallback(async || Problem::from(Kind::MethodNotAllowed))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(axum::middleware::from_fn(dress::dress))
-        .with_state(api)
+        .with_state(Arc::new(api))
 }
 
 #[cfg(test)]

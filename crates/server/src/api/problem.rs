@@ -60,6 +60,7 @@ pub enum Kind {
     FragmentMalformed,
     FragmentRefused,
     RehearsalRefused,
+    CadenceUnknown,
     Unavailable,
     Storage,
     DiskFull,
@@ -67,7 +68,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order above.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::SpaceNotFound,
@@ -101,6 +102,7 @@ impl Kind {
         Self::FragmentMalformed,
         Self::FragmentRefused,
         Self::RehearsalRefused,
+        Self::CadenceUnknown,
         Self::Unavailable,
         Self::Storage,
         Self::DiskFull,
@@ -136,6 +138,7 @@ impl Kind {
             Self::NameEmpty => ("name-empty", S::UNPROCESSABLE_ENTITY),
             Self::NameTooLong => ("name-too-long", S::UNPROCESSABLE_ENTITY),
             Self::LanguageUnknown => ("language-unknown", S::UNPROCESSABLE_ENTITY),
+            Self::CadenceUnknown => ("cadence-unknown", S::UNPROCESSABLE_ENTITY),
             Self::AlreadyStarted => ("already-started", S::CONFLICT),
             Self::NotStarted => ("not-started", S::CONFLICT),
             Self::AlreadyEnded => ("already-ended", S::CONFLICT),

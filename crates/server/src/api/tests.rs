@@ -1,5 +1,6 @@
 //! The API from outside, request by request, without a network.
 
+mod delivery;
 mod rehearsals;
 mod retention;
 
@@ -107,8 +108,18 @@ impl House {
         // The disk of whoever runs the tests says nothing here, however full it is.
         let disk =
             disk::Watch::new(dir.path(), disk::Limits { notice_percent: 100, refuse_percent: 100, refuse_bytes: 0 });
+        std::fs::create_dir_all(dir.path().join("run")).expect("a disk");
+        let cadence = Wish::start(dir.path(), None, hub.publisher());
         Self {
-            router: router(registry.clone(), studio, keys.clone(), settings, Certificates::default(), disk),
+            router: router(Api {
+                registry: registry.clone(),
+                studio,
+                keys: keys.clone(),
+                settings,
+                certificates: Certificates::default(),
+                disk,
+                cadence,
+            }),
             registry,
             keys,
             happens,

@@ -1,4 +1,5 @@
-//! `hiwar admin`: what an operator asks of a server that may be running. Reads what is in its data directory; writes nothing.
+//! `hiwar admin`: what an operator asks of a server that may be running. Reads what is in its data directory, and writes nothing there; what is to change is asked of the
+//! house, at its own socket, where no crowd is in the way.
 
 use std::fs;
 use std::io;
@@ -6,12 +7,19 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use hiwar_admission::Origin;
+use bytes::Bytes;
+use hiwar_admission::ladder::Cadence;
+use hiwar_admission::{Grant, Origin};
+use http_body_util::Full;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Response};
+use tokio::net::UnixStream;
 
 use super::{greet, keys};
 use crate::api::Keys;
 use crate::cli;
 use crate::config::Config;
+use crate::outgoing;
 
 /// Where the Debian package keeps the service's configuration.
 const CONFIG: &str = "/etc/hiwar/hiwar.toml";
@@ -31,6 +39,67 @@ pub fn rehearsal_grant(args: &cli::RehearsalGrant) -> ExitCode {
         (grant, how)
     }))
 }
+
+/// Changes how much sound a listener is sent at once, or says how it is. Exit code 0: done; 2: it cannot be.
+pub fn cadence(args: &cli::Cadence) -> ExitCode {
+    match turn(args) {
+        Ok(said) => {
+            println!("{said}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn turn(args: &cli::Cadence) -> Result<String, String> {
+    let config = config(&args.place)?;
+    let pass = read_keys(&config.data)?.stage_pass(SystemTime::now() + OPERATING, Grant::Operate);
+    let wish = args.wish.as_deref().map(|text| crate::cadence::parse(text).ok_or("no cadence")).transpose()?;
+    let method = if wish.is_some() { Method::PUT } else { Method::GET };
+    let ms = wish.flatten().map(Cadence::ms);
+    let body = wish.map(|_| serde_json::json!({ "cadence_ms": ms }).to_string()).unwrap_or_default();
+    let request = Request::builder()
+        .method(method)
+        .uri("/api/spaces/v1/delivery")
+        .header(HOST, "localhost")
+        .header(AUTHORIZATION, format!("Bearer {pass}"))
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|why| why.to_string())?;
+    let answer = ask_house(&config.data, request)?;
+    let said: serde_json::Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    if !answer.status().is_success() {
+        return Err(format!("{}: {}", answer.status(), said["detail"].as_str().unwrap_or("the server says no more")));
+    }
+    Ok(said["cadence_ms"].as_u64().map_or_else(|| "auto".to_owned(), |ms| ms.to_string()))
+}
+
+/// Asks the house of this machine that runs on a data directory, at its own socket, and waits ten seconds at the most. Not to be called by a task of a runtime.
+///
+/// # Errors
+/// It is not there, or does not answer; in words for an operator.
+fn ask_house(data: &Path, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|why| why.to_string())?;
+    runtime.block_on(async {
+        let asked = tokio::time::timeout(HOUSE_WAIT, async {
+            let socket = UnixStream::connect(data.join("run/api.sock")).await;
+            let socket = socket.map_err(|why| format!("no server runs on {}: {why}", data.display()))?;
+            outgoing::ask(socket, "the server", request, HOUSE_BODY_BYTES_MAX).await
+        });
+        asked.await.unwrap_or_else(|_| Err(format!("the server does not answer within {} s", HOUSE_WAIT.as_secs())))
+    })
+}
+
+/// A house that is being restarted is there again within a second.
+const HOUSE_WAIT: Duration = Duration::from_secs(10);
+/// More than any answer to an operator's question.
+const HOUSE_BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// How long the pass is good with which this is asked.
+const OPERATING: Duration = Duration::from_secs(60);
 
 /// A new grant to rehearse a server of this machine, and the origin that it is for.
 ///

@@ -13,6 +13,7 @@ use hiwar_engine::live_bus::{Down, Hub};
 
 use super::{demo, greet, keys};
 use crate::api;
+use crate::cadence::Wish;
 use crate::certificates::{Certificates, Start};
 use crate::config::{Config, host};
 use crate::disk;
@@ -110,7 +111,16 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     let certificates = Certificates::start(&config, start);
     let disk = disk::Watch::new(&config.data, config.disk);
     tokio::spawn(disk.clone().run());
-    let router = api::router(registry.clone(), studio.clone(), keys.clone(), settings, certificates, disk);
+    let cadence = Wish::start(&config.data, config.cadence, hub.publisher());
+    let router = api::router(api::Api {
+        registry: registry.clone(),
+        studio: studio.clone(),
+        keys: keys.clone(),
+        settings,
+        certificates,
+        disk,
+        cadence,
+    });
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = axum::serve(api, router).with_graceful_shutdown(async move {
         let _ = stopped.await;

@@ -13,8 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hiwar_admission::ListenKey;
+use hiwar_admission::ladder::Cadence;
 use hiwar_delivery::http::{self, Certificate, Handle, Serves, Update, Worker};
-use hiwar_engine::live_bus::{Access, Broken, Count, Document, Down, Held, Subscription, Up, Uplink};
+use hiwar_engine::live_bus::{
+    Access, Broken, CadenceNotice, Count, Document, Down, Held, Notices, Subscription, Up, Uplink,
+};
 use hiwar_segment_log::{LogId, Position};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -250,9 +253,11 @@ fn update(down: Down) -> Told {
         Down::Leaving => return Told::Us(Word::Leaving),
         Down::Document { path, document } => Update::Document { path, document: served(document) },
         Down::Forget { path } => Update::Forget { path },
-        Down::Open { log, access, header, away, fields } => {
+        Down::Cadence { chunks } => Update::Cadence(Cadence::of_chunks(chunks.into())),
+        Down::Open { log, access, header, notices, fields } => {
             let fields = fields.into_iter().map(|field| (field.rendition, field.name, field.value)).collect();
-            Update::Open { log, access: allowed(access), header, away, fields }
+            let notices = notices.into_iter().map(said).collect();
+            Update::Open { log, access: allowed(access), header, notices, fields }
         }
         Down::Chunk { log, record } => Update::Chunk { log, record },
         Down::Ended { log } => Update::Ended { log },
@@ -266,6 +271,19 @@ fn allowed(access: Access) -> http::Access {
         Access::Open => http::Access::Open,
         Access::Pass => http::Access::Pass,
     }
+}
+
+/// What listeners can be told. A cadence that this worker does not know is left out.
+fn said(notices: Notices) -> http::Notices {
+    let cadence = |notice: CadenceNotice| {
+        Some(http::CadenceNotice {
+            cadence: Cadence::of_chunks(notice.chunks.into())?,
+            lead: Duration::from_millis(notice.lead_ms.into()),
+            soon: notice.soon,
+            now: notice.now,
+        })
+    };
+    http::Notices { away: notices.away, cadences: notices.cadences.into_iter().filter_map(cadence).collect() }
 }
 
 /// The engine's document and delivery's are the same bytes; neither crate knows the other.

@@ -7,7 +7,9 @@ use std::sync::{Arc, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
-use hiwar_engine::live_bus::{Access, Down};
+use bytes::Bytes;
+use hiwar_admission::ladder::Cadence;
+use hiwar_engine::live_bus::{Access, CadenceNotice, Down, Notices};
 use hiwar_media::chunk::Chunk;
 use hiwar_media::package::{Track, emsg, fmp4, ogg};
 use hiwar_media::{CHUNK_FRAMES, FRAME_SAMPLES, SAMPLE_RATE, Time};
@@ -136,13 +138,40 @@ const AWAY: &[u8] = br#"{"t":"away"}"#;
 /// Id of that event: beyond those of chunks, below those of a replay.
 const AWAY_ID: u32 = 0x4000_0000;
 
+/// Said by the workers when they change how much sound they send at once: that it will be so, and that it is.
+fn cadence_notice(cadence: Cadence, index: u32) -> CadenceNotice {
+    // A player that plays a tenth slower gains a second in ten.
+    let lead_ms = (10 * cadence.ms()).max(CADENCE_LEAD_MS_MIN);
+    let ms = cadence.ms();
+    let soon = format!(r#"{{"t":"cadence","ms":{ms},"in_ms":{lead_ms}}}"#);
+    let now = format!(r#"{{"t":"cadence","ms":{ms}}}"#);
+    CadenceNotice {
+        chunks: u8::try_from(cadence.chunks()).expect("at most 20"),
+        lead_ms,
+        soon: notice(CADENCE_ID + 2 * index, soon.as_bytes()),
+        now: notice(CADENCE_ID + 2 * index + 1, now.as_bytes()),
+    }
+}
+
+/// Ids of those events: two for each cadence, from here on.
+const CADENCE_ID: u32 = AWAY_ID + 1;
+/// From the notice to a longer cadence at the least: DESIGN of its ladder.
+const CADENCE_LEAD_MS_MIN: u32 = 20_000;
+
+/// An event that workers put between chunks. It is due when it comes: whatever time it is.
+fn notice(id: u32, event: &[u8]) -> Bytes {
+    let mut bytes = Vec::new();
+    // Far shorter than an event may be.
+    let _ = emsg::write(&mut bytes, Time(0), id, event);
+    bytes.into()
+}
+
 /// What the workers are told when a log goes on the air.
 pub(super) fn opened(space: &LogId, access: Access, header: Record) -> Down {
-    let mut notice = Vec::new();
-    // Far shorter than an event may be. It is due when it comes: whatever time it is.
-    let _ = emsg::write(&mut notice, Time(0), AWAY_ID, AWAY);
+    let cadences = (0..).zip(Cadence::ALL).map(|(index, cadence)| cadence_notice(cadence, index)).collect();
+    let mp4 = Notices { away: notice(AWAY_ID, AWAY), cadences };
     // As the renditions stand in the header: Ogg has no events.
-    Down::Open { log: *space, access, header, away: vec![notice.into(), Vec::new().into()], fields: Vec::new() }
+    Down::Open { log: *space, access, header, notices: vec![mp4, Notices::default()], fields: Vec::new() }
 }
 
 /// The header record: everything that a player must be told before the first chunk.

@@ -146,7 +146,7 @@ pub(super) fn opened(space: &LogId, access: Access, epoch: Epoch, caption: &Capt
         wall_us: wall_us(),
         body: header.to_body(),
     };
-    Some(Down::Open { log, access, header, away: Vec::new(), fields })
+    Some(Down::Open { log, access, header, notices: Vec::new(), fields })
 }
 
 /// What the workers are told when a space's MP3 is gone, its listeners with it.

@@ -20,29 +20,47 @@ impl Worker {
         if self.has_nothing_to_show() {
             return;
         }
-        for _ in 0..ACCEPT_TURN {
-            let Some(listener) = &self.listener else { return };
-            if self.slab.len() >= self.limits.connections {
-                return;
+        if self.accept_some() > 0 {
+            self.queue_last();
+        }
+    }
+
+    /// Returns how many came.
+    fn accept_some(&mut self) -> usize {
+        for came in 0..ACCEPT_TURN {
+            let Some(listener) = &self.listener else { return came };
+            if self.slab.len() >= self.limits.connections || !self.rhythm.lets_in() {
+                return came;
             }
             match socket::accept(listener) {
                 Ok(Some((socket, peer))) => {
                     let deadline = Instant::now() + self.limits.head;
                     self.shared.accepted.fetch_add(1, Relaxed);
+                    self.rhythm.joined();
                     if let Some(stream) = self.greet(socket)
                         && let Some(token) = self.enter(Exchange::new(stream, peer, deadline))
                     {
                         self.mind_the_greeted(token);
                     }
                 }
-                Ok(None) => return,
+                Ok(None) => return came,
                 Err(why) => {
                     // Files or memory ran out: without a pause, level-triggered epoll would spin here.
                     tracing::warn!("cannot accept: {why}");
                     self.exhausted = true;
-                    return;
+                    return came;
                 }
             }
+        }
+        ACCEPT_TURN
+    }
+
+    /// The kernel wakes the first idle worker of those who wait at a socket, in the order in which they began to: each goes to the end when it has
+    /// taken some, so that a crowd is spread over all of them also while they have little to do.
+    fn queue_last(&self) {
+        if let Some(listener) = &self.listener {
+            let _ = epoll::delete(&self.epoll, listener);
+            let _ = watch(&self.epoll, listener, LISTENER, EventFlags::IN | EventFlags::EXCLUSIVE);
         }
     }
 
@@ -109,7 +127,7 @@ impl Worker {
         let told = self.site.told == Told::Wholly;
         self.untold_until = self.untold_until.filter(|until| !told && Instant::now() < *until);
         let Some(listener) = &self.listener else { return };
-        let waits = self.untold_until.is_some() || self.has_nothing_to_show();
+        let waits = self.untold_until.is_some() || self.has_nothing_to_show() || !self.rhythm.lets_in();
         let next = if self.exhausted || waits { Gate::Shut } else { self.gate.next(connections, &self.limits) };
         if next == self.gate {
             return;

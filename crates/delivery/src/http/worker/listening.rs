@@ -1,28 +1,155 @@
-//! What is done for one listener, and where listeners are found.
+//! Those who listen: how one becomes a listener, what is done for each in a sweep, and where they are found.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant, SystemTime};
 
+use bytes::{Bytes, BytesMut};
+use hiwar_admission::ladder::Cadence;
 use hiwar_segment_log::LogId;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
+use super::super::exchange::Step;
 use super::super::slab::{Slab, Token};
-use super::super::socket::Moved;
+use super::super::socket::{self, Moved};
 use super::super::{Counters, Shared};
-use super::{Blocked, Channel, Channels, Client, Listening};
-use crate::fanout::{GATHER_MAX, Group, Judgement, Owed};
+use super::{Blocked, Channel, Channels, Client, Listening, Worker};
+use crate::fanout::{self, Cursor, GATHER_MAX, Group, Judgement, Owed, Piece, Reader, SWEEP_TURN, Seat, Told, Visit};
 use crate::tail::Tail;
 
+impl Worker {
+    /// A connection becomes a listener, and gets head, init bytes and burst in one write.
+    pub(super) fn join(&mut self, token: Token, (log, rendition): (LogId, usize), reader: Reader, head: &[u8]) -> Step {
+        let Some(tail) = self.site.logs.get(&log) else { return Step::Close };
+        let Some(told) = tail.header().renditions.get(rendition) else { return Step::Close };
+        let Some(channel) = self.channels.find(log, rendition) else { return Step::Close };
+        let cadence = self.rhythm.for_joiners();
+        // A player that is told nothing takes it to be the usual one.
+        let notice = tail.cadence_notice(rendition, cadence).filter(|_| cadence != Cadence::default());
+        let notice = notice.map(|notice| notice.now.as_ref()).unwrap_or_default();
+        let mut prelude = BytesMut::with_capacity(head.len() + told.init.len() + notice.len());
+        [head, &told.init, notice].into_iter().for_each(|part| prelude.extend_from_slice(part));
+        let burst = fanout::burst(&told.name, reader, cadence);
+        let cursor = Cursor::new(prelude.freeze(), tail.burst_from(burst.chunks, since(burst.fresh)));
+        let Some(Client::Exchange(exchange)) = self.slab.remove(token.index()) else { return Step::Wait };
+        socket::bound_listener(exchange.socket.socket(), burst.send_buffer_bytes);
+        let listening =
+            Listening { socket: exchange.socket, channel, seat: Seat::default(), cursor, blocked: Blocked::No };
+        // Under a new token: whatever epoll or the wheel still says about the exchange finds nobody.
+        let token = self.slab.insert(Client::Listening(listening));
+        let Some(Client::Listening(listening)) = self.slab.get(token) else { return Step::Wait };
+        // Nothing is watched but the end: what a listener sends is not read, and half-closing is its right (RFC 9112 §9.6).
+        let modified = epoll::modify(&self.epoll, &listening.socket, EventData::new_u64(token.0), EventFlags::empty());
+        if let Some(at) = self.channels.all.at(channel).filter(|_| modified.is_ok()) {
+            listening.seat = at.group.join(token.index(), cadence);
+            if at.counters.listening.fetch_add(1, Relaxed) == 0 {
+                self.shared.ears();
+            }
+            at.counters.joined.fetch_add(1, Relaxed);
+            self.serve_listener(token);
+            self.remind(token);
+        } else {
+            self.slab.remove(token.index());
+        }
+        Step::Wait
+    }
+
+    /// Tells a listener who joined while nothing comes that something will.
+    fn remind(&mut self, token: Token) {
+        let Some(Client::Listening(listening)) = self.slab.get(token) else { return };
+        let Some(channel) = self.channels.all.at(listening.channel) else { return };
+        let Some(tail) = self.site.logs.get(&channel.log) else { return };
+        if let Some(notice) = tail.notice(channel.rendition)
+            && listening.cursor.owed(tail) == Owed::Nothing
+        {
+            listening.cursor.tell(notice);
+            self.serve_listener(token);
+        }
+    }
+
+    /// Writes everything a listener lacks, or as much as its socket takes.
+    pub(super) fn serve_listener(&mut self, token: Token) {
+        let Some(Client::Listening(listening)) = self.slab.get(token) else { return };
+        let Some(channel) = self.channels.all.at(listening.channel) else { return };
+        let Some(tail) = self.site.logs.get(&channel.log) else { return };
+        let (bytes, goes_on) = listening.write(&self.epoll, token, (tail, channel.rendition), None, &self.shared);
+        channel.counters.bytes.fetch_add(bytes, Relaxed);
+        if !goes_on {
+            self.leave(token);
+        }
+    }
+
+    pub(super) fn leave(&mut self, token: Token) {
+        if let Some(Client::Listening(listening)) = self.slab.get(token)
+            && let Some(channel) = self.channels.all.at(listening.channel)
+        {
+            channel.lose(token.index(), &mut self.slab);
+        }
+    }
+
+    /// The sweeps that are on: a turn of them, and more if what came before them in this round of the loop took longer. So those who listen have
+    /// half of the thread when they need it, however many come and ask.
+    pub(super) fn sweep(&mut self, woken: Instant) {
+        let began = Instant::now();
+        let others = began - woken;
+        loop {
+            self.sweep_turn();
+            if self.channels.sweeping.is_empty() {
+                self.rhythm.swept(Instant::now());
+                return;
+            }
+            if began.elapsed() >= others {
+                return;
+            }
+        }
+    }
+
+    fn sweep_turn(&mut self) {
+        let mut turn = SWEEP_TURN;
+        while turn > 0
+            && let Some(&index) = self.channels.sweeping.front()
+        {
+            let visited = self.sweep_channel(index, turn);
+            turn = turn.saturating_sub(visited);
+            // Whoever has more to visit goes to the end, so that one large audience does not delay a small one.
+            self.channels.sweeping.pop_front();
+            if turn == 0 {
+                self.channels.sweeping.push_back(index);
+            }
+        }
+    }
+
+    fn sweep_channel(&mut self, index: u32, turn: usize) -> usize {
+        let Some(channel) = self.channels.all.at(index) else { return 0 };
+        let Some(tail) = self.site.logs.get(&channel.log) else { return 0 };
+        let (mut visited, mut sent) = (0, 0);
+        while visited < turn {
+            let Some(visit) = channel.group.visit() else {
+                channel.piece = None;
+                break;
+            };
+            visited += 1;
+            let (bytes, goes_on) = channel.visit(&visit, tail, &mut self.slab, &self.epoll, &self.shared);
+            sent += bytes;
+            if !goes_on {
+                channel.lose(visit.connection, &mut self.slab);
+            }
+        }
+        channel.counters.bytes.fetch_add(sent, Relaxed);
+        visited
+    }
+}
+
 impl Listening {
-    /// Returns the bytes that went out, and whether the listener goes on.
+    /// Writes what the listener lacks, which may be just that piece. Returns the bytes that went out, and whether the listener goes on.
     pub(super) fn write(
         &mut self,
         epoll: &OwnedFd,
         token: Token,
-        tail: &Tail,
-        rendition: usize,
+        (tail, rendition): (&Tail, usize),
+        piece: Option<&Piece>,
         shared: &Shared,
     ) -> (u64, bool) {
         // So much came at once that what it lacks is gone, and nobody looked at it in between.
@@ -30,6 +157,25 @@ impl Listening {
             return (0, false);
         }
         let mut sent = 0;
+        if let Some(piece) = piece
+            && let Some(bytes) = self.cursor.lacks(piece).filter(|bytes| !bytes.is_empty())
+        {
+            let written = match self.socket.write(bytes) {
+                Moved::Bytes(written) => written,
+                Moved::Later => 0,
+                _ => return (0, false),
+            };
+            self.cursor.took(piece, written);
+            sent = written as u64;
+            if written < bytes.len() {
+                self.watch(epoll, token, Blocked::Yes);
+                return (sent, true);
+            }
+            // Nearly always that is all.
+            if !self.socket.is_stuck() && self.cursor.owed(tail) == Owed::Nothing {
+                return (sent, true);
+            }
+        }
         loop {
             let mut slices = [&[][..]; GATHER_MAX];
             let filled = self.cursor.gather(tail, rendition, &mut slices);
@@ -77,7 +223,7 @@ impl Listening {
 
     /// Decides about a listener who is behind, and counts it.
     pub(super) fn is_kept(&mut self, tail: &Tail, shared: &Shared) -> bool {
-        match self.cursor.judge(tail) {
+        match self.cursor.judge(tail, self.seat.cadence()) {
             Judgement::Keep => true,
             Judgement::Skipped => {
                 shared.skipped.fetch_add(1, Relaxed);
@@ -100,21 +246,89 @@ impl Listening {
 }
 
 impl Channel {
+    /// Writes to whoever's turn it is, tells them what everyone is told, and moves them to the cadence at which they are to be. Returns the bytes that went out,
+    /// and whether they go on.
+    pub(super) fn visit(
+        &mut self,
+        visit: &Visit,
+        tail: &Tail,
+        slab: &mut Slab<Client>,
+        epoll: &OwnedFd,
+        shared: &Shared,
+    ) -> (u64, bool) {
+        let token = slab.token(visit.connection);
+        let Some(Client::Listening(listening)) = slab.at(visit.connection) else { return (0, true) };
+        if listening.blocked == Blocked::Yes {
+            return (0, listening.is_kept(tail, shared));
+        }
+        let (row, until) = (visit.row, visit.until);
+        if self.piece.as_ref().is_none_or(|(of, to, _)| (*of, *to) != (row, until)) {
+            self.piece = Some((row, until, Piece::of(tail, self.rendition, visit.cadence(), until)));
+        }
+        let piece = self.piece.as_ref().map(|(_, _, piece)| piece);
+        let (mut sent, mut goes_on) = listening.write(epoll, token, (tail, self.rendition), piece, shared);
+        if goes_on && visit.told == Told::Notice && listening.cursor.owed(tail) == Owed::Nothing {
+            listening.cursor.tell(&self.notice);
+            let (more, still) = listening.write(epoll, token, (tail, self.rendition), None, shared);
+            (sent, goes_on) = (sent + more, still);
+        }
+        let seat = listening.seat;
+        if goes_on
+            && listening.blocked == Blocked::No
+            && let Some(to) = self.group.moves(seat)
+        {
+            self.reseat(visit.connection, seat, to, tail, slab);
+        }
+        (sent, goes_on)
+    }
+
+    /// Moves a listener to another cadence, and lets its player know before the next sound.
+    fn reseat(&mut self, member: u32, seat: Seat, to: Cadence, tail: &Tail, slab: &mut Slab<Client>) {
+        self.vacate(seat, slab);
+        let Some(Client::Listening(listening)) = slab.at(member) else { return };
+        listening.seat = self.group.join(member, to);
+        let room = fanout::send_buffer_bytes;
+        if room(to) > room(seat.cadence()) {
+            socket::bound_listener(listening.socket.socket(), room(to));
+        }
+        if let Some(notice) = tail.cadence_notice(self.rendition, to) {
+            listening.cursor.tell(&notice.now);
+        }
+    }
+
+    /// Everyone is told this, once. Whether the channel must be queued for sweeping.
+    pub(super) fn tell(&mut self, notice: Bytes, live: u64) -> bool {
+        self.notice = notice;
+        self.group.tell(live)
+    }
+
+    /// Frees a seat; whoever is moved to it learns of it.
+    fn vacate(&mut self, seat: Seat, slab: &mut Slab<Client>) {
+        if let Some(moved) = self.group.leave(seat)
+            && let Some(Client::Listening(other)) = slab.at(moved)
+        {
+            other.seat = seat;
+        }
+    }
+
     /// Closes a listener's connection, and whoever is moved to its seat learns of it.
     pub(super) fn lose(&mut self, member: u32, slab: &mut Slab<Client>) {
         let Some(Client::Listening(listening)) = slab.remove(member) else { return };
         self.counters.listening.fetch_sub(1, Relaxed);
-        if let Some(moved) = self.group.leave(listening.seat)
-            && let Some(Client::Listening(other)) = slab.at(moved)
-        {
-            other.seat = listening.seat;
-        }
+        self.vacate(listening.seat, slab);
     }
 }
 
 impl Channels {
     pub(super) fn open(&mut self, log: LogId, renditions: usize, counters: &Arc<Counters>) {
-        let channel = |rendition| Channel { log, rendition, group: Group::default(), counters: counters.clone() };
+        let channel = |rendition| Channel {
+            log,
+            rendition,
+            group: Group::default(),
+            piece: None,
+            notice: Bytes::new(),
+            counters: counters.clone(),
+        };
         let indexes = (0..renditions).map(|rendition| self.all.insert(channel(rendition)).index()).collect();
         self.by_log.insert(log, indexes);
     }
@@ -127,7 +341,22 @@ impl Channels {
         }
     }
 
+    /// Does something with every channel of a log, and queues those for sweeping of which it says so.
+    pub(super) fn each(&mut self, log: LogId, mut act: impl FnMut(&mut Channel) -> bool) {
+        for &index in self.by_log.get(&log).map_or(&[][..], Vec::as_slice) {
+            if self.all.at(index).is_some_and(&mut act) {
+                self.sweeping.push_back(index);
+            }
+        }
+    }
+
     pub(super) fn find(&self, log: LogId, rendition: usize) -> Option<u32> {
         self.by_log.get(&log)?.get(rendition).copied()
     }
+}
+
+/// What was made before this moment is too old to begin with: nothing has come for a while, and what comes next is not its continuation.
+fn since(ago: Duration) -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.saturating_sub(ago).as_micros()).unwrap_or(0)
 }

@@ -1,0 +1,203 @@
+//! How often this worker writes to those who listen, and how many it lets in: what it feels, what the ladder makes of it, and how listeners follow.
+//!
+//! Whoever joins does so at the cadence of the moment. Those who listen are told first when it gets longer, and moved when their players have had the time that the notice
+//! gives; a shorter one needs no notice.
+
+use std::time::{Duration, Instant};
+
+use hiwar_admission::ladder::{Cadence, Ladder, Pressure};
+use hiwar_segment_log::LogId;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::Worker;
+use crate::answer::Serves;
+use crate::shed::TICK;
+
+/// One worker's cadence and pace.
+#[derive(Debug)]
+pub(super) struct Rhythm {
+    ladder: Ladder,
+    /// Where those who listen are, or are being moved to.
+    settled: Cadence,
+    /// What they were told comes, and when.
+    coming: Option<(Cadence, Instant)>,
+    /// When the pressure was last looked at, and what the thread had run until then.
+    felt: Instant,
+    ran: Duration,
+    joins: u32,
+    /// Since when some sweep has been on, and the longest that one was since the pressure was looked at.
+    sweeping_since: Option<Instant>,
+    behind: Duration,
+    /// How many more are let in before the next tick, and when that is.
+    allowance: u32,
+    refilled: Instant,
+}
+
+impl Rhythm {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            ladder: Ladder::new(now),
+            settled: Cadence::default(),
+            coming: None,
+            felt: now,
+            ran: thread_ran(),
+            joins: 0,
+            sweeping_since: None,
+            behind: Duration::ZERO,
+            allowance: u32::MAX,
+            refilled: now,
+        }
+    }
+
+    /// The operator wishes for a cadence, or for none.
+    pub(super) fn fix(&mut self, now: Instant, cadence: Option<Cadence>) {
+        self.ladder.fix(now, cadence);
+        // Looked at with the next turn of the loop.
+        self.felt = now.checked_sub(FEEL_EVERY).unwrap_or(now);
+    }
+
+    /// How often whoever joins now is written to.
+    pub(super) fn for_joiners(&self) -> Cadence {
+        self.ladder.stance().cadence
+    }
+
+    /// Whether one more is let in now.
+    pub(super) fn lets_in(&self) -> bool {
+        self.allowance > 0
+    }
+
+    /// One was.
+    pub(super) fn joined(&mut self) {
+        self.joins += 1;
+        self.allowance = self.allowance.saturating_sub(u32::from(self.ladder.stance().joins_per_s.is_some()));
+    }
+
+    /// A chunk is on its way to those who hear it.
+    pub(super) fn sweeps(&mut self, now: Instant) {
+        self.sweeping_since.get_or_insert(now);
+    }
+
+    /// Everyone has what is due to them.
+    pub(super) fn swept(&mut self, now: Instant) {
+        if let Some(since) = self.sweeping_since.take() {
+            self.behind = self.behind.max(now - since);
+        }
+    }
+
+    fn refill(&mut self, now: Instant) {
+        if now - self.refilled >= TICK {
+            self.refilled = now;
+            let pace = self.ladder.stance().joins_per_s;
+            self.allowance = pace.map_or(u32::MAX, |pace| pace.div_ceil(PACE_TICKS));
+        }
+    }
+
+    /// What there was to feel since it was last asked; `None` before a second is over.
+    fn pressure(&mut self, now: Instant) -> Option<Pressure> {
+        let passed = now - self.felt;
+        if passed < FEEL_EVERY {
+            return None;
+        }
+        let ran = thread_ran();
+        let busy = (ran.saturating_sub(self.ran)).as_secs_f32() / passed.as_secs_f32();
+        let behind = self.sweeping_since.map_or(self.behind, |since| self.behind.max(now - since));
+        let pressure = Pressure { busy, behind, joins: self.joins };
+        (self.felt, self.ran, self.joins, self.behind) = (now, ran, 0, Duration::ZERO);
+        Some(pressure)
+    }
+}
+
+impl Worker {
+    /// Once a second: what is felt, and what is done about it.
+    pub(super) fn feel(&mut self, now: Instant) {
+        self.rhythm.refill(now);
+        let Some(pressure) = self.rhythm.pressure(now) else { return };
+        // Those who host and speak are let in whatever happens.
+        if self.site.serves != Serves::Crowd {
+            return;
+        }
+        let before = self.rhythm.ladder.stance();
+        let stance = self.rhythm.ladder.handle(now, pressure);
+        if stance.level != before.level {
+            let (level, ms) = (stance.level as u8, stance.cadence.ms());
+            tracing::info!(level, cadence_ms = ms, ?pressure, "the ladder");
+        }
+        *self.shared.stance.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = stance;
+        self.follow(now, stance.cadence);
+    }
+
+    /// Brings those who listen to the cadence that is wanted, with notice if it is longer than theirs.
+    fn follow(&mut self, now: Instant, wanted: Cadence) {
+        if let Some((cadence, at)) = self.rhythm.coming
+            && now >= at
+        {
+            // A player that is ready for long pieces is ready for less long ones.
+            self.rhythm.coming = None;
+            self.settle(cadence.min(wanted).max(self.rhythm.settled));
+        }
+        if wanted <= self.rhythm.settled {
+            if self.rhythm.coming.take().is_some() && wanted == self.rhythm.settled {
+                self.announce(wanted, When::Now);
+            }
+            // Also those back who joined at a longer one meanwhile.
+            self.settle(wanted);
+        } else if self.rhythm.coming.is_none() {
+            let lead = self.announce(wanted, When::Soon);
+            self.rhythm.coming = Some((wanted, now + lead));
+        }
+    }
+
+    fn settle(&mut self, cadence: Cadence) {
+        self.rhythm.settled = cadence;
+        self.each_channel(|channel, tail| {
+            channel.group.settle(cadence, tail.player(channel.rendition));
+            false
+        });
+    }
+
+    /// Tells everyone who can be told, and returns how long before it happens; no time at all if nobody listens.
+    fn announce(&mut self, cadence: Cadence, when: When) -> Duration {
+        let mut lead = Duration::ZERO;
+        self.each_channel(|channel, tail| {
+            channel.group.unsettle();
+            if channel.group.is_empty() {
+                return false;
+            }
+            let notice = tail.cadence_notice(channel.rendition, cadence);
+            lead = lead.max(notice.map_or(Duration::ZERO, |notice| notice.lead));
+            notice.is_some_and(|notice| {
+                let words = if when == When::Soon { &notice.soon } else { &notice.now };
+                channel.tell(words.clone(), tail.live())
+            })
+        });
+        lead
+    }
+
+    fn each_channel(&mut self, mut act: impl FnMut(&mut super::Channel, &crate::tail::Tail) -> bool) {
+        let logs: Vec<LogId> = self.channels.by_log.keys().copied().collect();
+        for log in logs {
+            if let Some(tail) = self.site.logs.get(&log) {
+                self.channels.each(log, |channel| act(channel, tail));
+            }
+        }
+    }
+}
+
+/// What of a cadence is told.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum When {
+    /// That it comes.
+    Soon,
+    /// That it is so.
+    Now,
+}
+
+/// What this thread has run so far.
+fn thread_ran() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+/// Shorter, and a single burst of joins would look like a crowd.
+const FEEL_EVERY: Duration = Duration::from_secs(1);
+/// Ticks in a second.
+const PACE_TICKS: u32 = (1_000 / TICK.as_millis()) as u32;
