@@ -12,13 +12,10 @@ export function catalogue(language) {
   return new Map(entries.filter((entry) => entry.type === "Message").map((entry) => [entry.id.name, entry.value]));
 }
 
-/** The table for `keys`: `{ar: {key: "…{name}…" | ["count", {one: "…"}]}, en: …}`. */
+/** The table for `keys`: `{key: [ar, en]}`, each `"…{name}…"` or `["count", {one: "…"}]`. Every key once: the page has few bytes to spare. */
 export function table(keys) {
-  const of = (language) => {
-    const all = catalogue(language);
-    return Object.fromEntries(keys.map((key) => [key, resolve(key, all.get(key))]));
-  };
-  return { ar: of("ar"), en: of("en") };
+  const languages = ["ar", "en"].map(catalogue);
+  return Object.fromEntries(keys.map((key) => [key, languages.map((all) => resolve(key, all.get(key)))]));
 }
 
 function resolve(key, pattern) {
@@ -26,7 +23,10 @@ function resolve(key, pattern) {
   const [only] = pattern.elements;
   if (pattern.elements.length === 1 && only.type === "Placeable" && only.expression.type === "SelectExpression") {
     const { selector, variants } = only.expression;
-    return [selector.id.name, Object.fromEntries(variants.map((v) => [v.key.name, flat(key, v.value)]))];
+    const sentences = Object.fromEntries(variants.map((v) => [v.key.name, flat(key, v.value)]));
+    // What is not there is said as `other`.
+    const needed = Object.entries(sentences).filter(([category, text]) => category === "other" || text !== sentences.other);
+    return [selector.id.name, Object.fromEntries(needed)];
   }
   return flat(key, pattern);
 }

@@ -22,6 +22,7 @@ player-refused = يلزمك رابط دعوة للاستماع إلى هذا ا�
 player-missing = لا يوجد حوار بهذا العنوان.
 player-volume = مستوى الصوت
 player-latency = يصلك الكلام بعد قوله بنحو { $seconds } ثانية.
+player-crowded = هذا أطول قليلًا من المعتاد، ليتسع البث للجميع.
 player-latency-hls = يصلك الصوت في هذا المتصفح بعد قوله ببضع ثوانٍ.
 player-behind = متأخر عن البث المباشر { $behind }، وقيل هذا الساعة { $time }.
 player-past = الموضع في الحوار

@@ -22,6 +22,7 @@ player-refused = You need an invitation link to listen to this conversation.
 player-missing = There is no such conversation here.
 player-volume = Volume
 player-latency = You hear the stage about { $seconds } s after it is said.
+player-crowded = A little later than usual, so that there is room for everyone.
 player-latency-hls = In this browser the sound comes several seconds after it is said.
 player-behind = { $behind } behind live, said at { $time }.
 player-past = Place in the conversation

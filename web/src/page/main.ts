@@ -137,6 +137,7 @@ function late(): void {
   if (seconds !== null) {
     const tenth = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
     text = say("player-latency", { seconds: new Intl.NumberFormat(numbers(), tenth).format(seconds) });
+    if (player.crowded) text += " " + say("player-crowded");
   } else if (player.state === "playing" && !player.measured) text = say("player-latency-hls");
   put("late", text);
 }

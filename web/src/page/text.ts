@@ -6,7 +6,7 @@
 import { isolate, locale, type Language } from "../text/language";
 
 type Message = string | [variable: string, sentences: Record<string, string>];
-declare const __MESSAGES__: Record<Language, Record<string, Message>>;
+declare const __MESSAGES__: Record<string, [ar: Message, en: Message]>;
 
 let language: Language = "ar";
 let tag = "ar";
@@ -24,7 +24,7 @@ export function numbers(): string {
 
 /** The sentence `key`; names and numbers in it stand in isolates. */
 export function say(key: string, values: Record<string, string | number> = {}): string {
-  let message = __MESSAGES__[language][key] ?? key;
+  let message = __MESSAGES__[key]?.[language === "ar" ? 0 : 1] ?? key;
   if (typeof message !== "string") {
     const [variable, sentences] = message;
     const category = new Intl.PluralRules(language).select(Number(values[variable]));

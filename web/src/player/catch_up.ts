@@ -3,9 +3,11 @@
  *
  * Measured in Chromium with 200 ms fragments: a buffer of 0.3–0.4 s is stable and one under 0.3 s stalls again and again,
  * so we begin with 0.5 s and let a stall widen it. The pitch is kept by the browser (`preservesPitch`), 5 % is not heard in speech.
+ *
+ * All of these are for pieces of 200 ms. With longer ones what is in hand swings by so much more, and that *swing* comes on top of each.
  */
 
-/** Seconds of sound that we like to have in hand. */
+/** Seconds of sound that we like to have in hand when a piece has come: 0.3 are left when the next one does. */
 export const TARGET_S = 0.5;
 /**
  * Beyond this much in hand we play 5 % faster until the target is reached again. What is in hand swings by one chunk (200 ms),
@@ -29,13 +31,32 @@ export type Act =
   | { kind: "none" };
 
 export class CatchUp {
-  #target = TARGET_S;
+  #wide = TARGET_S;
+  /** The longest swing since what is in hand was last as little as wanted: whoever is told of a shorter one is not behind for that. */
+  #from: number;
+  /** More is to be in hand than there is. */
+  #saving: boolean;
   #hurrying = false;
   #beginning: "silent" | "just heard" | "over" = "silent";
 
-  /** Seconds wanted in hand just now. */
+  /** `swing`: seconds by which a piece is longer than 200 ms. */
+  constructor(public swing = 0) {
+    this.#from = swing;
+    this.#saving = swing > 0;
+  }
+
+  /** Seconds wanted in hand when a piece has come. */
   get target(): number {
-    return this.#target;
+    return this.#wide + this.swing;
+  }
+
+  /** Pieces have another length, or will: then more is wanted beforehand, and less only afterwards. */
+  cadence(swing: number, when: "now" | "later"): void {
+    if (when === "later" && swing < this.swing) return;
+    this.#saving = swing > this.swing || (swing > 0 && this.#saving);
+    this.#hurrying = false;
+    this.swing = swing;
+    this.#from = Math.max(this.#from, swing);
   }
 
   /** The element gives sound. A slow start has left it behind; one jump then is not missed by anybody, later ones would be. */
@@ -45,7 +66,9 @@ export class CatchUp {
 
   /** The element ran dry while it should have played. */
   stalled(): void {
-    this.#target = Math.min(this.#target + WIDEN_S, TARGET_MAX_S);
+    this.#wide = Math.min(this.#wide + WIDEN_S, TARGET_MAX_S);
+    // Of 200 ms a stall itself brings enough; of longer pieces every single one would be waited for.
+    this.#saving = this.swing > 0;
   }
 
   /** What to do when the ear is at `current` and `buffered` is in hand (ascending, disjoint). */
@@ -53,7 +76,7 @@ export class CatchUp {
     const last = buffered.at(-1);
     if (!last) return { kind: "none" };
     const edge = last.end;
-    const live = Math.max(last.start, edge - this.#target);
+    const live = Math.max(last.start, edge - this.target);
     const inside = buffered.find((range) => current >= range.start - 0.01 && current < range.end);
     if (!inside) {
       // Nothing under the needle: before everything (just joined), or in a hole left by a lost connection.
@@ -63,13 +86,18 @@ export class CatchUp {
       return { kind: "seek", to: next === last ? Math.max(next.start, live) : next.start };
     }
     const ahead = edge - current;
-    const hurry = Math.max(HURRY_S, this.#target + 0.4);
-    const jump = this.#beginning === "just heard" ? hurry : Math.max(JUMP_S, this.#target + 2);
+    const hurry = this.swing + Math.max(HURRY_S, this.#wide + 0.4);
+    const jump = this.#beginning === "just heard" ? hurry : this.#from + Math.max(JUMP_S, this.#wide + 2);
     if (this.#beginning === "just heard") this.#beginning = "over";
     if (ahead > jump) return { kind: "seek", to: live };
     if (ahead > hurry) this.#hurrying = true;
-    if (ahead <= this.#target + 0.05) this.#hurrying = false;
-    return { kind: "rate", rate: this.#hurrying ? 1.05 : 1 };
+    // Just before the next piece, which is when the least is in hand.
+    if (ahead <= this.#wide + 0.05) {
+      this.#hurrying = false;
+      this.#from = this.swing;
+    }
+    if (ahead >= this.target) this.#saving = false;
+    return { kind: "rate", rate: this.#hurrying ? 1.05 : this.#saving ? 0.9 : 1 };
   }
 }
 
@@ -104,4 +132,4 @@ export class Lateness {
  * What passes before the first byte can reach us: filling a 200 ms chunk (100 ms for the average word), the speaker's
  * jitter buffer and the mix (about 100 ms), the browser's own output (about 50 ms).
  */
-const BEFORE_US_S = 0.25;
+export const BEFORE_US_S = 0.25;

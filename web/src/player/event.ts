@@ -19,7 +19,15 @@ export type SpaceEvent =
   | { t: "stage"; title?: string; lang?: string; state?: string; speakers: Speaker[]; recording?: string }
   | { t: "speaking"; id: string | null }
   | { t: "away" }
+  | Cadence
   | { t: "ended" };
+
+/** How long the pieces are in which sound comes, in ms; with `in_ms` it will be so after that time. Said by the worker, of this connection. */
+export interface Cadence {
+  t: "cadence";
+  ms: number;
+  in_ms?: number;
+}
 
 /** An event with the second of media time at which it is to be shown. */
 export interface Timed {
@@ -89,6 +97,8 @@ export function parse(json: Uint8Array | string, kind?: SpaceEvent["t"]): SpaceE
     const value = JSON.parse(typeof json === "string" ? json : new TextDecoder().decode(json));
     if (kind && value) value.t = kind;
     if (value?.t === "ended" || value?.t === "away") return { t: value.t };
+    // Of a length that no player could have in hand nothing is believed.
+    if (value?.t === "cadence" && value.ms >= 200 && value.ms <= 10_000) return value;
     if (value?.t === "speaking") return { t: "speaking", id: typeof value.id === "string" ? value.id : null };
     if (value?.t === "stage" && Array.isArray(value.speakers)) {
       const speakers = value.speakers.filter((s: Speaker) => typeof s?.id === "string" && typeof s?.name === "string");

@@ -159,6 +159,50 @@ describe("catching up", () => {
   });
 });
 
+describe("catching up at a longer cadence", () => {
+  const act = (policy: CatchUp, ahead: number) => policy.act(100, [{ start: 0, end: 100 + ahead }]);
+
+  it("is not behind with a piece of four seconds in hand", () => {
+    const policy = new CatchUp(3.8);
+    for (const ahead of [4.6, 4.3, 0.3]) expect(act(policy, ahead)).toEqual({ kind: "rate", rate: 1 });
+    expect(act(policy, 7.9)).toEqual({ kind: "seek", to: 100 + 7.9 - 4.3 });
+  });
+
+  it("does not jump when pieces become shorter, but hurries", () => {
+    const policy = new CatchUp(3.8);
+    expect(act(policy, 4.6).kind).toBe("rate");
+    policy.cadence(0, "now");
+    expect(act(policy, 4.6)).toEqual({ kind: "rate", rate: 1.05 });
+    expect(act(policy, 0.5)).toEqual({ kind: "rate", rate: 1 });
+    expect(act(policy, 4.6).kind).toBe("seek");
+  });
+
+  it("saves after a notice also while it hurries", () => {
+    const policy = new CatchUp(3.8);
+    policy.cadence(0, "now");
+    expect(act(policy, 1.5)).toEqual({ kind: "rate", rate: 1.05 });
+    policy.cadence(1.8, "later");
+    expect(act(policy, 1.4)).toEqual({ kind: "rate", rate: 0.9 });
+  });
+
+  it("saves after a notice, until there is enough", () => {
+    const policy = new CatchUp();
+    policy.cadence(1.8, "later");
+    expect(act(policy, 0.5)).toEqual({ kind: "rate", rate: 0.9 });
+    expect(act(policy, 2.2)).toEqual({ kind: "rate", rate: 0.9 });
+    expect(act(policy, 2.31)).toEqual({ kind: "rate", rate: 1 });
+    policy.cadence(1.8, "now");
+    expect(act(policy, 0.4)).toEqual({ kind: "rate", rate: 1 });
+    policy.stalled();
+    expect(act(policy, 0.4)).toEqual({ kind: "rate", rate: 0.9 });
+  });
+
+  it("believes no length that makes no sense", () => {
+    expect(parse('{"t":"cadence","ms":2000,"in_ms":20000}')).toEqual({ t: "cadence", ms: 2000, in_ms: 20000 });
+    for (const ms of ["0", "-5", "1e999", "60000", "null", '"x"', "[]"]) expect(parse(`{"t":"cadence","ms":${ms}}`)).toBeNull();
+  });
+});
+
 describe("lateness", () => {
   it("is unknown before sound has come", () => {
     expect(new Lateness().seconds(5, 0)).toBeNull();

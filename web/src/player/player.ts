@@ -5,47 +5,31 @@
  * to make a sound (`blocked`). It never throws; everything that can happen is a `State`.
  */
 import { Backoff, pause, retryAfterMs } from "./backoff";
-import { BoxWalker, join, NotBoxes } from "./boxes";
-import { CatchUp, Lateness, type Range } from "./catch_up";
-import { Agenda, eventsOf, type SpaceEvent } from "./event";
+import { join, NotBoxes } from "./boxes";
+import { BEFORE_US_S, CatchUp, Lateness, type Range } from "./catch_up";
+import type { Config, State } from "./config";
+import { Agenda, eventsOf, type Cadence } from "./event";
 import { Feed, support } from "./feed";
+import { boxesOf } from "./line";
 import { Past, Stretch, type Piece, type Place } from "./past";
 import { look, plain, ways } from "./plain";
 
-export type State =
-  | "idle" | "connecting" | "waiting" | "playing" | "reconnecting"
-  | "blocked" | "refused" | "missing" | "unsupported" | "ended";
+export type { Config, State };
 
-export interface Config {
-  /** The element that makes the sound; in the document, so that phones keep it alive on a locked screen. */
-  audio: HTMLAudioElement;
-  space: string;
-  hls: string; // The folder of its HLS, with the slash at the end; of another origin, perhaps.
-  /** A listening pass, for spaces with invited listeners. */
-  pass: string | null;
-  /** What the page already knows: a space that has not begun may answer 404 and is asked again. */
-  begun: () => boolean;
-  onState: (state: State) => void;
-  onEvent: (event: SpaceEvent) => void;
-  /** The listener went back, or is at live again. */
-  onBehind: () => void;
-}
-
-/**
- * Silence on an open line after which we ask anew, plus as much again by chance. Longer than a house needs to restart:
- * then the workers keep every connection, and nobody should run away.
- */
-const SILENT_LINE_MS = 15_000;
 /** A space that has not begun and has no stream yet is asked this often, when the server does not say otherwise. */
 const NOT_YET_MS = 5_000;
 /** Sound of the past that is fetched ahead of the needle. */
 const AHEAD_S = 20;
 /** Nearer to live than this the live stream is open, too, so that it joins what comes from the past; farther than that it is closed. */
 const [NEAR_S, FAR_S] = [30, 40];
-/** As near to live as this a listener who catches up is there. */
+/** As near to live as this, and what the cadence adds, a listener who catches up is there. */
 const THERE_S = 1.4;
 /** Nearer to live than this, what was said may not be in a whole segment yet. */
 const LISTED_S = 8;
+/** Sound comes in pieces so long, if nothing else is said. */
+const USUAL_MS = 200;
+/** Short of what is wanted by no more than this is made up for by going slower. */
+const SHORT_S = 0.2;
 /** Pieces of the past that could not be had are asked for again after this. */
 const PIECE_AGAIN_MS = 1_000;
 
@@ -93,6 +77,11 @@ export class Player {
   /** Seconds between the stage and the ear, or `null` while unknown. */
   lateness(): number | null {
     return this.#state === "playing" && this.#feed ? this.#lateness.seconds(now(), this.config.audio.currentTime) : null;
+  }
+
+  /** Sound comes in longer pieces than usual, so that there is room for more listeners. */
+  get crowded(): boolean {
+    return this.#catchUp.swing > 0;
   }
 
   /** Begins. Call it in the press: the element must be told to play while the press is being handled. */
@@ -165,7 +154,7 @@ export class Player {
     this.#fetching?.abort();
     this.#fetching = this.#goal = null;
     const before = audio.currentTime + late - wanted;
-    if (before < THERE_S) return this.live();
+    if (before < this.#there) return this.live();
     // What is in hand needs no fetching; its events are still to come.
     const ahead = wanted > audio.currentTime && this.#feed?.ranges().some((range) => range.start <= wanted && wanted < range.end - 0.5);
     if (this.#behind && ahead) {
@@ -268,11 +257,11 @@ export class Player {
     if (!this.#behind || !this.#line || late === null) return;
     const { currentTime } = this.config.audio;
     // The newest in hand is the live stream's, not what was fetched of the past.
-    if (late - (edge - currentTime) > THERE_S) return;
-    if (!this.#behind.returning && (late > THERE_S || this.#behind.rate <= 1)) return;
+    if (late - (edge - currentTime) > this.#there) return;
+    if (!this.#behind.returning && (late > this.#there || this.#behind.rate <= 1)) return;
     this.#fetching?.abort();
     this.#fetching = this.#behind = null;
-    this.#catchUp = new CatchUp();
+    this.#catchUp = new CatchUp(this.#catchUp.swing);
     this.#tick();
     this.config.onBehind();
   }
@@ -303,7 +292,7 @@ export class Player {
       return this.#feed?.finish();
     }
     // The live stream has the rest, once it is here.
-    const rest = this.#line && late - (end - at) < THERE_S;
+    const rest = this.#line && late - (end - at) < this.#there;
     if (rest || this.#fetching || this.#feed?.busy || end - at > AHEAD_S || performance.now() < this.#notBefore) return;
     const fetching = (this.#fetching = new AbortController());
     void past.piece(ask, fetching.signal).then((piece) => {
@@ -361,46 +350,50 @@ export class Player {
   }
 
   async #read(body: ReadableStream<Uint8Array>, signal: AbortSignal, working: () => void): Promise<void> {
-    const reader = body.getReader();
-    const walker = new BoxWalker();
     let parts: Uint8Array[] = [];
     let fragments = 0;
     const edgeBefore = this.#feed?.ranges().at(-1)?.end ?? -1;
-    let silence: ReturnType<typeof setTimeout> | undefined;
-    const listenForSilence = () => {
-      clearTimeout(silence);
-      silence = setTimeout(() => void reader.cancel().catch(() => {}), SILENT_LINE_MS * (1 + Math.random()));
-    };
-    const cut = () => void reader.cancel().catch(() => {});
-    signal.addEventListener("abort", cut, { once: true });
     try {
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done || signal.aborted) return;
-        for (const box of walker.handle(value)) {
-          this.#agenda.add(eventsOf(box));
-          parts.push(box.bytes);
-          if (box.type === "moov" && !this.#behind && this.#state !== "playing") this.#is(this.#heard ? "reconnecting" : "waiting");
-          if (box.type !== "moov" && box.type !== "mdat") continue;
-          this.#feed?.append(join(parts));
-          parts = [];
-          if (box.type !== "mdat") continue;
-          fragments += 1;
-          if (fragments === 1) working();
-          // Two seconds of sound that lead nowhere new: the space's clock was set back, and our buffer is of another life.
-          if (fragments === 10 && !this.#behind && edgeBefore > 0 && (this.#feed?.ranges().at(-1)?.end ?? 0) <= edgeBefore) {
-            this.#feed?.clear();
-            this.#lateness.clear();
-            this.#agenda.clear();
-          }
-          listenForSilence();
+      for await (const box of boxesOf(body, signal)) {
+        for (const timed of eventsOf(box)) {
+          if (timed.event.t === "cadence") this.#told(timed.event);
+          else this.#agenda.add([timed]);
+        }
+        parts.push(box.bytes);
+        if (box.type === "moov") {
+          // Whoever is told nothing hears the usual pieces, whatever the connection before brought.
+          this.#catchUp.cadence(0, "now");
+          if (!this.#behind && this.#state !== "playing") this.#is(this.#heard ? "reconnecting" : "waiting");
+        } else if (box.type !== "mdat") continue;
+        this.#feed?.append(join(parts));
+        parts = [];
+        if (box.type === "moov") continue;
+        fragments += 1;
+        if (fragments === 1) working();
+        // Two seconds of sound, or what one begins with, that lead nowhere new: the space's clock was set back, and our buffer is of another life.
+        if (fragments === 10 + Math.round(this.#catchUp.swing * 5) && !this.#behind && edgeBefore > 0 && (this.#feed?.ranges().at(-1)?.end ?? 0) <= edgeBefore) {
+          this.#feed?.clear();
+          this.#lateness.clear();
+          this.#agenda.clear();
         }
       }
     } finally {
-      clearTimeout(silence);
-      signal.removeEventListener("abort", cut);
       if (this.#agendaEnds()) this.#ended = true;
     }
+  }
+
+  /** The worker says how it sends, or will. It is of the connection and not of the sound: what is still to be heard does not matter. */
+  #told({ ms, in_ms }: Cadence): void {
+    this.#catchUp.cadence((ms - USUAL_MS) / 1000, in_ms ? "later" : "now");
+    const late = this.#late();
+    if (in_ms || !this.#heard || this.#behind || late === null) return;
+    // Unprepared, after a reconnect for instance: some words twice are better than a silence.
+    const short = this.#catchUp.target + BEFORE_US_S - late;
+    if (short > SHORT_S) this.config.audio.currentTime -= short;
+  }
+
+  get #there(): number {
+    return THERE_S + this.#catchUp.swing;
   }
 
   #agendaEnds(): boolean {

@@ -1,0 +1,21 @@
+/** What a page tells the player, and what it is told. */
+import type { SpaceEvent } from "./event";
+
+export type State =
+  | "idle" | "connecting" | "waiting" | "playing" | "reconnecting"
+  | "blocked" | "refused" | "missing" | "unsupported" | "ended";
+
+export interface Config {
+  /** The element that makes the sound; in the document, so that phones keep it alive on a locked screen. */
+  audio: HTMLAudioElement;
+  space: string;
+  hls: string; // The folder of its HLS, with the slash at the end; of another origin, perhaps.
+  /** A listening pass, for spaces with invited listeners. */
+  pass: string | null;
+  /** What the page already knows: a space that has not begun may answer 404 and is asked again. */
+  begun: () => boolean;
+  onState: (state: State) => void;
+  onEvent: (event: SpaceEvent) => void;
+  /** The listener went back, or is at live again. */
+  onBehind: () => void;
+}
