@@ -1,14 +1,14 @@
 //! What a server sends to a listener of a rehearsal, in pieces of any size: no panic, and the same pieces whole or cut.
 #![no_main]
 
-use hiwar_rehearsal::stream::{Format, Programme, Stream};
+use hiwar_rehearsal::stream::{Came, Fault, Format, Programme, Stream};
 use libfuzzer_sys::fuzz_target;
 
-fn hear(format: Format, bytes: &[u8], at_once: usize) -> Vec<u64> {
+fn hear(format: Format, bytes: &[u8], at_once: usize) -> Vec<Result<Came, Fault>> {
     let (mut programme, mut stream, mut heard) = (Programme::new(format), Stream::default(), Vec::new());
     for read in bytes.chunks(at_once) {
-        let taken = stream.take(read, &mut programme, |piece| {
-            heard.push(piece.map_or(u64::MAX, |piece| piece.begins.as_nanos() as u64));
+        let taken = stream.take(read, &mut programme, |came| {
+            heard.push(came);
         });
         if taken.is_err() {
             break;

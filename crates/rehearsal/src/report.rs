@@ -33,7 +33,7 @@ pub struct Plan {
     pub listeners: u64,
     /// How they came, in words: `flash: all within 60 s`.
     pub arrival: String,
-    /// How often a listener's sound comes, in milliseconds. With [`GRACE`] it is the bound of lateness.
+    /// How often a listener's sound comes, in milliseconds, where the server does not say so itself. With [`GRACE`] it is the bound of lateness.
     pub cadence_ms: u64,
     /// When it began, in seconds since 1970 (UTC).
     pub started_unix_s: u64,
@@ -60,8 +60,14 @@ pub struct Second {
     pub chunks_late: u64,
     /// Listeners who had nothing left to hear.
     pub stalled: u64,
+    /// The most milliseconds between two pieces of sound that any listener expects who is in at the end of this second. 0: nobody is.
+    #[serde(default)]
+    pub cadence_ms: u64,
     /// Bytes read.
     pub bytes: u64,
+    /// How long each listener who went, or was in at the end of the rehearsal, had nothing left to hear, in all.
+    #[serde(default)]
+    pub stall: Histogram,
     /// How long those who joined took, from the first packet of the connection to the first whole piece of sound.
     pub join: Histogram,
     /// How long after its scheduled time each chunk became complete.
@@ -129,6 +135,8 @@ impl Second {
         ] {
             *ours = ours.saturating_add(theirs);
         }
+        self.cadence_ms = self.cadence_ms.max(other.cadence_ms);
+        self.stall.merge(&other.stall);
         self.join.merge(&other.join);
         self.lateness.merge(&other.lateness);
         self.busy_share = self.busy_share.max(other.busy_share);
@@ -143,14 +151,14 @@ impl Second {
     }
 }
 
-impl Plan {
-    /// How long after its scheduled time a chunk may be complete: its cadence and [`GRACE`].
-    pub fn lateness_max(&self) -> Duration {
-        Duration::from_millis(self.cadence_ms).saturating_add(GRACE)
-    }
-}
-
 impl Report {
+    /// How long after its scheduled time a chunk may be complete: its cadence and [`GRACE`]. The longest, if the cadence changed.
+    pub fn lateness_max(&self) -> Duration {
+        let said = self.seconds.iter().map(|second| second.cadence_ms).max().unwrap_or(0);
+        let cadence_ms = if said > 0 { said } else { self.plan.cadence_ms };
+        Duration::from_millis(cadence_ms).saturating_add(GRACE)
+    }
+
     /// Whether the server holds this crowd.
     pub fn verdict(&self) -> Verdict {
         let figures = self.figures();
@@ -183,6 +191,8 @@ impl Report {
             "lateness_ms_p99": milliseconds(figures.lateness.quantile(0.99)),
             "lateness_ms_max": milliseconds(figures.lateness.max()),
             "stalled_listener_seconds": figures.stalled,
+            "stall_ms_p99": milliseconds(figures.stall.quantile(0.99)),
+            "stall_ms_max": milliseconds(figures.stall.max()),
             "faults": figures.faults,
             "bytes": figures.bytes,
             "server_cores_max": figures.server.map(|server| hundredths(server.cores)),
@@ -225,6 +235,11 @@ struct Figures {
     lateness: Histogram,
     /// Seconds times listeners who had nothing to hear.
     stalled: u64,
+    /// Of each listener, in all.
+    stall: Histogram,
+    /// The longest that anyone expected, and the shortest that was the longest in a second; 0 without listeners.
+    cadence_ms: u64,
+    cadence_ms_min: u64,
     bytes: u64,
     faults: u64,
     /// The most of each, not of the same second.
@@ -252,6 +267,11 @@ impl Figures {
         }
         self.join.merge(&second.join);
         self.lateness.merge(&second.lateness);
+        self.stall.merge(&second.stall);
+        self.cadence_ms = self.cadence_ms.max(second.cadence_ms);
+        if second.cadence_ms > 0 && (self.cadence_ms_min == 0 || second.cadence_ms < self.cadence_ms_min) {
+            self.cadence_ms_min = second.cadence_ms;
+        }
         if let Some(server) = second.server {
             let most = self.server.get_or_insert_default();
             most.cores = most.cores.max(server.cores);

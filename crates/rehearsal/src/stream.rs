@@ -2,10 +2,14 @@
 //!
 //! Nobody knows beforehand what the right bytes are, but everyone must hear the same: whoever hears a piece first has it read and kept by the
 //! [`Programme`], and everyone after is compared with that. A piece is a fragment of MP4 or a page of Ogg: each stands alone, says when it is, and must follow
-//! the one before without a hole.
+//! the one before without a hole. Events are no pieces, and are not compared: what a worker itself says inside the sound stands at another place for each listener.
+//! Of these only the cadence is read.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use serde::Deserialize;
 
 /// Samples in a second, of Opus always (RFC 7845 §5.1, and the `mdhd` of our MP4).
 const SAMPLE_RATE: u64 = 48_000;
@@ -17,6 +21,12 @@ const HEAD_BYTES_MAX: usize = 8 * 1024;
 const PIECE_BYTES_MAX: usize = 1 << 20;
 /// Pieces kept to compare with: two minutes. Whoever is further behind is not compared, and is late.
 const PIECES_KEPT: usize = 600;
+/// Ids of events that a worker puts into the sound itself (`docs/formats/event.md`).
+const WORKER_IDS: RangeInclusive<u32> = 0x4000_0000..=0x4000_00ff;
+/// One chunk; nothing comes more often.
+const CADENCE_MIN: Duration = Duration::from_millis(200);
+/// What is longer makes no sense for sound that is live.
+const CADENCE_MAX: Duration = Duration::from_secs(60);
 
 /// What carries the sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +93,24 @@ pub struct Heard {
     pub ends: Duration,
 }
 
+/// Something of a stream that is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// Sound.
+    Sound(Heard),
+    /// The server says how it sends.
+    Cadence(Cadence),
+}
+
+/// How much sound comes at once, as a worker says inside the sound (`docs/formats/event.md`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cadence {
+    /// Time from one writing to the next, and of the sound in it: 200 ms at least, a minute at most.
+    pub length: Duration,
+    /// So it will be after this time; `None`: so it is from here on.
+    pub notice: Option<Duration>,
+}
+
 impl Programme {
     /// Nothing has been heard yet.
     pub fn new(format: Format) -> Self {
@@ -126,7 +154,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Takes what was read, and tells `heard` of every piece that is now whole. A [`Fault::Gap`] is told and gone on from; after every other one nothing more can be taken.
+    /// Takes what was read, and tells `came` of every piece, and every cadence, that is now whole. A [`Fault::Gap`] is told and gone on from; after every other one nothing more can be taken.
     ///
     /// # Errors
     /// As [`Fault`] says.
@@ -134,17 +162,17 @@ impl Stream {
         &mut self,
         mut read: &[u8],
         programme: &mut Programme,
-        mut heard: impl FnMut(Result<Heard, Fault>),
+        mut came: impl FnMut(Result<Came, Fault>),
     ) -> Result<(), Fault> {
         if self.rest.is_empty() {
             // What usually comes is whole: nothing is copied.
-            let used = self.pieces(read, programme, &mut heard)?;
+            let used = self.pieces(read, programme, &mut came)?;
             read = &read[used..];
             self.rest.extend_from_slice(read);
         } else {
             self.rest.extend_from_slice(read);
             let rest = std::mem::take(&mut self.rest);
-            let used = self.pieces(&rest, programme, &mut heard)?;
+            let used = self.pieces(&rest, programme, &mut came)?;
             // A new one, so that no listener keeps the room of its largest piece.
             self.rest = rest[used..].to_vec();
         }
@@ -161,7 +189,7 @@ impl Stream {
         &mut self,
         read: &[u8],
         programme: &mut Programme,
-        heard: &mut impl FnMut(Result<Heard, Fault>),
+        came: &mut impl FnMut(Result<Came, Fault>),
     ) -> Result<usize, Fault> {
         let mut used = 0;
         if !self.began {
@@ -172,12 +200,16 @@ impl Stream {
             self.began = true;
         }
         while let Some(part) = part(programme.format, &read[used..])? {
-            if let Some((begins, ends)) = part.times {
-                programme.check(begins, ends, &read[used..used + part.bytes])?;
-                if self.next.replace(ends).is_some_and(|next| next != begins) {
-                    heard(Err(Fault::Gap));
+            match part.content {
+                Content::Sound { begins, ends } => {
+                    programme.check(begins, ends, &read[used..used + part.bytes])?;
+                    if self.next.replace(ends).is_some_and(|next| next != begins) {
+                        came(Err(Fault::Gap));
+                    }
+                    came(Ok(Came::Sound(Heard { begins: duration(begins), ends: duration(ends) })));
                 }
-                heard(Ok(Heard { begins: duration(begins), ends: duration(ends) }));
+                Content::Cadence(cadence) => came(Ok(Came::Cadence(cadence))),
+                Content::Other => {}
             }
             used += part.bytes;
         }
@@ -208,10 +240,22 @@ fn head(read: &[u8]) -> Result<Option<usize>, Fault> {
     }
 }
 
-/// A part of a container: so many bytes, and the times if it is sound.
+/// A part of a container: so many bytes.
 struct Part {
     bytes: usize,
-    times: Option<(u64, u64)>,
+    content: Content,
+}
+
+/// What is in it.
+enum Content {
+    /// Sound, from one time of the programme to another, in samples.
+    Sound {
+        begins: u64,
+        ends: u64,
+    },
+    Cadence(Cadence),
+    /// Nothing that is looked into.
+    Other,
 }
 
 fn part(format: Format, read: &[u8]) -> Result<Option<Part>, Fault> {
@@ -221,19 +265,45 @@ fn part(format: Format, read: &[u8]) -> Result<Option<Part>, Fault> {
     }
 }
 
-/// A `moof` with its `mdat` is a piece; every other box (`ftyp`, `moov`, an event) is passed over.
+/// A `moof` with its `mdat` is a piece; every other box (`ftyp`, `moov`, an event) is passed over, but for a worker's word of its cadence.
 fn fragment_or_box(read: &[u8]) -> Result<Option<Part>, Fault> {
     let Some((kind, bytes)) = box_head(read)? else { return Ok(None) };
     if kind != *b"moof" {
-        return Ok((read.len() >= bytes).then_some(Part { bytes, times: None }));
+        let Some(whole) = read.get(..bytes) else { return Ok(None) };
+        let cadence = if kind == *b"emsg" { cadence(whole) } else { None };
+        return Ok(Some(Part { bytes, content: cadence.map_or(Content::Other, Content::Cadence) }));
     }
     let Some((kind, mdat_bytes)) = read.get(bytes..).map(box_head).transpose()?.flatten() else { return Ok(None) };
     if kind != *b"mdat" {
         return Err(Fault::Malformed);
     }
-    let times = moof_times(&read[8..bytes]).ok_or(Fault::Malformed)?;
+    let (begins, ends) = moof_times(&read[8..bytes]).ok_or(Fault::Malformed)?;
     let bytes = bytes + mdat_bytes;
-    Ok((read.len() >= bytes).then_some(Part { bytes, times: Some(times) }))
+    Ok((read.len() >= bytes).then_some(Part { bytes, content: Content::Sound { begins, ends } }))
+}
+
+/// The cadence that an `emsg` box tells of; `None` for all other events. Whether it is one is asked of its id first, because events of the programme, which are
+/// long and many, come to every listener.
+fn cadence(emsg: &[u8]) -> Option<Cadence> {
+    // Head (8), version and flags (4), timescale (4), time (8), duration (4), id (4): ISO/IEC 23009-1 §5.10.3.3.
+    let id = u32::from_be_bytes(*emsg.get(28..)?.first_chunk()?);
+    let scheme = emsg.get(32..)?.starts_with(b"https://aomedia.org/emsg/ID3\0\0ID3");
+    let is_ours = scheme && emsg.get(82..)?.starts_with(b"hiwar\0");
+    if !WORKER_IDS.contains(&id) || !is_ours {
+        return None;
+    }
+    let said: Said = serde_json::from_slice(emsg.get(88..)?).ok()?;
+    let length = Duration::from_millis(said.ms);
+    let is_one = said.t == "cadence" && (CADENCE_MIN..=CADENCE_MAX).contains(&length);
+    is_one.then_some(Cadence { length, notice: said.in_ms.map(Duration::from_millis) })
+}
+
+/// The words of an event, as far as they matter here.
+#[derive(Deserialize)]
+struct Said<'a> {
+    t: &'a str,
+    ms: u64,
+    in_ms: Option<u64>,
 }
 
 /// What a box is, in four letters.
@@ -287,10 +357,10 @@ fn page(read: &[u8]) -> Result<Option<Part>, Fault> {
     let granule = u64::from_le_bytes([head[6], head[7], head[8], head[9], head[10], head[11], head[12], head[13]]);
     let packets = lacing.iter().filter(|value| **value < 255).count() as u64;
     if granule == 0 || packets == 0 {
-        return Ok(Some(Part { bytes, times: None }));
+        return Ok(Some(Part { bytes, content: Content::Other }));
     }
     let begins = granule.checked_sub(packets * FRAME_SAMPLES).ok_or(Fault::Malformed)?;
-    Ok(Some(Part { bytes, times: Some((begins, granule)) }))
+    Ok(Some(Part { bytes, content: Content::Sound { begins, ends: granule } }))
 }
 
 #[cfg(test)]

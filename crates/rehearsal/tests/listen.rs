@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use hiwar_media::Time;
 use hiwar_media::chunk::Frames;
-use hiwar_media::package::{Track, fmp4};
-use hiwar_rehearsal::live::listen::{How, Options, Target, run};
+use hiwar_media::package::{Track, emsg, fmp4};
+use hiwar_rehearsal::live::listen::{How, Notices, Options, Target, run};
 use hiwar_rehearsal::report::Report;
 
 const CHUNK: Duration = Duration::from_millis(200);
@@ -124,6 +124,7 @@ fn options() -> Options {
         watch: Some(std::process::id()),
         report: None,
         seed: 1,
+        notices: Notices::Follow,
     }
 }
 
@@ -173,6 +174,80 @@ fn who_hears_too_late_is_counted_and_stands_still() {
     let late: u64 = report.seconds.iter().map(|second| second.chunks_late).sum();
     let stalled: u64 = report.seconds.iter().map(|second| second.stalled).sum();
     assert!(late >= 20 && stalled >= 5, "{late} late, {stalled} stood still");
+}
+
+/// Chunks in a piece, at a moment of the server: one until it has given notice and that is over, then eight, and at last one again. Nobody needs more than 14 s to
+/// have 1.4 s more in hand, at 0.9 times the pace.
+const NOTICE_AT: Duration = Duration::from_millis(4_500);
+const NOTICE: Duration = Duration::from_secs(15);
+const LONG: u64 = 8;
+const LONG_FOR: Duration = Duration::from_millis(4_800);
+
+/// Answers like a worker that changes its cadence, and says so.
+fn change(mut stream: TcpStream, began: Instant) -> std::io::Result<()> {
+    let say = |stream: &mut TcpStream, words: &str| {
+        let mut event = Vec::new();
+        emsg::write(&mut event, Time(0), 0x4000_0001, words.as_bytes()).unwrap();
+        stream.write_all(&event)
+    };
+    let mut byte = [0];
+    let mut asked = Vec::new();
+    while !asked.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte)?;
+        asked.push(byte[0]);
+    }
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: audio/mp4\r\n\r\n")?;
+    stream.write_all(&fmp4::init(&Track::mono()))?;
+    let first = (began.elapsed().as_millis() / CHUNK.as_millis()) as u64;
+    let (mut said, mut next) = (0, first);
+    for n in first.. {
+        let due = CHUNK * (n as u32 + 1);
+        std::thread::sleep((began + due).saturating_duration_since(Instant::now()));
+        let changes = [
+            (NOTICE_AT, r#"{"t":"cadence","ms":1600,"in_ms":15000}"#),
+            (NOTICE_AT + NOTICE, r#"{"t":"cadence","ms":1600}"#),
+            (NOTICE_AT + NOTICE + LONG_FOR, r#"{"t":"cadence","ms":200}"#),
+        ];
+        while let Some((at, words)) = changes.get(said)
+            && *at <= due
+        {
+            say(&mut stream, words)?;
+            said += 1;
+        }
+        if n + 1 - next >= if said == 2 { LONG } else { 1 } {
+            stream.write_all(&(next..=n).flat_map(fragment).collect::<Vec<u8>>())?;
+            next = n + 1;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_change_of_cadence_is_a_stall_only_for_who_ignores_the_notice() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/listen/talk.mp4", listener.local_addr().unwrap());
+    let began = Instant::now();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            // It fails when the listener leaves.
+            std::thread::spawn(move || change(stream, began));
+        }
+    });
+    let [follow, ignore] = [Notices::Follow, Notices::Ignore].map(|notices| {
+        let target = Target::parse(&url).unwrap();
+        std::thread::spawn(move || run(&target, &Options { seconds: 22, notices, ..options() }).unwrap())
+    });
+    let (follow, ignore) = (follow.join().unwrap(), ignore.join().unwrap());
+    for (report, name) in [(&follow, "follow"), (&ignore, "ignore")] {
+        let summary = report.summary();
+        // What is held back for a piece is on time, also what is left of the last long one.
+        assert_eq!((&summary["faults"], &summary["on_time_percent"]), (&0.into(), &100.0.into()), "{name}: {summary}");
+        let cadences: Vec<u64> = report.seconds.iter().map(|second| second.cadence_ms).collect();
+        assert!(cadences.contains(&200) && cadences.contains(&1_600) && cadences.last() == Some(&200), "{cadences:?}");
+    }
+    let stall = |report: &Report| report.summary()["stall_ms_p99"].as_f64().unwrap();
+    assert_eq!(stall(&follow), 0.0, "{}", follow.summary());
+    assert!(stall(&ignore) > 200.0, "{}", ignore.summary());
 }
 
 #[test]

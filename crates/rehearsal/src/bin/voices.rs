@@ -6,6 +6,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use hiwar_rehearsal::live::listen::Notices;
 use hiwar_rehearsal::live::{Error, call, ear, listen, speak};
 
 #[derive(Parser)]
@@ -31,6 +32,9 @@ enum Part {
 struct Listen {
     /// The stream, at an address of loopback: other servers are asked by `hiwar rehearse listen`, if they allow it
     url: String,
+    /// Play on when the server says that sound will come in longer pieces, as players do that know nothing of it
+    #[arg(long)]
+    ignore_notices: bool,
     #[command(flatten)]
     options: listen::Options,
 }
@@ -41,7 +45,9 @@ impl Listen {
         if !target.address.ip().is_loopback() {
             return Err(Error::Asked("only loopback; elsewhere: hiwar rehearse listen"));
         }
-        Ok(listen::run(&target, &self.options)?.summary())
+        let notices = if self.ignore_notices { Notices::Ignore } else { Notices::Follow };
+        let options = listen::Options { notices, ..self.options.clone() };
+        Ok(listen::run(&target, &options)?.summary())
     }
 }
 

@@ -170,6 +170,19 @@ impl Article<'_> {
         sentence
     }
 
+    /// How often sound came, from the least to the most if that changed, and so much longer.
+    fn cadence(&self, longer: Duration) -> String {
+        let time = |ms: u64| {
+            let time = Duration::from_millis(ms).saturating_add(longer);
+            Unit::Time.say(time.as_micros() as f64, self.language)
+        };
+        match (self.figures.cadence_ms_min, self.figures.cadence_ms) {
+            (_, 0) => time(self.report.plan.cadence_ms),
+            (least, most) if least == most => time(most),
+            (least, most) => self.numbers(words("{} إلى {}", "{} to {}"), &[time(least), time(most)]),
+        }
+    }
+
     fn write_plan(&self, out: &mut String) -> fmt::Result {
         let plan = &self.report.plan;
         write!(out, "<dl class=\"plan\">")?;
@@ -178,7 +191,7 @@ impl Article<'_> {
         self.write_fact(out, words("الصيغة", "Format"), &isolated(&plan.format))?;
         self.write_fact(out, words("المستمعون المطلوبون", "Listeners asked for"), &whole(plan.listeners))?;
         self.write_fact(out, words("طريقة وصولهم", "How they came"), &isolated(&plan.arrival))?;
-        let cadence = Unit::Time.say(plan.cadence_ms as f64 * 1000.0, self.language);
+        let cadence = self.cadence(Duration::ZERO);
         self.write_fact(out, words("يصل الصوت كل", "Sound every"), &cadence)?;
         let started = match words::date(plan.started_unix_s) {
             Some(date) => {
@@ -220,6 +233,7 @@ impl Article<'_> {
                 (words("99 من كل 100 تأخرت حتى", "99 in 100 late by at most"), time(figures.lateness.quantile(0.99))),
                 (words("أطول تأخر", "Longest lateness"), time(figures.lateness.max())),
                 (words("ثواني الانقطاع لدى المستمعين", "Stalled listener-seconds"), whole(figures.stalled)),
+                (words("أطول انقطاع لدى مستمع", "Longest stall of a listener"), time(figures.stall.max())),
             ],
         )?;
         let cores = figures.server.map(|server| server.cores);
@@ -317,7 +331,7 @@ impl Article<'_> {
     }
 
     fn write_foot(&self, out: &mut String) -> fmt::Result {
-        let bound = Unit::Time.say(self.report.plan.lateness_max().as_micros() as f64, self.language);
+        let bound = self.cadence(GRACE);
         let grace = Unit::Time.say(GRACE.as_micros() as f64, self.language);
         let late = words(
             "يُعد الجزء متأخرًا إذا اكتمل بعد موعده بأكثر من {}: وقت ما بين جزأين و{}. الأزمنة مقرّبة إلى أعلى بما لا يزيد على {}.",

@@ -22,6 +22,7 @@ fn small() -> Report {
         listening: 7,
         chunks: 30,
         bytes: 1_000,
+        cadence_ms: 200,
         join: milliseconds(&[(1, 6), (80, 1)]),
         lateness: milliseconds(&[(10, 30)]),
         busy_share: 0.25,
@@ -35,6 +36,8 @@ fn small() -> Report {
         listening: 9,
         chunks: 45,
         bytes: 1_500,
+        cadence_ms: 2_000,
+        stall: milliseconds(&[(0, 10)]),
         join: milliseconds(&[(1, 3)]),
         lateness: milliseconds(&[(10, 44), (900, 1)]),
         busy_share: 0.333,
@@ -61,6 +64,8 @@ fn a_summary_has_the_figures_of_all_seconds() {
         "lateness_ms_p99": 901.119,
         "lateness_ms_max": 901.119,
         "stalled_listener_seconds": 0,
+        "stall_ms_p99": 0.0,
+        "stall_ms_max": 0.0,
         "faults": 0,
         "bytes": 2_500,
         "server_cores_max": 0.5,
@@ -75,8 +80,14 @@ fn a_summary_has_the_figures_of_all_seconds() {
 #[test]
 fn what_is_not_known_is_null() {
     let summary = Report::default().summary();
-    for figure in ["join_ms_p50", "lateness_ms_max", "on_time_percent", "server_cores_max", "server_resident_bytes_max"]
-    {
+    for figure in [
+        "join_ms_p50",
+        "stall_ms_p99",
+        "lateness_ms_max",
+        "on_time_percent",
+        "server_cores_max",
+        "server_resident_bytes_max",
+    ] {
         assert_eq!(summary[figure], Value::Null, "{figure}");
     }
     assert_eq!(summary["verdict"], "fails");
@@ -129,6 +140,8 @@ fn another_processs_second_is_added() {
         chunks_late: 0,
         stalled: 0,
         bytes: 2_500,
+        cadence_ms: 2_000,
+        stall: milliseconds(&[(0, 10)]),
         join: milliseconds(&[(1, 9), (80, 1)]),
         lateness: milliseconds(&[(10, 74), (900, 1)]),
         busy_share: 0.333,

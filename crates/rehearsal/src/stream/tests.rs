@@ -45,8 +45,9 @@ fn bytes(format: Format, from: u64, count: u64) -> Vec<u8> {
 fn hear(programme: &mut Programme, bytes: &[u8], at_once: usize) -> (Vec<Heard>, Vec<Fault>, Result<(), Fault>) {
     let (mut stream, mut all, mut faults) = (Stream::default(), Vec::new(), Vec::new());
     for read in bytes.chunks(at_once.max(1)) {
-        let taken = stream.take(read, programme, |piece| match piece {
-            Ok(heard) => all.push(heard),
+        let taken = stream.take(read, programme, |came| match came {
+            Ok(Came::Sound(heard)) => all.push(heard),
+            Ok(Came::Cadence(_)) => {}
             Err(fault) => faults.push(fault),
         });
         if taken.is_err() {
@@ -105,6 +106,65 @@ fn sound_that_is_left_out_or_comes_twice_is_a_gap_and_the_rest_is_heard() {
             assert!(heard.len() >= 8 && start > HEAD.len());
         }
     }
+}
+
+fn event(id: u32, words: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    emsg::write(&mut out, Time(0), id, words.as_bytes()).unwrap();
+    out
+}
+
+#[test]
+fn what_a_worker_says_itself_stands_anywhere_and_all_sound_is_still_compared() {
+    let mut programme = Programme::new(Format::Mp4);
+    let at = |n: u64| bytes(Format::Mp4, 0, n).len();
+    let whole = bytes(Format::Mp4, 0, 10);
+    assert_eq!(hear(&mut programme, &whole, 1_000).2, Ok(()));
+    for (place, words) in [(0, r#"{"t":"cadence","ms":2000}"#), (4, r#"{"t":"away"}"#), (9, "no JSON"), (7, "")] {
+        let told = [&whole[..at(place)], &event(0x4000_0003, words), &whole[at(place)..]].concat();
+        let (heard, faults, end) = hear(&mut programme, &told, 700);
+        assert_eq!((heard.len(), faults, end), (10, vec![], Ok(())), "{words} at {place}");
+        let mut wrong = told;
+        *wrong.last_mut().unwrap() ^= 1;
+        assert_eq!(hear(&mut programme, &wrong, 700).2, Err(Fault::WrongBytes), "{words} at {place}");
+    }
+}
+
+#[test]
+fn a_cadence_is_told_where_it_stands() {
+    let told = |id, words: &str| {
+        let stream = [
+            bytes(Format::Mp4, 0, 1),
+            event(id, words),
+            bytes(Format::Mp4, 1, 1)[bytes(Format::Mp4, 1, 0).len()..].to_vec(),
+        ];
+        let (mut programme, mut came) = (Programme::new(Format::Mp4), Vec::new());
+        Stream::default().take(&stream.concat(), &mut programme, |what| came.push(what.unwrap())).unwrap();
+        match came[..] {
+            [Came::Sound(_), Came::Cadence(cadence), Came::Sound(_)] => Some(cadence),
+            [Came::Sound(_), Came::Sound(_)] => None,
+            _ => panic!("{came:?}"),
+        }
+    };
+    let (ms, id) = (Duration::from_millis, 0x4000_0001);
+    let cadence = |length, notice| Some(Cadence { length: ms(length), notice });
+    assert_eq!(told(id, r#"{"t":"cadence","ms":2000,"in_ms":20000}"#), cadence(2_000, Some(ms(20_000))));
+    assert_eq!(told(id + 9, r#"{"t":"cadence","ms":200}"#), cadence(200, None));
+    assert_eq!(told(id, r#"{"t":"cadence","ms":400,"later":[1]}"#), cadence(400, None));
+    for words in [
+        r#"{"t":"cadence"}"#,
+        r#"{"t":"cadence","ms":0}"#,
+        r#"{"t":"cadence","ms":-200}"#,
+        r#"{"t":"cadence","ms":99999999999}"#,
+        r#"{"t":"cadence","ms":2000,"in_ms":"soon"}"#,
+        r#"{"t":"other","ms":2000}"#,
+        r#"{"t":"away"}"#,
+        "{",
+    ] {
+        assert_eq!(told(id, words), None, "{words}");
+    }
+    // The programme cannot say how a worker sends.
+    assert_eq!(told(7, r#"{"t":"cadence","ms":2000}"#), None);
 }
 
 #[test]

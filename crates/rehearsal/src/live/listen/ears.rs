@@ -18,10 +18,10 @@ use super::Target;
 use super::wire::{Moved, Secure, Wire};
 use crate::crowd::Crowd;
 use crate::live::wait_until;
-use crate::playing::Playing;
-use crate::report::{GRACE, Second};
+use crate::playing::{Notices, Pieces, Playing};
+use crate::report::Second;
 use crate::schedule::Schedule;
-use crate::stream::{Fault, Format, Heard, Programme, Stream};
+use crate::stream::{Came, Fault, Format, Programme, Stream};
 
 /// Between two looks at the sockets.
 const TICK: Duration = Duration::from_millis(2);
@@ -44,7 +44,9 @@ pub(super) struct Task {
     pub(super) target: Target,
     pub(super) secure: Option<Secure>,
     pub(super) crowd: Crowd,
+    /// So often sound comes, if the server says nothing else.
     pub(super) cadence: Duration,
+    pub(super) notices: Notices,
     /// Moment 0 of every time here.
     pub(super) began: Instant,
     pub(super) ends: Duration,
@@ -91,6 +93,7 @@ struct Listener {
     began: Duration,
     watched: EventFlags,
     state: State,
+    pieces: Pieces,
     stream: Stream,
 }
 
@@ -140,6 +143,9 @@ impl Ears {
             let began = self.now();
             while began >= Duration::from_secs(second + 1) {
                 self.look_round(began);
+                if Duration::from_secs(second + 1) >= self.task.ends {
+                    self.account(began);
+                }
                 let mut told = std::mem::take(&mut self.told);
                 told.second.at_s = second as u32;
                 told.second.listening = self.listening;
@@ -209,8 +215,9 @@ impl Ears {
     fn follow(&mut self, seat: u32, now: Duration, pause: Duration) {
         let number = self.number(seat);
         let Some(sitting) = self.seats.get_mut(seat as usize) else { return };
-        if matches!(sitting.listener.take(), Some(Listener { state: State::Hearing(_), .. })) {
+        if let Some(Listener { state: State::Hearing(playing), .. }) = sitting.listener.take() {
             self.listening -= 1;
+            self.told.second.stall.add(playing.stood(now));
         }
         sitting.turn += 1;
         let at = now + pause + self.task.crowd.followed_after(number, u64::from(sitting.turn));
@@ -258,8 +265,14 @@ impl Ears {
         });
         match wire {
             Ok(wire) => {
-                let listener =
-                    Listener { wire, began: now, watched, state: State::Connecting, stream: Stream::default() };
+                let listener = Listener {
+                    wire,
+                    began: now,
+                    watched,
+                    state: State::Connecting,
+                    pieces: Pieces::new(self.task.cadence),
+                    stream: Stream::default(),
+                };
                 if let Some(sitting) = self.seats.get_mut(seat as usize) {
                     sitting.listener = Some(listener);
                 }
@@ -308,27 +321,43 @@ impl Ears {
             };
             self.told.second.bytes += bytes as u64;
             let read = self.buffer.get(..bytes).unwrap_or_default();
-            let (state, began) = (&mut listener.state, listener.began);
+            let Listener { state, pieces, began, .. } = listener;
             let was_hearing = matches!(state, State::Hearing(_));
             let (told, schedule, listening) = (&mut self.told, &mut self.schedule, &mut self.listening);
-            let (cadence, mut gaps) = (self.task.cadence, 0);
-            let taken = listener.stream.take(read, &mut self.programme, |piece| match piece {
-                Ok(heard) => {
+            let (task, mut gaps) = (&*self.task, 0);
+            let taken = listener.stream.take(read, &mut self.programme, |came| match came {
+                Ok(Came::Sound(heard)) => {
                     let since = match state {
-                        State::Hearing(playing) => playing.since(),
+                        State::Hearing(playing) => {
+                            playing.heard(now, heard);
+                            playing.since()
+                        }
                         State::Connecting | State::Waiting => {
                             told.second.joined += 1;
-                            told.second.join.add(now.saturating_sub(began));
+                            told.second.join.add(now.saturating_sub(*began));
                             *listening += 1;
+                            let length = match task.notices {
+                                Notices::Follow => pieces.length(),
+                                Notices::Ignore => task.cadence,
+                            };
+                            *state = State::Hearing(Playing::new(now, heard, length));
                             now
                         }
                     };
-                    *state = State::Hearing(hear(*state, now, heard, cadence + GRACE));
                     // What was due before their first sound is the burst for who joins late, and was never due to them.
                     if let Some(lateness) = schedule.lateness(now, heard.ends, since) {
                         told.second.chunks += 1;
                         told.second.lateness.add(lateness);
-                        told.second.chunks_late += u64::from(lateness > cadence + GRACE);
+                        let is_late = lateness > pieces.lateness_max(now.saturating_sub(lateness));
+                        told.second.chunks_late += u64::from(is_late);
+                    }
+                }
+                Ok(Came::Cadence(cadence)) => {
+                    if cadence.notice.is_none() {
+                        pieces.become_so(now, cadence.length);
+                    }
+                    if let (State::Hearing(playing), Notices::Follow) = (&mut *state, task.notices) {
+                        playing.told(now, cadence);
                     }
                 }
                 Err(_) => gaps += 1,
@@ -352,13 +381,27 @@ impl Ears {
         self.task.secure.is_some()
     }
 
+    /// At the end: how long each of those who are still there has stood still.
+    fn account(&mut self, now: Duration) {
+        for sitting in &self.seats {
+            if let Some(Listener { state: State::Hearing(playing), .. }) = &sitting.listener {
+                self.told.second.stall.add(playing.stood(now));
+            }
+        }
+    }
+
     /// Once a second: who stands still, and who has waited for too long.
     fn look_round(&mut self, now: Duration) {
         let mut impatient = Vec::new();
         for (seat, sitting) in self.seats.iter().enumerate() {
             let Some(listener) = &sitting.listener else { continue };
             match listener.state {
-                State::Hearing(playing) => self.told.second.stalled += u64::from(playing.stands(now)),
+                State::Hearing(playing) => {
+                    let second = &mut self.told.second;
+                    second.stalled += u64::from(playing.stands(now));
+                    let cadence_ms = listener.pieces.length().as_millis() as u64;
+                    second.cadence_ms = second.cadence_ms.max(cadence_ms);
+                }
                 State::Connecting | State::Waiting if now.saturating_sub(listener.began) > PATIENCE => {
                     impatient.push(seat as u32);
                 }
@@ -368,16 +411,6 @@ impl Ears {
         for seat in impatient {
             self.fail(seat, now, format!("no sound within {} s", PATIENCE.as_secs()));
         }
-    }
-}
-
-fn hear(state: State, now: Duration, heard: Heard, store: Duration) -> Playing {
-    match state {
-        State::Hearing(mut playing) => {
-            playing.heard(now, heard, store);
-            playing
-        }
-        State::Connecting | State::Waiting => Playing::new(now, heard, store),
     }
 }
 

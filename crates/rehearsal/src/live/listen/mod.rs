@@ -26,6 +26,7 @@ use self::watch::Watch;
 use self::wire::Secure;
 use super::Error;
 use crate::crowd::{Arrival, Crowd};
+pub use crate::playing::Notices;
 use crate::report::{Plan, Report, Second};
 use crate::schedule::Schedule;
 use crate::stream::Format;
@@ -57,7 +58,7 @@ pub struct Options {
     /// Seconds that one stays in the mean, such as 0.5 or 90, and is followed by another within a second [default: until the end]
     #[arg(long, value_name = "S", value_parser = stay)]
     pub stay: Option<Duration>,
-    /// How often sound comes at this server, in milliseconds: later than that and a second is late
+    /// How often sound comes at this server, in milliseconds, unless it says so itself: later than that and a second is late
     #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub cadence_ms: u64,
     /// Addresses of this machine to connect from, in turn [default: at a server on this machine many of 127.0.0.0/8, else as the system chooses]
@@ -75,6 +76,9 @@ pub struct Options {
     /// The same number is the same crowd
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// What they do when they are told how sound will come. No option: whoever asks whether a server holds means players that follow.
+    #[arg(skip)]
+    pub notices: Notices,
 }
 
 impl Options {
@@ -194,10 +198,10 @@ pub fn run(target: &Target, options: &Options) -> Result<Report, Error> {
         stay: options.stay,
         seed: options.seed,
     };
-    let cadence = options.cadence();
+    let (cadence, notices) = (options.cadence(), options.notices);
     let task = |crowd: Crowd, threads, ends| {
         let (target, secure, from) = (target.clone(), secure.clone(), from.clone());
-        Arc::new(Task { target, secure, crowd, cadence, began: Instant::now(), ends, threads, from })
+        Arc::new(Task { target, secure, crowd, cadence, notices, began: Instant::now(), ends, threads, from })
     };
 
     room_for(options.listeners.div_ceil(threads))?;

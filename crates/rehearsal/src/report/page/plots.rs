@@ -82,7 +82,7 @@ fn lateness(report: &Report, timeline: &Timeline) -> Plot {
         unit: Unit::Time,
         scale: Scale::Logarithmic,
         series: quantiles(timeline, |span| &span.lateness),
-        limit: Some(Limit::Line(microseconds(report.plan.lateness_max()), words("الحد المقبول:", "bound:"))),
+        limit: Some(Limit::Line(microseconds(report.lateness_max()), words("الحد المقبول:", "bound:"))),
     }
 }
 

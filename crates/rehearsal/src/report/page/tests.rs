@@ -220,6 +220,22 @@ fn a_verdict_says_what_it_rests_on() {
 }
 
 #[test]
+fn a_cadence_that_changed_is_said_from_the_least_to_the_most() {
+    let check = |report: &Report, cadence: &str, bound: &str| {
+        let figures = report.figures();
+        let article = Article { report, figures: &figures, timeline: None, language: Language::English };
+        let said = [Duration::ZERO, GRACE].map(|longer| article.cadence(longer).replace('\u{a0}', " "));
+        assert_eq!(said, [cadence, bound]);
+    };
+    let mut report = crowd(3);
+    check(&report, "2 s", "3 s");
+    report.seconds[1].cadence_ms = 200;
+    check(&report, "200 ms", "1.2 s");
+    report.seconds[2].cadence_ms = 4_000;
+    check(&report, "200 ms to 4 s", "1.2 s to 5 s");
+}
+
+#[test]
 fn a_generator_that_was_too_busy_is_named_before_all_else() {
     let mut busy = crowd(60);
     busy.seconds[3].busy_share = 0.97;
