@@ -92,8 +92,9 @@ pub struct Pressure {
 }
 
 impl Pressure {
+    /// A busy thread alone is no trouble: whoever listens has half of it. That a chunk is late is.
     fn is_high(&self) -> bool {
-        self.busy >= BUSY_HIGH || self.behind >= BEHIND_HIGH
+        self.behind >= BEHIND_HIGH
     }
 
     /// Whether it would be no trouble if writes were so many times as frequent.
@@ -207,10 +208,8 @@ fn relaxed(pace: u32) -> u32 {
     pace.saturating_add(pace / 4)
 }
 
-/// A thread that runs for more of a second than this has no room for what comes next.
-const BUSY_HIGH: f32 = 0.9;
-/// A chunk and a half: the next one came before the last had reached everyone.
-const BEHIND_HIGH: Duration = Duration::from_millis(300);
+/// A chunk and a quarter: the next one came before the last had reached everyone.
+const BEHIND_HIGH: Duration = Duration::from_millis(250);
 /// Below these, at the writes of the shorter cadence, a step down will not be a step up again at once.
 const BUSY_CALM: f32 = 0.7;
 const BEHIND_CALM: Duration = Duration::from_millis(200);
@@ -227,7 +226,7 @@ mod tests {
     use proptest::prelude::*;
 
     const CALM_HERE: Pressure = Pressure { busy: 0.05, behind: Duration::from_millis(5), joins: 10 };
-    const HIGH: Pressure = Pressure { busy: 0.97, behind: Duration::from_millis(150), joins: 4_000 };
+    const HIGH: Pressure = Pressure { busy: 0.97, behind: Duration::from_millis(400), joins: 4_000 };
 
     #[expect(clippy::disallowed_methods, reason = "a moment to begin at, whichever it is")]
     fn start() -> Instant {
@@ -252,6 +251,15 @@ mod tests {
         assert_eq!((rungs[3].1, rungs[5].1, rungs[7].1), (Cadence::S2, Cadence::S4, Cadence::S4));
         assert_eq!(stances[0].joins_per_s, Some(3_000));
         assert!(stances.windows(2).all(|pair| pair[1].joins_per_s <= pair[0].joins_per_s));
+    }
+
+    #[test]
+    fn a_crowd_that_harms_nobody_is_let_in() {
+        let start = start();
+        let mut ladder = Ladder::new(start);
+        let busy = Pressure { busy: 1.0, behind: Duration::from_millis(150), joins: 12_000 };
+        let (_, stances) = run(&mut ladder, start, 60, busy);
+        assert!(stances.iter().all(|stance| *stance == Stance::default()));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::json;
 
+use crate::ear::Ear;
 use crate::server::{Server, command, until};
 
 fn host_link(data: &Path) -> Output {
@@ -42,6 +43,39 @@ fn a_new_host_link_is_printed_while_the_server_runs() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hiwar"));
     let output = command.args(["admin", "host-link", "--config"]).arg(file.path()).output().expect("the binary");
     assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_cadence_is_changed_while_people_listen() {
+    let mut server = Server::start_with(&["--workers", "1"]);
+    let cadence = |data: &Path, wish: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hiwar"));
+        command.args(["admin", "cadence"]).args(wish).arg("--data").arg(data).env("LC_ALL", "C.UTF-8");
+        let output = command.output().expect("the binary");
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let space = server.live("Slow");
+    let here = Ear::on(server.public, &format!("/listen/{}.mp4", space.id));
+    let is_told = |ear: &Ear, words: &str| {
+        ear.body(words, |heard| heard.windows(words.len()).any(|here| here == words.as_bytes()).then_some(()));
+    };
+    is_told(&here, "moof");
+    assert_eq!(cadence(server.data(), &[]), (Some(0), "auto\n".to_owned(), String::new()));
+    assert_eq!(cadence(server.data(), &["2000"]).1, "2000\n");
+    is_told(&here, r#"{"t":"cadence","ms":2000,"in_ms":20000}"#);
+    let late = Ear::on(server.public, &format!("/listen/{}.mp4", space.id));
+    is_told(&late, r#"{"t":"cadence","ms":2000}"#);
+    assert_eq!(cadence(server.data(), &["300"]).0, Some(2));
+    // A house that follows goes on with it; a server that is started anew does not.
+    server.kill_child("House");
+    server.until_ready();
+    assert_eq!(cadence(server.data(), &[]).1, "2000\n");
+    server.stop();
+    let (code, _, why) = cadence(server.data(), &[]);
+    assert_eq!(code, Some(2));
+    assert!(why.contains("no server runs on"), "{why}");
+    let again = Server::start_in(server.data(), &[]);
+    assert_eq!(cadence(again.data(), &[]).1, "auto\n");
 }
 
 #[test]
