@@ -44,8 +44,7 @@ pub struct Tail {
     playlists: Rendered,
     /// What listeners of each rendition can be told.
     notices: Vec<Notices>,
-    /// Nothing comes for now.
-    is_away: bool,
+    coming: Coming,
     /// Fields in the heads of answers, by rendition.
     fields: Vec<(u8, String, String)>,
 }
@@ -70,6 +69,16 @@ pub struct CadenceNotice {
     pub soon: Bytes,
     /// That it is so from here on.
     pub now: Bytes,
+}
+
+/// Whether chunks come, as they should while a log is open.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Coming {
+    Yes,
+    /// They do not, and nobody has said why.
+    Silent,
+    /// Whoever made them is gone, and will be back.
+    Lost,
 }
 
 /// Whether more chunks are to come.
@@ -138,7 +147,7 @@ impl Tail {
             window: Window::default(),
             playlists: Rendered::default(),
             notices: Vec::new(),
-            is_away: false,
+            coming: Coming::Yes,
             fields: Vec::new(),
         }
     }
@@ -160,18 +169,34 @@ impl Tail {
 
     /// The writer is there; this is what listeners of each rendition can be told, and what answers that begin a rendition say of it.
     pub fn attend(&mut self, notices: Vec<Notices>, fields: Vec<(u8, String, String)>) {
-        (self.notices, self.is_away, self.fields) = (notices, false, fields);
+        (self.notices, self.coming, self.fields) = (notices, Coming::Yes, fields);
     }
 
-    /// Nothing comes for now. False if that was known, or nothing is to come anyway.
+    /// The writer is gone for now. False if listeners know that nothing comes, or nothing is to come anyway.
     pub fn lose(&mut self) -> bool {
-        self.ended == Ended::No && !std::mem::replace(&mut self.is_away, true)
+        self.ended == Ended::No && std::mem::replace(&mut self.coming, Coming::Lost) == Coming::Yes
+    }
+
+    /// Nothing comes, though it should: as if the writer were gone, until the next chunk. False as above.
+    pub fn quieten(&mut self) -> bool {
+        let is_news = self.ended == Ended::No && self.coming == Coming::Yes;
+        if is_news {
+            self.coming = Coming::Silent;
+        }
+        is_news
+    }
+
+    /// Whether nothing comes is to be seen anew: nobody listens, so that nothing has to come.
+    pub fn forgive(&mut self) {
+        if self.coming == Coming::Silent {
+            self.coming = Coming::Yes;
+        }
     }
 
     /// What listeners of a rendition are to be told now, in place of sound.
     pub fn notice(&self, rendition: usize) -> Option<&Bytes> {
         let away = self.notices.get(rendition).map(|notices| &notices.away);
-        away.filter(|notice| self.is_away && !notice.is_empty())
+        away.filter(|notice| self.coming != Coming::Yes && !notice.is_empty())
     }
 
     /// How listeners of a rendition are told of a cadence; `None` if they cannot be.
@@ -202,6 +227,7 @@ impl Tail {
         }
         let Some((position, joint)) = self.place(record) else { return Pushed::Ignored };
         self.told = Some(record.position.0);
+        self.coming = Coming::Yes;
         let forms: Box<[Bytes]> =
             self.header.renditions.iter().map(|r| record.part(r.part).unwrap_or_default()).collect();
         let (time, duration, wall_us) = (record.time, record.duration, record.wall_us);
@@ -512,6 +538,24 @@ pub(crate) mod tests {
                 proptest::prop_assert!(tail.window().next() >= next);
             }
         }
+    }
+
+    #[test]
+    fn a_silence_is_told_once_and_ends_with_a_chunk_or_the_last_listener() {
+        let mut tail = tail(0..1);
+        tail.attend(vec![Bytes::from_static(b"away")], Vec::new());
+        let told = |tail: &Tail| tail.notice(0).is_some();
+        assert!(tail.quieten() && told(&tail));
+        assert!(!tail.quieten() && !tail.lose(), "known");
+        tail.forgive();
+        assert!(told(&tail), "that its writer is gone does not depend on who listens");
+        assert_eq!(tail.push(&chunk(1, 1)), Pushed::Newest);
+        assert!(!told(&tail));
+        assert!(tail.quieten());
+        tail.forgive();
+        assert!(!told(&tail) && tail.lose());
+        tail.end();
+        assert!(!tail.quieten());
     }
 
     #[test]

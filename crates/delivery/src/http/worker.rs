@@ -7,6 +7,7 @@ mod accepting;
 mod cadence;
 mod going;
 mod listening;
+mod silence;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -40,6 +41,7 @@ use crate::shed::{Gate, Limits, Wheel};
 use crate::tail::{Access, Ended, Notices, Pushed, Tail};
 use cadence::Rhythm;
 use going::Going;
+use silence::Silences;
 
 /// One worker: give it a listening socket, run it on a thread of its own.
 pub struct Worker {
@@ -54,6 +56,7 @@ pub struct Worker {
     wheel: Wheel<Token>,
     /// Logs that ended, oldest first, and when the last of their sound is forgotten.
     fading: VecDeque<(Instant, LogId)>,
+    silences: Silences,
     gate: Gate,
     /// Files ran out at `accept`: not before the next tick.
     exhausted: bool,
@@ -182,6 +185,7 @@ impl Worker {
             held: Held::default(),
             wheel: Wheel::new(Instant::now()),
             fading: VecDeque::new(),
+            silences: Silences::default(),
             gate: Gate::Open,
             exhausted: false,
             untold_until: None,
@@ -436,6 +440,9 @@ impl Worker {
 
     fn on_tick(&mut self, now: Instant) {
         self.fade(now);
+        if self.wheel.until_tick(now).is_zero() {
+            self.mind_the_silent();
+        }
         while let Some(due) = self.wheel.turn(now) {
             self.exhausted = false;
             for token in due {
@@ -598,18 +605,6 @@ impl Worker {
         self.channels.each(log, |channel| channel.group.due(live.saturating_sub(1)));
         if before == 0 && !self.channels.sweeping.is_empty() {
             self.rhythm.sweeps(Instant::now());
-        }
-    }
-
-    /// Tells everyone who hears something that is to go on that it will.
-    fn away(&mut self) {
-        for (log, tail) in &mut self.site.logs {
-            if tail.lose() {
-                self.channels.each(*log, |channel| match tail.notice(channel.rendition) {
-                    Some(notice) => channel.tell(notice.clone(), tail.live()),
-                    None => false,
-                });
-            }
         }
     }
 

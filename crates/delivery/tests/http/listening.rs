@@ -1,6 +1,7 @@
 //! Streams that do not end.
 
 use std::net::{Shutdown, TcpListener};
+use std::time::{Duration, Instant};
 
 use hiwar_admission::{Listen, ListenKey, PassId, Scope};
 use hiwar_delivery::http::{Access, Limits, Update};
@@ -271,6 +272,44 @@ fn listeners_are_told_once_that_the_house_is_away_and_go_on() {
     assert_eq!(ogg.hear_until("o12;"), "o12;");
     rig.handle.push(Update::Away);
     assert_eq!(mp4.hear_until("away;"), "away;");
+}
+
+#[test]
+fn listeners_of_a_house_that_hangs_are_told_once_and_kept_and_the_next_chunk_ends_it() {
+    let rig = Rig::new();
+    rig.open("demo", Access::Open);
+    rig.open("asleep", Access::Open);
+    rig.open("unbegun", Access::Open);
+    rig.chunks("demo", 0..12);
+    rig.chunks("asleep", 0..12);
+    let join = |log: &str| {
+        let mut client = rig.client();
+        client.say(&format!("GET /listen/{log}.mp4 HTTP/1.0\r\n\r\n"));
+        client.hear_until("init-mp4;");
+        client
+    };
+    let (mut early, mut waits) = (join("demo"), join("unbegun"));
+    early.hear_until("m11;");
+    let began = Instant::now();
+    assert_eq!(early.hear_until(";"), "away;");
+    // Eight ticks, the first of which comes at once or after a quarter second.
+    assert!(began.elapsed() >= Duration::from_millis(1_500), "{:?}", began.elapsed());
+    let mut late = join("demo");
+    assert_eq!(late.hear_until("away;"), "m9;m10;m11;away;");
+    // A programme that nobody heard has a moment to wake up.
+    let mut wakes = join("asleep");
+    wakes.hear_until("m11;");
+    rig.chunks("asleep", 12..13);
+    assert_eq!(wakes.hear_until(";"), "m12;");
+    // Nobody is told twice, neither of the silence nor of its reason.
+    rig.handle.push(Update::Away);
+    assert_eq!(waits.hear_until(";"), "away;");
+    rig.chunks("demo", 12..13);
+    assert_eq!(early.hear_until("m12;"), "m12;");
+    assert_eq!(late.hear_until("m12;"), "m12;");
+    let mut new = join("demo");
+    assert_eq!(new.hear_until("m12;"), "m10;m11;m12;");
+    assert_eq!(early.hear_until(";"), "away;", "silent again");
 }
 
 #[test]

@@ -148,6 +148,8 @@ fn a_slow_reader_hears_whole_chunks_only() {
     let (whole, cut) = heard.rsplit_once(';').unwrap();
     let numbers: Vec<u64> = whole
         .split(';')
+        // Said while nothing came any more.
+        .filter(|&word| word != "away")
         .map(|chunk| {
             assert_eq!(chunk.trim_start_matches(|c: char| c != '.').len(), pad, "half a chunk");
             chunk[1..].trim_end_matches('.').parse().unwrap()

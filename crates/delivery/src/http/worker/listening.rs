@@ -350,6 +350,12 @@ impl Channels {
         }
     }
 
+    /// Whether somebody listens to a log, in whichever form.
+    pub(super) fn is_heard(&mut self, log: LogId) -> bool {
+        let indexes = self.by_log.get(&log).map_or(&[][..], Vec::as_slice);
+        indexes.iter().any(|&index| self.all.at(index).is_some_and(|channel| !channel.group.is_empty()))
+    }
+
     pub(super) fn find(&self, log: LogId, rendition: usize) -> Option<u32> {
         self.by_log.get(&log)?.get(rendition).copied()
     }
