@@ -7,6 +7,7 @@ Both go by the server's own headers. Between cache and server stands a front tha
 """
 
 import asyncio
+import gzip
 import os
 import shutil
 import socket
@@ -33,11 +34,14 @@ http {{
     listen 127.0.0.1:{port} backlog=1024;
     location / {{
       proxy_pass {origin}; proxy_http_version 1.1; proxy_set_header Connection "";
+      {codings}
       proxy_cache hls; proxy_cache_lock {lock}; proxy_cache_lock_timeout 30s; proxy_cache_lock_age 30s; proxy_read_timeout 30s;
     }}
   }}
 }}
 """
+_ONE_COPY = "proxy_set_header Accept-Encoding gzip; proxy_ignore_headers Vary; gunzip on;"
+"""Compressed for all, and unpacked for who cannot read that. Without it nginx keeps a copy for every spelling of Accept-Encoding."""
 _VARNISH = """
 vcl 4.1;
 backend hiwar {{ .host = "127.0.0.1"; .port = "{port}"; .first_byte_timeout = 30s; .between_bytes_timeout = 30s; }}
@@ -52,18 +56,18 @@ NAMES = ("nginx", "varnish")
 
 
 class Cache:
-    """One of `NAMES` before `front`. `collapses` off: each request goes on by itself."""
+    """One of `NAMES` before `front`. `collapses` off: each request goes on by itself. `merges` off: it goes by Vary alone."""
 
-    def __init__(self, name, front, folder, collapses=True):
+    def __init__(self, name, front, folder, collapses=True, merges=True):
         self.name = name
-        folder = folder / name
+        folder = folder / (name if merges else f"{name}-by-vary")
         folder.mkdir()
         port = _free_port()
         self.origin = f"http://127.0.0.1:{port}"
         log = open(folder / "output.log", "ab")
         if name == "nginx":
             user = "user root;" if os.getuid() == 0 else ""
-            (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port, origin=front.origin, lock="on" if collapses else "off", user=user))
+            (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port, origin=front.origin, lock="on" if collapses else "off", user=user, codings=_ONE_COPY if merges else ""))
             command = [_program("nginx"), "-e", folder / "nginx.log", "-p", folder, "-c", folder / "nginx.conf"]
         else:
             (folder / "hiwar.vcl").write_text(_VARNISH.format(port=front.port, recv="" if collapses else "return (pass);"))
@@ -104,16 +108,24 @@ def measure(name, playlist_url, front, folder, collapses=True):
         rounds = [_round(cache, front, playlist_url, path, folder_path) for _ in range(ROUNDS)]
         errors = _errors(cache, front, playlist_url, path, folder_path)
         retried = _retries(cache, playlist_url, path)
+        codings = _codings(cache, front, playlist_url, path)
     finally:
         cache.stop()
+    by_vary = Cache(name, front, folder, collapses, merges=False)
+    try:
+        apart = _codings(by_vary, front, playlist_url, path)
+    finally:
+        by_vary.stop()
     return {
         f"origin_requests_per_part_{name}": max(max(r["playlist_asked"], r["part_asked"]) for r in rounds),
         f"clients_answered_{name}": min(min(r["playlists"], r["parts"]) for r in rounds),
         f"different_{name}": sum(r["different"] for r in rounds),
         f"late_ms_max_{name}": round(max(r["late_ms"] for r in rounds)),
         f"errors_kept_{name}": [e["what"] for e in errors if e["asked"] < 2 or not e["right"]],
+        f"codings_wrong_{name}": codings["wrong"] + apart["wrong"],
+        f"origin_requests_for_codings_{name}": codings["asked"],
         f"retried_answered_{name}": retried["status"] == 200 and retried["listed"],
-    }, {"rounds": rounds, "errors": errors, "retried": retried}
+    }, {"rounds": rounds, "errors": errors, "retried": retried, "codings": codings, "codings_by_vary": apart}
 
 
 def _round(cache, front, playlist_url, path, folder):
@@ -182,6 +194,26 @@ def _errors(cache, front, playlist_url, path, folder):
         got = tuple(hls.fetch(cache.origin + target).status for _ in range(2))
         told.append({"what": what, "asked": front.count(target), "got": got, "right": got == expected})
     return told
+
+
+def _codings(cache, front, playlist_url, path):
+    """One playlist, asked for by clients that take different codings: each must be able to read it, and it must be the same."""
+    now = hls.Playlist(hls.fetch(playlist_url).text(), playlist_url)
+    number, part = now.edge()
+    target = f"{path}?_HLS_msn={number}&_HLS_part={part}"
+    wrong, texts, seen = [], set(), []
+    for accept in ("identity", "gzip", "identity", "gzip, deflate, br", "gzip;q=0", "br", "deflate, gzip;q=0.5"):
+        answer = hls.fetch(cache.origin + target, {"Accept-Encoding": accept})
+        coding = answer.headers.get("content-encoding", "identity")
+        takes_gzip = "gzip" in accept and "q=0" != accept[-3:]
+        seen.append((accept, answer.status, coding, len(answer.body)))
+        if answer.status != 200 or coding not in (("identity", "gzip") if takes_gzip else ("identity",)):
+            wrong.append(accept)
+        else:
+            texts.add(gzip.decompress(answer.body) if coding == "gzip" else answer.body)
+    # None of it compressed would be right, and no use.
+    compressed = any(coding == "gzip" for _, _, coding, _ in seen)
+    return {"wrong": wrong + ["different"] * (len(texts) - 1) + ["none"] * (not compressed), "asked": front.count(target), "seen": seen}
 
 
 def _retries(cache, playlist_url, path):

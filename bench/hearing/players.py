@@ -17,7 +17,7 @@ _FILES = {
     "/hls.js": (MODULES / "hls.js/dist/hls.min.js", "text/javascript"),
     "/shaka.js": (MODULES / "shaka-player/dist/shaka-player.compiled.js", "text/javascript"),
 }
-_PASSED_ON = ("content-type", "cache-control", "access-control-allow-origin", "retry-after", "vary", "content-language")
+_PASSED_ON = ("content-type", "content-encoding", "cache-control", "access-control-allow-origin", "retry-after", "vary", "content-language")
 
 
 class _Server:
@@ -28,7 +28,7 @@ class _Server:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
-                told = answer(self.path)
+                told = answer(self.path, self.headers)
                 if told is None:
                     self.close_connection = True
                     return
@@ -68,7 +68,7 @@ class Pages(_Server):
     def __init__(self):
         super().__init__(self._file)
 
-    def _file(self, path):
+    def _file(self, path, _):
         file, kind = _FILES.get(urlsplit(path).path, (None, None))
         if file is None:
             return 404, {}, b""
@@ -91,7 +91,7 @@ class Front(_Server):
         self._lock, self._kept = threading.Lock(), {}
         super().__init__(self._pass_on)
 
-    def _pass_on(self, target):
+    def _pass_on(self, target, fields):
         with self._lock:
             self.asked.append(target)
             status = self.failing.pop(target, None)
@@ -104,7 +104,7 @@ class Front(_Server):
             at, kept = self._kept.get(target, (0.0, None))
             if kept and where.path.endswith(".m3u8") and time.monotonic() - at < self._blind_s:
                 return kept
-        answer = hls.fetch(self._origin + target)
+        answer = hls.fetch(self._origin + target, {"Accept-Encoding": fields.get("Accept-Encoding", "identity")})
         if not answer.status:
             return 502, {"Cache-Control": "no-store"}, answer.body
         told = answer.status, {name: answer.headers[name] for name in _PASSED_ON if name in answer.headers}, answer.body

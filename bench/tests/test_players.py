@@ -10,9 +10,9 @@ class Origin(players._Server):
         self.asked = []
         super().__init__(self._answer)
 
-    def _answer(self, target):
+    def _answer(self, target, fields):
         self.asked.append(target)
-        return 200, {"Cache-Control": "max-age=7", "X-Own": "1"}, target.encode()
+        return 200, {"Cache-Control": "max-age=7", "X-Own": "1", "Content-Encoding": fields["Accept-Encoding"]}, target.encode()
 
 
 def test_a_front_counts_and_fails_once():
@@ -22,7 +22,8 @@ def test_a_front_counts_and_fails_once():
     assert [hls.fetch(f"{front.origin}/a?b=1").status for _ in range(3)] == [503, 200, 200]
     answer = hls.fetch(f"{front.origin}/a?b=1")
     assert (answer.body, answer.max_age()) == (b"/a?b=1", 7)
-    assert (front.count("/a?b=1"), front.count("/a"), len(origin.asked)) == (4, 0, 3)
+    assert hls.fetch(f"{front.origin}/a", {"Accept-Encoding": "x"}).headers["content-encoding"] == "x"
+    assert (front.count("/a?b=1"), front.count("/a"), len(origin.asked)) == (4, 1, 4)
     front.close()
     origin.close()
     assert hls.fetch(f"{front.origin}/a").status == 0

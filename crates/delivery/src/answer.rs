@@ -10,11 +10,12 @@ use std::time::SystemTime;
 use hiwar_admission::ListenKey;
 use hiwar_segment_log::LogId;
 
+use crate::coding::{self, Coding};
 use crate::fanout::Reader;
 use crate::head::Head;
 use crate::hls::{self, File, Outcome};
 use crate::playlist;
-use crate::problem::{Keep, Language, Problem, milli};
+use crate::problem::{Keep, Language, Problem};
 use crate::range::{self, Wish};
 use crate::request::{Body, Connection, Method, Request};
 use crate::rewind::{self, Rewind};
@@ -441,14 +442,14 @@ fn hls(
         site.fetched = Some(log);
     }
     let tail = site.logs.get_mut(&log).ok_or(Problem::NotFound)?;
-    let sent = match hls::answer(tail, file) {
+    let pass = request.parameter("pass").filter(|_| private && matches!(file, File::Live(_)));
+    let sent = match hls::answer(tail, file, welcome(request, pass)) {
         Ok(Outcome::Send(sent)) => sent,
         Ok(Outcome::Hold(position)) => return Ok(Answer::Hold { log, position }),
         // Its chunks may still be on their way.
         Err(Problem::NotFound) => return Err(site.told.unknown()),
         Err(problem) => return Err(problem),
     };
-    let pass = request.parameter("pass").filter(|_| private && sent.has_addresses);
     let body = match (pass, std::str::from_utf8(&sent.body)) {
         (Some(pass), Ok(text)) => Bytes::from(playlist::with_pass(text, pass)),
         _ => sent.body,
@@ -461,10 +462,17 @@ fn hls(
         .field("Access-Control-Allow-Origin", "*")
         // A player reckons with how long a cache has held the playlist (RFC 8216bis appendix C).
         .maybe("Access-Control-Expose-Headers", sent.has_addresses.then_some("Age, Date"))
+        .maybe("Vary", sent.has_addresses.then_some("Accept-Encoding"))
+        .maybe("Content-Encoding", (sent.coding == Coding::Gzip).then_some("gzip"))
         .maybe("Connection", (keep == Keep::Close).then_some("close"))
         .end();
     let body = if request.method == Method::Head { Bytes::new() } else { body };
     Ok(Answer::Ready { head, body, keep })
+}
+
+/// How a playlist is welcome. With a pass in its addresses it is one listener's alone: nobody else would have of it what compressing costs.
+fn welcome(request: &Request<'_>, pass: Option<&str>) -> Coding {
+    if pass.is_some() { Coding::Plain } else { Coding::preferred(request.field("accept-encoding")) }
 }
 
 /// What of a log this worker can only have from the disk: the rewind playlist, and segments that have left the window.
@@ -484,6 +492,7 @@ fn rewound(tail: &Tail, file: File, told: Told) -> Result<Option<rewind::Part>, 
 
 fn rewind(tail: &Tail, request: &Request<'_>, log: LogId, part: rewind::Part, keep: Keep) -> Rewind {
     let access = tail.access();
+    let pass = request.parameter("pass").filter(|_| access == Access::Pass);
     Rewind {
         log,
         part,
@@ -492,7 +501,8 @@ fn rewind(tail: &Tail, request: &Request<'_>, log: LogId, part: rewind::Part, ke
         ended: tail.ended(),
         method: request.method,
         keep,
-        pass: (access == Access::Pass).then(|| request.parameter("pass").map(str::to_owned)).flatten(),
+        coding: welcome(request, pass),
+        pass: pass.map(str::to_owned),
         access,
         language: Language::preferred(request.field("accept-language")),
     }
@@ -548,7 +558,7 @@ fn fallback<'s>(site: &'s Site, path: &str) -> Option<&'s Document> {
 }
 
 fn ready(status: u16, document: &Document, request: &Request<'_>, keep: Keep, now: SystemTime) -> Answer {
-    let brotli = document.brotli.as_ref().filter(|_| accepts_brotli(request.field("accept-encoding")));
+    let brotli = document.brotli.as_ref().filter(|_| coding::accepts(request.field("accept-encoding"), "br"));
     let bare = document.etag.trim_start_matches("W/").trim_matches('"');
     // Two encodings are two representations: a strong tag names one of them (RFC 9110 §8.8.3.3).
     let (plain_tag, brotli_tag) = (format!("\"{bare}\""), format!("\"{bare}-br\""));
@@ -570,13 +580,6 @@ fn ready(status: u16, document: &Document, request: &Request<'_>, keep: Keep, no
     }
     let body = if known || request.method == Method::Head { Bytes::new() } else { body.clone() };
     Answer::Ready { head: head.end(), body, keep }
-}
-
-fn accepts_brotli(accept: Option<&str>) -> bool {
-    accept.unwrap_or_default().split(',').take(16).any(|coding| {
-        let (name, quality) = coding.split_once(';').unwrap_or((coding, "q=1"));
-        name.trim().eq_ignore_ascii_case("br") && milli(quality) > 0
-    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use crate::coding::Coding;
 use crate::playlist::{self, Extent};
 use crate::problem::Problem;
 use crate::request::Request;
@@ -76,6 +77,8 @@ pub struct Sent {
     pub max_age_s: u64,
     /// The body.
     pub body: Bytes,
+    /// How it is written.
+    pub coding: Coding,
     /// Whether its addresses need the listener's pass.
     pub has_addresses: bool,
 }
@@ -131,12 +134,12 @@ impl Directives {
     }
 }
 
-/// Answers from what the tail has.
+/// Answers from what the tail has. `coding`: how a playlist is welcome; sound has one of its own.
 ///
 /// # Errors
 /// `Ended` when the sound of a log that ended is forgotten, `NotFound` for what is not here and will not be, `Misdirected` for
 /// directives that ask too much.
-pub fn answer(tail: &mut Tail, file: File) -> Result<Outcome, Problem> {
+pub fn answer(tail: &mut Tail, file: File, coding: Coding) -> Result<Outcome, Problem> {
     let Some((_, rendition)) = hls_rendition(tail.header()) else {
         let is_over = tail.ended() == Ended::Yes && matches!(file, File::Live(_));
         return Err(if is_over { Problem::Ended } else { Problem::NotFound });
@@ -146,26 +149,27 @@ pub fn answer(tail: &mut Tail, file: File) -> Result<Outcome, Problem> {
     let media = |found| match found {
         Found::Here(body) => {
             let max_age_s = target * MEDIA_TARGETS;
-            Ok(Outcome::Send(Sent { mime: "audio/mp4", max_age_s, body, has_addresses: false }))
+            Ok(Outcome::Send(sound(body, max_age_s)))
         }
         Found::Soon(position) => Ok(Outcome::Hold(position)),
         Found::Nothing => Err(Problem::NotFound),
     };
     match file {
-        File::Init => {
-            let body = rendition.init.clone();
-            Ok(Outcome::Send(Sent { mime: "audio/mp4", max_age_s: 60, body, has_addresses: false }))
-        }
+        File::Init => Ok(Outcome::Send(sound(rendition.init.clone(), 60))),
         File::Rewind(_) => Err(Problem::NotFound),
         File::Segment(number) => media(window.segment(number)),
         // Before the first chunk nothing is known of what another worker has promised: it is judged when that comes.
         File::Part(..) if window.reckoned_end().is_none() && !window.ended() => Ok(Outcome::Hold(tail.live() + 1)),
         File::Part(number, part) => media(window.part(number, part)),
-        File::Live(directives) => live(tail, directives, target),
+        File::Live(directives) => live(tail, directives, target, coding),
     }
 }
 
-fn live(tail: &mut Tail, directives: Directives, target: u64) -> Result<Outcome, Problem> {
+fn sound(body: Bytes, max_age_s: u64) -> Sent {
+    Sent { mime: "audio/mp4", max_age_s, body, coding: Coding::Plain, has_addresses: false }
+}
+
+fn live(tail: &mut Tail, directives: Directives, target: u64, coding: Coding) -> Result<Outcome, Problem> {
     let window = tail.window();
     if directives.until.is_some() && window.reckoned_end().is_none() && !window.ended() {
         return Ok(Outcome::Hold(tail.live() + 1));
@@ -178,7 +182,7 @@ fn live(tail: &mut Tail, directives: Directives, target: u64) -> Result<Outcome,
     if let Some(parts) = wanted.filter(|&parts| window.reckoned_end().is_none_or(|now| parts > now)) {
         return Ok(Outcome::Hold(parts * PART_CHUNKS));
     }
-    let Some(body) = tail.playlist(directives.extent) else {
+    let Some((body, coding)) = tail.playlist(directives.extent, coding) else {
         return match tail.ended() {
             Ended::Yes => Err(Problem::Ended),
             // The first segment will be whole in a moment: who asks before waits for it.
@@ -189,7 +193,7 @@ fn live(tail: &mut Tail, directives: Directives, target: u64) -> Result<Outcome,
     // past is given what is newest, and that is not.
     let fresh = wanted.is_some_and(|parts| parts + SEGMENT_PARTS as u64 > listed);
     let max_age_s = if fresh { target * MEDIA_TARGETS } else { 1 };
-    Ok(Outcome::Send(Sent { mime: "application/vnd.apple.mpegurl", max_age_s, body, has_addresses: true }))
+    Ok(Outcome::Send(Sent { mime: "application/vnd.apple.mpegurl", max_age_s, body, coding, has_addresses: true }))
 }
 
 /// How many parts of the log must be listed, when `listed` are now.
@@ -226,6 +230,10 @@ mod tests {
     use super::*;
     use crate::request::{Parsed, parse};
     use crate::tail::tests::tail;
+
+    fn answer(tail: &mut Tail, file: File) -> Result<Outcome, Problem> {
+        super::answer(tail, file, Coding::Plain)
+    }
 
     fn file(target: &str) -> Result<Option<File>, Misdirection> {
         let head = format!("GET /hls/demo/{target} HTTP/1.1\r\nHost: a\r\n\r\n");

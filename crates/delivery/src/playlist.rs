@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use hiwar_segment_log::Header;
 
+use crate::coding::{Coding, Text};
 use crate::head::Civil;
 use crate::tail::Joint;
 use crate::window::{PART_CHUNKS, Part, SEGMENT_CHUNKS, SEGMENT_PARTS, Window};
@@ -25,8 +26,8 @@ pub enum Extent {
 pub struct Rendered {
     /// Up to which part, whether more was to come, and from which segment on.
     of: Option<(Option<u64>, bool, u64)>,
-    whole: Bytes,
-    delta: Bytes,
+    whole: Text,
+    delta: Text,
 }
 
 impl Rendered {
@@ -35,18 +36,20 @@ impl Rendered {
         self.of.is_some()
     }
 
-    /// The playlist of what the window lists now; `None` until a segment is whole.
-    pub fn get(&mut self, window: &Window, header: &Header, extent: Extent) -> Option<Bytes> {
+    /// The playlist of what the window lists now, and how it is written; `None` until a segment is whole. Each is rendered once, and
+    /// compressed at most once, when somebody who takes it asks.
+    pub fn get(&mut self, window: &Window, header: &Header, extent: Extent, coding: Coding) -> Option<(Bytes, Coding)> {
         let first = window.listed().next()?.number;
         let of = Some((window.parts_end(), window.ended(), first));
         if self.of != of {
-            let render = |extent| Bytes::from(live(window, header, first, extent));
+            let render = |extent| Text::new(live(window, header, first, extent));
             *self = Self { of, whole: render(Extent::Whole), delta: render(Extent::Delta) };
         }
-        Some(match extent {
-            Extent::Whole => self.whole.clone(),
-            Extent::Delta => self.delta.clone(),
-        })
+        let text = match extent {
+            Extent::Whole => &mut self.whole,
+            Extent::Delta => &mut self.delta,
+        };
+        Some(text.get(coding))
     }
 }
 
@@ -198,7 +201,7 @@ mod tests {
     use crate::tail::tests::{chunk, header, tail};
 
     fn text(tail: &crate::tail::Tail, extent: Extent) -> Option<String> {
-        let bytes = Rendered::default().get(tail.window(), tail.header(), extent)?;
+        let (bytes, _) = Rendered::default().get(tail.window(), tail.header(), extent, Coding::Plain)?;
         Some(String::from_utf8(bytes.to_vec()).unwrap())
     }
 
@@ -233,6 +236,17 @@ mod tests {
     }
 
     #[test]
+    fn a_full_playlist_is_a_fraction_of_itself_compressed() {
+        let tail = tail(0..411);
+        for (extent, plain_max, gzip_max) in [(Extent::Whole, 2_600, 500), (Extent::Delta, 1_800, 400)] {
+            let bytes = |coding| Rendered::default().get(tail.window(), tail.header(), extent, coding).unwrap().0.len();
+            let (plain, gzip) = (bytes(Coding::Plain), bytes(Coding::Gzip));
+            println!("{extent:?}: {plain} bytes, {gzip} with gzip");
+            assert!(plain < plain_max && gzip < gzip_max, "{extent:?}: {plain} {gzip}");
+        }
+    }
+
+    #[test]
     fn a_delta_leaves_out_what_ends_before_the_boundary() {
         let tail = tail(0..411);
         let delta = text(&tail, Extent::Delta).unwrap();
@@ -251,10 +265,14 @@ mod tests {
     fn what_was_rendered_is_given_until_something_changes() {
         let mut tail = tail(0..25);
         let mut rendered = Rendered::default();
-        let mut get = |tail: &crate::tail::Tail| rendered.get(tail.window(), &header(), Extent::Whole).unwrap();
-        let first = get(&tail);
+        let mut given =
+            |tail: &crate::tail::Tail, coding| rendered.get(tail.window(), &header(), Extent::Whole, coding).unwrap();
+        let (first, compressed) = (given(&tail, Coding::Plain).0, given(&tail, Coding::Gzip));
+        assert!(compressed.1 == Coding::Gzip && compressed.0.len() < first.len());
         tail.push(&chunk(25, 1));
-        assert_eq!(get(&tail).as_ptr(), first.as_ptr());
+        assert_eq!(given(&tail, Coding::Plain).0.as_ptr(), first.as_ptr());
+        assert_eq!(given(&tail, Coding::Gzip).0.as_ptr(), compressed.0.as_ptr());
+        let mut get = |tail: &crate::tail::Tail| given(tail, Coding::Plain).0;
         for position in 26..30 {
             tail.push(&chunk(position, 1));
         }

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use bytes::{Bytes, BytesMut};
 use hiwar_segment_log::{Header, Kind, LogId, Record};
 
+use crate::coding::Coding;
 use crate::playlist::{Extent, Iso};
 use crate::problem::{Keep, Language};
 use crate::request::Method;
@@ -32,6 +33,8 @@ pub struct Rewind {
     pub method: Method,
     /// Whether the connection goes on.
     pub keep: Keep,
+    /// How the playlist is welcome.
+    pub coding: Coding,
     /// To repeat in the playlist's addresses.
     pub pass: Option<String>,
     /// Who may hear it decides whether shared caches may keep it.
@@ -400,7 +403,7 @@ mod tests {
             positions.iter().for_each(|&position| {
                 tail.push(&chunk(position, 1));
             });
-            let live = tail.playlist(crate::playlist::Extent::Whole).unwrap();
+            let (live, _) = tail.playlist(crate::playlist::Extent::Whole, Coding::Plain).unwrap();
             let live = String::from_utf8(live.to_vec()).unwrap();
             // Each segment with what stands before it, without the dates, which the live list repeats for each, and without its parts.
             let told = |text: &str| -> Vec<String> {

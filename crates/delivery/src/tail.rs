@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::coding::Coding;
 use crate::fanout::Player;
 use crate::playlist::{Extent, Rendered};
 use crate::window::{KEPT_SEGMENTS, SEGMENT_CHUNKS, Window};
@@ -385,9 +386,9 @@ impl Tail {
         true
     }
 
-    /// How HLS says it; `None` until a segment is whole.
-    pub fn playlist(&mut self, extent: Extent) -> Option<Bytes> {
-        self.playlists.get(&self.window, &self.header, extent)
+    /// How HLS says it, and how that is written; `None` until a segment is whole.
+    pub fn playlist(&mut self, extent: Extent, coding: Coding) -> Option<(Bytes, Coding)> {
+        self.playlists.get(&self.window, &self.header, extent, coding)
     }
 
     /// What is added here to the numbers of the log's own segments: 0, unless a writer went back while this worker lived.

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use hiwar_segment_log::disk::{Error, Reader, Records};
 use hiwar_segment_log::{LogId, Position};
 
+use crate::coding::{Coding, Text};
 use crate::head::Head;
 use crate::playlist::{self, Extent};
 use crate::problem::{Keep, Problem};
@@ -29,6 +30,9 @@ pub(super) struct Shelf {
     segments: Mutex<Recent>,
 }
 
+/// A body, and how it is written.
+type Written = (Bytes, Coding);
+
 /// What is known of one log.
 struct Book {
     index: Index,
@@ -39,7 +43,7 @@ struct Book {
     /// When somebody last asked.
     asked: Instant,
     /// The lists as they are now, each made when it is first asked for, and the shift they were made with.
-    lists: [Option<Bytes>; 2],
+    lists: [Option<Text>; 2],
     shift: u64,
 }
 
@@ -52,11 +56,11 @@ impl Shelf {
     pub(super) fn answer(&self, wish: &Rewind) -> Option<Vec<u8>> {
         let found = match wish.part {
             Part::Playlist(extent) => self.playlist(wish, extent).transpose()?,
-            Part::Segment(number) => self.segment(wish, number),
+            Part::Segment(number) => self.segment(wish, number).map(|found| found.map(|body| (body, Coding::Plain))),
         };
         let now = SystemTime::now();
-        let body = match found {
-            Ok(Some(body)) => body,
+        let (body, coding) = match found {
+            Ok(Some(found)) => found,
             Ok(None) => return Some(refuse(nothing(wish), wish, now)),
             Err(why) => {
                 if is_missing(&why) {
@@ -78,6 +82,8 @@ impl Shelf {
             .field("Content-Length", body.len())
             .field("Cache-Control", format_args!("{scope}, {cache}"))
             .field("Access-Control-Allow-Origin", "*")
+            .maybe("Vary", matches!(wish.part, Part::Playlist(_)).then_some("Accept-Encoding"))
+            .maybe("Content-Encoding", (coding == Coding::Gzip).then_some("gzip"))
             .maybe("Connection", (wish.keep == Keep::Close).then_some("close"))
             .end();
         if wish.method != Method::Head {
@@ -87,7 +93,7 @@ impl Shelf {
     }
 
     /// `Ok(None)`: there is more to read. An empty list: nothing is whole yet.
-    fn playlist(&self, wish: &Rewind, extent: Extent) -> Result<Option<Option<Bytes>>, Error> {
+    fn playlist(&self, wish: &Rewind, extent: Extent) -> Result<Option<Option<Written>>, Error> {
         let book = self.book(wish.log);
         let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
         let turned = book.turn(&self.folder(wish.log), wish);
@@ -98,9 +104,10 @@ impl Shelf {
         if !turned? {
             return Ok(None);
         }
-        let list = book.list(extent, wish.shift);
+        let list = book.list(extent, wish.shift).map(|list| list.get(wish.coding));
+        let with_pass = |list: &[u8], pass| playlist::with_pass(&String::from_utf8_lossy(list), pass).into();
         Ok(Some(match &wish.pass {
-            Some(pass) => list.map(|list| playlist::with_pass(&String::from_utf8_lossy(&list), pass).into()),
+            Some(pass) => list.map(|(list, coding)| (with_pass(&list, pass), coding)),
             None => list,
         }))
     }
@@ -190,7 +197,7 @@ impl Book {
         Ok(false)
     }
 
-    fn list(&mut self, extent: Extent, shift: u64) -> Option<Bytes> {
+    fn list(&mut self, extent: Extent, shift: u64) -> Option<&mut Text> {
         if self.shift != shift {
             (self.shift, self.lists) = (shift, [None, None]);
         }
@@ -199,9 +206,9 @@ impl Book {
             Extent::Delta => &mut self.lists[1],
         };
         if known.is_none() {
-            *known = self.index.playlist(extent, shift).map(Bytes::from);
+            *known = self.index.playlist(extent, shift).map(Text::new);
         }
-        known.clone()
+        known.as_mut()
     }
 }
 

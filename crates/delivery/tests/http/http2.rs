@@ -181,6 +181,31 @@ fn hls_over_http2_is_what_it_is_over_http1() {
 }
 
 #[test]
+fn a_playlist_is_compressed_over_http2_for_who_takes_it() {
+    let two = two();
+    run(async {
+        let client = connect(&two).await;
+        let text = get(&client, "/hls/demo/live.m3u8").await;
+        assert_eq!(text.headers["vary"], "Accept-Encoding");
+        let request = Request::builder().uri(format!("https://{HLS_NAME}/hls/demo/live.m3u8"));
+        let request = request.header("accept-encoding", "gzip, deflate, br").body(()).unwrap();
+        let mut client = client.ready().await.unwrap();
+        let (head, mut body) = client.send_request(request, true).unwrap().0.await.unwrap().into_parts();
+        assert_eq!(
+            (&head.headers["content-encoding"], &head.headers["vary"]),
+            (&"gzip".parse().unwrap(), &"Accept-Encoding".parse().unwrap())
+        );
+        let mut gzip = Vec::new();
+        while let Some(bytes) = body.data().await {
+            gzip.extend_from_slice(&bytes.unwrap());
+        }
+        let mut plain = String::new();
+        flate2::read::GzDecoder::new(&gzip[..]).read_to_string(&mut plain).unwrap();
+        assert_eq!(plain, text.body);
+    });
+}
+
+#[test]
 fn many_blocking_reloads_on_one_connection_are_answered_when_their_part_comes() {
     let two = two();
     run(async {

@@ -1,6 +1,7 @@
 //! A worker on a real socket, driven byte by byte.
 
 mod cadence;
+mod compressed;
 mod documents;
 mod forwarding;
 mod going;

@@ -233,8 +233,9 @@ async fn room(body: &mut SendStream<Bytes>, bytes: usize) -> Result<usize, Broke
 /// All that is served here.
 const FOLDER: &str = "/hls/";
 /// Fields of a request that change an answer of HLS.
-const FIELDS: [header::HeaderName; 6] = [
+const FIELDS: [header::HeaderName; 7] = [
     header::AUTHORIZATION,
+    header::ACCEPT_ENCODING,
     header::ACCEPT_LANGUAGE,
     header::RANGE,
     header::IF_RANGE,
