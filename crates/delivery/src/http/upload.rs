@@ -87,8 +87,16 @@ impl Upload {
 fn follow(bytes: &[u8], at: &mut usize, content: &mut u64, part: &mut Part) -> Result<Whole, Refusal> {
     while *part == Part::Chunks {
         let rest = bytes.get(*at..).unwrap_or_default();
+        // To the library a line without a digit says 0 (RFC 9112 §7.1: there is at least one), and so does one that begins with a space.
+        if rest.first().is_some_and(|first| !first.is_ascii_hexdigit()) {
+            return Err(Refusal::Malformed);
+        }
         let (line, length) = match httparse::parse_chunk_size(rest) {
+            Ok(httparse::Status::Complete((line, _))) if !is_one_line(rest, line - 2) => {
+                return Err(Refusal::Malformed);
+            }
             Ok(httparse::Status::Complete(found)) => found,
+            Ok(httparse::Status::Partial) if rest.len() > LINE_BYTES_MAX => return Err(Refusal::Malformed),
             Ok(httparse::Status::Partial) => return Ok(Whole::NotYet),
             Err(_) => return Err(Refusal::Malformed),
         };
@@ -112,7 +120,12 @@ fn follow(bytes: &[u8], at: &mut usize, content: &mut u64, part: &mut Part) -> R
     }
     while *part == Part::Trailers {
         let rest = bytes.get(*at..).unwrap_or_default();
-        let Some(line) = rest.windows(2).position(|pair| pair == b"\r\n") else { return Ok(Whole::NotYet) };
+        let Some(line) = rest.windows(2).position(|pair| pair == b"\r\n") else {
+            return if rest.len() > LINE_BYTES_MAX { Err(Refusal::Malformed) } else { Ok(Whole::NotYet) };
+        };
+        if !is_one_line(rest, line) {
+            return Err(Refusal::Malformed);
+        }
         *at += line + 2;
         if line == 0 {
             *part = Part::Over;
@@ -122,6 +135,13 @@ fn follow(bytes: &[u8], at: &mut usize, content: &mut u64, part: &mut Part) -> R
     Ok(Whole::Yes)
 }
 
+/// Whether so many bytes are one line to whoever reads them: to some a bare LF or CR, in an extension or a trailer, ends it.
+fn is_one_line(bytes: &[u8], length: usize) -> bool {
+    bytes.iter().take(length).all(|&byte| byte == b'\t' || !byte.is_ascii_control())
+}
+
+/// A line that has not ended is read again when more of it comes, so that one without an end that comes byte by byte would cost the square of its length.
+const LINE_BYTES_MAX: usize = 1_024;
 /// What framing may add to [`BODY_BYTES_MAX`]: chunk sizes, extensions and trailers. As much again allows chunks of six bytes.
 const FRAMING_BYTES_MAX: u64 = BODY_BYTES_MAX;
 
@@ -162,6 +182,13 @@ mod tests {
     fn what_is_too_large_or_no_chunk_is_refused() {
         check(Body::Chunked, "3\r\nabcd\r\n", Err(Refusal::Malformed));
         check(Body::Chunked, "x\r\n", Err(Refusal::Malformed));
+        check(Body::Chunked, "\r\n\r\n", Err(Refusal::Malformed));
+        check(Body::Chunked, " 3\r\nabc\r\n", Err(Refusal::Malformed));
+        check(Body::Chunked, ";x\r\n\r\n", Err(Refusal::Malformed));
+        check(Body::Chunked, "3;\nabc\r\nabc\r\n", Err(Refusal::Malformed));
+        check(Body::Chunked, "0\r\nA: b\nC: d\r\n\r\n", Err(Refusal::Malformed));
+        check(Body::Chunked, &format!("3;{}", "x".repeat(2_000)), Err(Refusal::Malformed));
+        check(Body::Chunked, &format!("0\r\nA: {}", "x".repeat(2_000)), Err(Refusal::Malformed));
         check(Body::Chunked, "10001\r\n", Err(Refusal::BodyTooLarge));
         check(Body::Chunked, "ffffffffffffffff\r\n", Err(Refusal::BodyTooLarge));
         check(Body::Chunked, &"1\r\nx\r\n".repeat(30_000), Err(Refusal::BodyTooLarge));
