@@ -213,6 +213,7 @@ impl Handle {
             skipped_total: of(&self.shared.skipped),
             cut_total: of(&self.shared.cut),
             full_total: of(&self.shared.full),
+            exhausted_total: of(&self.shared.exhausted),
             handshakes: self.shared.handshakes.load(Relaxed),
             unshaken_total: of(&self.shared.unshaken),
             http2_connections: self.shared.http2_connections.load(Relaxed),
@@ -255,6 +256,9 @@ pub struct Stats {
     pub cut_total: u64,
     /// Times the worker was full and stopped accepting.
     pub full_total: u64,
+    /// Times that nobody could be accepted because files or memory had run out, before [`Limits`] were reached. Looked at four times a second while it is so;
+    /// who comes waits in the kernel's queue, or goes to another worker.
+    pub exhausted_total: u64,
     /// TLS handshakes under way.
     pub handshakes: usize,
     /// Connections let go in their handshake because too many newer ones had begun theirs.
@@ -289,6 +293,7 @@ struct Shared {
     skipped: AtomicU64,
     cut: AtomicU64,
     full: AtomicU64,
+    exhausted: AtomicU64,
     /// Shared with the places of those whose handshake is under way.
     handshakes: Arc<AtomicUsize>,
     unshaken: AtomicU64,

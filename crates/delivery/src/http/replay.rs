@@ -175,10 +175,14 @@ impl Helper {
     fn open(&self, replay: &Replay) -> Opened {
         let now = SystemTime::now();
         let mut opened = open(&self.root, replay, now).unwrap_or_else(|why| {
-            if why.kind() != io::ErrorKind::NotFound {
+            let problem = if matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+                Problem::NotFound
+            } else {
+                // It may well be there: files have run out, or the disk is ill. Nobody is told that it is not.
                 tracing::warn!(log = %replay.log, "cannot open a recording: {why}");
-            }
-            let (mut head, body) = Problem::NotFound.answer(replay.language, Some(replay.method), replay.keep, now);
+                Problem::Busy
+            };
+            let (mut head, body) = problem.answer(replay.language, Some(replay.method), replay.keep, now);
             head.extend_from_slice(&body);
             Opened { head, file: None, bytes: 0..0 }
         });

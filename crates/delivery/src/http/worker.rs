@@ -60,6 +60,8 @@ pub struct Worker {
     gate: Gate,
     /// Files ran out at `accept`: not before the next tick.
     exhausted: bool,
+    /// When that was last said.
+    exhausted_said: Option<Instant>,
     /// Nobody is accepted before everything was told, or then.
     untold_until: Option<Instant>,
     rhythm: Rhythm,
@@ -188,6 +190,7 @@ impl Worker {
             silences: Silences::default(),
             gate: Gate::Open,
             exhausted: false,
+            exhausted_said: None,
             untold_until: None,
             rhythm: Rhythm::new(Instant::now()),
             going: Going::Stays,

@@ -3,6 +3,7 @@
 mod cadence;
 mod compressed;
 mod documents;
+mod exhausted;
 mod forwarding;
 mod going;
 mod hls;

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, EventFlags};
 
@@ -46,8 +46,13 @@ impl Worker {
                 Ok(None) => return came,
                 Err(why) => {
                     // Files or memory ran out: without a pause, level-triggered epoll would spin here.
-                    tracing::warn!("cannot accept: {why}");
                     self.exhausted = true;
+                    let times = 1 + self.shared.exhausted.fetch_add(1, Relaxed);
+                    let now = Instant::now();
+                    if self.exhausted_said.is_none_or(|said| now - said >= SAY_EVERY) {
+                        self.exhausted_said = Some(now);
+                        tracing::warn!(times, "cannot accept, who comes waits: {why}");
+                    }
                     return came;
                 }
             }
@@ -134,7 +139,7 @@ impl Worker {
         }
         match next {
             Gate::Shut => {
-                if !waits {
+                if !waits && !self.exhausted {
                     self.shared.full.fetch_add(1, Relaxed);
                 }
                 let _ = epoll::delete(&self.epoll, listener);
@@ -146,3 +151,6 @@ impl Worker {
         self.gate = next;
     }
 }
+
+/// How often it is said in the log that files have run out; it is found out four times a second, and counted.
+const SAY_EVERY: Duration = Duration::from_secs(60);
