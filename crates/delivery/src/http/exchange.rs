@@ -62,7 +62,8 @@ impl Exchange {
     pub(super) fn on_readable(&mut self, scratch: &mut [u8; HEAD_BYTES_MAX]) -> Step {
         match &mut self.phase {
             Phase::Reading { .. } => {
-                let room = HEAD_BYTES_MAX.saturating_sub(self.read.len()).max(1);
+                let known = self.read.len();
+                let room = HEAD_BYTES_MAX.saturating_sub(known).max(1);
                 let step = match self.socket.read(scratch.get_mut(..room).unwrap_or_default()) {
                     Moved::Bytes(bytes) => {
                         self.read.extend_from_slice(scratch.get(..bytes).unwrap_or_default());
@@ -77,7 +78,10 @@ impl Exchange {
                     let Moved::Bytes(bytes) = self.socket.read(scratch) else { break };
                     self.read.extend_from_slice(scratch.get(..bytes).unwrap_or_default());
                 }
-                step
+                // A head that comes byte by byte is read from its beginning where a line ends, and not for each byte.
+                let is_new = known == 0 || self.read.len() >= HEAD_BYTES_MAX;
+                let ends_line = self.read.get(known..).unwrap_or_default().contains(&b'\n');
+                if step == Step::Look && !is_new && !ends_line { Step::Wait } else { step }
             }
             Phase::Draining { bytes_left } => match self.socket.discard(scratch) {
                 Moved::Bytes(bytes) if *bytes_left > bytes => {
@@ -127,6 +131,14 @@ impl Exchange {
         }
     }
 
+    /// Others come first: the next request, read already, is looked at when epoll says that the socket takes an answer, as it does at once.
+    pub(super) fn have_turn(&mut self) -> Step {
+        if !self.read.is_empty() {
+            self.phase = Phase::Writing { head: Bytes::new(), body: Bytes::new(), keep: Keep::Alive };
+        }
+        Step::Wait
+    }
+
     /// Nothing more will be said.
     pub(super) fn drain(&mut self, now: Instant) {
         self.socket.finish();
@@ -151,3 +163,30 @@ impl Exchange {
 pub(super) const DRAIN: Duration = Duration::from_secs(2);
 /// What it may still send meanwhile. A refused upload has at most this much on its way.
 const DRAIN_BYTES_MAX: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn a_head_is_looked_at_where_it_begins_where_a_line_ends_and_when_it_is_too_long() {
+        let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut exchange = Exchange::new(Stream::plain(ours.into()), peer, Instant::now());
+        let mut scratch = [0; HEAD_BYTES_MAX];
+        let mut check = |sent: &str, expected| {
+            theirs.write_all(sent.as_bytes()).unwrap();
+            assert_eq!(exchange.on_readable(&mut scratch), expected, "{sent:?}");
+        };
+        check("G", Step::Look);
+        check("ET / HTTP/1.1", Step::Wait);
+        check("\r", Step::Wait);
+        check("\n", Step::Look);
+        check("X: ", Step::Wait);
+        check("a\r\nY", Step::Look);
+        check(&"a".repeat(7_000), Step::Wait);
+        check(&"a".repeat(HEAD_BYTES_MAX - 7_022), Step::Look);
+    }
+}

@@ -29,10 +29,11 @@ pub(super) fn prepare(listener: &TcpListener) -> io::Result<()> {
     Ok(())
 }
 
-/// Prepares a socket that will be listening: how much the kernel holds for it.
+/// Prepares a socket that will be listening: how much the kernel holds for it, and of what its peer sends, which nobody will read.
 pub(super) fn bound_listener(socket: &OwnedFd, send_buffer_bytes: usize) {
     // Cannot fail for a socket; if it did, the buffer would merely be larger.
     let _ = sockopt::set_socket_send_buffer_size(socket, send_buffer_bytes);
+    let _ = sockopt::set_socket_recv_buffer_size(socket, UNREAD_BYTES);
 }
 
 /// Players pause a download by not reading it, for minutes: a recording's socket is given more time than a live one.
@@ -127,6 +128,8 @@ pub(super) fn finish(socket: &OwnedFd) {
 
 /// Connections that may wait to be accepted: a quarter of a second of joins at 16,000 a second. The system's `somaxconn` caps it.
 const BACKLOG: i32 = 4_096;
+/// Of what a listener sends: the kernel takes this for its least, about 2 kB. Its usual 128 kB and more for each of many would be a stranger's to fill.
+const UNREAD_BYTES: usize = 1;
 /// Longer than [`crate::fanout::LAG_CHUNKS_MAX`] twice over, so that whoever merely reads slowly is judged by us, and only a peer whose
 /// kernel is silent or whose window stays shut is ended by ours.
 const USER_TIMEOUT_MS: u32 = 20_000;

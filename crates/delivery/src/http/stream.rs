@@ -85,6 +85,14 @@ impl Stream {
         }
     }
 
+    /// From now on it is only written to, as a listener's is: how much is held for it, here and in the kernel.
+    pub(super) fn settle(&mut self, send_buffer_bytes: usize) {
+        socket::bound_listener(&self.socket, send_buffer_bytes);
+        if let Some(session) = &mut self.tls {
+            session.settle();
+        }
+    }
+
     /// The peer spoke HTTP where TLS was due: it is answered in what it understands.
     pub(super) fn give_up_tls(&mut self) {
         self.tls = None;

@@ -271,6 +271,12 @@ impl Session {
         });
     }
 
+    /// Nothing will be read any more: keeps no more memory than it must. What came of a record that is not whole stays (the library remembers places
+    /// in it), and that is less than was read at once.
+    pub(super) fn settle(&mut self) {
+        self.incoming.shrink_to_fit();
+    }
+
     /// Whether something decrypted waits to be read.
     pub(super) fn has_plain(&self) -> bool {
         !self.plain.is_empty()

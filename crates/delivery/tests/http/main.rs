@@ -7,6 +7,7 @@ mod exhausted;
 mod forwarding;
 mod going;
 mod hls;
+mod hostile;
 mod http2;
 mod listening;
 mod recordings;

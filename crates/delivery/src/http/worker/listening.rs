@@ -11,7 +11,7 @@ use hiwar_admission::ladder::Cadence;
 use hiwar_segment_log::LogId;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
-use super::super::exchange::Step;
+use super::super::exchange::{Exchange, Step};
 use super::super::slab::{Slab, Token};
 use super::super::socket::{self, Moved};
 use super::super::{Counters, Shared};
@@ -34,9 +34,9 @@ impl Worker {
         let burst = fanout::burst(&told.name, reader, cadence);
         let cursor = Cursor::new(prelude.freeze(), tail.burst_from(burst.chunks, since(burst.fresh)));
         let Some(Client::Exchange(exchange)) = self.slab.remove(token.index()) else { return Step::Wait };
-        socket::bound_listener(exchange.socket.socket(), burst.send_buffer_bytes);
-        let listening =
-            Listening { socket: exchange.socket, channel, seat: Seat::default(), cursor, blocked: Blocked::No };
+        let Exchange { mut socket, .. } = *exchange;
+        socket.settle(burst.send_buffer_bytes);
+        let listening = Listening { socket, channel, seat: Seat::default(), cursor, blocked: Blocked::No };
         // Under a new token: whatever epoll or the wheel still says about the exchange finds nobody.
         let token = self.slab.insert(Client::Listening(listening));
         let Some(Client::Listening(listening)) = self.slab.get(token) else { return Step::Wait };
