@@ -31,7 +31,7 @@ use super::worker::Returned;
 use super::{Place, Shared};
 use crate::request::HEAD_BYTES_MAX;
 use crate::shed::Limits;
-use wire::Wire;
+use wire::{Patience, Wire};
 
 /// Where the fan-out thread hands connections over, and what is shown to those who come to the name.
 pub(super) struct Desk {
@@ -155,7 +155,8 @@ impl Desk {
 /// One connection, from its preface to its end.
 async fn serve(handed: Handed, mut way: Way) {
     let Handed { wire: (stream, read), peer, place: _place } = handed;
-    let Ok(wire) = Wire::new(stream, read) else { return };
+    let patience = Patience::new();
+    let Ok(wire) = Wire::new(stream, read, patience.clone()) else { return };
     let Ok(Ok(mut connection)) = timeout(way.head, rules().handshake::<_, Bytes>(wire)).await else { return };
     let mut requests = JoinSet::new();
     let mut spare = DROPPED_MAX;
@@ -165,7 +166,13 @@ async fn serve(handed: Handed, mut way: Way) {
         let mut done = None;
         tokio::select! {
             accepted = connection.accept() => {
-                let Some(Ok((asked, respond))) = accepted else { return };
+                let Some(Ok((asked, respond))) = accepted else {
+                    if patience.is_over() {
+                        way.shared.http2_calmed.fetch_add(1, Relaxed);
+                    }
+                    return;
+                };
+                patience.restore();
                 requests.spawn(request::answer(asked, respond, peer, way.clone()));
             }
             Some(outcome) = requests.join_next() => done = Some(outcome),

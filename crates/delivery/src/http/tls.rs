@@ -102,6 +102,7 @@ impl Certificate {
             shaking,
             first: First::Awaited,
             end: End::Open,
+            chaff: 0,
         })
     }
 }
@@ -165,6 +166,8 @@ pub(super) struct Session {
     shaking: Option<Place>,
     first: First,
     end: End,
+    /// Bytes of records since the handshake that carried nothing for us.
+    chaff: usize,
 }
 
 /// The peer's first message, which costs more than all that follows.
@@ -358,10 +361,12 @@ impl Session {
         let processed = loop {
             let UnbufferedStatus { discard, state } = self.connection.process_tls_records(&mut incoming);
             let mut goes_on = true;
+            let mut carried = 0;
             match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(Ok(record)) = traffic.next_record() {
                         self.plain.extend_from_slice(record.payload);
+                        carried += record.payload.len() + RECORD_HULL;
                     }
                 }
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
@@ -384,6 +389,13 @@ impl Session {
                 Ok(_) => break Processed::Failed,
             }
             incoming.drain(..discard.min(incoming.len()));
+            if self.shaking.is_none() {
+                self.chaff += discard.saturating_sub(carried);
+                if self.chaff > CHAFF_BYTES_MAX {
+                    tracing::debug!("TLS ends: too many records with nothing in them");
+                    break Processed::Failed;
+                }
+            }
             if !goes_on {
                 break Processed::Yes;
             }
@@ -487,6 +499,11 @@ thread_local! {
 pub(super) const RECORD_BYTES_MAX: usize = 16 * 1024;
 /// What a record adds, a change of keys before it included; TLS 1.2 adds the most, 29 bytes.
 const RECORD_OVERHEAD: usize = 128;
+/// What a record that is read has besides its content, at the most: TLS 1.2 adds 29 bytes.
+const RECORD_HULL: usize = 32;
+/// Over a connection's life. Two whole records of padding, or 1,200 new keys, where an honest peer has one after sixteen million records; each costs
+/// as much as a request to answer. The library bounds them between two bytes of content, which cost a stranger nothing.
+const CHAFF_BYTES_MAX: usize = 32 * 1024;
 /// One whole record; or a burst of Ogg.
 const SCRATCH_BYTES: usize = RECORD_BYTES_MAX + RECORD_OVERHEAD;
 /// Read at once: a first message of any browser.
@@ -494,3 +511,59 @@ const READ_BYTES: usize = 4 * 1024;
 /// A whole record with what belongs to it, and more of the next than is read at once. A handshake's message that needs more than this is
 /// no browser's.
 const INCOMING_BYTES_MAX: usize = RECORD_BYTES_MAX + 2_048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::os::unix::net::UnixStream;
+    use std::sync::atomic::AtomicUsize;
+
+    use rustls::pki_types::ServerName;
+    use rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+    #[test]
+    fn whoever_is_not_read_any_more_holds_no_more_than_was_read_at_once() {
+        let made = rcgen::generate_simple_self_signed(vec![String::from("localhost")]).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_root_certificates(roots).with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut client = ClientConnection::new(config.into(), name).unwrap();
+        let certificate =
+            Certificate::from_pem(made.cert.pem().as_bytes(), made.signing_key.serialize_pem().as_bytes()).unwrap();
+        let place = Place::take(&Arc::new(AtomicUsize::new(0)), 1).unwrap();
+        let mut session = certificate.session(place, None).unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let ours = OwnedFd::from(ours);
+        let mut buffer = [0; 8 * 1024];
+        while client.is_handshaking() || session.is_shaking_hands() {
+            while client.wants_write() {
+                client.write_tls(&mut theirs).unwrap();
+            }
+            assert_eq!(session.read(&ours, &mut buffer), Moved::Later);
+            let _ = client.read_tls(&mut theirs);
+            client.process_new_packets().unwrap();
+        }
+        // One long record, which needs room, and then the beginning of another.
+        client.writer().write_all(&[b'x'; 16_000]).unwrap();
+        let mut sealed = Vec::new();
+        client.write_tls(&mut sealed).unwrap();
+        sealed.extend_from_slice(&[23, 3, 3, 0x40]);
+        theirs.write_all(&sealed).unwrap();
+        let mut read = 0;
+        while read < 16_000 {
+            if let Moved::Bytes(bytes) = session.read(&ours, &mut buffer) {
+                read += bytes;
+            }
+        }
+        assert!(session.incoming.len() == 4 && session.incoming.capacity() > READ_BYTES);
+        session.settle();
+        assert!(session.incoming.capacity() < READ_BYTES && session.plain.capacity() == 0);
+        assert!(!session.is_stuck());
+    }
+}

@@ -15,10 +15,10 @@ use tokio::task::JoinSet;
 use crate::rig::{HLS_NAME, Rig, WAIT, document};
 use crate::secure::{Ear, Identity};
 
-struct Two {
-    rig: Rig,
-    own: Identity,
-    hls: Identity,
+pub(crate) struct Two {
+    pub(crate) rig: Rig,
+    pub(crate) own: Identity,
+    pub(crate) hls: Identity,
 }
 
 /// A worker with a certificate for each of its names, and 47 chunks of a log.
@@ -26,7 +26,7 @@ fn two() -> Two {
     limited(Limits::for_files(20_000))
 }
 
-fn limited(limits: Limits) -> Two {
+pub(crate) fn limited(limits: Limits) -> Two {
     let (own, hls) = (Identity::new(), Identity::named(HLS_NAME, &[&rustls::version::TLS13]));
     let rig = Rig::secure(limits);
     rig.handle.push(Update::HlsCertificate(hls.certificate.clone()));
@@ -320,10 +320,10 @@ fn a_worker_that_goes_finishes_what_was_asked_and_says_so() {
 }
 
 /// A client that writes frames by hand.
-struct Peer(Ear);
+pub(crate) struct Peer(pub(crate) Ear);
 
 impl Peer {
-    fn new(two: &Two) -> Self {
+    pub(crate) fn new(two: &Two) -> Self {
         let mut ear = two.hls.connect_to(&two.rig, HLS_NAME);
         ear.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
         let mut peer = Self(ear);
@@ -331,7 +331,7 @@ impl Peer {
         peer
     }
 
-    fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> std::io::Result<()> {
+    pub(crate) fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> std::io::Result<()> {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let mut frame = length[1..].to_vec();
         frame.extend([kind, flags]);
@@ -341,7 +341,7 @@ impl Peer {
     }
 
     /// HEADERS of a GET (RFC 7541 appendix A: 2 `:method: GET`, 7 `:scheme: https`, 4 `:path`, 1 `:authority`).
-    fn get(&mut self, stream: u32, path: &str) -> std::io::Result<()> {
+    pub(crate) fn get(&mut self, stream: u32, path: &str) -> std::io::Result<()> {
         let mut block = vec![0x82, 0x87];
         for (name, value) in [(4, path), (1, HLS_NAME)] {
             block.extend([name, u8::try_from(value.len()).unwrap()]);
@@ -356,7 +356,7 @@ impl Peer {
     }
 
     /// The error code of the GOAWAY with which it ends.
-    fn last_words(&mut self) -> Option<u32> {
+    pub(crate) fn last_words(&mut self) -> Option<u32> {
         // Without writing what it still had to say, which the other side no longer takes.
         let (mut heard, stream) = (Vec::new(), &mut self.0.0);
         while stream.conn.read_tls(&mut stream.sock).is_ok_and(|bytes| bytes > 0) {

@@ -8,6 +8,7 @@ mod forwarding;
 mod going;
 mod hls;
 mod hostile;
+mod hostile_tls;
 mod http2;
 mod listening;
 mod recordings;

@@ -48,7 +48,7 @@ impl Identity {
         Self { certificate, trusting: Arc::new(trusting) }
     }
 
-    fn connect(&self, rig: &Rig) -> Ear {
+    pub(crate) fn connect(&self, rig: &Rig) -> Ear {
         self.connect_to(rig, "localhost")
     }
 
@@ -67,7 +67,7 @@ impl Ear {
         self.0.write_all(text.as_bytes()).unwrap();
     }
 
-    fn hear_until(&mut self, end: &str) -> String {
+    pub(crate) fn hear_until(&mut self, end: &str) -> String {
         let mut heard = Vec::new();
         let mut byte = [0];
         while !heard.ends_with(end.as_bytes()) {
@@ -97,14 +97,14 @@ fn rig(identity: &Identity) -> Rig {
     limited(identity, Limits::for_files(20_000))
 }
 
-fn limited(identity: &Identity, limits: Limits) -> Rig {
+pub(crate) fn limited(identity: &Identity, limits: Limits) -> Rig {
     let rig = Rig::secure(limits);
     rig.handle.push(Update::Certificate(identity.certificate.clone()));
     rig
 }
 
-const LISTEN: &str = "GET /listen/demo.mp4 HTTP/1.1\r\nHost: localhost\r\n\r\n";
-const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+pub(crate) const LISTEN: &str = "GET /listen/demo.mp4 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+pub(crate) const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 #[test]
 fn a_listener_hears_every_chunk_and_the_end() {

@@ -2,6 +2,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use rustix::io::ioctl_fionread;
@@ -16,6 +18,34 @@ pub(super) struct Wire {
     socket: AsyncFd<Stream>,
     /// Read already, and not yet taken.
     read: Vec<u8>,
+    patience: Patience,
+}
+
+/// How much a client may still send before its next request: what is no request is a word between the two sides, and needs little. A body
+/// has no window.
+#[derive(Clone, Debug)]
+pub(super) struct Patience(Arc<AtomicUsize>);
+
+impl Patience {
+    /// All of it.
+    pub(super) fn new() -> Self {
+        Self(Arc::new(AtomicUsize::new(WORDS_BYTES_MAX)))
+    }
+
+    /// A request came.
+    pub(super) fn restore(&self) {
+        self.0.store(WORDS_BYTES_MAX, Relaxed);
+    }
+
+    /// Whether too much came.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.load(Relaxed) == 0
+    }
+
+    fn spend(&self, bytes: usize) {
+        // One thread looks at it.
+        self.0.store(self.0.load(Relaxed).saturating_sub(bytes), Relaxed);
+    }
 }
 
 impl Wire {
@@ -24,8 +54,8 @@ impl Wire {
         deprecated,
         reason = "its successor is unsafe, for types whose descriptor may change or close; a stream owns one for as long as it lives"
     )]
-    pub(super) fn new(stream: Stream, read: Vec<u8>) -> io::Result<Self> {
-        Ok(Self { socket: AsyncFd::new(stream)?, read })
+    pub(super) fn new(stream: Stream, read: Vec<u8>, patience: Patience) -> io::Result<Self> {
+        Ok(Self { socket: AsyncFd::new(stream)?, read, patience })
     }
 
     /// Writes with `step` until it does something else than wait.
@@ -55,6 +85,9 @@ impl AsyncRead for Wire {
             return Poll::Ready(Ok(()));
         }
         loop {
+            if this.patience.is_over() {
+                return Poll::Ready(Err(broken()));
+            }
             if this.socket.get_ref().is_stuck() {
                 // Nobody may make us hold more by sending what asks for an answer, and not reading it.
                 ready!(this.write(cx, Stream::flush))?;
@@ -78,6 +111,7 @@ impl AsyncRead for Wire {
             match moved {
                 Moved::Bytes(bytes) => {
                     buffer.advance(bytes);
+                    this.patience.spend(bytes);
                     return Poll::Ready(Ok(()));
                 }
                 Moved::Later => {}
@@ -119,3 +153,7 @@ impl AsyncWrite for Wire {
 fn broken() -> io::Error {
     io::ErrorKind::ConnectionReset.into()
 }
+
+/// Frames without a request between them: a player says how much it has taken, and that it is there, in a hundred bytes or so for each request. As much
+/// as four heads.
+const WORDS_BYTES_MAX: usize = 32 * 1024;
