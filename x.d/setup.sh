@@ -6,6 +6,7 @@
 #   setup bench   all of that, and perf                 (what looks into it, for `./x bench studio`)
 #   setup peers   and other people's players and relays (for `./x peers`; 600 MB)
 #   setup caches  as for test, and nginx, Varnish, curl (what stands before or beside it, for `./x bench hls`, `joins`)
+#   setup fanout  as for caches, and icecast2          (what serves beside it, for `./x bench fanout`)
 #   setup server  as for test, and a Debian 12 to install it on (for `./x bench one-server`; 400 MB)
 #   setup dist    as for run, and dpkg-dev              (what makes a package)
 #   setup check   and rustfmt, clippy, a C++ compiler   (what judges it)
@@ -158,12 +159,13 @@ setup() {
         has nginx || [ -x /usr/sbin/nginx ] || debs+=(nginx-light)
         has varnishd || [ -x /usr/sbin/varnishd ] || debs+=(varnish gcc libc6-dev)
     fi
-    if [ "$for" = caches ]; then
+    if [ "$for" = fanout ]; then has icecast2 || [ -x /usr/bin/icecast2 ] || debs+=(icecast2); fi
+    if [ "$for" = caches ] || [ "$for" = fanout ]; then
         [ -x /usr/sbin/nginx ] || has nginx || debs+=(nginx-light)
         has curl || debs+=(curl)
         [ -x /usr/sbin/varnishd ] || has varnishd || debs+=(varnish)
     fi
-    if [ "$for" = test ] || [ "$for" = bench ] || [ "$for" = peers ] || [ "$for" = caches ] || [ "$for" = server ]; then
+    if [ "$for" = test ] || [ "$for" = bench ] || [ "$for" = peers ] || [ "$for" = caches ] || [ "$for" = fanout ] || [ "$for" = server ]; then
         has chromium || debs+=(chromium fonts-dejavu-core)
         has ffmpeg || debs+=(ffmpeg)
         has pebble || debs+=(pebble)

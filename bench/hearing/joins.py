@@ -10,7 +10,6 @@ here in release).
 
 import argparse
 import contextlib
-import ipaddress
 import json
 import os
 import shutil
@@ -25,9 +24,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from cryptography import x509
-
-from . import ffmpeg, machine, own_name, processes
+from . import ffmpeg, identity, machine, processes
 from .house import House
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +72,7 @@ def _kind(folder, kind, options, keep):
     folder.mkdir()
     trust, arguments = None, ()
     if kind == "tls":
-        trust, pem = _identity(folder)
+        trust, pem = identity.make(folder)
         arguments = ("--tls-certificate", pem, "--tls-key", pem)
     wrapper = folder / "hiwar"
     wrapper.write_text(f'#!/bin/sh\nexec taskset -c {SERVER_CORE} "{os.environ["HIWAR_BIN"]}" "$@" --workers 1\n')
@@ -173,17 +170,6 @@ def _stop_and_go(pid, done):
                 with contextlib.suppress(OSError):
                     os.kill(one, sent)
             done.wait(0.5)
-
-
-def _identity(folder):
-    """A root to trust, and a certificate with its key, of the kind that the server makes for itself (ECDSA P-256)."""
-    authority, key = own_name.authority()
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    root, pem = folder / "root.pem", folder / "own.pem"
-    root.write_bytes(own_name.in_pem(authority))
-    pem.write_bytes(own_name.certificate(authority, key, names))
-    os.environ["SSL_CERT_FILE"] = str(root)
-    return root, pem
 
 
 BURST_CHUNKS = 3
