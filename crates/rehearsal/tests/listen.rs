@@ -119,6 +119,7 @@ fn options() -> Options {
         seconds: 4,
         stay: None,
         cadence_ms: 200,
+        threads: 1,
         from: Vec::new(),
         trust: None,
         watch: Some(std::process::id()),

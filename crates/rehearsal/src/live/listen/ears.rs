@@ -19,7 +19,7 @@ use super::wire::{Moved, Secure, Wire};
 use crate::crowd::Crowd;
 use crate::live::wait_until;
 use crate::playing::{Notices, Pieces, Playing};
-use crate::report::Second;
+use crate::report::{GRACE, Second};
 use crate::schedule::Schedule;
 use crate::stream::{Came, Fault, Format, Programme, Stream};
 
@@ -35,6 +35,8 @@ const EVENTS: usize = 512;
 const READ_BYTES: usize = 256 * 1024;
 /// Whoever has no sound after so long was not let in. Longer than a lost SYN and its two repetitions take (RFC 6298: 1 and 2 s).
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What is made at once, and at a longer cadence waits for others that go with it.
+const CHUNK: Duration = Duration::from_millis(200);
 /// Nobody tries again sooner, as the page's player does not.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -310,6 +312,7 @@ impl Ears {
     }
 
     fn read(&mut self, seat: usize, now: Duration) -> Result<(), String> {
+        let mut is_oldest = true;
         // What is left after them, epoll tells again: neither the socket nor TLS keeps anything that a read of this size did not fetch.
         for _ in 0..READS {
             let Some(Seat { listener: Some(listener), .. }) = self.seats.get_mut(seat) else { return Ok(()) };
@@ -347,8 +350,12 @@ impl Ears {
                     // What was due before their first sound is the burst for who joins late, and was never due to them.
                     if let Some(lateness) = schedule.lateness(now, heard.ends, since) {
                         told.second.chunks += 1;
-                        told.second.lateness.add(lateness);
-                        let is_late = lateness > pieces.lateness_max(now.saturating_sub(lateness));
+                        let lateness_max = pieces.lateness_max(now.saturating_sub(lateness));
+                        let is_late = lateness > lateness_max;
+                        // The oldest of what is written at once has waited for as long as a cadence less itself, as it is meant to: what is more is late.
+                        if std::mem::take(&mut is_oldest) {
+                            told.second.lateness.add((lateness + GRACE + CHUNK).saturating_sub(lateness_max));
+                        }
                         told.second.chunks_late += u64::from(is_late);
                     }
                 }

@@ -61,6 +61,9 @@ pub struct Options {
     /// How often sound comes at this server, in milliseconds, unless it says so itself: later than that and a second is late
     #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub cadence_ms: u64,
+    /// Threads to listen with, at least: more than these if one may not open enough files
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub threads: u64,
     /// Addresses of this machine to connect from, in turn [default: at a server on this machine many of 127.0.0.0/8, else as the system chooses]
     #[arg(long, value_name = "ADDR", num_args = 1..)]
     pub from: Vec<IpAddr>,
@@ -186,7 +189,7 @@ impl Target {
 /// The one who listens alone at the beginning hears nothing, or this machine has no room for so many. What goes wrong with others is in the report.
 pub fn run(target: &Target, options: &Options) -> Result<Report, Error> {
     let secure = target.secure.as_deref().map(|host| trusting(host, options)).transpose()?;
-    let threads = options.listeners.div_ceil(THREAD_LISTENERS_MAX);
+    let threads = options.listeners.div_ceil(THREAD_LISTENERS_MAX).max(options.threads);
     let from = match (&*options.from, target.address.ip()) {
         ([], IpAddr::V4(ip)) if ip.is_loopback() => loopback(threads),
         (given, _) => given.to_vec(),
