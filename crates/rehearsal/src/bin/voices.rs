@@ -1,5 +1,5 @@
 //! `voices speak`: 20 people on a stage. `voices call`: one of them, far away. `voices hear`: who listens, and when each chunk came. `voices listen`: a crowd, at a
-//! server of this machine, whoever wrote it.
+//! server of this machine, whoever wrote it. `voices poll`: the same at somebody's HLS.
 //!
 //! The last line on standard output is one JSON object. For `bench/`; docs/measured/studio.md and loss.md say what is made of it.
 
@@ -26,6 +26,16 @@ enum Part {
     Hear(ear::Options),
     /// A crowd of listeners
     Listen(Listen),
+    /// A crowd of listeners that poll HLS
+    Poll(Poll),
+}
+
+#[derive(clap::Args)]
+struct Poll {
+    /// The playlist, at an address of loopback; its segments are NUMBER.m4s beside it, as long as the cadence
+    url: String,
+    #[command(flatten)]
+    options: listen::Options,
 }
 
 #[derive(clap::Args)]
@@ -57,6 +67,7 @@ fn main() -> ExitCode {
         Part::Call(options) => call::run(&options),
         Part::Hear(options) => ear::run(&options),
         Part::Listen(listen) => listen.run(),
+        Part::Poll(poll) => listen::poll::run(&poll.url, &poll.options).map(|report| report.summary()),
     };
     match done {
         Ok(result) => {

@@ -4,6 +4,8 @@
 //! of a machine. Each thread compares what its own listeners hear. Whether the target has allowed it is for whoever makes a [`Target`] to know.
 
 mod ears;
+#[cfg(feature = "voices")]
+pub mod poll;
 mod watch;
 mod wire;
 

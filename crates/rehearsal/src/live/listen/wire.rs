@@ -50,6 +50,12 @@ impl Wire {
         Ok(Self { socket: TcpStream::from(socket), tls })
     }
 
+    /// The socket alone, of one that speaks no TLS.
+    #[cfg(feature = "voices")]
+    pub(super) fn into_socket(self) -> TcpStream {
+        self.socket
+    }
+
     /// Once it is writable: whether it is connected. Then asks.
     pub(super) fn ask(&mut self, request: &[u8]) -> io::Result<()> {
         sockopt::socket_error(&self.socket)??;
