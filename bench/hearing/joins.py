@@ -1,9 +1,10 @@
 """`./x bench joins`: how many listeners a second one core lets in, and how long each waits, beside nginx serving a file.
 
-    bench/joins [--quick] [--only plain|tls] [--keep DIR] [--break stop]
+    bench/joins [--quick] [--only plain|tls|serving] [--keep DIR] [--break stop]
 
 The server has one core and the crowd the other. Each of the crowd (`voices listen`) connects, asks, hears the first sound, stays for a tenth of a second in the mean, hangs
-up, and is followed by another within a second: a closed loop, which takes as many joins as the server gives. `--keep` keeps every report. `--break stop` stops the server for
+up, and is followed by another within a second: a closed loop, which takes as many joins as the server gives. `serving` is the same with TLS while the core serves 90,000 who
+listen (hearing/serving.py). `--keep` keeps every report. `--break stop` stops the server for
 half of every second. docs/measured/joins.md says what each figure means. The last line is one JSON object. The server is HIWAR_BIN, the crowd `voices` (HIWAR_VOICES, or built
 here in release).
 """
@@ -24,7 +25,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from . import ffmpeg, identity, machine, processes
+from . import ffmpeg, identity, machine, processes, serving
 from .house import House
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,8 +33,11 @@ SERVER_CORE, CROWD_CORE = 0, 1
 STAY_S = 0.1
 ROUND_S = STAY_S + 0.5
 """One after another in a seat: the stay, and half a second in the mean until the next one comes."""
-RATES = (2_000, 4_000, 6_000, 8_000, 10_000, 12_000, 15_000, 18_000)
+RATES = (2_000, 4_000, 6_000, 8_000, 9_000, 10_000, 11_000, 12_000, 14_000)
 """Joins a second that are offered."""
+CROWDED = 6_000
+"""Above so many a second the crowd has two threads: one that connects does not wait for one that hears."""
+WANTED = {"joins_per_s_core_plain": 10_000, "joins_per_s_core_tls": 5_000}
 FAILED_MAX = 0.001
 SLOW_MS = 1_000
 """Whoever waits for longer at the 99th percentile has not been let in at that rate."""
@@ -43,22 +47,27 @@ BREAKS = {"stop": "the server is stopped for half of every second: fewer get in,
 def main():
     options = _options()
     keep = Path(options.keep) if options.keep else None
-    result = {}
+    result, unwanted = {}, []
+    _voices()
     with tempfile.TemporaryDirectory(prefix="hiwar-joins-") as folder:
         try:
             for kind in ("plain", "tls"):
                 if options.only in (None, kind):
                     result |= _kind(Path(folder) / kind, kind, options, keep)
+            if options.only in (None, "serving"):
+                rate = lambda *asked: _rate(*asked[:6], options.broken, asked[6], say_of="while serving")
+                figures, unwanted = serving.measure(Path(folder) / "serving", options, keep, rate, held)
+                result |= figures
         finally:
             processes.stop_all()
-    result["unwanted"] = [name for name, wanted in (("joins_per_s_core_plain", 10_000), ("joins_per_s_core_tls", 5_000)) if result.get(name, wanted) < wanted]
-    print(json.dumps(result | {"broken": options.broken}), flush=True)
+    unwanted = [f"{name} is {result[name]}, wanted {wanted}" for name, wanted in WANTED.items() if result.get(name, wanted) < wanted] + unwanted
+    print(json.dumps(result | {"unwanted": unwanted, "broken": options.broken}), flush=True)
 
 
 def _options():
     parser = argparse.ArgumentParser(prog="bench/joins", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two rates, four seconds each")
-    parser.add_argument("--only", choices=("plain", "tls"))
+    parser.add_argument("--only", choices=("plain", "tls", "serving"))
     parser.add_argument("--keep", metavar="DIR")
     parser.add_argument("--break", dest="broken", choices=BREAKS)
     return parser.parse_args()
@@ -101,9 +110,7 @@ def _rates(server, url, pid, trust, options, keep):
     rows = []
     for rate in RATES[1:3] if options.quick else RATES:
         folder = (keep or Path(tempfile.mkdtemp(prefix="hiwar-joins-report-"))) / str(rate)
-        row = _rate(url, pid, trust, rate, 4 if options.quick else 8, folder, options.broken)
-        say(f"{server}: offered {rate}/s: {row['joins_per_s']:.0f} joined, p50 {row['join_ms_p50']} ms, p99 {row['join_ms_p99']} ms, {row['failed']} failed, "
-            f"server {row['server_percent']} %, crowd {row['crowd_percent']} %")  # fmt: skip
+        row = _rate(url, pid, trust, rate, 4 if options.quick else 8, folder, options.broken, say_of=server)
         rows.append(row)
         if not keep:
             shutil.rmtree(folder.parent)
@@ -112,9 +119,9 @@ def _rates(server, url, pid, trust, options, keep):
     return rows
 
 
-def _rate(url, pid, trust, rate, seconds, folder, broken):
+def _rate(url, pid, trust, rate, seconds, folder, broken, cadence_ms=200, say_of=""):
     command = ["taskset", "-c", str(CROWD_CORE), _voices(), "listen", url, "--listeners", str(int(rate * ROUND_S)), "--within", "2", "--seconds", str(seconds)]
-    command += ["--stay", str(STAY_S), "--watch", str(pid), "--report", folder, *(("--trust", trust) if trust else ())]
+    command += ["--stay", str(STAY_S), "--watch", str(pid), "--report", folder, "--cadence-ms", str(cadence_ms), "--threads", "2" if rate > CROWDED else "1", *(("--trust", trust) if trust else ())]
     done = threading.Event()
     if broken == "stop":
         threading.Thread(target=_stop_and_go, args=(pid, done), daemon=True).start()
@@ -125,7 +132,10 @@ def _rate(url, pid, trust, rate, seconds, folder, broken):
     if crowd.returncode or not line:
         raise processes.Died(f"voices listen: exit code {crowd.returncode}; {words.decode('utf-8', 'replace')[-500:]}")
     report = json.loads((folder / "report.json").read_text())
-    return row(report, json.loads(line[-1]))
+    found = row(report, json.loads(line[-1]))
+    say(f"{say_of}: offered {rate}/s: {found['joins_per_s']:.0f} joined, p50 {found['join_ms_p50']} ms, p99 {found['join_ms_p99']} ms, {found['failed']} failed, "
+        f"server {found['server_percent']} %, crowd {found['crowd_percent']} %")  # fmt: skip
+    return found
 
 
 def row(report, summary):

@@ -1,6 +1,8 @@
 """The judge of `./x bench joins`, on rates made up here."""
 
-from hearing import joins
+import pytest
+
+from hearing import joins, serving
 
 
 def _report(per_second, failed=0, p99=40.0):
@@ -42,3 +44,27 @@ def test_a_beginning_has_three_whole_chunks_however_much_has_come():
     whole = 20 + 508 + 38 + 3 * len(chunk)
     assert [joins.beginning(stream[:size]) for size in (0, 7, 600, whole - 1)] == [None] * 4
     assert joins.beginning(stream[:whole]) == joins.beginning(stream) == whole
+
+
+def _served(late=0, listening=90_000, faults=None, p99=50.0, joined=3_000):
+    seconds = [{"at_s": n, "listening": listening if n > 60 else 1_000, "chunks": 450_000, "chunks_late": late if 80 <= n < 90 else 0} for n in range(120)]
+    rows = [{"rate": rate, "joins_per_s": joined * part, "from": 1_000 + at, "to": 1_014 + at, "failed": 0, "joins": 20_000, "join_ms_p50": 9.0, "join_ms_p99": p99, "server_percent": 80.0}
+            for rate, part, at in ((1_500, 0.5, 65), (3_000, 1.0, 82))]  # fmt: skip
+    report = {"plan": {"started_unix_s": 1_000}, "seconds": seconds, "faults": faults or {}}
+    summary = {"generator_trusted": True, "generator_busy_percent_max": 60.0}
+    return serving.judged(rows, report, summary, 90_000, joins.held)
+
+
+def test_joins_count_while_those_who_listen_hear_in_time():
+    figures, bad = _served()
+    assert (figures["joins_per_s_tls_while_serving"], figures["listening_on_time_percent"], bad) == (3_000, 100.0, [])
+
+
+@pytest.mark.parametrize("wrong", [{"late": 2_000}, {"listening": 89_999}, {"p99": 1_200.0}, {"joined": 2_400}])
+def test_what_those_who_listen_lose_is_no_rate(wrong):
+    figures, bad = _served(**wrong)
+    assert figures["joins_per_s_tls_while_serving"] < 2_500 and bad
+
+
+def test_a_fault_of_those_who_listen_is_told():
+    assert _served(faults={"sound was left out or repeated": 2})[1] == ["while serving: 2 x sound was left out or repeated"]
