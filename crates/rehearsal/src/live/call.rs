@@ -4,7 +4,7 @@
 
 use std::io::BufRead;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -185,7 +185,8 @@ fn lines() -> Receiver<()> {
     told
 }
 
-fn samples(file: &PathBuf) -> Result<Vec<f32>, Error> {
+/// 16-bit little-endian mono samples.
+pub(super) fn samples(file: &Path) -> Result<Vec<f32>, Error> {
     let doing = |why| Error::World("reading a sound", why);
     if std::fs::metadata(file).map_err(doing)?.len() > SOUND_BYTES_MAX {
         return Err(Error::Asked("--sound is longer than an hour"));

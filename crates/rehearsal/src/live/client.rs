@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::Path;
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -24,6 +25,7 @@ use rtc::sansio::Protocol;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 
 use super::Error;
+use super::heard::{self, Notes};
 use crate::red;
 
 /// Payload type of Opus in the offer.
@@ -68,6 +70,10 @@ pub(super) struct Client {
     pub(super) connected: bool,
     pub(super) gone: bool,
     pub(super) tally: Tally,
+    /// What it hears, if somebody wants to know.
+    notes: Option<Notes>,
+    /// When the datagram came that is being taken, in seconds of CLOCK_MONOTONIC.
+    came_s: f64,
 }
 
 fn failed<E: Display>(doing: &'static str) -> impl Fn(E) -> Error {
@@ -142,6 +148,8 @@ impl Client {
             connected: false,
             gone: false,
             tally: Tally::default(),
+            notes: None,
+            came_s: 0.0,
         })
     }
 
@@ -156,6 +164,19 @@ impl Client {
     pub(super) fn answer(&mut self, sdp: String) -> Result<(), Error> {
         let answer = RTCSessionDescription::answer(sdp).map_err(failed("an answer"))?;
         self.peer.set_remote_description(Instant::now(), answer).map_err(failed("an answer"))
+    }
+
+    /// From here on, writes down what it hears: `folder`/`name`.s16 and .points.
+    pub(super) fn note(&mut self, folder: &Path, name: &str) -> Result<(), Error> {
+        let notes = Notes::new(folder, name, &self.socket);
+        self.notes = Some(notes.map_err(|why| Error::World("writing what is heard", why))?);
+        Ok(())
+    }
+
+    /// Nothing more is heard.
+    pub(super) fn close(&mut self) -> Result<(), Error> {
+        let closed = self.notes.as_mut().map_or(Ok(()), Notes::close);
+        closed.map_err(|why| Error::World("writing what is heard", why))
     }
 
     /// What `poll` can wait for.
@@ -213,7 +234,12 @@ impl Client {
     pub(super) fn receive(&mut self, now: Instant) {
         let mut buffer = [0; 2048];
         for _ in 0..READS_MAX {
-            let Ok((length, from)) = self.socket.recv_from(&mut buffer) else { break };
+            let came = match self.notes {
+                None => self.socket.recv_from(&mut buffer).ok().map(|(length, from)| (length, from, 0.0)),
+                Some(_) => heard::receive(&self.socket, &mut buffer),
+            };
+            let Some((length, from, came_s)) = came else { break };
+            self.came_s = came_s;
             let transport = TransportContext {
                 local_addr: self.local,
                 peer_addr: from,
@@ -223,6 +249,10 @@ impl Client {
             let message = BytesMut::from(buffer.get(..length).unwrap_or_default());
             // What it cannot use is somebody else's mistake; what is missing shows in the tally.
             let _ = self.peer.handle_read(TaggedBytesMut { now, transport, message });
+            if self.notes.is_some() {
+                // One by one: each has its own time.
+                self.events();
+            }
         }
         self.events();
         self.flush();
@@ -255,6 +285,12 @@ impl Client {
                 self.heard_sequence = Some(sequence);
                 self.tally.heard += 1;
                 self.tally.heard_bytes += packet.payload.len() as u64;
+                if let Some(notes) = &mut self.notes
+                    && notes.heard(packet.header.timestamp, &packet.payload, self.came_s).is_err()
+                {
+                    // A full disk: what was heard so far is there, and who reads it sees that it ends.
+                    self.notes = None;
+                }
             }
         }
     }

@@ -6,6 +6,8 @@ pub mod call;
 mod client;
 #[cfg(feature = "voices")]
 pub mod ear;
+#[cfg(feature = "voices")]
+mod heard;
 pub mod listen;
 #[cfg(feature = "voices")]
 pub mod relay;

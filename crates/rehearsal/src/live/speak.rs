@@ -4,15 +4,15 @@
 //! look cheaper than it is.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
 use super::client::{Client, Copies};
-use super::{Error, talkers, whip};
-use crate::voice::{Muting, Voice};
+use super::{Error, call, heard, talkers, whip};
+use crate::voice::{Fec, Muting, Voice};
 
 /// Time between two packets of a speaker.
 const FRAME: Duration = Duration::from_millis(20);
@@ -41,6 +41,12 @@ pub struct Options {
     /// Ogg Opus files with speech
     #[arg(long = "voice", num_args = 1..)]
     voices: Vec<PathBuf>,
+    /// Instead of voices, what each of them says, once: 16-bit little-endian mono samples at 48 kHz, a file for each speaker
+    #[arg(long = "sound", num_args = 1.., conflicts_with = "voices")]
+    sounds: Vec<PathBuf>,
+    /// Directory for what each of them hears, and when it was sent to them: speaker-N.s16 and .points
+    #[arg(long)]
+    heard: Option<PathBuf>,
     /// Seconds to speak, from when all are connected
     #[arg(long)]
     seconds: u64,
@@ -67,13 +73,19 @@ pub fn run(options: &Options) -> Result<Value, Error> {
         _ => return Err(Error::Asked("--muted is silence or dtx")),
     };
     let count = options.passes.len();
-    let talking = options.talking.min(count);
-    let mut voices = talkers(&options.voices, talking)?;
+    let mut voices = match &*options.sounds {
+        [] => talkers(&options.voices, options.talking.min(count))?,
+        sounds => sounds.iter().map(|sound| saying(sound)).collect::<Result<_, _>>()?,
+    };
+    let talking = voices.len().min(count);
     let muted = Voice::muted(muting).map_err(|why| Error::Voice(PathBuf::new(), why))?;
     voices.extend((talking..count).map(|n| muted.clone().begun_at(n as u64)));
     let mut cast = Vec::with_capacity(count);
     for (number, (pass, voice)) in options.passes.iter().zip(voices).enumerate() {
         let mut client = Client::new(IpAddr::from([127, 0, 0, 1]), 0x5000_0000 + number as u32, Copies::None)?;
+        if let Some(folder) = &options.heard {
+            client.note(folder, &format!("speaker-{number}"))?;
+        }
         let offer = client.offer()?;
         let (session, answer) = whip::publish(&url, pass, &offer)?;
         client.answer(answer)?;
@@ -90,7 +102,8 @@ pub fn run(options: &Options) -> Result<Value, Error> {
     }
     println!("{}", json!({"event": "connected", "speakers": count}));
     let late_us = perform(&mut cast, Duration::from_secs(options.seconds))?;
-    for speaker in &cast {
+    for speaker in &mut cast {
+        speaker.client.close()?;
         whip::leave(&url, &speaker.pass, &speaker.session)?;
     }
     let sum = |of: fn(&Speaker) -> u64| cast.iter().map(of).sum::<u64>();
@@ -104,6 +117,11 @@ pub fn run(options: &Options) -> Result<Value, Error> {
         "gone": cast.iter().filter(|s| s.client.gone).count(),
         "late_us_max": late_us,
     }))
+}
+
+/// A voice that says a sound.
+fn saying(sound: &Path) -> Result<Voice, Error> {
+    Voice::saying(&call::samples(sound)?, Fec::For(10)).map_err(|why| Error::Voice(sound.to_owned(), why))
 }
 
 /// Everybody takes what came and lets time pass.
@@ -126,6 +144,10 @@ fn perform(cast: &mut [Speaker], time: Duration) -> Result<u64, Error> {
         speaker.next = first;
         first += apart;
     }
+    // A frame is handed over when its last sample has been spoken.
+    let spoke_s = heard::now_s() - begin.elapsed().as_secs_f64() - FRAME.as_secs_f64();
+    let began_s: Vec<_> = cast.iter().map(|one| spoke_s + (one.next - begin).as_secs_f64()).collect();
+    println!("{}", json!({"event": "speaking", "began_s": began_s}));
     let (mut tick, mut read) = (begin, begin);
     let mut late = Duration::ZERO;
     loop {
