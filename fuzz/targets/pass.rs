@@ -1,4 +1,4 @@
-//! Tokens, claims and origins as strangers present them. Must never panic, and none may be believed that we did not sign.
+//! Tokens, claims, badges and origins as strangers present them. Must never panic, and none may be believed that we did not sign.
 #![no_main]
 
 use std::sync::OnceLock;
@@ -18,6 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(listen.verify(now, text).is_err(), "a forged pass to listen");
     assert!(stage.verify(now, text).is_err(), "a forged pass of the stage");
     assert!(rehearsal.verify(now, text).is_err(), "a forged grant to rehearse");
+    assert!(rehearsal.admit(now, text).is_err(), "a forged badge");
     let _ = Scope::parse(text);
     if let Some(origin) = Origin::parse(text) {
         assert_eq!(Origin::parse(&origin.to_string()), Some(origin), "an origin with two texts");
@@ -31,5 +32,6 @@ fuzz_target!(|bytes: &[u8]| {
         let (says, proof) = rehearsal.prove(now, held.claims(), &[1; 32]).expect("claims of a token are claims");
         assert_eq!(&says, held.rehearsal());
         assert!(!held.is_proven(&[1; 32], &proof), "a forged grant is proven");
+        assert!(rehearsal.admit(now, &held.badge()).is_err(), "a forged grant has a badge");
     }
 });

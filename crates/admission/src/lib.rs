@@ -1,4 +1,5 @@
-//! Who may come in: passes to listen, to speak, to host and to create, and grants to rehearse; and what a worker does when many come ([`ladder`]). Pure.
+//! Who may come in: passes to listen, to speak, to host and to create, and grants to rehearse; and what a worker does when many come ([`ladder`]);
+//! and as whom they are counted. Pure.
 //!
 //! A decision is made once, by whoever holds the key, and then carried as a signed token: a pass. This crate makes
 //! and checks the tokens; it keeps no state, asks nobody, and is told the time. What is refused, and why, is one
@@ -6,11 +7,5 @@
 //!
 //! It does not know what a space is allowed to do (`hiwar-space`), nor how a token travels (a header or a link).
 
+mod keys;
 pub mod ladder;
-mod pass;
-
-pub use pass::listen::{Listen, ListenKey};
-pub use pass::origin::{Origin, Scheme};
-pub use pass::rehearsal::{Nonce, Proof, Rehearsal, RehearsalKey, RehearsalToken};
-pub use pass::stage::{Grant, Person, StageKey, StagePass, StageVerifier};
-pub use pass::{PassId, Refusal, Scope, TOKEN_BYTES_MAX};

@@ -17,13 +17,17 @@
 //! under a key that is derived one way from it. Whoever asks for proofs of claims of his own making holds numbers that
 //! no generator expects. What no proof can tell is whether who answers only passed the question on: over `https` the
 //! certificate rules that out, over `http` nothing does.
+//!
+//! Then the generator's listeners come, and each says that it is none of the audience: it wears a *badge*, the claims and a second proof, from the MAC too
+//! ([`RehearsalToken::badge`]). A worker that has the key finds out whether it is genuine ([`RehearsalKey::admit`]), and counts apart who wears one. A badge
+//! is no secret of worth: who copies it off the wire is not counted until the grant ends, and can make neither another badge nor a token of it.
 
 use std::fmt;
 use std::time::SystemTime;
 
 use super::origin::Origin;
 use super::wire::{self, Fields};
-use super::{PassId, Refusal};
+use super::{PassId, Refusal, TOKEN_BYTES_MAX};
 
 const VERSION: u8 = 1;
 const KIND: u8 = b'R';
@@ -31,6 +35,12 @@ const KIND: u8 = b'R';
 const CONTEXT: &str = "hiwar 2026-11 grant to rehearse, version 1";
 /// Separates the key of proofs from the MAC that it is derived from.
 const PROOF_CONTEXT: &str = "hiwar 2026-11 proof of a rehearsal grant, version 1";
+
+/// Separates the proof on a badge from those that a server answers with: asking a server for proofs makes no badge.
+const BADGE_CONTEXT: &str = "hiwar 2026-11 badge of a rehearsed listener, version 1";
+
+/// The longest badge, in characters: claims of the length of a token, a dot, and 32 bytes.
+pub const BADGE_BYTES_MAX: usize = TOKEN_BYTES_MAX + 1 + 43;
 
 /// What a grant to rehearse says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +103,21 @@ impl RehearsalKey {
         Ok((rehearsal, *proof.as_bytes()))
     }
 
+    /// The grant of who wears this badge, `CLAIMS.PROOF`: claims, then proof (in constant time), then fields, then time.
+    pub fn admit(&self, now: SystemTime, badge: &str) -> Result<Rehearsal, Refusal> {
+        if badge.len() > BADGE_BYTES_MAX {
+            return Err(Refusal::TooLong);
+        }
+        let (claims, proof) = badge.split_once('.').ok_or(Refusal::Malformed)?;
+        let signed = decode(claims)?;
+        let proof = wire::decode(proof)?;
+        let proof = <[u8; 32]>::try_from(&*proof).map_err(|_| Refusal::Malformed)?;
+        if badge_proof(self.mac(&signed).as_bytes()) != blake3::Hash::from_bytes(proof) {
+            return Err(Refusal::WrongSignature);
+        }
+        read(now, &signed)
+    }
+
     fn mac(&self, signed: &[u8]) -> blake3::Hash {
         blake3::keyed_hash(&self.0, signed)
     }
@@ -128,6 +153,12 @@ impl RehearsalToken {
     /// The token without its MAC, base64url: what a server is asked to prove, and anybody may see.
     pub fn claims(&self) -> &str {
         &self.claims
+    }
+
+    /// What each listener of this rehearsal shows, so that it is not counted as one of the audience; at most [`BADGE_BYTES_MAX`] characters of
+    /// base64url and a dot. To be shown to the server that has proven the grant, and to no other.
+    pub fn badge(&self) -> String {
+        format!("{}.{}", self.claims, wire::encode(badge_proof(&self.mac).as_bytes()))
     }
 
     /// Whether that is the proof for this nonce of the server that issued this token; in constant time.
@@ -169,10 +200,15 @@ fn proof(mac: &[u8; 32], nonce: &Nonce, origin: &Origin) -> blake3::Hash {
     blake3::Hasher::new_keyed(&key).update(nonce).update(origin.to_string().as_bytes()).finalize()
 }
 
+/// The MAC covers the claims, so the proof need not.
+fn badge_proof(mac: &[u8; 32]) -> blake3::Hash {
+    blake3::keyed_hash(&blake3::derive_key(BADGE_CONTEXT, mac), b"")
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::Scope;
     use super::super::listen::{Listen, ListenKey};
-    use super::super::{Scope, TOKEN_BYTES_MAX};
     use super::*;
     use proptest::prelude::*;
     use std::time::{Duration, UNIX_EPOCH};
@@ -353,6 +389,50 @@ mod tests {
     }
 
     #[test]
+    fn who_holds_a_grant_wears_a_badge_until_it_ends() {
+        let badge = held(&token()).badge();
+        assert!(badge.len() <= BADGE_BYTES_MAX);
+        assert_eq!(key(1).admit(NOW + Duration::from_secs(59), &badge), Ok(rehearsal("https://talk.example")));
+        assert_eq!(key(1).admit(NOW + Duration::from_secs(60), &badge), Err(Refusal::Expired));
+        assert_eq!(key(2).admit(NOW, &badge), Err(Refusal::WrongSignature), "of another house");
+    }
+
+    #[test]
+    fn a_badge_is_not_forged_of_anything_that_travels() {
+        let held = held(&token());
+        let (_, proof) = key(1).prove(NOW, held.claims(), &NONCE).expect("a proof");
+        let (claims, worn) =
+            (held.claims(), wire::decode(held.badge().split_once('.').expect("a dot").1).expect("bytes"));
+        for forged in [&proof[..], &NONCE, &blake3::derive_key(BADGE_CONTEXT, &proof)] {
+            assert_eq!(key(1).admit(NOW, &format!("{claims}.{}", wire::encode(forged))), Err(Refusal::WrongSignature));
+        }
+        // Nor is a token, or the server's proof, made of a badge.
+        let made = wire::encode(&[&wire::decode(claims).expect("bytes")[..], &worn].concat());
+        assert_eq!(key(1).verify(NOW, &made), Err(Refusal::WrongSignature));
+        assert!(!held.is_proven(&NONCE, &Proof::try_from(&*worn).expect("32 bytes")));
+        // Nor one for more listeners, or more time.
+        let more = wire::encode(&claims_bytes(60, u32::MAX, "https://talk.example"));
+        assert_eq!(key(1).admit(NOW, &format!("{more}.{}", wire::encode(&worn))), Err(Refusal::WrongSignature));
+    }
+
+    #[test]
+    fn a_change_of_a_badge_is_refused() {
+        let badge = held(&token()).badge();
+        for at in 0..badge.len() {
+            assert!(key(1).admit(NOW, &badge[..at]).is_err(), "{at}");
+            for other in (0x20u8..0x7f).filter(|&other| other != badge.as_bytes()[at]) {
+                let mut changed = badge.clone().into_bytes();
+                changed[at] = other;
+                let changed = String::from_utf8(changed).expect("still ASCII");
+                assert!(key(1).admit(NOW, &changed).is_err(), "character {at} changed to {other}");
+            }
+        }
+        assert_eq!(key(1).admit(NOW, &format!("{badge}A")), Err(Refusal::Malformed));
+        assert_eq!(key(1).admit(NOW, &"A".repeat(BADGE_BYTES_MAX + 1)), Err(Refusal::TooLong));
+        assert_eq!(key(1).admit(NOW, &token()), Err(Refusal::Malformed), "a token is no badge");
+    }
+
+    #[test]
     fn the_longest_grant_fits() {
         let host = format!("{}.{}", "a".repeat(63), "b".repeat(22));
         let longest = Rehearsal { listeners_max: u32::MAX, ..rehearsal(&format!("https://{host}:65535")) };
@@ -378,6 +458,7 @@ mod tests {
             prop_assert!(key(1).verify(NOW, &token).is_err());
             prop_assert!(RehearsalToken::read(NOW, &token).is_err());
             prop_assert!(key(1).prove(NOW, &token, &NONCE).is_err());
+            prop_assert!(key(1).admit(NOW, &token).is_err());
         }
 
         #[test]
