@@ -9,3 +9,13 @@
 
 mod keys;
 pub mod ladder;
+mod pass;
+mod people;
+
+pub use keys::CrowdKeys;
+pub use pass::listen::{Listen, ListenKey};
+pub use pass::origin::{Origin, Scheme};
+pub use pass::rehearsal::{BADGE_BYTES_MAX, Nonce, Proof, Rehearsal, RehearsalKey, RehearsalToken};
+pub use pass::stage::{Grant, Person, StageKey, StagePass, StageVerifier};
+pub use pass::{PassId, Refusal, Scope, TOKEN_BYTES_MAX};
+pub use people::{Asking, PEOPLE_PER_ADDRESS, PeopleKey};

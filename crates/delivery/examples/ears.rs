@@ -24,7 +24,7 @@ fn main() {
     let address = listener.local_addr().expect("an address");
     let log = LogId::parse("ears").expect("a name");
     let config = Config {
-        listen_key: hiwar_admission::ListenKey::from_bytes([0; 32]),
+        keys: hiwar_admission::CrowdKeys::from_bytes([0; 32]),
         replay_root: "none".into(),
         serves: hiwar_delivery::http::Serves::Crowd,
         security: hiwar_delivery::http::Security::Plain,
@@ -46,7 +46,7 @@ fn main() {
 
     let begin = Instant::now();
     let mut ears: Vec<TcpStream> = (0..listeners).map(|_| join(address)).collect();
-    while handle.counts().first().is_none_or(|count| (count.listening as usize) < listeners) {
+    while handle.counts(usize::MAX).first().is_none_or(|count| (count.audience.listening as usize) < listeners) {
         tick();
     }
     println!("joined {listeners} in {:.2} s", begin.elapsed().as_secs_f64());

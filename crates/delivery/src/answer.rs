@@ -5,11 +5,13 @@
 
 use bytes::Bytes;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::SystemTime;
 
-use hiwar_admission::ListenKey;
+use hiwar_admission::{Asking, CrowdKeys};
 use hiwar_segment_log::LogId;
 
+use crate::audience::{Crowd, Who};
 use crate::coding::{self, Coding};
 use crate::fanout::Reader;
 use crate::head::Head;
@@ -31,12 +33,12 @@ pub struct Site {
     pub logs: HashMap<LogId, Tail>,
     /// Whether that is all.
     pub told: Told,
-    /// Checks listening passes.
-    pub listen_key: Key,
+    /// Checks listening passes and badges of rehearsals, and makes people into numbers.
+    pub keys: CrowdKeys,
     /// For whom it answers.
     pub serves: Serves,
-    /// The log of which the last request wanted a piece of what is live; for whoever counts to take.
-    pub fetched: Option<LogId>,
+    /// What the last request means for whoever counts, who takes it.
+    pub noted: Option<Noted>,
 }
 
 /// For whom a worker is there.
@@ -74,14 +76,52 @@ impl Told {
     }
 }
 
-/// The listening key, kept out of `Debug`.
-pub struct Key(pub ListenKey);
+/// What is counted of a request that leaves no listener behind.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// A piece of what is live was asked for; it is not there, and that will not change.
+    Fetched(LogId),
+    /// A piece of what is live was asked for, and is answered, at once or when there is more to hear.
+    Heard(LogId, Crowd),
+    /// There was no room for somebody who asked for sound.
+    TurnedAway(LogId, Crowd),
+}
 
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key")
+impl Noted {
+    /// Of which log.
+    pub fn log(self) -> LogId {
+        match self {
+            Self::Fetched(log) | Self::Heard(log, _) | Self::TurnedAway(log, _) => log,
+        }
     }
 }
+
+impl Site {
+    /// Whom the listener of this request is counted as. A pass tells people apart only if it is good: anybody could invent one.
+    pub fn who(&self, request: &Request<'_>, address: IpAddr, log: LogId, crowd: Crowd, now: SystemTime) -> Who {
+        let space = log.stem();
+        let pass = request.pass().and_then(|token| self.keys.listen.verify(now, token).ok());
+        let pass = pass.filter(|pass| pass.admits(space.as_str()).is_ok()).map(|pass| pass.id);
+        let agent = request.fields.iter().find(|field| field.name.eq_ignore_ascii_case("user-agent"));
+        let agent = agent.map_or(&[][..], |field| field.value);
+        Who { person: self.keys.people.person(space.as_str(), Asking { pass, address, agent }), crowd }
+    }
+
+    /// Among whom the listener of this request is counted.
+    ///
+    /// # Errors
+    /// [`Problem::Badge`]: who says to be rehearsed and is not is not counted as one of the audience either.
+    pub fn crowd(&self, request: &Request<'_>, now: SystemTime) -> Result<Crowd, Problem> {
+        let mut badges = request.fields.iter().filter(|field| field.name.eq_ignore_ascii_case(BADGE));
+        let Some(badge) = badges.next() else { return Ok(Crowd::Audience) };
+        let badge = std::str::from_utf8(badge.value).ok().filter(|_| badges.next().is_none());
+        let granted = badge.and_then(|badge| self.keys.rehearsal.admit(now, badge).ok());
+        granted.map(|_| Crowd::Rehearsal).ok_or(Problem::Badge)
+    }
+}
+
+/// The field in which a listener that a load generator plays says so (`docs/formats/pass.md`). Browsers do not send it across origins, for nobody allows it.
+const BADGE: &str = "Hiwar-Rehearsal";
 
 /// A ready answer; what it says is unknown here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +160,8 @@ pub enum Answer {
         rendition: usize,
         /// How it will be read.
         reader: Reader,
+        /// Among whom it is counted.
+        crowd: Crowd,
         /// The response's head.
         head: Vec<u8>,
     },
@@ -207,6 +249,10 @@ pub fn answer(site: &mut Site, request: &Request<'_>, now: SystemTime) -> Answer
     } else {
         route(&request.path)
     };
+    let sound = match &route {
+        Route::Listen { log, .. } | Route::Hls { log, .. } => Some(*log),
+        _ => None,
+    };
     let answered = match route {
         Route::Health => health(request, keep, now),
         Route::Other if site.serves == Serves::Stage => Ok(Answer::Forward),
@@ -217,6 +263,10 @@ pub fn answer(site: &mut Site, request: &Request<'_>, now: SystemTime) -> Answer
         Route::Unready => Err(Problem::Starting),
         Route::Other => document(site, request, keep, now),
     };
+    if let (Err(Problem::Busy), Some(log)) = (&answered, sound) {
+        let crowd = site.crowd(request, now).unwrap_or(Crowd::Audience);
+        site.noted = Some(Noted::TurnedAway(log, crowd));
+    }
     answered.unwrap_or_else(|problem| refuse(problem, Some(request), keep, now))
 }
 
@@ -347,7 +397,7 @@ fn admitted(site: &Site, request: &Request<'_>, log: LogId, access: Access, now:
     if access == Access::Open {
         return Ok(());
     }
-    let pass = request.pass().and_then(|token| site.listen_key.0.verify(now, token).ok()).ok_or(Problem::Pass)?;
+    let pass = request.pass().and_then(|token| site.keys.listen.verify(now, token).ok()).ok_or(Problem::Pass)?;
     pass.admits(log.as_str()).map_err(|_| Problem::Pass)
 }
 
@@ -364,6 +414,7 @@ fn listen(
     }
     let tail = site.logs.get(&log).ok_or(site.told.unknown())?;
     admitted(site, request, log, tail.access(), now)?;
+    let crowd = site.crowd(request, now)?;
     if tail.ended() == Ended::Yes {
         return Err(Problem::Ended);
     }
@@ -384,7 +435,7 @@ fn listen(
     }
     let is_firefox = request.field("user-agent").is_some_and(|agent| agent.contains("Firefox/"));
     let reader = if is_firefox { Reader::ByBlocks } else { Reader::Streaming };
-    Ok(Answer::Listen { log, rendition, reader, head })
+    Ok(Answer::Listen { log, rendition, reader, crowd, head })
 }
 
 /// Where a rendition is: in the log, or in one beside it that is made while somebody listens. A player that can read titles between the sound
@@ -430,22 +481,27 @@ fn hls(
         return if waits { Ok(Answer::Hold { log, position: u64::MAX }) } else { Err(site.told.unknown()) };
     };
     admitted(site, request, log, tail.access(), now)?;
+    let crowd = site.crowd(request, now)?;
     let private = tail.access() == Access::Pass;
     let file = File::parse(file, request).map_err(Problem::Misdirected)?.ok_or(Problem::NotFound)?;
     if let Some(part) = rewound(tail, file, site.told)? {
         return Ok(Answer::Rewind(rewind(tail, request, log, part, keep)));
     }
-    if request.method == Method::Get
+    let is_live = request.method == Method::Get
         && tail.ended() == Ended::No
-        && matches!(file, File::Live(_) | File::Segment(_) | File::Part(..))
-    {
-        site.fetched = Some(log);
-    }
+        && matches!(file, File::Live(_) | File::Segment(_) | File::Part(..));
+    site.noted = is_live.then_some(Noted::Fetched(log));
     let tail = site.logs.get_mut(&log).ok_or(Problem::NotFound)?;
     let pass = request.parameter("pass").filter(|_| private && matches!(file, File::Live(_)));
     let sent = match hls::answer(tail, file, welcome(request, pass)) {
-        Ok(Outcome::Send(sent)) => sent,
-        Ok(Outcome::Hold(position)) => return Ok(Answer::Hold { log, position }),
+        Ok(Outcome::Send(sent)) => {
+            site.noted = is_live.then_some(Noted::Heard(log, crowd));
+            sent
+        }
+        Ok(Outcome::Hold(position)) => {
+            site.noted = is_live.then_some(Noted::Heard(log, crowd));
+            return Ok(Answer::Hold { log, position });
+        }
         // Its chunks may still be on their way.
         Err(Problem::NotFound) => return Err(site.told.unknown()),
         Err(problem) => return Err(problem),

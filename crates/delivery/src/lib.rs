@@ -7,9 +7,11 @@
 //! * [`request`] one head, read strictly · [`answer`] request × site → answer · [`range`] parts of files · [`problem`] refusals
 //! * [`tail`] the newest chunks of a log · [`fanout`] who is due, who is behind · [`shed`] limits and deadlines
 //! * [`window`] what HLS lists of a log · [`playlist`] how it says so, [`rewind`] hours of it, [`coding`] compressed · [`hls`] what is asked of it, and what must wait
+//! * [`audience`] who hears it, in numbers
 //! * [`http`] sockets, files, epoll and threads, and nowhere else
 
 pub mod answer;
+pub mod audience;
 pub mod coding;
 pub mod fanout;
 pub mod head;

@@ -28,6 +28,8 @@ pub enum Problem {
     Method(&'static str),
     /// A pass is needed, and the one shown is missing, expired or for something else.
     Pass,
+    /// Whoever plays listeners has no leave to, or no longer.
+    Badge,
     /// The conversation has ended; the recording may be there.
     Ended,
     /// What was waited for did not come, because nothing comes for now: come back in a moment.
@@ -89,6 +91,7 @@ impl Problem {
             Self::NotFound => 404,
             Self::Method(_) => 405,
             Self::Pass => 401,
+            Self::Badge => 403,
             Self::Ended => 410,
             Self::NotYet | Self::Starting | Self::HouseAway | Self::Busy => 503,
             Self::HouseSlow => 504,
@@ -117,6 +120,7 @@ impl Problem {
             Self::NotFound => "not-found",
             Self::Method(_) => "method",
             Self::Pass => "pass",
+            Self::Badge => "rehearsal",
             Self::Ended => "ended",
             Self::NotYet => "not-yet",
             Self::Starting => "starting",
@@ -171,6 +175,13 @@ impl Problem {
             Self::Pass => (
                 ("By invitation", "Open the link from your invitation to listen."),
                 ("بدعوة فقط", "افتح الرابط الذي وصلك في الدعوة للاستماع."),
+            ),
+            Self::Badge => (
+                (
+                    "No leave to rehearse",
+                    "The badge in Hiwar-Rehearsal is of no grant of this server, or its time is over.",
+                ),
+                ("لا إذن بالتجربة", "الشارة في Hiwar-Rehearsal ليست من إذن أصدره هذا الخادم، أو انتهى وقتها."),
             ),
             Self::Ended => (
                 ("The conversation has ended", "The recording may be on its page."),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::request::{Parsed, parse};
 use crate::tail::tests::tail;
-use hiwar_admission::{Listen, PassId, Scope};
+use hiwar_admission::{Listen, ListenKey, PassId, Scope};
 use hiwar_segment_log::{Header, Rendition};
 use std::time::Duration;
 
@@ -29,9 +29,9 @@ fn site() -> Site {
             .into(),
         logs: [(id("demo"), tail(0..45)), (id("over"), ended), (id("secret"), invited), (id("new"), tail(0..0))].into(),
         told: Told::Wholly,
-        listen_key: Key(ListenKey::from_bytes([7; 32])),
+        keys: CrowdKeys::from_bytes([7; 32]),
         serves: Serves::Crowd,
-        fetched: None,
+        noted: None,
     }
 }
 

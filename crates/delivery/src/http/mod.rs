@@ -26,17 +26,19 @@ mod worker;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use hiwar_admission::ListenKey;
+use hiwar_admission::CrowdKeys;
 use hiwar_admission::ladder::{Cadence, Stance};
 use hiwar_segment_log::{LogId, Record};
 
 pub use crate::answer::{Document, Serves};
+pub use crate::audience::{Count, FETCHED_FOR, Figures, Heard, News, Register};
+use crate::audience::{Counters, Crowd};
 pub use crate::shed::Limits;
 pub use crate::tail::{Access, CadenceNotice, Notices};
 pub use tls::{Certificate, CertificateError};
@@ -44,8 +46,8 @@ pub use worker::Worker;
 
 /// What a worker must know before it begins.
 pub struct Config {
-    /// Checks listening passes.
-    pub listen_key: ListenKey,
+    /// Checks listening passes and badges of rehearsals, and makes people into numbers.
+    pub keys: CrowdKeys,
     /// The folder with one folder per log, each with its `log/` and `replay/`.
     pub replay_root: PathBuf,
     /// The house's Unix socket. A path of any length; it need not exist yet.
@@ -177,29 +179,43 @@ impl Handle {
         }
     }
 
-    /// How many listen to each log, now and in all: of the logs that someone hears, or whose numbers are other than when this was last
-    /// asked. Thousands that are over need not be told of each second.
-    pub fn counts(&self) -> Vec<Count> {
+    /// Who listens to each log, now and in all: of the logs that someone hears, and then of those whose figures are other than when this was last asked, up to
+    /// so many in all. Thousands that are over need not be told of each second. For one thread of a worker, as all that tells.
+    pub fn counts(&self, most: usize) -> Vec<Count> {
         let now = self.shared.age();
         let logs = self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.shared.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|log, _| logs.contains_key(log));
+        let is_heard = |count: &Count| count.fetched || count.audience.listening + count.rehearsal.listening > 0;
         let mut counts: Vec<Count> = logs
             .iter()
-            .filter_map(|(&log, counters)| {
-                let count = Count {
-                    log,
-                    listening: counters.listening.load(Relaxed),
-                    joined_total: counters.joined.load(Relaxed),
-                    bytes_total: counters.bytes.load(Relaxed),
-                    fetched: counters.is_fetched(now),
-                };
-                // That the last one left is told, too.
-                let quiet = if count.listening > 0 || count.fetched { 0 } else { count.bytes_total + 1 };
-                let before = counters.told.swap(quiet, Relaxed);
-                (quiet == 0 || before != quiet).then_some(count)
-            })
+            .map(|(&log, counters)| counters.count(log, now))
+            // That the last one left is told, too.
+            .filter(|count| is_heard(count) || told.get(&count.log) != Some(count))
             .collect();
-        counts.sort_by_key(|count| count.log);
+        counts.sort_by_key(|count| (!is_heard(count), count.log));
+        counts.truncate(most);
+        told.extend(counts.iter().map(|count| (count.log, *count)));
         counts
+    }
+
+    /// What was not told yet of the people who heard each log: at most so many registers in all, so that a report stays small; the rest is told next time.
+    pub fn news(&self, most: usize) -> Vec<News> {
+        let logs = self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut news, mut left) = (Vec::new(), most);
+        for (&log, counters) in logs.iter() {
+            left -= counters.tell(log, left, &mut news);
+            if left == 0 {
+                break;
+            }
+        }
+        news
+    }
+
+    /// Whoever asks from now on was told nothing yet.
+    pub fn retell(&self) {
+        self.shared.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(|counters| counters.retell());
     }
 
     /// What the worker as a whole has done.
@@ -222,21 +238,6 @@ impl Handle {
             stance: *self.shared.stance.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
-}
-
-/// Listeners of one log on one worker.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Count {
-    /// Which log.
-    pub log: LogId,
-    /// Connections that hear it now.
-    pub listening: u32,
-    /// Connections that ever did.
-    pub joined_total: u64,
-    /// Bytes handed to the kernel for them.
-    pub bytes_total: u64,
-    /// Whether it was asked for piece by piece (HLS) within [`FETCHED_FOR`]. How many hear those pieces is not known: a cache may be between.
-    pub fetched: bool,
 }
 
 /// Counters of one worker since it began.
@@ -277,15 +278,14 @@ pub struct Stats {
 /// service manager waits for the whole house.
 pub const FINISH_WITHIN: Duration = Duration::from_millis(1_500);
 
-/// How long after a request of HLS somebody is taken to be there: a player asks again once in a target duration, and may be held for three.
-pub const FETCHED_FOR: Duration = Duration::from_secs(15);
-
 /// Updates that may wait: five a second for each of 200 spaces, for a second.
 pub const UPDATES_MAX: usize = 1_024;
 
 #[derive(Debug, Default)]
 struct Shared {
     logs: Mutex<HashMap<LogId, Arc<Counters>>>,
+    /// As it was last told, of logs of which anything was. Locked after `logs`.
+    told: Mutex<HashMap<LogId, Count>>,
     connections: AtomicUsize,
     accepted: AtomicU64,
     refused: AtomicU64,
@@ -314,36 +314,20 @@ impl Shared {
         self.began.get_or_init(Instant::now).elapsed()
     }
 
+    /// There was no room for somebody who asked for sound at that path, if it is that of a log.
+    fn turn_away(&self, path: &str, crowd: Crowd) {
+        let log = path.strip_prefix("/hls/").and_then(|rest| LogId::parse(rest.split_once('/')?.0).ok());
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counters) = log.and_then(|log| logs.get(&log)) {
+            counters.turn_away(crowd);
+        }
+    }
+
     /// Somebody listens to a log that nobody heard. No lock, and nothing to wait for.
     fn ears(&self) {
         if let Some(reporter) = self.reporter.get() {
             reporter.unpark();
         }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    listening: AtomicU32,
-    joined: AtomicU64,
-    bytes: AtomicU64,
-    /// One more than `bytes` when it was last told that nobody listens; `bytes` changes with everyone who joins.
-    told: AtomicU64,
-    /// When it was last asked for piece by piece: milliseconds of [`Shared::age`], and one; 0: never.
-    fetched: AtomicU64,
-}
-
-impl Counters {
-    fn is_fetched(&self, now: Duration) -> bool {
-        let at = self.fetched.load(Relaxed);
-        at > 0 && now.saturating_sub(Duration::from_millis(at - 1)) < FETCHED_FOR
-    }
-
-    /// Somebody asks for a piece; whether nobody had for a while.
-    fn fetch(&self, now: Duration) -> bool {
-        let is_new = !self.is_fetched(now);
-        self.fetched.store(1 + u64::try_from(now.as_millis()).unwrap_or(u64::MAX - 1), Relaxed);
-        is_new
     }
 }
 

@@ -30,10 +30,9 @@ use super::replay::Wish;
 use super::slab::{Slab, Token};
 use super::socket;
 use super::stream::Stream;
-use super::{
-    Certificate, Config, Counters, Handle, Place, Security, Shared, UPDATES_MAX, Update, forward, http2, replay,
-};
-use crate::answer::{self, Answer, Key, Site, Told};
+use super::{Certificate, Config, Handle, Place, Security, Shared, UPDATES_MAX, Update, forward, http2, replay};
+use crate::answer::{self, Answer, Site, Told};
+use crate::audience::{Counters, Crowd};
 use crate::fanout::{Cursor, Group, Piece, Row, Seat};
 use crate::problem::{Keep, Problem};
 use crate::request::{self, HEAD_BYTES_MAX, Parsed, Request};
@@ -113,6 +112,7 @@ struct Listening {
     seat: Seat,
     cursor: Cursor,
     blocked: Blocked,
+    crowd: Crowd,
 }
 
 /// Whether a listener's socket is full, and epoll watches for room.
@@ -132,6 +132,9 @@ struct Channel {
     piece: Option<(Row, u64, Piece)>,
     /// What everyone is told who has not been told yet.
     notice: Bytes,
+    /// Bytes that are not counted yet.
+    sent: u64,
+    sent_to_rehearsed: u64,
     counters: Arc<Counters>,
 }
 
@@ -178,8 +181,8 @@ impl Worker {
                 documents: HashMap::new(),
                 logs: HashMap::new(),
                 told: Told::Partly,
-                fetched: None,
-                listen_key: Key(config.listen_key),
+                noted: None,
+                keys: config.keys,
                 serves: config.serves,
             },
             slab: Slab::default(),
@@ -343,7 +346,7 @@ impl Worker {
                 return Step::Wait;
             }
             let is_for_hls = exchange.socket.is_for_hls();
-            let (answer, head_bytes, handed, place) = match request::parse(&exchange.read) {
+            let (answer, head_bytes, handed, place, who) = match request::parse(&exchange.read) {
                 Parsed::Incomplete => {
                     if let Phase::Reading { served: served @ true } = &mut exchange.phase
                         && !exchange.read.is_empty()
@@ -357,15 +360,24 @@ impl Worker {
                 Parsed::Refused(refusal) => {
                     self.shared.refused.fetch_add(1, Relaxed);
                     let refusal = answer::refuse(Problem::Request(refusal), None, Keep::Close, wall);
-                    (refusal, exchange.read.len(), None, None)
+                    (refusal, exchange.read.len(), None, None, None)
                 }
                 Parsed::Complete { request, .. } if is_for_hls && !request.path.starts_with("/hls/") => {
                     self.shared.refused.fetch_add(1, Relaxed);
                     let refusal = answer::refuse(Problem::OtherName, Some(&request), Keep::Close, wall);
-                    (refusal, exchange.read.len(), None, None)
+                    (refusal, exchange.read.len(), None, None, None)
                 }
                 Parsed::Complete { request, head_bytes } => {
                     let answer = answer::answer(&mut self.site, &request, wall);
+                    let address = exchange.peer.ip();
+                    let who = match &answer {
+                        Answer::Listen { log, crowd, .. } => Some(self.site.who(&request, address, *log, *crowd, wall)),
+                        _ => None,
+                    };
+                    if let Some(noted) = self.site.noted.take() {
+                        let who = |log, crowd| self.site.who(&request, address, log, crowd, wall);
+                        self.channels.note(noted, who, &answer, &self.shared);
+                    }
                     let handed = matches!(answer, Answer::Forward).then(|| {
                         let read = exchange.read.get(head_bytes..).unwrap_or_default();
                         self.forward.job(&request, exchange.peer, read)
@@ -373,15 +385,18 @@ impl Worker {
                     let place = matches!(answer, Answer::Replay(_) | Answer::Rewind(_)).then(|| self.replay.place());
                     let answer = match (&handed, &place) {
                         (Some(Err(problem)), _) => busy(*problem, &request, wall),
-                        (_, Some(None)) => busy(Problem::Busy, &request, wall),
+                        (_, Some(None)) => {
+                            if let Answer::Rewind(rewind) = &answer {
+                                let crowd = self.site.crowd(&request, wall).unwrap_or(Crowd::Audience);
+                                self.channels.turn_away(rewind.log, crowd);
+                            }
+                            busy(Problem::Busy, &request, wall)
+                        }
                         _ => answer,
                     };
-                    (answer, head_bytes, handed.and_then(Result::ok), place.flatten())
+                    (answer, head_bytes, handed.and_then(Result::ok), place.flatten(), who)
                 }
             };
-            if let Some(log) = self.site.fetched.take() {
-                self.channels.fetched(log, &self.shared);
-            }
             // What was read for a request that is held stays, and is looked at again.
             let done = if matches!(answer, Answer::Hold { .. }) { 0 } else { head_bytes };
             exchange.read.drain(..done.min(exchange.read.len()));
@@ -395,8 +410,9 @@ impl Worker {
                     exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep };
                     exchange.deadline = now + self.limits.answer;
                 }
-                Answer::Listen { log, rendition, reader, head } => {
-                    return self.join(token, (log, rendition), reader, &head);
+                Answer::Listen { log, rendition, reader, head, .. } => {
+                    let Some(who) = who else { return Step::Close };
+                    return self.join(token, (log, rendition), reader, who, &head);
                 }
                 Answer::Replay(replay) => return self.read(token, Wish::Replay(replay), place),
                 Answer::Rewind(rewind) => return self.read(token, Wish::Rewind(rewind), place),
@@ -622,7 +638,7 @@ impl Worker {
         let live = tail.live();
         self.held.dismiss(log);
         self.channels.each(log, |channel| {
-            channel.counters.fetched.store(0, Relaxed);
+            channel.counters.end();
             channel.group.all_due(live)
         });
     }
@@ -639,9 +655,10 @@ impl Worker {
         for index in self.channels.by_log.remove(&log).unwrap_or_default() {
             self.channels.sweeping.retain(|&sweeping| sweeping != index);
             let Some(channel) = self.channels.all.remove(index) else { continue };
-            channel.counters.listening.fetch_sub(channel.group.len() as u32, Relaxed);
             for member in channel.group.members() {
-                self.slab.remove(member);
+                if let Some(Client::Listening(listening)) = self.slab.remove(member) {
+                    channel.counters.lose(listening.crowd, 1);
+                }
             }
         }
     }

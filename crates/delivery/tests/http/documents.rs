@@ -13,7 +13,7 @@ fn rig() -> Rig {
     }
     rig.open("demo", Access::Open);
     rig.chunks("demo", 0..45);
-    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    rig.until("open", |rig| !rig.counts().is_empty());
     rig
 }
 

@@ -21,7 +21,7 @@ fn a_successor_accepts_when_it_knows_everything_and_the_old_worker_goes_with_its
         rig.open("demo", Access::Open);
         rig.chunks("demo", 0..12);
     }
-    old.until("open", |rig| !rig.handle.counts().is_empty());
+    old.until("open", |rig| !rig.counts().is_empty());
     let mut listener = old.client();
     listener.say("GET /listen/demo.ogg HTTP/1.0\r\n\r\n");
     listener.hear_until("o11;");
@@ -63,7 +63,7 @@ fn a_worker_that_finishes_gives_everyone_the_rest_and_lets_them_go() {
     let rig = Rig::new();
     rig.open("demo", Access::Open);
     rig.chunks("demo", 0..12);
-    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    rig.until("open", |rig| !rig.counts().is_empty());
     let mut listener = rig.client();
     listener.say("GET /listen/demo.ogg HTTP/1.0\r\n\r\n");
     listener.hear_until("o11;");

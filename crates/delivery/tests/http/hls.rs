@@ -170,7 +170,10 @@ fn whoever_asks_for_pieces_is_told_of_and_counted_as_nobody() {
     let rig = rig();
     let mut waits = wait_for(&rig, "live.m3u8?_HLS_msn=2&_HLS_part=1");
     let fetched = |rig: &Rig| {
-        rig.handle.counts().iter().map(|count| (count.fetched, count.listening, count.joined_total)).collect::<Vec<_>>()
+        rig.counts()
+            .iter()
+            .map(|count| (count.fetched, count.audience.listening, count.audience.joined_total))
+            .collect::<Vec<_>>()
     };
     assert_eq!(fetched(&rig), [(true, 0, 0)]);
     rig.chunks("demo", 47..50);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
-use hiwar_delivery::http::{Access, Limits, Update};
+use hiwar_delivery::http::{Access, Heard, Limits, Update};
 use http::{Method, Request};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -79,6 +79,31 @@ async fn ask(client: &SendRequest<Bytes>, method: Method, path: &str) -> Result<
         text.extend_from_slice(&bytes);
     }
     Ok(Told { status: head.status.as_u16(), headers: head.headers, body: String::from_utf8(text).unwrap() })
+}
+
+#[test]
+fn who_asks_over_http2_is_counted_as_the_same_person_as_over_a_connection_of_its_own() {
+    let two = two();
+    let heard = |heard| crate::audience::people(&two.rig, heard);
+    run(async {
+        let client = connect(&two).await;
+        // The playlist and what it lists, by one player.
+        assert_eq!(get(&client, "/hls/demo/live.m3u8").await.status, 200);
+        assert_eq!(get(&client, "/hls/demo/1.m4a").await.status, 200);
+    });
+    let mut same = plain(&two.hls).connect_to(&two.rig, HLS_NAME);
+    same.say("GET /hls/demo/live.m3u8 HTTP/1.1\r\nHost: hls.localhost\r\nConnection: close\r\n\r\n");
+    assert_eq!(same.answer().status, 200);
+    assert_eq!(heard(Heard::ByPieces), 1);
+    two.rig.handle.retell();
+    run(async {
+        // Another program at the same address.
+        let request = Request::get(format!("https://{HLS_NAME}/hls/demo/live.m3u8")).header("user-agent", "another");
+        let mut client = connect(&two).await.ready().await.unwrap();
+        let (answer, _) = client.send_request(request.body(()).unwrap(), true).unwrap();
+        assert_eq!(answer.await.unwrap().status(), 200);
+    });
+    assert_eq!(heard(Heard::Ever), 2);
 }
 
 async fn get(client: &SendRequest<Bytes>, path: &str) -> Told {

@@ -15,7 +15,7 @@ use crate::rig::{Rig, WAIT, chunk, id};
 fn who_joins_before_the_first_chunk_gets_the_head_and_waits() {
     let rig = Rig::new();
     rig.open("demo", Access::Open);
-    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    rig.until("open", |rig| !rig.counts().is_empty());
     let mut client = rig.client();
     client.say("GET /listen/demo.ogg HTTP/1.1\r\nHost: a\r\n\r\n");
     let head = client.hear_until("\r\n\r\n");
@@ -40,7 +40,7 @@ fn a_late_joiner_gets_a_burst_and_then_every_chunk() {
         client
     };
     // The updates were pushed before the join, but cross another queue.
-    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    rig.until("open", |rig| !rig.counts().is_empty());
     let (mut mp4, mut ogg) = (join("mp4"), join("ogg"));
     rig.chunks("demo", 50..52);
     assert_eq!(mp4.hear_until("m51;"), "init-mp4;m47;m48;m49;m50;m51;");
@@ -52,7 +52,7 @@ fn who_reads_ogg_by_blocks_gets_more_than_a_block_at_once() {
     let rig = Rig::new();
     rig.open("demo", Access::Open);
     rig.chunks("demo", 0..70);
-    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    rig.until("open", |rig| !rig.counts().is_empty());
     let check = |name: &str, agent: &str, first: u64| {
         let mut client = rig.client();
         client.say(&format!("GET /listen/demo.{name} HTTP/1.1\r\nHost: a\r\nUser-Agent: {agent}\r\n\r\n"));
@@ -71,7 +71,7 @@ fn who_reads_ogg_by_blocks_gets_more_than_a_block_at_once() {
 fn everyone_hears_the_same_bytes_to_the_end() {
     let rig = Rig::new();
     rig.open("demo", Access::Open);
-    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    rig.until("open", |rig| !rig.counts().is_empty());
     let mut clients: Vec<_> = (0..100)
         .map(|_| {
             let mut client = rig.client();
@@ -89,13 +89,13 @@ fn everyone_hears_the_same_bytes_to_the_end() {
     }
     let last = std::cell::Cell::new(None);
     rig.until("all gone", |rig| {
-        last.set(rig.handle.counts().first().copied());
-        last.get().is_some_and(|count| count.listening == 0)
+        last.set(rig.counts().first().copied());
+        last.get().is_some_and(|count| count.audience.listening == 0)
     });
     let count = last.get().unwrap();
-    assert!(rig.handle.counts().is_empty(), "told once");
-    assert_eq!(count.joined_total, 100);
-    assert!(count.bytes_total > 100 * expected.len() as u64);
+    assert!(rig.counts().is_empty(), "told once");
+    assert_eq!(count.audience.joined_total, 100);
+    assert!(count.audience.bytes_total > 100 * expected.len() as u64);
     assert_eq!(rig.ask("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").status, 410);
 }
 
@@ -104,7 +104,7 @@ fn a_house_that_restarts_is_not_heard() {
     let rig = Rig::new();
     rig.open("demo", Access::Open);
     rig.chunks("demo", 0..1);
-    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    rig.until("open", |rig| !rig.counts().is_empty());
     let mut client = rig.client();
     client.say("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
     client.hear_until("m0;");
@@ -117,7 +117,7 @@ fn a_house_that_restarts_is_not_heard() {
 fn a_listener_who_half_closes_goes_on_listening_and_one_who_leaves_is_not_counted() {
     let rig = Rig::new();
     rig.open("demo", Access::Open);
-    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    rig.until("open", |rig| !rig.counts().is_empty());
     let mut client = rig.client();
     client.say("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
     client.0.shutdown(Shutdown::Write).unwrap();
@@ -137,7 +137,7 @@ fn a_listener_who_half_closes_goes_on_listening_and_one_who_leaves_is_not_counte
 fn who_stops_reading_is_skipped_once_then_cut_and_never_hears_half_a_chunk() {
     let rig = Rig::new();
     rig.open("demo", Access::Open);
-    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    rig.until("open", |rig| !rig.counts().is_empty());
     let mut client = rig.client();
     rustix::net::sockopt::set_socket_recv_buffer_size(&client.0, 4_096).unwrap();
     client.say("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -169,7 +169,7 @@ fn who_stops_reading_is_skipped_once_then_cut_and_never_hears_half_a_chunk() {
 fn a_pass_is_asked_for_where_one_is_needed() {
     let rig = Rig::new();
     rig.open("secret", Access::Pass);
-    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    rig.until("open", |rig| !rig.counts().is_empty());
     let refused =
         rig.ask("GET /listen/secret.ogg HTTP/1.1\r\nHost: a\r\nAccept-Language: ar\r\nConnection: close\r\n\r\n");
     assert_eq!(refused.status, 401);
@@ -186,7 +186,7 @@ fn a_pass_is_asked_for_where_one_is_needed() {
 fn a_closed_log_ends_its_listeners_and_is_forgotten() {
     let rig = Rig::new();
     rig.open("demo", Access::Open);
-    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    rig.until("open", |rig| !rig.counts().is_empty());
     let mut client = rig.client();
     client.say("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
     client.hear_until("init-mp4;");
@@ -199,7 +199,7 @@ fn a_closed_log_ends_its_listeners_and_is_forgotten() {
 fn a_full_worker_lets_others_wait_and_goes_on_when_someone_leaves() {
     let rig = Rig::with(Limits { connections: 3, ..Limits::for_files(20_000) });
     rig.open("demo", Access::Open);
-    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    rig.until("open", |rig| !rig.counts().is_empty());
     let mut inside: Vec<_> = (0..3)
         .map(|_| {
             let mut client = rig.client();
@@ -216,7 +216,7 @@ fn a_full_worker_lets_others_wait_and_goes_on_when_someone_leaves() {
     assert_eq!(rig.listening("demo"), 3);
     inside.pop();
     let mut position = 1;
-    while rig.handle.counts()[0].joined_total < 4 {
+    while rig.counts()[0].audience.joined_total < 4 {
         assert!(position < 100_000);
         rig.chunks("demo", position..position + 1);
         position += 1;
@@ -232,13 +232,13 @@ fn an_ended_log_is_forgotten_but_for_who_may_hear_its_recording() {
     rig.chunks("demo", 0..45);
     let segment = |rig: &Rig| rig.ask("GET /hls/demo/1.m4a HTTP/1.0\r\n\r\n").status;
     rig.until("told", |rig| segment(rig) == 200);
-    assert_eq!(rig.handle.counts().len(), 1, "told once");
+    assert_eq!(rig.counts().len(), 1, "told once");
     rig.handle.push(Update::Ended { log: id("demo") });
     rig.until("forgotten", |rig| segment(rig) == 404);
     assert_eq!(rig.ask("GET /listen/demo.ogg HTTP/1.0\r\n\r\n").status, 410);
-    let last = rig.handle.counts();
-    assert!(last.iter().all(|count| count.listening == 0 && !count.fetched), "{last:?}");
-    assert!(rig.handle.counts().is_empty());
+    let last = rig.counts();
+    assert!(last.iter().all(|count| count.audience.listening == 0 && !count.fetched), "{last:?}");
+    assert!(rig.counts().is_empty());
     rig.open("demo", Access::Open);
     rig.chunks("demo", 45..65);
     rig.until("open again", |rig| rig.ask("HEAD /listen/demo.ogg HTTP/1.0\r\n\r\n").status == 200);
@@ -249,7 +249,7 @@ fn listeners_are_told_once_that_the_house_is_away_and_go_on() {
     let rig = Rig::new();
     rig.open("demo", Access::Open);
     rig.chunks("demo", 0..12);
-    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    rig.until("open", |rig| !rig.counts().is_empty());
     let join = |name: &str| {
         let mut client = rig.client();
         client.say(&format!("GET /listen/demo.{name} HTTP/1.0\r\n\r\n"));
@@ -337,7 +337,7 @@ fn the_first_listener_of_a_form_that_is_made_on_demand_is_told_of_at_once_and_he
         loop {
             // Far longer than the test may take: only an ear ends it in time.
             handle.wait_for_ears(WAIT * 6);
-            if let Some(count) = handle.counts().iter().find(|count| count.listening > 0) {
+            if let Some(count) = handle.counts(usize::MAX).iter().find(|count| count.audience.listening > 0) {
                 let _ = told.send(count.log);
                 return;
             }

@@ -1,5 +1,6 @@
 //! A worker on a real socket, driven byte by byte.
 
+mod audience;
 mod cadence;
 mod compressed;
 mod documents;

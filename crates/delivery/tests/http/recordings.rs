@@ -14,7 +14,7 @@ fn rig(access: Access) -> Rig {
     std::fs::write(folder.join("index.m3u8"), "#EXTM3U\n../demo.mp4\n").unwrap();
     rig.open("demo", access);
     rig.handle.push(Update::Ended { log: id("demo") });
-    rig.until("open", |rig| !rig.handle.counts().is_empty());
+    rig.until("open", |rig| !rig.counts().is_empty());
     rig
 }
 

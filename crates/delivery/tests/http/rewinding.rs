@@ -19,7 +19,7 @@ impl Studio {
         let (mut writer, _) = Writer::open(&rig.folder.path().join("spaces/demo/log"), options).unwrap();
         writer.append(&header_record()).unwrap();
         rig.open("demo", access);
-        rig.until("open", |rig| !rig.handle.counts().is_empty());
+        rig.until("open", |rig| !rig.counts().is_empty());
         Self { rig, writer }
     }
 

@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use hiwar_admission::ListenKey;
+use hiwar_admission::CrowdKeys;
 use hiwar_admission::ladder::Cadence;
 use hiwar_delivery::http::{
-    Access, CadenceNotice, Config, Document, Handle, Limits, Notices, Security, Serves, Update, Worker,
+    Access, CadenceNotice, Config, Count, Document, Handle, Limits, Notices, Security, Serves, Update, Worker,
 };
 use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
 
@@ -152,7 +152,12 @@ impl Rig {
     }
 
     pub(crate) fn listening(&self, log: &str) -> u32 {
-        self.handle.counts().iter().find(|count| count.log == id(log)).map_or(0, |count| count.listening)
+        self.counts().iter().find(|count| count.log == id(log)).map_or(0, |count| count.audience.listening)
+    }
+
+    /// What the worker counts, as it is told to the house.
+    pub(crate) fn counts(&self) -> Vec<Count> {
+        self.handle.counts(usize::MAX)
     }
 
     /// Waits until something is so.
@@ -179,7 +184,7 @@ impl Drop for Rig {
 
 fn config(folder: &Path, security: Security, limits: Limits) -> Config {
     Config {
-        listen_key: ListenKey::from_bytes([7; 32]),
+        keys: CrowdKeys::from_bytes([7; 32]),
         replay_root: folder.join("spaces"),
         house: folder.join("api.sock"),
         serves: Serves::Crowd,

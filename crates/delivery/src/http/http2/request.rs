@@ -20,6 +20,7 @@ use super::super::neighbours::Share;
 use super::super::stream::Stream;
 use super::super::worker::Returned;
 use super::{Outcome, Way};
+use crate::audience::Crowd;
 use crate::problem::{Keep, Language, Problem};
 use crate::request::Method;
 
@@ -63,7 +64,10 @@ pub(super) async fn answer(
     let problem = if !asked.uri.path().starts_with(FOLDER) {
         Some(Problem::OtherName)
     } else {
-        place.is_none().then_some(Problem::Busy)
+        place.is_none().then(|| {
+            way.shared.turn_away(asked.uri.path(), Crowd::Audience);
+            Problem::Busy
+        })
     };
     let answered = tokio::select! {
         // Looked at first: what was taken back before it began costs nothing more.
@@ -232,8 +236,10 @@ async fn room(body: &mut SendStream<Bytes>, bytes: usize) -> Result<usize, Broke
 
 /// All that is served here.
 const FOLDER: &str = "/hls/";
-/// Fields of a request that change an answer of HLS.
-const FIELDS: [header::HeaderName; 7] = [
+/// Fields of a request that change an answer of HLS, or tell whom it is counted for.
+const FIELDS: [header::HeaderName; 9] = [
+    header::USER_AGENT,
+    header::HeaderName::from_static("hiwar-rehearsal"),
     header::AUTHORIZATION,
     header::ACCEPT_ENCODING,
     header::ACCEPT_LANGUAGE,

@@ -1,5 +1,6 @@
 //! How a worker begins beside another, and how it goes; and how logs do.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use hiwar_segment_log::LogId;
@@ -69,6 +70,8 @@ impl Worker {
             if self.site.logs.get(&log).is_some_and(|tail| tail.ended() == Ended::Yes) {
                 self.dismiss(log);
                 self.site.logs.entry(log).and_modify(Tail::fade);
+                // What was counted has been told, and nothing follows.
+                self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner).remove(&log);
             }
         }
     }

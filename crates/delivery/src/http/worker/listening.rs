@@ -11,17 +11,26 @@ use hiwar_admission::ladder::Cadence;
 use hiwar_segment_log::LogId;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
+use super::super::Shared;
 use super::super::exchange::{Exchange, Step};
 use super::super::slab::{Slab, Token};
 use super::super::socket::{self, Moved};
-use super::super::{Counters, Shared};
 use super::{Blocked, Channel, Channels, Client, Listening, Worker};
+use crate::answer::{Answer, Noted};
+use crate::audience::{Counters, Crowd, Who};
 use crate::fanout::{self, Cursor, GATHER_MAX, Group, Judgement, Owed, Piece, Reader, SWEEP_TURN, Seat, Told, Visit};
 use crate::tail::Tail;
 
 impl Worker {
     /// A connection becomes a listener, and gets head, init bytes and burst in one write.
-    pub(super) fn join(&mut self, token: Token, (log, rendition): (LogId, usize), reader: Reader, head: &[u8]) -> Step {
+    pub(super) fn join(
+        &mut self,
+        token: Token,
+        (log, rendition): (LogId, usize),
+        reader: Reader,
+        who: Who,
+        head: &[u8],
+    ) -> Step {
         let Some(tail) = self.site.logs.get(&log) else { return Step::Close };
         let Some(told) = tail.header().renditions.get(rendition) else { return Step::Close };
         let Some(channel) = self.channels.find(log, rendition) else { return Step::Close };
@@ -36,7 +45,8 @@ impl Worker {
         let Some(Client::Exchange(exchange)) = self.slab.remove(token.index()) else { return Step::Wait };
         let Exchange { mut socket, .. } = *exchange;
         socket.settle(burst.send_buffer_bytes);
-        let listening = Listening { socket, channel, seat: Seat::default(), cursor, blocked: Blocked::No };
+        let crowd = who.crowd;
+        let listening = Listening { socket, channel, seat: Seat::default(), cursor, blocked: Blocked::No, crowd };
         // Under a new token: whatever epoll or the wheel still says about the exchange finds nobody.
         let token = self.slab.insert(Client::Listening(listening));
         let Some(Client::Listening(listening)) = self.slab.get(token) else { return Step::Wait };
@@ -44,10 +54,9 @@ impl Worker {
         let modified = epoll::modify(&self.epoll, &listening.socket, EventData::new_u64(token.0), EventFlags::empty());
         if let Some(at) = self.channels.all.at(channel).filter(|_| modified.is_ok()) {
             listening.seat = at.group.join(token.index(), cadence);
-            if at.counters.listening.fetch_add(1, Relaxed) == 0 {
+            if at.counters.join(who) {
                 self.shared.ears();
             }
-            at.counters.joined.fetch_add(1, Relaxed);
             self.serve_listener(token);
             self.remind(token);
         } else {
@@ -75,7 +84,7 @@ impl Worker {
         let Some(channel) = self.channels.all.at(listening.channel) else { return };
         let Some(tail) = self.site.logs.get(&channel.log) else { return };
         let (bytes, goes_on) = listening.write(&self.epoll, token, (tail, channel.rendition), None, &self.shared);
-        channel.counters.bytes.fetch_add(bytes, Relaxed);
+        channel.counters.sent(listening.crowd, bytes);
         if !goes_on {
             self.leave(token);
         }
@@ -124,20 +133,18 @@ impl Worker {
     fn sweep_channel(&mut self, index: u32, turn: usize) -> usize {
         let Some(channel) = self.channels.all.at(index) else { return 0 };
         let Some(tail) = self.site.logs.get(&channel.log) else { return 0 };
-        let (mut visited, mut sent) = (0, 0);
+        let mut visited = 0;
         while visited < turn {
             let Some(visit) = channel.group.visit() else {
                 channel.piece = None;
                 break;
             };
             visited += 1;
-            let (bytes, goes_on) = channel.visit(&visit, tail, &mut self.slab, &self.epoll, &self.shared);
-            sent += bytes;
-            if !goes_on {
+            if !channel.visit(&visit, tail, &mut self.slab, &self.epoll, &self.shared) {
                 channel.lose(visit.connection, &mut self.slab);
             }
         }
-        channel.counters.bytes.fetch_add(sent, Relaxed);
+        channel.count_sent();
         visited
     }
 }
@@ -246,8 +253,8 @@ impl Listening {
 }
 
 impl Channel {
-    /// Writes to whoever's turn it is, tells them what everyone is told, and moves them to the cadence at which they are to be. Returns the bytes that went out,
-    /// and whether they go on.
+    /// Writes to whoever's turn it is, tells them what everyone is told, and moves them to the cadence at which they are to be. Returns whether they go on;
+    /// the bytes that went out are counted by [`count_sent`](Self::count_sent).
     pub(super) fn visit(
         &mut self,
         visit: &Visit,
@@ -255,11 +262,11 @@ impl Channel {
         slab: &mut Slab<Client>,
         epoll: &OwnedFd,
         shared: &Shared,
-    ) -> (u64, bool) {
+    ) -> bool {
         let token = slab.token(visit.connection);
-        let Some(Client::Listening(listening)) = slab.at(visit.connection) else { return (0, true) };
+        let Some(Client::Listening(listening)) = slab.at(visit.connection) else { return true };
         if listening.blocked == Blocked::Yes {
-            return (0, listening.is_kept(tail, shared));
+            return listening.is_kept(tail, shared);
         }
         let (row, until) = (visit.row, visit.until);
         if self.piece.as_ref().is_none_or(|(of, to, _)| (*of, *to) != (row, until)) {
@@ -272,6 +279,10 @@ impl Channel {
             let (more, still) = listening.write(epoll, token, (tail, self.rendition), None, shared);
             (sent, goes_on) = (sent + more, still);
         }
+        match listening.crowd {
+            Crowd::Audience => self.sent += sent,
+            Crowd::Rehearsal => self.sent_to_rehearsed += sent,
+        }
         let seat = listening.seat;
         if goes_on
             && listening.blocked == Blocked::No
@@ -279,7 +290,13 @@ impl Channel {
         {
             self.reseat(visit.connection, seat, to, tail, slab);
         }
-        (sent, goes_on)
+        goes_on
+    }
+
+    /// Counts what was sent since this was last called: once a turn, for a figure of all threads costs more than one of ours.
+    fn count_sent(&mut self) {
+        self.counters.sent(Crowd::Audience, std::mem::take(&mut self.sent));
+        self.counters.sent(Crowd::Rehearsal, std::mem::take(&mut self.sent_to_rehearsed));
     }
 
     /// Moves a listener to another cadence, and lets its player know before the next sound.
@@ -314,7 +331,7 @@ impl Channel {
     /// Closes a listener's connection, and whoever is moved to its seat learns of it.
     pub(super) fn lose(&mut self, member: u32, slab: &mut Slab<Client>) {
         let Some(Client::Listening(listening)) = slab.remove(member) else { return };
-        self.counters.listening.fetch_sub(1, Relaxed);
+        self.counters.lose(listening.crowd, 1);
         self.vacate(listening.seat, slab);
     }
 }
@@ -327,16 +344,35 @@ impl Channels {
             group: Group::default(),
             piece: None,
             notice: Bytes::new(),
+            sent: 0,
+            sent_to_rehearsed: 0,
             counters: counters.clone(),
         };
         let indexes = (0..renditions).map(|rendition| self.all.insert(channel(rendition)).index()).collect();
         self.by_log.insert(log, indexes);
     }
 
-    /// A log is asked for piece by piece. Whoever asks while it sleeps is an ear as good as any.
-    pub(super) fn fetched(&mut self, log: LogId, shared: &Shared) {
-        let channel = self.by_log.get(&log).and_then(|indexes| self.all.at(*indexes.first()?));
-        if channel.is_some_and(|channel| channel.counters.fetch(shared.age())) {
+    /// Counts what a request left behind that has been answered like this. Whoever asks for a piece while the log sleeps is an ear as good as any.
+    pub(super) fn note(
+        &mut self,
+        noted: Noted,
+        who: impl FnOnce(LogId, Crowd) -> Who,
+        answer: &Answer,
+        shared: &Shared,
+    ) {
+        let (log, now) = (noted.log(), shared.age());
+        let Some(counters) = self.counters(log) else { return };
+        match noted {
+            Noted::Fetched(_) => {}
+            Noted::Heard(_, crowd) => {
+                counters.mark(who(log, crowd), now);
+                if let Answer::Ready { head, body, .. } = answer {
+                    counters.sent(crowd, (head.len() + body.len()) as u64);
+                }
+            }
+            Noted::TurnedAway(_, crowd) => return counters.turn_away(crowd),
+        }
+        if counters.fetch(now) {
             shared.ears();
         }
     }
@@ -354,6 +390,19 @@ impl Channels {
     pub(super) fn is_heard(&mut self, log: LogId) -> bool {
         let indexes = self.by_log.get(&log).map_or(&[][..], Vec::as_slice);
         indexes.iter().any(|&index| self.all.at(index).is_some_and(|channel| !channel.group.is_empty()))
+    }
+
+    /// There was no room for somebody.
+    pub(super) fn turn_away(&mut self, log: LogId, crowd: Crowd) {
+        if let Some(counters) = self.counters(log) {
+            counters.turn_away(crowd);
+        }
+    }
+
+    /// All renditions of a log have the same.
+    fn counters(&mut self, log: LogId) -> Option<&Counters> {
+        let index = *self.by_log.get(&log)?.first()?;
+        self.all.at(index).map(|channel| &*channel.counters)
     }
 
     pub(super) fn find(&self, log: LogId, rendition: usize) -> Option<u32> {
