@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use hiwar_engine::live_bus::frame::PREFACE;
 use hiwar_engine::live_bus::{
-    Access, Broken, CadenceNotice, Count, Document, Down, Field, Hub, Left, Notices, Publisher, Report, Subscription,
-    Up, WorkerId, frame,
+    Access, Broken, CadenceNotice, Count, Document, Down, Field, Figures, Heard, Hub, Left, Notices, Publisher,
+    Register, Report, Run, Subscription, Up, WorkerFigures, WorkerId, frame,
 };
 use hiwar_engine::socket;
 use hiwar_segment_log::{Epoch, Kind, LogId, Position, Record};
@@ -96,7 +96,9 @@ fn document(path: &str, body: &str) -> Down {
 }
 
 fn counts(listening: u32) -> Up {
-    Up::Counts(vec![Count { log: log("demo"), listening, joined_total: 7, bytes_total: 1 << 40, fetched: true }])
+    let audience = Figures { listening, joined_total: 7, silent_total: 2, turned_away_total: 3, bytes_total: 1 << 40 };
+    let rehearsal = Figures { listening: 1_000_000, ..audience };
+    Up::Counts { run: Run(1 << 60), counts: vec![Count { log: log("demo"), audience, rehearsal, fetched: true }] }
 }
 
 fn every_down() -> Vec<Down> {
@@ -458,7 +460,7 @@ fn a_worker_that_does_not_answer_is_waited_for_once() {
         hung.uplink().unwrap().up(&Up::Reached { mark }).unwrap();
     }
     hung.uplink().unwrap().up(&counts(1)).unwrap();
-    assert!(matches!(house.report(), Report::Up(_, Up::Counts(_))));
+    assert!(matches!(house.report(), Report::Up(_, Up::Counts { .. })));
     when_told("third");
     assert!(matches!(hung.next().unwrap(), Down::Mark { .. }));
     assert!(was_told.try_recv().is_err());
@@ -519,7 +521,20 @@ fn frames_are_read_as_they_were_written_and_not_otherwise() {
             let _ = frame::decode_down(Bytes::from(flipped));
         }
     }
-    for up in [held(0..0), held(5..8), counts(9), Up::Reached { mark: 1 << 50 }] {
+    let people = |heard, registers: usize| {
+        let registers = vec![Register { index: 16_383, value: 51 }; registers];
+        Up::People { log: log(&"z".repeat(40)), heard, registers }
+    };
+    let figures = WorkerFigures {
+        connections: 1,
+        http2_requests: 2,
+        accepted_total: 3,
+        http2_calmed_total: 1 << 60,
+        ..WorkerFigures::default()
+    };
+    let worker = Up::Worker { run: Run(7), figures };
+    let few = [people(Heard::Ever, 0), people(Heard::ByPieces, 2), worker];
+    for up in few.into_iter().chain([held(0..0), held(5..8), counts(9), Up::Reached { mark: 1 << 50 }]) {
         let content = frame::encode_up(&up).unwrap().slice(frame::LENGTH_BYTES..);
         assert_eq!(frame::decode_up(content.clone()), Ok(up));
         for end in 0..content.len() {
@@ -529,17 +544,16 @@ fn frames_are_read_as_they_were_written_and_not_otherwise() {
     assert!(frame::encode_up(&held(0..51)).is_err());
     let content = frame::encode_up(&counts(9)).unwrap().slice(frame::LENGTH_BYTES..);
     let mut lying = content.to_vec();
-    lying[1..5].copy_from_slice(&u32::MAX.to_le_bytes());
+    lying[9..13].copy_from_slice(&u32::MAX.to_le_bytes());
     assert!(frame::decode_up(Bytes::from(lying)).is_err());
-    let most = Up::Counts(vec![
-        Count {
-            log: log(&"z".repeat(40)),
-            listening: 1,
-            joined_total: 1,
-            bytes_total: 1,
-            fetched: false
-        };
-        16_384
-    ]);
+    let count = Count {
+        log: log(&"z".repeat(40)),
+        audience: Figures::default(),
+        rehearsal: Figures::default(),
+        fetched: false,
+    };
+    let most = Up::Counts { run: Run(1), counts: vec![count; frame::COUNTS_MAX] };
     assert!(frame::encode_up(&most).unwrap().len() <= frame::UP_FRAME_BYTES_MAX);
+    assert!(frame::encode_up(&people(Heard::Ever, frame::REGISTERS_MAX)).is_ok());
+    assert!(frame::encode_up(&people(Heard::Ever, frame::REGISTERS_MAX + 1)).is_err());
 }

@@ -30,11 +30,11 @@ use hiwar_space::{
 use tokio::sync::{mpsc, watch};
 
 use crate::api::{self, Settings};
-use crate::studio::{self, Failure, Keep, PublishRefusal, Published, Speaking, Studio, StudioEvent};
+use crate::studio::{self, Failure, Keep, Numbers, PublishRefusal, Published, Speaking, Studio, StudioEvent};
 pub use error::Error;
 pub use page::nowhere;
 pub use store::title;
-pub use view::SpaceView;
+pub use view::{CrowdView, SpaceView};
 #[cfg(test)]
 pub use view::{Links, SpeakerView};
 
@@ -100,6 +100,12 @@ pub struct Tally {
     pub speakers: usize,
     /// People who hear.
     pub listeners: u64,
+    /// Of these, connections.
+    pub streams: u64,
+    /// Of these, people who hear HLS, about.
+    pub by_pieces: u64,
+    /// Connections of rehearsals, which are in none of these.
+    pub rehearsed: u64,
     /// Recordings that this house removed for their age, or for the room that they took.
     pub expired: u64,
 }
@@ -127,7 +133,7 @@ struct Entry {
     /// Held while the facts are written, so that older ones never overwrite newer ones.
     writing: Arc<tokio::sync::Mutex<()>>,
     sessions: HashMap<String, Session>,
-    listening: u32,
+    numbers: Numbers,
     changes: watch::Sender<u64>,
     owed: Owed,
     /// When this house saw it ending. If a clock that was not set says when it ended: when this house first saw it.
@@ -161,7 +167,7 @@ impl Entry {
             turn: Arc::default(),
             writing: Arc::default(),
             sessions: HashMap::new(),
-            listening: 0,
+            numbers: Numbers::default(),
             changes: watch::Sender::new(0),
             owed: Owed::default(),
         }
@@ -364,11 +370,7 @@ impl Registry {
 
     /// A space as the API shows it.
     pub fn view(&self, id: &LogId) -> Option<SpaceView> {
-        self.lock().get(id).map(|entry| entry.view(self.hls_base()))
-    }
-
-    fn hls_base(&self) -> &str {
-        self.0.settings.hls_base.as_deref().unwrap_or_default()
+        self.lock().get(id).map(|entry| entry.view(&self.0.settings))
     }
 
     /// Who may hear a space.
@@ -385,7 +387,7 @@ impl Registry {
             let facts = entry.space.facts();
             (entry.space.require_live().is_err(), std::cmp::Reverse(facts.created))
         });
-        listed.into_iter().take(LISTED_MAX).map(|entry| entry.view(self.hls_base())).collect()
+        listed.into_iter().take(LISTED_MAX).map(|entry| entry.view(&self.0.settings)).collect()
     }
 
     /// Wakes at every change of a space. Only the latest state counts, so a slow watcher misses nothing that matters.
@@ -411,9 +413,24 @@ impl Registry {
             tally.live += 1;
             tally.paused += usize::from(entry.space.facts().recording == Recording::Paused);
             tally.speakers += entry.space.stage().len();
-            tally.listeners += u64::from(entry.listening);
+            tally.listeners += u64::from(entry.numbers.listeners());
+            tally.streams += u64::from(entry.numbers.streams);
+            tally.by_pieces += entry.numbers.by_pieces;
+            tally.rehearsed += u64::from(entry.numbers.rehearsed);
         }
         tally
+    }
+
+    /// The public spaces that are live, the most heard first, at most so many, and who hears them. The address of any other is a secret.
+    pub fn heard(&self, most: usize) -> Vec<(LogId, Numbers)> {
+        let spaces = self.lock();
+        let is_shown =
+            |entry: &Entry| entry.space.require_live().is_ok() && entry.space.facts().audience == Audience::Public;
+        let mut heard: Vec<(LogId, Numbers)> =
+            spaces.iter().filter(|(_, entry)| is_shown(entry)).map(|(id, entry)| (*id, entry.numbers)).collect();
+        heard.sort_by_key(|(id, numbers)| (std::cmp::Reverse(numbers.listeners()), *id));
+        heard.truncate(most);
+        heard
     }
 
     /// Puts a loaded or new space where it was in its life.
@@ -509,7 +526,7 @@ impl Registry {
             let mut spaces = self.lock();
             let Some(entry) = spaces.get_mut(&id) else { return };
             entry.sessions.clear();
-            entry.listening = 0;
+            entry.numbers = entry.numbers.over();
             let facts = entry.space.facts();
             match facts.recording {
                 Recording::Sealing => studio::Replay::Make { title: facts.title.as_str().to_owned() },
@@ -574,11 +591,11 @@ impl Registry {
                 tracing::error!(%space, "no replay: {why}");
                 (space, Command::GiveUpReplay)
             }
-            StudioEvent::Counts { space, listening } => {
+            StudioEvent::Counts { space, numbers } => {
                 if let Some(entry) = self.lock().get_mut(&space)
                     && matches!(entry.space.facts().phase, Phase::Scheduled | Phase::Live { .. })
                 {
-                    entry.listening = listening;
+                    entry.numbers = numbers;
                     entry.changes.send_modify(|version| *version += 1);
                 }
                 return;
@@ -628,7 +645,7 @@ impl Registry {
     fn announce(&self, id: &LogId) {
         let Some((view, on_air)) = self.lock().get(id).map(|entry| {
             let phase = entry.space.facts().phase;
-            (entry.view(self.hls_base()), matches!(phase, Phase::Scheduled | Phase::Live { .. }))
+            (entry.view(&self.0.settings), matches!(phase, Phase::Scheduled | Phase::Live { .. }))
         }) else {
             return;
         };

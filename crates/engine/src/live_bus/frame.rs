@@ -5,7 +5,10 @@ use bytes::{Buf, BufMut, Bytes, TryGetError};
 use hiwar_segment_log::{Kind, LogId, Position, Record};
 use std::fmt;
 
-use super::{Access, CadenceNotice, Count, Document, Down, Field, HELD_MAX, Notices, Up};
+use super::{
+    Access, CadenceNotice, Count, Document, Down, Field, Figures, HELD_MAX, Heard, Notices, Register, Run, Up,
+    WorkerFigures,
+};
 
 /// The frame of a message to the workers, its length field included.
 ///
@@ -83,21 +86,43 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
 /// The frame of a message to the house, its length field included.
 ///
 /// # Errors
-/// [`TooLong`] if there are more than [`COUNTS_MAX`] counts or [`HELD_MAX`] chunks, or the frame would be longer than [`UP_FRAME_BYTES_MAX`].
+/// [`TooLong`] if there are more than [`COUNTS_MAX`] counts, [`REGISTERS_MAX`] registers or [`HELD_MAX`] chunks, or the frame would be longer than [`UP_FRAME_BYTES_MAX`].
 pub fn encode_up(up: &Up) -> Result<Bytes, TooLong> {
     let frame = match up {
-        Up::Counts(counts) if counts.len() > COUNTS_MAX => return Err(TooLong),
-        Up::Counts(counts) => {
-            let mut frame = Frame::new(16 + counts.len() * 40);
+        Up::Counts { counts, .. } if counts.len() > COUNTS_MAX => return Err(TooLong),
+        Up::Counts { run, counts } => {
+            let mut frame = Frame::new(32 + counts.len() * COUNT_BYTES_MAX);
             frame.0.put_u8(COUNTS);
+            frame.0.put_u64_le(run.0);
             frame.0.put_u32_le(counts.len() as u32);
             for count in counts {
                 frame.log(&count.log);
-                frame.0.put_u32_le(count.listening);
-                frame.0.put_u64_le(count.joined_total);
-                frame.0.put_u64_le(count.bytes_total);
+                frame.figures(&count.audience);
+                frame.figures(&count.rehearsal);
                 frame.0.put_u8(count.fetched.into());
             }
+            frame
+        }
+        Up::People { registers, .. } if registers.len() > REGISTERS_MAX => return Err(TooLong),
+        Up::People { log, heard, registers } => {
+            let mut frame = Frame::new(64 + registers.len() * 3);
+            frame.head(PEOPLE, log);
+            frame.0.put_u8(match heard {
+                Heard::Ever => 0,
+                Heard::ByPieces => 1,
+            });
+            frame.0.put_u32_le(registers.len() as u32);
+            for register in registers {
+                frame.0.put_u16_le(register.index);
+                frame.0.put_u8(register.value);
+            }
+            frame
+        }
+        Up::Worker { run, figures } => {
+            let mut frame = Frame::new(128);
+            frame.0.put_u8(WORKER);
+            frame.0.put_u64_le(run.0);
+            in_order(figures).into_iter().for_each(|figure| frame.0.put_u64_le(figure));
             frame
         }
         Up::Held { records, .. } if records.len() > HELD_MAX => return Err(TooLong),
@@ -161,7 +186,17 @@ pub fn decode_down(frame: Bytes) -> Result<Down, Malformed> {
 pub fn decode_up(frame: Bytes) -> Result<Up, Malformed> {
     let mut rest = frame;
     let up = match rest.try_get_u8()? {
-        COUNTS => Up::Counts(take_counts(&mut rest)?),
+        COUNTS => Up::Counts { run: Run(rest.try_get_u64_le()?), counts: take_counts(&mut rest)? },
+        PEOPLE => {
+            let log = take_log(&mut rest)?;
+            let heard = match rest.try_get_u8()? {
+                0 => Heard::Ever,
+                1 => Heard::ByPieces,
+                _ => return Err(Malformed),
+            };
+            Up::People { log, heard, registers: take_registers(&mut rest)? }
+        }
+        WORKER => Up::Worker { run: Run(rest.try_get_u64_le()?), figures: take_worker(&mut rest)? },
         HELD => Up::Held { log: take_log(&mut rest)?, records: take_held(&mut rest)? },
         REACHED => Up::Reached { mark: rest.try_get_u64_le()? },
         _ => return Err(Malformed),
@@ -171,17 +206,16 @@ pub fn decode_up(frame: Bytes) -> Result<Up, Malformed> {
 
 fn take_counts(rest: &mut Bytes) -> Result<Vec<Count>, Malformed> {
     let len = rest.try_get_u32_le()? as usize;
-    // The shortest count has 23 bytes, so a length that lies makes no room for itself.
-    if len > COUNTS_MAX || len > rest.len() / 23 {
+    // A length that lies makes no room for itself.
+    if len > COUNTS_MAX || len > rest.len() / COUNT_BYTES_MIN {
         return Err(Malformed);
     }
     let mut counts = Vec::with_capacity(len);
     for _ in 0..len {
         counts.push(Count {
             log: take_log(rest)?,
-            listening: rest.try_get_u32_le()?,
-            joined_total: rest.try_get_u64_le()?,
-            bytes_total: rest.try_get_u64_le()?,
+            audience: take_figures(rest)?,
+            rehearsal: take_figures(rest)?,
             fetched: match rest.try_get_u8()? {
                 0 => false,
                 1 => true,
@@ -190,6 +224,59 @@ fn take_counts(rest: &mut Bytes) -> Result<Vec<Count>, Malformed> {
         });
     }
     Ok(counts)
+}
+
+fn take_figures(rest: &mut Bytes) -> Result<Figures, Malformed> {
+    Ok(Figures {
+        listening: rest.try_get_u32_le()?,
+        joined_total: rest.try_get_u64_le()?,
+        silent_total: rest.try_get_u64_le()?,
+        turned_away_total: rest.try_get_u64_le()?,
+        bytes_total: rest.try_get_u64_le()?,
+    })
+}
+
+fn take_registers(rest: &mut Bytes) -> Result<Vec<Register>, Malformed> {
+    let len = rest.try_get_u32_le()? as usize;
+    if len > REGISTERS_MAX || len != rest.len() / 3 {
+        return Err(Malformed);
+    }
+    (0..len).map(|_| Ok(Register { index: rest.try_get_u16_le()?, value: rest.try_get_u8()? })).collect()
+}
+
+/// As they stand in a frame.
+fn in_order(figures: &WorkerFigures) -> [u64; WORKER_FIGURES] {
+    [
+        figures.connections,
+        figures.handshakes,
+        figures.http2_connections,
+        figures.http2_requests,
+        figures.accepted_total,
+        figures.refused_total,
+        figures.timed_out_total,
+        figures.skipped_total,
+        figures.cut_total,
+        figures.full_total,
+        figures.unshaken_total,
+        figures.http2_calmed_total,
+    ]
+}
+
+fn take_worker(rest: &mut Bytes) -> Result<WorkerFigures, Malformed> {
+    Ok(WorkerFigures {
+        connections: rest.try_get_u64_le()?,
+        handshakes: rest.try_get_u64_le()?,
+        http2_connections: rest.try_get_u64_le()?,
+        http2_requests: rest.try_get_u64_le()?,
+        accepted_total: rest.try_get_u64_le()?,
+        refused_total: rest.try_get_u64_le()?,
+        timed_out_total: rest.try_get_u64_le()?,
+        skipped_total: rest.try_get_u64_le()?,
+        cut_total: rest.try_get_u64_le()?,
+        full_total: rest.try_get_u64_le()?,
+        unshaken_total: rest.try_get_u64_le()?,
+        http2_calmed_total: rest.try_get_u64_le()?,
+    })
 }
 
 fn take_held(rest: &mut Bytes) -> Result<Vec<Record>, Malformed> {
@@ -232,6 +319,13 @@ impl Frame {
         let text = log.as_str();
         self.0.put_u8(text.len() as u8);
         self.0.put_slice(text.as_bytes());
+    }
+
+    fn figures(&mut self, figures: &Figures) {
+        self.0.put_u32_le(figures.listening);
+        for total in [figures.joined_total, figures.silent_total, figures.turned_away_total, figures.bytes_total] {
+            self.0.put_u64_le(total);
+        }
     }
 
     fn text(&mut self, text: &str) -> Result<(), TooLong> {
@@ -405,7 +499,15 @@ pub const CADENCES_MAX: usize = 8;
 pub const FIELDS_MAX: usize = 64;
 
 /// The most counts in one message: far more logs than one house can mix.
-pub const COUNTS_MAX: usize = 16_384;
+pub const COUNTS_MAX: usize = 8_192;
+/// A log's name with its length, two crowds, and whether it is fetched.
+const COUNT_BYTES_MIN: usize = 2 + 2 * 36 + 1;
+const COUNT_BYTES_MAX: usize = 41 + 2 * 36 + 1;
+
+/// The most registers in one message: all of a sketch.
+pub const REGISTERS_MAX: usize = 16_384;
+
+const WORKER_FIGURES: usize = 12;
 
 /// The longest frame to the house: [`COUNTS_MAX`] of the longest counts, [`HELD_MAX`] chunks of 20 kB.
 pub const UP_FRAME_BYTES_MAX: usize = 1 << 20;
@@ -427,3 +529,5 @@ const CADENCE: u8 = 11;
 const COUNTS: u8 = 64;
 const HELD: u8 = 65;
 const REACHED: u8 = 66;
+const PEOPLE: u8 = 67;
+const WORKER: u8 = 68;

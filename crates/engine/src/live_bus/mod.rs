@@ -1,4 +1,4 @@
-//! From the house to its crowd workers: ready answers and live chunks; back: counts.
+//! From the house to its crowd workers: ready answers and live chunks; back: who listens.
 //!
 //! At most once, and never waited for: [`Publisher::publish`] does not block, a worker that lags is cut and counted, and a worker that
 //! connects is told everything that stands (documents, headers, the last chunks), and that this was all, before what comes. Whoever needs
@@ -149,8 +149,29 @@ pub enum Access {
 /// What a worker tells the house.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Up {
-    /// Once a second, and when somebody comes where nobody was: how many are listening. At most [`frame::COUNTS_MAX`].
-    Counts(Vec<Count>),
+    /// Once a second, and when somebody comes where nobody was: how many are listening.
+    Counts {
+        /// Which life of the worker counted.
+        run: Run,
+        /// Of each log that is heard, and of those whose figures changed. At most [`frame::COUNTS_MAX`].
+        counts: Vec<Count>,
+    },
+    /// What has grown in a sketch of the people who heard a log, since it was last told on this connection.
+    People {
+        /// Of which log.
+        log: LogId,
+        /// Which sketch.
+        heard: Heard,
+        /// At most [`frame::REGISTERS_MAX`].
+        registers: Vec<Register>,
+    },
+    /// Once a second: how the worker itself is.
+    Worker {
+        /// Which life of the worker counted.
+        run: Run,
+        /// What it counted.
+        figures: WorkerFigures,
+    },
     /// The answer to [`Down::Ask`]: the chunks of a log from there on, as they came, in order; none if there are none. At most [`HELD_MAX`].
     Held {
         /// Of which log.
@@ -165,17 +186,81 @@ pub enum Up {
     },
 }
 
+/// Names one life of one worker: chosen at random when it began. What it counts begins at nothing then, and goes on over every connection.
+#[derive(Debug, Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Run(pub u64);
+
 /// Listeners of one log at one worker.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
 pub struct Count {
     /// Which log.
     pub log: LogId,
+    /// The audience.
+    pub audience: Figures,
+    /// Those whom a load generator plays.
+    pub rehearsal: Figures,
+    /// Somebody asked for it piece by piece just now: it is heard.
+    pub fetched: bool,
+}
+
+/// Of one crowd. Totals since the worker began.
+#[derive(Debug, Copy, Clone, Default, PartialEq, Eq)]
+pub struct Figures {
     /// Connections that hear it now.
     pub listening: u32,
-    /// Connections that ever began, since the worker did.
+    /// Connections that ever began.
     pub joined_total: u64,
-    /// Bytes written to them, since the worker began.
+    /// Of these, those who left and had heard nothing.
+    pub silent_total: u64,
+    /// Requests for sound for which there was no room.
+    pub turned_away_total: u64,
+    /// Bytes written to them.
     pub bytes_total: u64,
-    /// Somebody asked for it piece by piece just now: it is heard, by how many nobody knows.
-    pub fetched: bool,
+}
+
+/// Two sketches of each log.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// Everyone who ever heard it.
+    Ever,
+    /// Who asked for a piece of it within the last seconds. Told anew every few seconds.
+    ByPieces,
+}
+
+/// One register of a sketch. What it means is unknown to the engine.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub struct Register {
+    /// Which.
+    pub index: u16,
+    /// What it holds.
+    pub value: u8,
+}
+
+/// What a worker counts of itself: now, and in all since it began.
+#[derive(Debug, Copy, Clone, Default, PartialEq, Eq)]
+pub struct WorkerFigures {
+    /// Connections now.
+    pub connections: u64,
+    /// TLS handshakes under way.
+    pub handshakes: u64,
+    /// Connections of HTTP/2 now.
+    pub http2_connections: u64,
+    /// Their requests under way.
+    pub http2_requests: u64,
+    /// Connections taken.
+    pub accepted_total: u64,
+    /// Heads that were refused.
+    pub refused_total: u64,
+    /// Connections closed because they took too long.
+    pub timed_out_total: u64,
+    /// Listeners skipped to live.
+    pub skipped_total: u64,
+    /// Listeners cut because they fell behind again.
+    pub cut_total: u64,
+    /// Times the worker was full.
+    pub full_total: u64,
+    /// Connections let go in their handshake.
+    pub unshaken_total: u64,
+    /// Connections of HTTP/2 ended for what they did.
+    pub http2_calmed_total: u64,
 }

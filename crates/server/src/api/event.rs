@@ -32,7 +32,9 @@ pub fn ended_event() -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::{Links, SpeakerView};
+    use crate::api::AskedBy;
+    use crate::registry::{CrowdView, Links, SpeakerView};
+    use crate::studio::Numbers;
 
     /// What one event may have (docs/formats/event.md).
     const EVENT_BYTES_MAX: usize = 6_144;
@@ -55,6 +57,7 @@ mod tests {
             replay: None,
             speakers: vec![speaker; hiwar_space::SPEAKERS_MAX],
             listeners: u32::MAX,
+            crowd: CrowdView::new(&Numbers::default(), AskedBy::Players),
             recording: "paused",
             removed_at: None,
         };

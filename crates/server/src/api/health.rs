@@ -7,9 +7,9 @@ use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse};
 
-use super::Shared;
 use super::problem::{Kind, Problem};
 use super::speech::{Language, Word};
+use super::{Shared, crowd};
 use crate::certificates::Standing;
 use crate::disk::Room;
 
@@ -46,7 +46,7 @@ pub(super) async fn challenge(State(api): Shared, Path(token): Path<String>) -> 
 /// Numbers in Prometheus' text format.
 pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
     let (tally, figures) = (api.registry.tally(), api.studio.figures());
-    let mut text = String::with_capacity(2048);
+    let mut text = String::with_capacity(8192);
     let mut put = |name: &str, kind: &str, help: &str, value: u64| {
         let _ = writeln!(text, "# HELP hiwar_{name} {help}\n# TYPE hiwar_{name} {kind}\nhiwar_{name} {value}");
     };
@@ -54,7 +54,6 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
     put("spaces_live", "gauge", "Spaces that are live.", tally.live as u64);
     put("spaces_recording_paused", "gauge", "Live spaces whose recording is paused.", tally.paused as u64);
     put("speakers", "gauge", "People on all stages.", tally.speakers as u64);
-    put("listeners", "gauge", "People who hear, on all workers.", tally.listeners);
     put("recordings_expired_total", "counter", "Recordings removed by retention.", tally.expired);
     put("programmes", "gauge", "Programmes that run.", figures.on_air as u64);
     put("beats_total", "counter", "Beats of 20 ms.", figures.beats);
@@ -68,6 +67,9 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
         let (name, ratio) = ("hiwar_disk_used_ratio", usage.ratio());
         let _ = writeln!(text, "# HELP {name} Used part of that file system.\n# TYPE {name} gauge\n{name} {ratio:.4}");
     }
+    crowd::write_crowd(&mut text, &tally, &api.studio.crowd_totals());
+    crowd::write_spaces(&mut text, &api.registry.heard(crowd::SPACES_MAX));
+    crowd::write_workers(&mut text, &api.studio.worker_figures());
     write_certificates(&mut text, &api.certificates.standings());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

@@ -5,6 +5,7 @@
 //! by the [`Registry`]; here are only requests and answers.
 
 mod caller;
+mod crowd;
 mod delivery;
 mod dress;
 mod event;
@@ -52,6 +53,17 @@ pub struct Settings {
     pub policy: Option<String>,
     /// Origin of HLS where it is not the public side's; addresses of HLS begin with it.
     pub hls_base: Option<String>,
+    /// Who asks this server for HLS.
+    pub hls_asked_by: AskedBy,
+}
+
+/// Who asks for HLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedBy {
+    /// Those who play it.
+    Players,
+    /// Caches, and few of those who play it: `hls_base` is somebody else's.
+    Caches,
 }
 
 /// What every handler may use.

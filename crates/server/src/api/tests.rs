@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tower::ServiceExt;
 
 use super::*;
-use crate::studio::{Keep, Setup, StudioEvent};
+use crate::studio::{Keep, Numbers, Setup, StudioEvent, Totals};
 
 const OFFER: &str = "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
     a=extmap-allow-mixed\r\na=msid-semantic: WMS stream\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\nc=IN IP4 0.0.0.0\r\n\
@@ -100,6 +100,7 @@ impl House {
             template: "<head><!--hiwar:head--></head><!--hiwar:space-->",
             policy: None,
             hls_base: Some("https://hls.example".into()),
+            hls_asked_by: AskedBy::Caches,
         };
         let (happens, happened) = mpsc::channel(16);
         let keys = Keys::new([1; 32], [2; 32]);
@@ -463,7 +464,34 @@ async fn speakers_come_are_heard_and_leave() {
     assert_eq!(view["speakers"], json!([{ "id": "p1", "name": "ليلى", "speaking": false }]));
     let speaking = StudioEvent::Speaking { space, participant: Some("p1".into()) };
     house.tell_until(speaking, &id, |view| view["speakers"][0]["speaking"] == true).await;
-    house.tell_until(StudioEvent::Counts { space, listening: 7 }, &id, |view| view["listeners"] == 7).await;
+    let totals = Totals { joined: 9, silent: 1, turned_away: 2, bytes: 3_000 };
+    let numbers = Numbers {
+        streams: 4,
+        by_pieces: 3,
+        unique: 8,
+        totals,
+        rehearsed: 100,
+        rehearsal_totals: Totals { joined: 101, ..Totals::default() },
+    };
+    let view = house.tell_until(StudioEvent::Counts { space, numbers }, &id, |view| view["listeners"] == 7).await;
+    let rehearsal = json!({ "streams": 100, "joined": 101, "heard_nothing": 0, "turned_away": 0, "bytes": 0 });
+    let crowd = json!({
+        "streams": 4, "hls": 3, "hls_is": "behind a cache", "unique": 8, "joined": 9, "heard_nothing": 1, "turned_away": 2,
+        "bytes": 3_000, "rehearsal": rehearsal,
+    });
+    assert_eq!(view["crowd"], crowd);
+    let metrics = house.ask("GET", "/metrics", &[], "").await.body;
+    for line in [
+        "hiwar_listeners 7",
+        "hiwar_listeners_streams 4",
+        "hiwar_listeners_hls 3",
+        "hiwar_rehearsal_listeners 100",
+        &format!("hiwar_space_listeners{{space=\"{id}\"}} 7"),
+        &format!("hiwar_space_unique{{space=\"{id}\"}} 8"),
+        "hiwar_worker_accepted_total 0",
+    ] {
+        assert!(metrics.lines().any(|told| told == line), "{line} in {metrics}");
+    }
     house.tell_until(StudioEvent::RecordingPaused { space }, &id, |view| view["recording"] == "paused").await;
     house.tell_until(StudioEvent::RecordingResumed { space }, &id, |view| view["recording"] == "on").await;
     // Of a session that was replaced long ago.

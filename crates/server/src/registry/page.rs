@@ -9,8 +9,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use hiwar_engine::live_bus::Document;
 
-use super::SpaceView;
-use crate::api::{Language, Settings};
+use super::{CrowdView, SpaceView};
+use crate::api::{AskedBy, Language, Settings};
+use crate::studio::Numbers;
 
 const HEAD: &str = "<!--hiwar:head-->";
 const SPACE: &str = "<!--hiwar:space-->";
@@ -70,7 +71,8 @@ fn fill(template: &str, text_of: impl Fn(&str) -> String) -> String {
 
 /// What may be known without a pass.
 fn stripped(view: &SpaceView) -> SpaceView {
-    SpaceView { title: String::new(), speakers: Vec::new(), listeners: 0, language: None, ..view.clone() }
+    let crowd = CrowdView::new(&Numbers::default(), AskedBy::Players);
+    SpaceView { title: String::new(), speakers: Vec::new(), listeners: 0, crowd, language: None, ..view.clone() }
 }
 
 /// Title and link preview (OpenGraph), in the language of the space.
@@ -195,6 +197,7 @@ mod tests {
             template: TEMPLATE,
             policy: Some("default-src 'self'".into()),
             hls_base: None,
+            hls_asked_by: AskedBy::Players,
         }
     }
 
@@ -218,6 +221,7 @@ mod tests {
             replay: None,
             speakers: vec![SpeakerView { id: "p1".into(), name: "</script><i>".into(), speaking: true }],
             listeners: 3,
+            crowd: CrowdView::new(&Numbers { streams: 3, ..Numbers::default() }, AskedBy::Players),
             recording: "on",
             removed_at: None,
         }

@@ -7,6 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Entry;
+use crate::api::{AskedBy, Settings};
+use crate::studio::{Numbers, Totals};
 
 /// A space, for clients. Names and titles are strangers' words.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -37,12 +39,76 @@ pub struct SpaceView {
     pub replay: Option<ReplayView>,
     /// Who is on the stage, in the order of arrival.
     pub speakers: Vec<SpeakerView>,
-    /// How many hear it now.
+    /// How many hear it now, in whatever form. Rehearsals are not counted.
     pub listeners: u32,
+    /// Who hears it, in numbers.
+    pub crowd: CrowdView,
     /// `on`, `off` or `paused`; `off` also when there was a recording and it was removed.
     pub recording: &'static str,
     /// When this server removed the recording, for it keeps no more of the past than it was told to. RFC 3339, UTC.
     pub removed_at: Option<String>,
+}
+
+/// Who hears a space. Nobody is counted twice for listening in two forms, and nothing is kept of anybody.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Crowd)]
+pub struct CrowdView {
+    /// Connections that hear it now, exactly. Whoever has stopped reading is not among them.
+    pub streams: u32,
+    /// People who hear it by HLS now: those who asked for a piece within the last 15 to 20 seconds.
+    pub hls: u64,
+    /// What `hls` is: an `estimate`, with a standard error of 0.8 %; or what little is seen `behind a cache`, because HLS is served by one.
+    #[schema(example = "estimate")]
+    pub hls_is: &'static str,
+    /// Different people who ever heard it, with a standard error of 0.8 %. A person is an address (IPv6: /64), a program and a pass.
+    pub unique: u64,
+    /// Connections that ever began to listen.
+    pub joined: u64,
+    /// Of these, those that left before they had heard anything.
+    pub heard_nothing: u64,
+    /// Requests for its sound that were refused because there was no room.
+    pub turned_away: u64,
+    /// Bytes of sound sent.
+    pub bytes: u64,
+    /// Listeners that were played by a load generator (`hiwar rehearse`): in no other number.
+    pub rehearsal: RehearsalView,
+}
+
+/// Listeners that were played.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = RehearsalCrowd)]
+pub struct RehearsalView {
+    /// Connections now.
+    pub streams: u32,
+    /// Connections that ever began.
+    pub joined: u64,
+    /// Of these, those that left before they had heard anything.
+    pub heard_nothing: u64,
+    /// Requests that were refused because there was no room.
+    pub turned_away: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+}
+
+impl CrowdView {
+    pub(crate) fn new(numbers: &Numbers, asked_by: AskedBy) -> Self {
+        let Numbers { streams, by_pieces, unique, totals, rehearsed, rehearsal_totals } = *numbers;
+        let Totals { joined, silent, turned_away, bytes } = rehearsal_totals;
+        Self {
+            streams,
+            hls: by_pieces,
+            hls_is: match asked_by {
+                AskedBy::Players => "estimate",
+                AskedBy::Caches => "behind a cache",
+            },
+            unique,
+            joined: totals.joined,
+            heard_nothing: totals.silent,
+            turned_away: totals.turned_away,
+            bytes: totals.bytes,
+            rehearsal: RehearsalView { streams: rehearsed, joined, heard_nothing: silent, turned_away, bytes },
+        }
+    }
 }
 
 /// The same sound in three forms.
@@ -88,8 +154,9 @@ pub struct SpeakerView {
 }
 
 impl Entry {
-    /// How the space stands. Addresses of HLS begin with `hls_base`, which may be empty.
-    pub(super) fn view(&self, hls_base: &str) -> SpaceView {
+    /// How the space stands.
+    pub(super) fn view(&self, settings: &Settings) -> SpaceView {
+        let hls_base = settings.hls_base.as_deref().unwrap_or_default();
         let facts = self.space.facts();
         let id = facts.id.as_str();
         let (state, started, ended) = match facts.phase {
@@ -135,7 +202,8 @@ impl Entry {
             page: format!("/s/{id}"),
             replay,
             speakers: self.space.stage().iter().map(speaker).collect(),
-            listeners: self.listening,
+            listeners: self.numbers.listeners(),
+            crowd: CrowdView::new(&self.numbers, settings.hls_asked_by),
             recording: match facts.recording {
                 Recording::Off | Recording::Deleted | Recording::Expired { .. } => "off",
                 Recording::Paused => "paused",

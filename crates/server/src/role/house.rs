@@ -99,7 +99,10 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     let (public_origin, stage_origin) = (config.public_origin(), config.stage_origin());
     let hls_base = config.hls.as_ref().map(|hls| hls.base.clone());
     let (template, policy) = crate::assets::page_template(hls_base.as_deref());
-    let settings = api::Settings { public_origin: public_origin.clone(), stage_origin, template, policy, hls_base };
+    let is_here = config.hls.as_ref().is_none_or(|hls| hls.here.is_some());
+    let hls_asked_by = if is_here { api::AskedBy::Players } else { api::AskedBy::Caches };
+    let settings =
+        api::Settings { public_origin: public_origin.clone(), stage_origin, template, policy, hls_base, hls_asked_by };
     let registry = Registry::open(config.data.join("spaces"), studio.clone(), settings.clone(), happened)
         .await
         .map_err(|why| format!("cannot read the spaces: {why}"))?;

@@ -67,7 +67,8 @@ fn rehearse(args: &cli::RehearseListen) -> Result<Report, String> {
     }
     eprintln!("  {} has granted it, at {}", checked.origin(), checked.at());
     // Where the proof came from, and nowhere else.
-    let report = listen::run(&target.at(checked.at()), &crowd).map_err(|why| why.to_string())?;
+    let report =
+        listen::run(&target.at(checked.at()).wearing(checked.badge()), &crowd).map_err(|why| why.to_string())?;
     eprintln!("  {}", in_a_sentence(report.verdict()));
     if let Some(folder) = &crowd.report {
         eprintln!("  {}", folder.join("report.html").display());

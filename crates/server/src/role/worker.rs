@@ -12,11 +12,12 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hiwar_admission::ListenKey;
+use hiwar_admission::CrowdKeys;
 use hiwar_admission::ladder::Cadence;
 use hiwar_delivery::http::{self, Certificate, Handle, Serves, Update, Worker};
+use hiwar_engine::live_bus::frame::COUNTS_MAX;
 use hiwar_engine::live_bus::{
-    Access, Broken, CadenceNotice, Count, Document, Down, Held, Notices, Subscription, Up, Uplink,
+    self, Access, Broken, CadenceNotice, Document, Down, Held, Notices, Run, Subscription, Up, Uplink,
 };
 use hiwar_segment_log::{LogId, Position};
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +30,8 @@ use crate::inherit::{Post, adopt};
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Between two reports at least: whatever comes and goes, the house hears of it no more than ten times a second.
 const REPORT_PAUSE: Duration = Duration::from_millis(100);
+/// Registers of sketches told with one report: 200 kB. A second of 60,000 people who come tells fewer; four sketches, when everything is told anew.
+const NEWS_MAX: usize = 65_536;
 /// Pause before looking for the house again; a Unix socket that nobody accepts on costs nothing to try.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -64,7 +67,7 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
     // Of its name the stage knows nothing.
     let here = config.hls.as_ref().and_then(|hls| hls.here.as_ref()).filter(|_| is_crowd);
     let settings = http::Config {
-        listen_key: ListenKey::from_bytes(key),
+        keys: CrowdKeys::from_bytes(key),
         replay_root: config.data.join("spaces"),
         house: run.join("api.sock"),
         serves: match post {
@@ -115,7 +118,10 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
             }
         }
     })?;
-    start("report", move || report(&handle, &reporter))?;
+    let mut run = [0; 8];
+    getrandom::fill(&mut run).map_err(|why| format!("no random numbers: {why}"))?;
+    let run = Run(u64::from_le_bytes(run));
+    start("report", move || report(&handle, run, &reporter))?;
     tracing::debug!(?post, "serving");
     worker.run().map_err(|why| format!("cannot go on serving: {why}"))
 }
@@ -151,6 +157,8 @@ fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>, reache
         match Subscription::connect(path) {
             Ok(mut subscription) => {
                 *reporter.lock().unwrap_or_else(PoisonError::into_inner) = subscription.uplink().ok();
+                // What is being told to nobody at this moment is told again, too.
+                handle.retell();
                 told = false;
                 let mut leaving = false;
                 let broken = loop {
@@ -208,23 +216,57 @@ fn tell(reporter: &Mutex<Option<Uplink>>, up: &Up) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "pacing: reports are no more frequent, whatever happens")]
-fn report(handle: &Handle, reporter: &Mutex<Option<Uplink>>) {
+fn report(handle: &Handle, run: Run, reporter: &Mutex<Option<Uplink>>) {
     loop {
         std::thread::sleep(REPORT_PAUSE);
         // Whoever comes where nobody was is told of at once: the house may have to begin something for them.
         handle.wait_for_ears(REPORT_EVERY - REPORT_PAUSE);
-        let counts = handle.counts();
-        let counts = counts
-            .into_iter()
-            .map(|c| Count {
-                log: c.log,
-                listening: c.listening,
-                joined_total: c.joined_total,
-                bytes_total: c.bytes_total,
-                fetched: c.fetched,
-            })
-            .collect();
-        tell(reporter, &Up::Counts(counts));
+        // People first: their numbers are told on with the next counts.
+        for news in handle.news(NEWS_MAX) {
+            tell(reporter, &people(news));
+        }
+        tell(reporter, &Up::Worker { run, figures: figures(&handle.stats()) });
+        let counts = handle.counts(COUNTS_MAX).into_iter().map(|count| live_bus::Count {
+            log: count.log,
+            audience: of_crowd(count.audience),
+            rehearsal: of_crowd(count.rehearsal),
+            fetched: count.fetched,
+        });
+        tell(reporter, &Up::Counts { run, counts: counts.collect() });
+    }
+}
+
+// What delivery counts and what the engine carries are the same numbers; neither crate knows the other.
+
+fn of_crowd(figures: http::Figures) -> live_bus::Figures {
+    let http::Figures { listening, joined_total, silent_total, turned_away_total, bytes_total } = figures;
+    live_bus::Figures { listening, joined_total, silent_total, turned_away_total, bytes_total }
+}
+
+fn people(news: http::News) -> Up {
+    let heard = match news.heard {
+        http::Heard::Ever => live_bus::Heard::Ever,
+        http::Heard::ByPieces => live_bus::Heard::ByPieces,
+    };
+    let registers = news.registers.into_iter();
+    let registers = registers.map(|http::Register { index, value }| live_bus::Register { index, value }).collect();
+    Up::People { log: news.log, heard, registers }
+}
+
+fn figures(stats: &http::Stats) -> live_bus::WorkerFigures {
+    live_bus::WorkerFigures {
+        connections: stats.connections as u64,
+        handshakes: stats.handshakes as u64,
+        http2_connections: stats.http2_connections as u64,
+        http2_requests: stats.http2_requests as u64,
+        accepted_total: stats.accepted_total,
+        refused_total: stats.refused_total,
+        timed_out_total: stats.timed_out_total,
+        skipped_total: stats.skipped_total,
+        cut_total: stats.cut_total,
+        full_total: stats.full_total,
+        unshaken_total: stats.unshaken_total,
+        http2_calmed_total: stats.http2_calmed_total,
     }
 }
 

@@ -3,7 +3,7 @@
 //! Not real time: it allocates and builds what the beat then merely uses. Every change of the beat goes through one
 //! ring, in order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use hiwar_engine::live_bus::{Access, Count, WorkerId};
@@ -93,7 +93,10 @@ impl Air {
 /// Who hears a space.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Ears {
+    /// The audience's connections.
     listening: u32,
+    /// Those of a rehearsal: a programme is as good for them.
+    rehearsed: u32,
     /// Workers that were just asked for pieces of it: how many hear those nobody knows.
     fetched: u32,
 }
@@ -101,11 +104,13 @@ struct Ears {
 impl Ears {
     fn add(&mut self, more: Self) {
         self.listening += more.listening;
+        self.rehearsed += more.rehearsed;
         self.fetched += more.fetched;
     }
 
     fn take(&mut self, gone: Self) {
         self.listening = self.listening.saturating_sub(gone.listening);
+        self.rehearsed = self.rehearsed.saturating_sub(gone.rehearsed);
         self.fetched = self.fetched.saturating_sub(gone.fetched);
     }
 }
@@ -203,6 +208,11 @@ impl Control {
 
     pub(super) fn knows(&self, space: &LogId) -> bool {
         self.spaces.contains_key(space)
+    }
+
+    /// Every space on the air.
+    pub(super) fn known(&self) -> HashSet<LogId> {
+        self.spaces.keys().copied().collect()
     }
 
     /// The log was claimed: chunks are recorded from now on. The programme, whether it sleeps or runs (people listen to the
@@ -345,11 +355,12 @@ impl Control {
         self.slots.iter().flatten().count()
     }
 
-    /// Takes in a worker's report; the spaces whose sum changed. The work is proportional to the report.
-    pub(super) fn counted(&mut self, worker: WorkerId, counts: &[Count], now: Instant) -> Vec<(LogId, u32)> {
+    /// Takes in a worker's report; the spaces whose sums changed, with those: connections of the audience, and of a rehearsal. The work is proportional to the report.
+    pub(super) fn counted(&mut self, worker: WorkerId, counts: &[Count], now: Instant) -> Vec<(LogId, u32, u32)> {
         let mut report: HashMap<LogId, Ears> = HashMap::new();
         for count in counts {
-            let ears = Ears { listening: count.listening, fetched: count.fetched.into() };
+            let (listening, rehearsed) = (count.audience.listening, count.rehearsal.listening);
+            let ears = Ears { listening, rehearsed, fetched: count.fetched.into() };
             if ears != Ears::default() {
                 // Whoever hears it by radio hears it.
                 report.entry(count.log.stem()).or_default().add(ears);
@@ -389,8 +400,8 @@ impl Control {
             } else {
                 self.wake(&space);
             }
-            if came.listening != gone.listening {
-                changed.push((space, ears.listening));
+            if (came.listening, came.rehearsed) != (gone.listening, gone.rehearsed) {
+                changed.push((space, ears.listening, ears.rehearsed));
             }
         }
         changed

@@ -8,6 +8,7 @@
 //! somebody comes and dropped when the last has gone, and its media time stands still meanwhile.
 
 mod airing;
+mod audience;
 pub mod beat;
 mod bridge;
 mod control;
@@ -27,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hiwar_engine::SpaceLog;
-use hiwar_engine::live_bus::{Access, Document, Down, Publisher, Report, Up};
+use hiwar_engine::live_bus::{Access, Document, Down, Publisher, Report, Up, WorkerFigures};
 use hiwar_media::Time;
 use hiwar_rtc::candidate;
 use hiwar_rtc::offer::{self, Certificate};
@@ -39,6 +40,7 @@ use hiwar_segment_log::retention::Retention;
 use hiwar_segment_log::{Epoch, LogId, Position};
 use tokio::sync::{mpsc, oneshot};
 
+pub use audience::{Numbers, Totals};
 use control::{Control, Origin};
 pub use radio::Caption;
 
@@ -163,8 +165,8 @@ pub enum StudioEvent {
     ReplayReady { space: LogId, duration: Duration, loudness_lufs: f32 },
     /// No replay could be made.
     ReplayFailed { space: LogId, why: String },
-    /// How many listen, from all workers.
-    Counts { space: LogId, listening: u32 },
+    /// Who listens, from all workers; at most once a second.
+    Counts { space: LogId, numbers: Numbers },
 }
 
 /// A cheap handle on the studio.
@@ -175,6 +177,8 @@ pub struct Studio {
 
 struct Inner {
     control: Mutex<Control>,
+    /// Never locked with `control`.
+    audiences: Mutex<audience::Audiences>,
     certificate: Certificate,
     candidate: SocketAddr,
     net: net::Handle,
@@ -219,6 +223,7 @@ impl Studio {
         let (radio, radio_jobs) = radio::queue();
         let inner = Arc::new(Inner {
             control: Mutex::new(Control::new(commands)),
+            audiences: Mutex::default(),
             certificate: Certificate::generate().ok_or_else(|| io::Error::other("no certificate for WebRTC"))?,
             candidate: setup.candidate,
             net,
@@ -339,6 +344,7 @@ impl Studio {
             let _ = tokio::time::timeout(Duration::from_secs(1), stopped).await;
         }
         self.inner.lock().forget(space);
+        self.inner.audiences().forget(space);
         self.inner.publisher.publish(Down::Ended { log: *space });
         if !self.inner.radio.send(radio::Job::End { space: *space }) {
             radio::closed(space).into_iter().for_each(|closed| self.inner.publisher.publish(closed));
@@ -527,28 +533,53 @@ impl Studio {
         if let Report::Up(worker, Up::Held { log, records }) = report {
             return self.inner.recollection.answered(worker, &log, records);
         }
-        if let Report::Up(_, Up::Counts(counts)) = &report {
-            self.inner.radio.counted(counts);
-        }
-        let mut control = self.inner.lock();
-        let changed = match report {
+        let now = Instant::now();
+        let told = match report {
             // What a hub keeps to itself, and what was taken in above.
             Report::Joined(_) | Report::Up(_, Up::Held { .. } | Up::Reached { .. }) => return,
-            Report::Up(worker, Up::Counts(counts)) => control.counted(worker, &counts, Instant::now()),
+            Report::Up(worker, Up::Counts { run, counts }) => {
+                self.inner.radio.counted(&counts);
+                let changed = self.inner.lock().counted(worker, &counts, now);
+                self.inner.audiences().counted(worker, run, &counts, &changed, now)
+            }
+            // Told with the next counts, or when a second has passed.
+            Report::Up(_, Up::People { log, heard, registers }) => {
+                return self.inner.audiences().people(&log, heard, &registers, now);
+            }
+            Report::Up(worker, Up::Worker { run, figures }) => {
+                return self.inner.audiences().worker(worker, run, figures);
+            }
             Report::Left(worker, _) => {
                 self.inner.recollection.left(worker);
-                control.counted(worker, &[], Instant::now())
+                let changed = self.inner.lock().counted(worker, &[], now);
+                return self.inner.audiences().left(worker, &changed, now);
             }
         };
-        drop(control);
-        for (space, listening) in changed {
-            self.inner.happened(StudioEvent::Counts { space, listening });
-        }
+        self.inner.tell_numbers(told);
     }
 
     /// Programmes that nobody needs any more stop. Called about once a second.
     pub fn tidy(&self) {
-        self.inner.lock().tidy(Instant::now());
+        let now = Instant::now();
+        let on_air = {
+            let mut control = self.inner.lock();
+            control.tidy(now);
+            control.known()
+        };
+        let told = self.inner.audiences().tick(now, |space| on_air.contains(space));
+        self.inner.tell_numbers(told);
+    }
+
+    /// What was counted in all spaces since the house began, also those that are over: the audience, and rehearsals.
+    #[must_use]
+    pub fn crowd_totals(&self) -> [Totals; 2] {
+        self.inner.audiences().totals()
+    }
+
+    /// What all workers counted of themselves.
+    #[must_use]
+    pub fn worker_figures(&self) -> WorkerFigures {
+        self.inner.audiences().worker_figures()
     }
 
     /// Stops for the end of the house: speakers are told, so that their clients come back to the next one, nothing is aired any more, and all that was is on the
@@ -637,6 +668,14 @@ impl Inner {
         if let Err(why) = self.events.try_send(event) {
             tracing::error!("the registry does not keep up: {why}");
         }
+    }
+
+    fn tell_numbers(&self, told: Vec<(LogId, Numbers)>) {
+        told.into_iter().for_each(|(space, numbers)| self.happened(StudioEvent::Counts { space, numbers }));
+    }
+
+    fn audiences(&self) -> MutexGuard<'_, audience::Audiences> {
+        self.audiences.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The studio's state. A panic elsewhere while it was held is no reason to fall silent.

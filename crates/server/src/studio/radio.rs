@@ -87,7 +87,7 @@ impl Handle {
 
     /// Takes from a worker's counts what concerns radios.
     pub(super) fn counted(&self, counts: &[Count]) {
-        let heard = |count: &&Count| count.listening > 0 && is_radio(&count.log);
+        let heard = |count: &&Count| count.audience.listening + count.rehearsal.listening > 0 && is_radio(&count.log);
         let heard: Vec<LogId> = counts.iter().filter(heard).map(|count| count.log.stem()).collect();
         if !heard.is_empty() {
             // Told again in a second.

@@ -8,7 +8,7 @@
 mod client;
 mod ear;
 #[path = "../../src/role/rehearse/grant.rs"]
-#[allow(unreachable_pub, reason = "of the program: what a generator asks before it begins")]
+#[allow(unreachable_pub, dead_code, reason = "of the program: what a generator asks before it begins")]
 mod grant;
 mod http;
 mod mouth;
@@ -20,6 +20,7 @@ mod server;
 mod tls;
 
 mod admin;
+mod audience;
 mod certificates;
 mod conversation;
 mod crash;

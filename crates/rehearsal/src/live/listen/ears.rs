@@ -112,8 +112,9 @@ impl Ears {
     pub(super) fn new(task: Arc<Task>, thread: u64, format: Format, schedule: Schedule) -> io::Result<Self> {
         let mine = (task.crowd.listeners + task.threads - 1 - thread) / task.threads;
         let due = (0..mine).map(|seat| Reverse((task.crowd.comes_at(seat * task.threads + thread), seat as u32, 0)));
+        let badge = task.target.badge.as_ref().map(|badge| format!("Hiwar-Rehearsal: {badge}\r\n")).unwrap_or_default();
         let request = format!(
-            "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: hiwar-rehearsal/{}\r\n\r\n",
+            "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: hiwar-rehearsal/{}\r\n{badge}\r\n",
             task.target.path,
             task.target.authority,
             env!("CARGO_PKG_VERSION")

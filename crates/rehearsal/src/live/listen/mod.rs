@@ -141,6 +141,8 @@ pub struct Target {
     format: Format,
     /// The host of `https`.
     secure: Option<String>,
+    /// What every listener shows, so that it is not counted as one of the audience.
+    badge: Option<String>,
 }
 
 impl Target {
@@ -171,12 +173,17 @@ impl Target {
         let mut found = (host, port).to_socket_addrs().map_err(|why| Error::World("looking up the host", why))?;
         let address = found.next().ok_or(Error::Asked("the host has no address"))?;
         let secure = is_secure.then(|| host.to_owned());
-        Ok(Self { url: url.to_owned(), address, authority: authority.to_owned(), path, format, secure })
+        Ok(Self { url: url.to_owned(), address, authority: authority.to_owned(), path, format, secure, badge: None })
     }
 
     /// The same stream at another address of the server.
     pub fn at(self, address: SocketAddr) -> Self {
         Self { address, ..self }
+    }
+
+    /// The same, heard by listeners who say that they are rehearsed (`Hiwar-Rehearsal`, docs/formats/pass.md).
+    pub fn wearing(self, badge: String) -> Self {
+        Self { badge: Some(badge), ..self }
     }
 
     /// Scheme, host and port: what a grant is for.

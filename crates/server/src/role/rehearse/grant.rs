@@ -53,6 +53,11 @@ impl Checked {
         &self.token.rehearsal().origin
     }
 
+    /// What each listener shows, so that it is not counted as one of the audience.
+    pub fn badge(&self) -> String {
+        self.token.badge()
+    }
+
     /// How many may listen at once.
     pub fn listeners_max(&self) -> u32 {
         self.token.rehearsal().listeners_max
