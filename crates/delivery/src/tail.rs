@@ -544,7 +544,7 @@ pub(crate) mod tests {
     #[test]
     fn a_silence_is_told_once_and_ends_with_a_chunk_or_the_last_listener() {
         let mut tail = tail(0..1);
-        tail.attend(vec![Bytes::from_static(b"away")], Vec::new());
+        tail.attend(vec![Notices { away: Bytes::from_static(b"away"), cadences: Vec::new() }], Vec::new());
         let told = |tail: &Tail| tail.notice(0).is_some();
         assert!(tail.quieten() && told(&tail));
         assert!(!tail.quieten() && !tail.lose(), "known");
