@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use hiwar_admission::ladder::Cadence;
 
 use crate::answer::ICY;
-use crate::tail::{Chunk, Ended, Tail};
+use crate::tail::{Ended, Tail};
 
 /// Where one listener is in a log. 48 bytes.
 #[derive(Debug)]
@@ -61,10 +61,17 @@ impl Cursor {
         Self { rest: prelude, next, mercy: Mercy::Unused }
     }
 
-    /// What to write now, in order: at most [`GATHER_MAX`] slices. Returns how many of `out` were filled.
-    pub fn gather<'a>(&'a self, tail: &'a Tail, rendition: usize, out: &mut [&'a [u8]; GATHER_MAX]) -> usize {
+    /// What to write now, in order, of chunks before `until`: at most [`GATHER_MAX`] slices. Returns how many of `out` were filled.
+    pub fn gather<'a>(
+        &'a self,
+        tail: &'a Tail,
+        rendition: usize,
+        until: u64,
+        out: &mut [&'a [u8]; GATHER_MAX],
+    ) -> usize {
         let rest = Some(self.rest.as_ref()).filter(|rest| !rest.is_empty());
-        let chunks = self.due(tail).map(|chunk| chunk.form(rendition).as_ref());
+        let due = tail.from(self.next).take_while(|chunk| chunk.position < until);
+        let chunks = due.map(|chunk| chunk.form(rendition).as_ref());
         let mut filled = 0;
         for (slot, bytes) in out.iter_mut().zip(rest.into_iter().chain(chunks)) {
             *slot = bytes;
@@ -133,6 +140,11 @@ impl Cursor {
         }
     }
 
+    /// Whether it has everything before `until`, and more is to come after that.
+    pub fn has_all(&self, tail: &Tail, until: u64) -> bool {
+        self.rest.is_empty() && self.next >= tail.live().min(until) && tail.ended() == Ended::No
+    }
+
     /// Whether a chunk that it is to hear next is no longer kept.
     pub fn has_missed(&self, tail: &Tail) -> bool {
         tail.oldest().is_some_and(|oldest| self.next < oldest.position)
@@ -151,10 +163,6 @@ impl Cursor {
         self.mercy = Mercy::Used;
         self.next = newest;
         Judgement::Skipped
-    }
-
-    fn due<'a>(&self, tail: &'a Tail) -> impl Iterator<Item = &'a Chunk> {
-        tail.from(self.next)
     }
 }
 
@@ -528,7 +536,7 @@ mod tests {
     /// Writes up to `room` bytes into `heard`.
     fn write(cursor: &mut Cursor, tail: &Tail, room: usize, heard: &mut Vec<u8>) {
         let mut slices = [&[][..]; GATHER_MAX];
-        let filled = cursor.gather(tail, 0, &mut slices);
+        let filled = cursor.gather(tail, 0, u64::MAX, &mut slices);
         let offered = slices[..filled].concat();
         let written = room.min(offered.len());
         heard.extend_from_slice(&offered[..written]);

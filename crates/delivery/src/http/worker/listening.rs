@@ -83,7 +83,8 @@ impl Worker {
         let Some(Client::Listening(listening)) = self.slab.get(token) else { return };
         let Some(channel) = self.channels.all.at(listening.channel) else { return };
         let Some(tail) = self.site.logs.get(&channel.log) else { return };
-        let (bytes, goes_on) = listening.write(&self.epoll, token, (tail, channel.rendition), None, &self.shared);
+        let due = Due::all(tail, channel.rendition);
+        let (bytes, goes_on) = listening.write(&self.epoll, token, &due, &self.shared);
         channel.counters.sent(listening.crowd, bytes);
         if !goes_on {
             self.leave(token);
@@ -149,16 +150,27 @@ impl Worker {
     }
 }
 
+/// What is to be written to a listener now.
+pub(super) struct Due<'a> {
+    tail: &'a Tail,
+    rendition: usize,
+    /// What most of those lack whose turn it is.
+    piece: Option<&'a Piece>,
+    /// No chunk from this position on.
+    until: u64,
+}
+
+impl<'a> Due<'a> {
+    /// Everything that there is.
+    fn all(tail: &'a Tail, rendition: usize) -> Self {
+        Self { tail, rendition, piece: None, until: u64::MAX }
+    }
+}
+
 impl Listening {
-    /// Writes what the listener lacks, which may be just that piece. Returns the bytes that went out, and whether the listener goes on.
-    pub(super) fn write(
-        &mut self,
-        epoll: &OwnedFd,
-        token: Token,
-        (tail, rendition): (&Tail, usize),
-        piece: Option<&Piece>,
-        shared: &Shared,
-    ) -> (u64, bool) {
+    /// Writes what the listener lacks, which may be just a piece. Returns the bytes that went out, and whether the listener goes on.
+    pub(super) fn write(&mut self, epoll: &OwnedFd, token: Token, due: &Due<'_>, shared: &Shared) -> (u64, bool) {
+        let &Due { tail, rendition, piece, until } = due;
         // So much came at once that what it lacks is gone, and nobody looked at it in between.
         if self.cursor.has_missed(tail) && !self.is_kept(tail, shared) {
             return (0, false);
@@ -179,13 +191,13 @@ impl Listening {
                 return (sent, true);
             }
             // Nearly always that is all.
-            if !self.socket.is_stuck() && self.cursor.owed(tail) == Owed::Nothing {
+            if !self.socket.is_stuck() && self.cursor.has_all(tail, until) {
                 return (sent, true);
             }
         }
         loop {
             let mut slices = [&[][..]; GATHER_MAX];
-            let filled = self.cursor.gather(tail, rendition, &mut slices);
+            let filled = self.cursor.gather(tail, rendition, until, &mut slices);
             let slices = slices.get(..filled).unwrap_or_default();
             let offered: usize = slices.iter().map(|slice| slice.len()).sum();
             if offered == 0 {
@@ -272,11 +284,14 @@ impl Channel {
         if self.piece.as_ref().is_none_or(|(of, to, _)| (*of, *to) != (row, until)) {
             self.piece = Some((row, until, Piece::of(tail, self.rendition, visit.cadence(), until)));
         }
+        // At a longer cadence nobody gets more than their turn's: then all of a row lack the same again at the next. At the shortest there is no next before what is here.
+        let until = if visit.cadence() == Cadence::default() { u64::MAX } else { until };
         let piece = self.piece.as_ref().map(|(_, _, piece)| piece);
-        let (mut sent, mut goes_on) = listening.write(epoll, token, (tail, self.rendition), piece, shared);
+        let due = Due { tail, rendition: self.rendition, piece, until };
+        let (mut sent, mut goes_on) = listening.write(epoll, token, &due, shared);
         if goes_on && visit.told == Told::Notice && listening.cursor.owed(tail) == Owed::Nothing {
             listening.cursor.tell(&self.notice);
-            let (more, still) = listening.write(epoll, token, (tail, self.rendition), None, shared);
+            let (more, still) = listening.write(epoll, token, &Due::all(tail, self.rendition), shared);
             (sent, goes_on) = (sent + more, still);
         }
         match listening.crowd {
