@@ -282,7 +282,7 @@ class Bench:
                 time.sleep(wait)
                 cost = Cost(server)
                 time.sleep(window)
-                cores[name] = round(cost.read()["core_percent"], 1)
+                cores[name] = round(cost.read()["worker_percent"], 1)
             said, _ = ears.communicate(timeout=seconds + 60)
             died = server.died()
         finally:

@@ -35,6 +35,8 @@ const EVENTS: usize = 512;
 const READ_BYTES: usize = 256 * 1024;
 /// Whoever has no sound after so long was not let in. Longer than a lost SYN and its two repetitions take (RFC 6298: 1 and 2 s).
 const PATIENCE: Duration = Duration::from_secs(10);
+/// So long before the end nobody follows any more: they would be gone before they have heard, and the server would have counted them, and the crowd not.
+const LAST: Duration = Duration::from_secs(1);
 /// What is made at once, and at a longer cadence waits for others that go with it.
 const CHUNK: Duration = Duration::from_millis(200);
 /// Nobody tries again sooner, as the page's player does not.
@@ -224,7 +226,9 @@ impl Ears {
         }
         sitting.turn += 1;
         let at = now + pause + self.task.crowd.followed_after(number, u64::from(sitting.turn));
-        self.due.push(Reverse((at, seat, sitting.turn)));
+        if at + LAST < self.task.ends {
+            self.due.push(Reverse((at, seat, sitting.turn)));
+        }
     }
 
     /// Somebody was not let in, or hears no more.
