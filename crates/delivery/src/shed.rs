@@ -8,8 +8,12 @@ use std::time::{Duration, Instant};
 /// The limits of one worker.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections held at once. At the limit the worker stops accepting, and the others who share the socket take over.
+    /// Connections held at once, while nobody is helped (`http::room`). At the limit the worker stops accepting, and the others who share the socket take over.
     pub connections: usize,
+    /// Files for connections and for whom helpers serve (replays, event streams, uploads, requests of HTTP/2), who take of the same store.
+    pub files: usize,
+    /// Of those, kept for helpers, each kind a fourth.
+    pub files_kept: usize,
     /// From `accept` (TLS included), or the first byte of a next request, to the end of its head. Slower than any honest network; slowloris costs a
     /// connection for no longer than this.
     pub head: Duration,
@@ -61,9 +65,12 @@ impl Limits {
         let share = (files / 16).clamp(16, 1_000);
         let forwards = 64;
         let uploads = (files / 64).clamp(16, 256);
-        let others = FILES_RESERVED + 2 * (share + share + forwards) + uploads;
+        let shared = files.saturating_sub(FILES_RESERVED + FILES_SPARE + 2 * forwards).max(64);
+        let kept = (files / 64).clamp(32, 512);
         Self {
-            connections: files.saturating_sub(others).max(16),
+            connections: shared - kept,
+            files: shared,
+            files_kept: kept,
             head: Duration::from_secs(10),
             handshakes: (files / 8).clamp(16, 2_048),
             idle: Duration::from_secs(15),
@@ -87,17 +94,10 @@ impl Limits {
     }
 }
 
-impl Limits {
-    /// The same where HTTP/2 is spoken: its connections, and the far end of each of its requests, take files from the others.
-    #[must_use]
-    pub(crate) fn with_http2(self) -> Self {
-        let taken = self.http2_connections + self.http2_requests;
-        Self { connections: self.connections.saturating_sub(taken).max(16), ..self }
-    }
-}
-
 /// Files a worker opens besides connections: listeners, epoll, eventfds, buses, logs, and some that a library may open.
 const FILES_RESERVED: usize = 64;
+/// What other threads may take before they hear of those who were accepted in a turn.
+const FILES_SPARE: usize = 64;
 
 /// Whether the worker accepts.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -109,12 +109,12 @@ pub enum Gate {
 }
 
 impl Gate {
-    /// The gate for this many connections. It opens again a little below the limit, so that a full worker does not register and
+    /// The gate for this many connections of at most `limit`. It opens again a little below the limit, so that a full worker does not register and
     /// unregister its listener for every one who leaves.
-    pub fn next(self, connections: usize, limits: &Limits) -> Self {
-        let reopen = limits.connections - (limits.connections / 64).max(1).min(limits.connections);
+    pub fn next(self, connections: usize, limit: usize) -> Self {
+        let reopen = limit - (limit / 64).max(1).min(limit);
         match self {
-            Self::Open if connections >= limits.connections => Self::Shut,
+            Self::Open if connections >= limit => Self::Shut,
             Self::Shut if connections <= reopen => Self::Open,
             same => same,
         }
@@ -176,22 +176,21 @@ mod tests {
 
     #[test]
     fn a_full_worker_opens_again_only_a_little_below_its_limit() {
-        let limits = Limits { connections: 128, ..Limits::for_files(20_000) };
-        assert_eq!(Gate::Open.next(127, &limits), Gate::Open);
-        assert_eq!(Gate::Open.next(128, &limits), Gate::Shut);
-        assert_eq!(Gate::Shut.next(127, &limits), Gate::Shut);
-        assert_eq!(Gate::Shut.next(126, &limits), Gate::Open);
+        assert_eq!(Gate::Open.next(127, 128), Gate::Open);
+        assert_eq!(Gate::Open.next(128, 128), Gate::Shut);
+        assert_eq!(Gate::Shut.next(127, 128), Gate::Shut);
+        assert_eq!(Gate::Shut.next(126, 128), Gate::Open);
+        assert_eq!(Gate::Open.next(128, 100), Gate::Shut, "helpers have taken some");
+        assert_eq!(Gate::Open.next(0, 0), Gate::Shut);
     }
 
     #[test]
-    fn the_limits_fit_into_the_files() {
-        for files in [1_024, 20_000, 1_000_000] {
+    fn the_limits_fit_into_the_files_and_leave_most_of_them_to_who_comes() {
+        for (files, connections) in [(1_024, 700), (20_000, 19_400), (1_000_000, 999_000)] {
             let limits = Limits::for_files(files);
-            assert!(
-                limits.connections + 2 * (limits.replays + limits.streams + limits.forwards) + limits.uploads < files,
-                "{limits:?}"
-            );
-            assert!(limits.connections > files / 2, "{limits:?}");
+            assert!(limits.files + 2 * limits.forwards + FILES_RESERVED <= files, "{limits:?}");
+            assert!(limits.connections + limits.files_kept <= limits.files, "{limits:?}");
+            assert!(limits.connections >= connections, "{limits:?}");
         }
     }
 

@@ -24,6 +24,7 @@ use rustix::time::Timespec;
 use super::Place;
 use super::mailbox::{Inbox, Mail, Outbox, mailbox};
 use super::neighbours::{Neighbours, Share};
+use super::room::{Help, Room};
 use super::slab::{Slab, Token};
 use super::socket::Moved;
 use super::stream::Stream;
@@ -70,15 +71,24 @@ struct Handed {
 struct Pool {
     taken: Arc<AtomicUsize>,
     limit: usize,
+    /// Whose files its places take; `None`: they have files of their own.
+    room: Option<(Room, Help)>,
 }
 
 impl Pool {
     fn new(limit: usize) -> Self {
-        Self { taken: Arc::default(), limit }
+        Self { taken: Arc::default(), limit, room: None }
+    }
+
+    fn of(room: &Room, help: Help, limit: usize) -> Self {
+        Self { taken: room.counter(help).clone(), limit, room: Some((room.clone(), help)) }
     }
 
     fn take(&self) -> Option<Place> {
-        Place::take(&self.taken, self.limit)
+        match &self.room {
+            None => Place::take(&self.taken, self.limit),
+            Some((room, help)) => room.take(*help, self.limit),
+        }
     }
 
     fn is_idle(&self) -> bool {
@@ -88,12 +98,13 @@ impl Pool {
 
 impl Desk {
     /// Starts the thread. It ends when the desk is dropped.
-    pub(super) fn start(house: PathBuf, limits: &Limits, returns: Outbox<Returned>) -> io::Result<Self> {
+    pub(super) fn start(house: PathBuf, limits: &Limits, returns: Outbox<Returned>, room: &Room) -> io::Result<Self> {
         let (jobs, inbox) = mailbox(limits.forwards + limits.uploads + 1)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, inbox.bell(), EventData::new_u64(BELL.0), EventFlags::IN)?;
-        let (asking, uploads, streams) =
-            (Pool::new(limits.forwards), Pool::new(limits.uploads), Pool::new(limits.streams));
+        let asking = Pool::new(limits.forwards);
+        let uploads = Pool::of(room, Help::Upload, limits.uploads);
+        let streams = Pool::of(room, Help::Stream, limits.streams);
         let clerk = Clerk {
             house,
             epoll,

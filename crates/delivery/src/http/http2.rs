@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::exchange::{DRAIN, Exchange};
 use super::mailbox::Outbox;
 use super::neighbours::Neighbours;
+use super::room::Room;
 use super::tls::{Certificate, Named};
 use super::worker::Returned;
 use super::{Place, Shared};
@@ -59,6 +60,7 @@ struct Way {
     /// Where requests go.
     fan_out: Outbox<Returned>,
     shared: Arc<Shared>,
+    room: Room,
     leaving: watch::Receiver<bool>,
     requests_max: usize,
     /// Shared by all connections of the one thread: never waited for.
@@ -84,6 +86,7 @@ impl Desk {
         limits: &Limits,
         fan_out: Outbox<Returned>,
         shared: Arc<Shared>,
+        room: &Room,
     ) -> io::Result<Self> {
         let (leaving, told) = watch::channel(false);
         let connections_max = limits.http2_connections;
@@ -95,6 +98,7 @@ impl Desk {
             let way = Way {
                 fan_out,
                 shared: desk.shared.clone(),
+                room: room.clone(),
                 leaving: told,
                 requests_max: limits.http2_requests,
                 neighbours: Mutex::new(Neighbours::new(limits.http2_requests_each)).into(),

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -14,7 +15,9 @@ use rustix::event::{EventfdFlags, eventfd};
 pub(super) fn mailbox<T>(capacity: usize) -> io::Result<(Outbox<T>, Inbox<T>)> {
     let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
     let (sender, receiver) = sync_channel(capacity);
-    Ok((Outbox { sender: Some(sender), bell: bell.clone() }, Inbox { receiver, bell }))
+    let waiting = Arc::default();
+    let outbox = Outbox { sender: Some(sender), bell: bell.clone(), waiting: Arc::clone(&waiting) };
+    Ok((outbox, Inbox { receiver, bell, waiting }))
 }
 
 /// The side that puts things in.
@@ -22,26 +25,35 @@ pub(super) struct Outbox<T> {
     /// `None` only while dropping, so that the bell rings after the sender is gone.
     sender: Option<SyncSender<T>>,
     bell: Arc<OwnedFd>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl<T> Outbox<T> {
     /// Puts an item in, waiting for room; gone if the other side is.
     pub(super) fn send(&self, item: T) {
+        // Counted before it is there: it is never taken before it was counted.
+        self.waiting.fetch_add(1, Relaxed);
         let sent = self.sender.as_ref().is_some_and(|sender| sender.send(item).is_ok());
         if sent {
             self.ring();
+        } else {
+            self.waiting.fetch_sub(1, Relaxed);
         }
     }
 
     /// Puts an item in, or gives it back if there is no room or nobody.
     pub(super) fn try_send(&self, item: T) -> Result<(), T> {
         let Some(sender) = &self.sender else { return Err(item) };
+        self.waiting.fetch_add(1, Relaxed);
         match sender.try_send(item) {
             Ok(()) => {
                 self.ring();
                 Ok(())
             }
-            Err(TrySendError::Full(item) | TrySendError::Disconnected(item)) => Err(item),
+            Err(TrySendError::Full(item) | TrySendError::Disconnected(item)) => {
+                self.waiting.fetch_sub(1, Relaxed);
+                Err(item)
+            }
         }
     }
 
@@ -53,7 +65,7 @@ impl<T> Outbox<T> {
 
 impl<T> Clone for Outbox<T> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), bell: self.bell.clone() }
+        Self { sender: self.sender.clone(), bell: self.bell.clone(), waiting: self.waiting.clone() }
     }
 }
 
@@ -68,6 +80,7 @@ impl<T> Drop for Outbox<T> {
 pub(super) struct Inbox<T> {
     receiver: Receiver<T>,
     bell: Arc<OwnedFd>,
+    waiting: Arc<AtomicUsize>,
 }
 
 /// What is in an inbox.
@@ -85,6 +98,11 @@ impl<T> Inbox<T> {
         self.bell.as_fd()
     }
 
+    /// How many items are in it, for whoever must count what they hold.
+    pub(super) fn waiting(&self) -> Arc<AtomicUsize> {
+        self.waiting.clone()
+    }
+
     /// Stops the bell. Call before taking, so that whatever comes later rings again.
     pub(super) fn hush(&self) {
         let _ = rustix::io::read(&*self.bell, &mut [0; 8][..]);
@@ -93,7 +111,10 @@ impl<T> Inbox<T> {
     /// Takes one item.
     pub(super) fn take(&self) -> Mail<T> {
         match self.receiver.try_recv() {
-            Ok(item) => Mail::Item(item),
+            Ok(item) => {
+                self.waiting.fetch_sub(1, Relaxed);
+                Mail::Item(item)
+            }
             Err(TryRecvError::Empty) => Mail::Empty,
             Err(TryRecvError::Disconnected) => Mail::Over,
         }

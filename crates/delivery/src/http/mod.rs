@@ -5,6 +5,7 @@
 //! * `replay` helper threads for recordings · `rewind` what they read of logs · `recall` what was said before · `forward` one thread between clients and the house
 //! * `upload` bodies on their way in · `neighbours` what one address may hold of the way to the house
 //! * `http2` the name of HLS: HTTP/2 there, on a thread of its own
+//! * `room` how files are shared by all of them
 //! * `stream` a connection, with TLS or without · `tls` what rustls does for it
 //! * `mailbox` bounded queues with a bell that epoll hears · `socket` what is set on a socket, and why
 
@@ -17,6 +18,7 @@ mod neighbours;
 mod recall;
 mod replay;
 mod rewind;
+mod room;
 mod slab;
 mod socket;
 mod stream;
@@ -300,6 +302,9 @@ struct Shared {
     /// As `handshakes`.
     http2_connections: Arc<AtomicUsize>,
     http2_requests: Arc<AtomicUsize>,
+    replays: Arc<AtomicUsize>,
+    streams: Arc<AtomicUsize>,
+    uploads: Arc<AtomicUsize>,
     http2_calmed: AtomicU64,
     /// Written once a second.
     stance: Mutex<Stance>,

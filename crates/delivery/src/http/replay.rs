@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use super::Place;
 use super::mailbox::{Inbox, Mail, Outbox, mailbox};
 use super::rewind::Shelf;
+use super::room::{Help, Room};
 use super::slab::{Slab, Token};
 use super::socket::{self, Moved};
 use super::stream::Stream;
@@ -38,7 +39,7 @@ use crate::tail::Access;
 /// The helpers of one worker.
 pub(super) struct Pool {
     helpers: Vec<Outbox<Job>>,
-    taken: Arc<AtomicUsize>,
+    room: Room,
     limit: usize,
     turn: usize,
 }
@@ -61,7 +62,7 @@ struct Job {
 
 impl Pool {
     /// Starts [`HELPERS`] threads over the folder of all logs. They end when the pool is dropped.
-    pub(super) fn start(root: PathBuf, limit: usize, returns: Outbox<Returned>) -> io::Result<Self> {
+    pub(super) fn start(root: PathBuf, limit: usize, returns: Outbox<Returned>, room: Room) -> io::Result<Self> {
         let shelf = Arc::new(Shelf::new(root.clone()));
         let helpers = (0..HELPERS).map(|_| {
             let (outbox, inbox) = mailbox(limit + 1)?;
@@ -73,17 +74,17 @@ impl Pool {
             std::thread::Builder::new().name("replay".into()).spawn(move || helper.run())?;
             Ok(outbox)
         });
-        Ok(Self { helpers: helpers.collect::<io::Result<_>>()?, taken: Arc::default(), limit, turn: 0 })
+        Ok(Self { helpers: helpers.collect::<io::Result<_>>()?, room, limit, turn: 0 })
     }
 
     /// A place for one more, if there is one.
     pub(super) fn place(&self) -> Option<Place> {
-        Place::take(&self.taken, self.limit)
+        self.room.take(Help::Replay, self.limit)
     }
 
     /// Whether no recording is being sent.
     pub(super) fn is_idle(&self) -> bool {
-        self.taken.load(Relaxed) == 0
+        self.room.counter(Help::Replay).load(Relaxed) == 0
     }
 
     /// Gives a connection to a helper. Never waits: whoever has a place finds room in the queue.

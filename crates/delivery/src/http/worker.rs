@@ -27,6 +27,7 @@ use super::held::{Held, WAKE_TURN};
 use super::mailbox::{Inbox, Mail, Outbox, mailbox};
 use super::recall::Recall;
 use super::replay::Wish;
+use super::room::Room;
 use super::slab::{Slab, Token};
 use super::socket;
 use super::stream::Stream;
@@ -48,6 +49,7 @@ pub struct Worker {
     listener: Option<TcpListener>,
     epoll: OwnedFd,
     limits: Limits,
+    room: Room,
     site: Site,
     slab: Slab<Client>,
     channels: Channels,
@@ -156,23 +158,22 @@ impl Worker {
         socket::prepare(&listener)?;
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let files = files.map_or(1 << 20, |files| files.min(1 << 20) as usize);
-        let mut limits = config.limits.unwrap_or_else(|| Limits::for_files(files));
-        if config.hls_name.is_some() {
-            limits = limits.with_http2();
-        }
+        let limits = config.limits.unwrap_or_else(|| Limits::for_files(files));
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let (updates_in, updates) = mailbox(UPDATES_MAX)?;
         let helpers = limits.replays + limits.forwards + limits.uploads + limits.streams;
         let (returns_in, returns) = mailbox(helpers + limits.http2_requests + 16)?;
         let shared: Arc<Shared> = Arc::default();
+        let room = Room::new(shared.clone(), returns.waiting(), &limits);
         watch(&epoll, updates.bell(), UPDATES, EventFlags::IN)?;
         watch(&epoll, returns.bell(), RETURNS, EventFlags::IN)?;
         watch(&epoll, &listener, LISTENER, EventFlags::IN | EventFlags::EXCLUSIVE)?;
         Ok(Self {
             recall: Recall::start(config.replay_root.clone(), updates_in.clone())?,
-            replay: replay::Pool::start(config.replay_root, limits.replays, returns_in.clone())?,
-            forward: forward::Desk::start(config.house, &limits, returns_in.clone())?,
-            http2: http2::Desk::start(config.hls_name, &limits, returns_in.clone(), shared.clone())?,
+            replay: replay::Pool::start(config.replay_root, limits.replays, returns_in.clone(), room.clone())?,
+            forward: forward::Desk::start(config.house, &limits, returns_in.clone(), &room)?,
+            http2: http2::Desk::start(config.hls_name, &limits, returns_in.clone(), shared.clone(), &room)?,
+            room,
             returns_in,
             listener: Some(listener),
             epoll,

@@ -1,6 +1,6 @@
 //! Files, whole and in parts.
 
-use hiwar_delivery::http::{Access, Update};
+use hiwar_delivery::http::{Access, Limits, Update};
 
 use crate::rig::{Rig, id};
 
@@ -81,4 +81,42 @@ fn a_recording_by_invitation_needs_the_pass_and_repeats_it() {
     assert_eq!(ask(&rig, &format!("GET /replay/demo.mp4?pass={token}"), "").status, 200);
     let playlist = ask(&rig, &format!("GET /replay/demo/index.m3u8?pass={token}"), "");
     assert_eq!(playlist.body, format!("#EXTM3U\n../demo.mp4?pass={token}\n"));
+}
+
+#[test]
+fn recordings_and_listeners_share_their_files_and_each_keeps_some() {
+    // For each kind of help two, which are one recording; the rest is whose who comes first.
+    let limits = Limits { connections: 8, files: 16, files_kept: 8, replays: 9, ..Limits::for_files(20_000) };
+    let rig = Rig::with(limits);
+    let folder = rig.folder.path().join("spaces/live/replay");
+    std::fs::create_dir_all(&folder).unwrap();
+    // More than sockets hold.
+    std::fs::write(folder.join("replay.mp4"), vec![b'x'; 32 << 20]).unwrap();
+    rig.open("live", Access::Open);
+    rig.chunks("live", 0..3);
+    let asked = |rig: &Rig| {
+        let mut client = rig.client();
+        client.say("GET /replay/live.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
+        let status = client.hear_until("\r\n\r\n")[9..12].parse::<u16>().unwrap();
+        (status, client)
+    };
+    // Nobody listens: four recordings of two files, beside what is kept for others.
+    let mut read: Vec<_> = (0..4).map(|_| asked(&rig)).collect();
+    assert!(read.iter().all(|(status, _)| *status == 200));
+    let listen = |rig: &Rig| {
+        let mut client = rig.client();
+        client.say("GET /listen/live.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
+        client
+    };
+    let mut ears: Vec<_> = (0..5).map(|_| listen(&rig)).collect();
+    rig.until("as many as there is room for", |rig| rig.handle.stats().full_total > 0 && rig.listening("live") == 2);
+    // Who reads no more makes room for who listens.
+    read.clear();
+    rig.until("all listen", |rig| rig.listening("live") == 5);
+    ears.extend((0..2).map(|_| listen(&rig)));
+    rig.until("all listen", |rig| rig.listening("live") == 7);
+    let (status, _reads) = asked(&rig);
+    assert_eq!(status, 200, "the one that is kept");
+    assert_eq!(asked(&rig).0, 503, "there is no room for more");
+    drop(ears);
 }

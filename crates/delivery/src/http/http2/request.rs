@@ -15,8 +15,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::super::Place;
 use super::super::neighbours::Share;
+use super::super::room::Help;
 use super::super::stream::Stream;
 use super::super::worker::Returned;
 use super::{Outcome, Way};
@@ -59,8 +59,7 @@ pub(super) async fn answer(
     way: Way,
 ) -> Outcome {
     let (asked, _body) = request.into_parts();
-    let place =
-        way.share(peer).and_then(|share| Some((share, Place::take(&way.shared.http2_requests, way.requests_max)?)));
+    let place = way.share(peer).and_then(|share| Some((share, way.room.take(Help::Request, way.requests_max)?)));
     let problem = if !asked.uri.path().starts_with(FOLDER) {
         Some(Problem::OtherName)
     } else {

@@ -29,7 +29,7 @@ impl Worker {
     fn accept_some(&mut self) -> usize {
         for came in 0..ACCEPT_TURN {
             let Some(listener) = &self.listener else { return came };
-            if self.slab.len() >= self.limits.connections || !self.rhythm.lets_in() {
+            if self.slab.len() >= self.room.connections() || !self.rhythm.lets_in() {
                 return came;
             }
             match socket::accept(listener) {
@@ -132,8 +132,9 @@ impl Worker {
         let told = self.site.told == Told::Wholly;
         self.untold_until = self.untold_until.filter(|until| !told && Instant::now() < *until);
         let Some(listener) = &self.listener else { return };
+        let limit = self.room.connections();
         let waits = self.untold_until.is_some() || self.has_nothing_to_show() || !self.rhythm.lets_in();
-        let next = if self.exhausted || waits { Gate::Shut } else { self.gate.next(connections, &self.limits) };
+        let next = if self.exhausted || waits { Gate::Shut } else { self.gate.next(connections, limit) };
         if next == self.gate {
             return;
         }
