@@ -34,6 +34,10 @@ pub struct Limits {
     pub farewell: Duration,
     /// Replays being sent at once; each holds two files.
     pub replays: usize,
+    /// Of those, for one address (see `http::neighbours`): an office, or a carrier's customers.
+    pub replays_each: usize,
+    /// In this time whoever is sent a recording must take 64 KiB of it, or is let go. Players pause for minutes by not reading, and ask anew for the rest.
+    pub replay_pause: Duration,
     /// Requests at the house at once, without event streams: what one API can be asked by one worker. Beyond it: 503, Retry-After.
     pub forwards: usize,
     /// Of those, for one address (see `http::neighbours`): a browser opens six connections.
@@ -79,6 +83,8 @@ impl Limits {
             news: Duration::from_secs(1),
             farewell: Duration::from_secs(60),
             replays: share,
+            replays_each: share / 4,
+            replay_pause: Duration::from_secs(180),
             forwards,
             forwards_each: forwards / 8,
             uploads,

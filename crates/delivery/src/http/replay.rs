@@ -12,7 +12,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
@@ -21,6 +21,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::Place;
 use super::mailbox::{Inbox, Mail, Outbox, mailbox};
+use super::neighbours::{Neighbours, Share};
 use super::rewind::Shelf;
 use super::room::{Help, Room};
 use super::slab::{Slab, Token};
@@ -34,6 +35,7 @@ use crate::problem::{Keep, Problem};
 use crate::range::{self, Meta};
 use crate::request::Method;
 use crate::rewind::Rewind;
+use crate::shed::Limits;
 use crate::tail::Access;
 
 /// The helpers of one worker.
@@ -41,7 +43,14 @@ pub(super) struct Pool {
     helpers: Vec<Outbox<Job>>,
     room: Room,
     limit: usize,
+    neighbours: Neighbours,
     turn: usize,
+}
+
+/// Room for one recording; free when dropped.
+pub(super) struct Seat {
+    _place: Place,
+    _share: Share,
 }
 
 /// What a helper is to send.
@@ -57,12 +66,13 @@ struct Job {
     socket: Stream,
     peer: SocketAddr,
     read: Vec<u8>,
-    place: Place,
+    seat: Seat,
 }
 
 impl Pool {
     /// Starts [`HELPERS`] threads over the folder of all logs. They end when the pool is dropped.
-    pub(super) fn start(root: PathBuf, limit: usize, returns: Outbox<Returned>, room: Room) -> io::Result<Self> {
+    pub(super) fn start(root: PathBuf, limits: &Limits, returns: Outbox<Returned>, room: Room) -> io::Result<Self> {
+        let limit = limits.replays;
         let shelf = Arc::new(Shelf::new(root.clone()));
         let helpers = (0..HELPERS).map(|_| {
             let (outbox, inbox) = mailbox(limit + 1)?;
@@ -70,16 +80,19 @@ impl Pool {
             let epoll = epoll::create(CreateFlags::CLOEXEC)?;
             epoll::add(&epoll, inbox.bell(), EventData::new_u64(BELL.0), EventFlags::IN)?;
             let (shelf, reading) = (shelf.clone(), VecDeque::new());
-            let helper = Helper { root, shelf, epoll, inbox, returns, slab: Slab::default(), reading };
+            let (slab, patience, looked) = (Slab::default(), limits.replay_pause, Instant::now());
+            let helper = Helper { root, shelf, epoll, inbox, returns, slab, reading, patience, looked };
             std::thread::Builder::new().name("replay".into()).spawn(move || helper.run())?;
             Ok(outbox)
         });
-        Ok(Self { helpers: helpers.collect::<io::Result<_>>()?, room, limit, turn: 0 })
+        let neighbours = Neighbours::new(limits.replays_each);
+        Ok(Self { helpers: helpers.collect::<io::Result<_>>()?, room, limit, neighbours, turn: 0 })
     }
 
-    /// A place for one more, if there is one.
-    pub(super) fn place(&self) -> Option<Place> {
-        self.room.take(Help::Replay, self.limit)
+    /// Room for one more of whoever is at that address, if there is any.
+    pub(super) fn seat(&mut self, peer: SocketAddr) -> Option<Seat> {
+        let share = self.neighbours.take(peer)?;
+        Some(Seat { _place: self.room.take(Help::Replay, self.limit)?, _share: share })
     }
 
     /// Whether no recording is being sent.
@@ -88,11 +101,11 @@ impl Pool {
     }
 
     /// Gives a connection to a helper. Never waits: whoever has a place finds room in the queue.
-    pub(super) fn send(&mut self, wish: Wish, socket: Stream, peer: SocketAddr, read: Vec<u8>, place: Place) {
+    pub(super) fn send(&mut self, wish: Wish, socket: Stream, peer: SocketAddr, read: Vec<u8>, seat: Seat) {
         self.turn = (self.turn + 1) % self.helpers.len().max(1);
         if let Some(helper) = self.helpers.get(self.turn) {
             // Full or gone only if a helper has died: then the connection closes.
-            let _ = helper.try_send(Job { wish, socket, peer, read, place });
+            let _ = helper.try_send(Job { wish, socket, peer, read, seat });
         }
     }
 }
@@ -106,6 +119,8 @@ struct Helper {
     slab: Slab<Sending>,
     /// Wishes for which there is more to read, in turn; each has a place, so there are no more than those.
     reading: VecDeque<Job>,
+    patience: Duration,
+    looked: Instant,
 }
 
 struct Sending {
@@ -118,7 +133,10 @@ struct Sending {
     file: Option<File>,
     offset: u64,
     end: u64,
-    _place: Place,
+    /// Bytes that the client took since it was last judged, and when that was.
+    moved: u64,
+    judged: Instant,
+    _seat: Seat,
 }
 
 impl Helper {
@@ -127,8 +145,10 @@ impl Helper {
         loop {
             events.clear();
             // With something to read there is always something to do; who can be sent to is seen to in between.
-            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-            let wait = (!self.reading.is_empty()).then_some(&at_once);
+            let wait = if self.reading.is_empty() { self.patience / LOOKS } else { Duration::ZERO };
+            // Cannot fail: it is less than minutes.
+            let wait = Timespec::try_from(wait).unwrap_or_default();
+            let wait = (!self.reading.is_empty() || self.slab.len() > 0).then_some(&wait);
             match epoll::wait(&self.epoll, spare_capacity(&mut events), wait) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(why) => {
@@ -153,6 +173,27 @@ impl Helper {
             }
             if let Some(job) = self.reading.pop_front() {
                 self.begin(job);
+            }
+            self.look_at_the_clock(Instant::now());
+        }
+    }
+
+    /// Now and then: lets go of whoever takes next to nothing. A kernel that takes nothing at all is found by its own clock.
+    fn look_at_the_clock(&mut self, now: Instant) {
+        if now - self.looked < self.patience / LOOKS {
+            return;
+        }
+        self.looked = now;
+        let tokens: Vec<Token> = self.slab.tokens().collect();
+        for token in tokens {
+            let Some(sending) = self.slab.get(token) else { continue };
+            if now - sending.judged < self.patience {
+                continue;
+            }
+            if sending.moved < TAKEN_BYTES_MIN {
+                self.slab.remove(token.index());
+            } else {
+                (sending.moved, sending.judged) = (0, now);
             }
         }
     }
@@ -194,7 +235,7 @@ impl Helper {
     }
 
     fn send(&mut self, opened: Opened, keep: Keep, job: Job) {
-        let Job { socket, peer, read, place, .. } = job;
+        let Job { socket, peer, read, seat, .. } = job;
         socket::be_patient(socket.socket());
         let sending = Sending {
             socket,
@@ -205,7 +246,9 @@ impl Helper {
             file: opened.file,
             offset: opened.bytes.start,
             end: opened.bytes.end,
-            _place: place,
+            moved: 0,
+            judged: Instant::now(),
+            _seat: seat,
         };
         let token = self.slab.insert(sending);
         if let Some(sending) = self.slab.get(token)
@@ -217,7 +260,10 @@ impl Helper {
 
     fn step(&mut self, token: Token) {
         let Some(sending) = self.slab.get(token) else { return };
-        let end = match sending.step() {
+        let before = sending.offset;
+        let progress = sending.step();
+        sending.moved += sending.offset - before;
+        let end = match progress {
             Progress::More => return,
             Progress::Broken => None,
             Progress::Done => Some(()),
@@ -326,6 +372,10 @@ fn open(root: &Path, replay: &Replay, now: SystemTime) -> io::Result<Opened> {
     Ok(Opened { head: part.head, file: Some(file), bytes: part.bytes })
 }
 
+/// What a client must take in [`Limits::replay_pause`]: a tenth of what speech takes at 32 kbit/s in three minutes.
+const TAKEN_BYTES_MIN: u64 = 64 * 1024;
+/// Looks at the clock in one such pause.
+const LOOKS: u32 = 8;
 /// Enough that one thread waiting for a disk does not stop all replays.
 const HELPERS: usize = 2;
 /// Bytes sent for one listener before the next has a turn: a few seconds of sound for players that read ahead.

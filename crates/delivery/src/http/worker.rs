@@ -26,12 +26,12 @@ use super::exchange::{Exchange, Phase, Step};
 use super::held::{Held, WAKE_TURN};
 use super::mailbox::{Inbox, Mail, Outbox, mailbox};
 use super::recall::Recall;
-use super::replay::Wish;
+use super::replay::{Seat, Wish};
 use super::room::Room;
 use super::slab::{Slab, Token};
 use super::socket;
 use super::stream::Stream;
-use super::{Certificate, Config, Handle, Place, Security, Shared, UPDATES_MAX, Update, forward, http2, replay};
+use super::{Certificate, Config, Handle, Security, Shared, UPDATES_MAX, Update, forward, http2, replay};
 use crate::answer::{self, Answer, Site, Told};
 use crate::audience::{Counters, Crowd};
 use crate::fanout::{Cursor, Group, Piece, Row, Seat};
@@ -170,7 +170,7 @@ impl Worker {
         watch(&epoll, &listener, LISTENER, EventFlags::IN | EventFlags::EXCLUSIVE)?;
         Ok(Self {
             recall: Recall::start(config.replay_root.clone(), updates_in.clone())?,
-            replay: replay::Pool::start(config.replay_root, limits.replays, returns_in.clone(), room.clone())?,
+            replay: replay::Pool::start(config.replay_root, &limits, returns_in.clone(), room.clone())?,
             forward: forward::Desk::start(config.house, &limits, returns_in.clone(), &room)?,
             http2: http2::Desk::start(config.hls_name, &limits, returns_in.clone(), shared.clone(), &room)?,
             room,
@@ -383,7 +383,8 @@ impl Worker {
                         let read = exchange.read.get(head_bytes..).unwrap_or_default();
                         self.forward.job(&request, exchange.peer, read)
                     });
-                    let place = matches!(answer, Answer::Replay(_) | Answer::Rewind(_)).then(|| self.replay.place());
+                    let place = matches!(answer, Answer::Replay(_) | Answer::Rewind(_))
+                        .then(|| self.replay.seat(exchange.peer));
                     let answer = match (&handed, &place) {
                         (Some(Err(problem)), _) => busy(*problem, &request, wall),
                         (_, Some(None)) => {
@@ -442,7 +443,7 @@ impl Worker {
     }
 
     /// A helper reads what the connection asked for.
-    fn read(&mut self, token: Token, wish: Wish, place: Option<Place>) -> Step {
+    fn read(&mut self, token: Token, wish: Wish, place: Option<Seat>) -> Step {
         if let (Some(exchange), Some(place)) = (self.take_out(token), place) {
             self.replay.send(wish, exchange.socket, exchange.peer, exchange.read, place);
         }

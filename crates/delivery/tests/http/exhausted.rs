@@ -9,7 +9,7 @@ use hiwar_delivery::http::Access;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::rig::{Client, Rig, WAIT};
+use crate::rig::{Client, Rig, WAIT, pause};
 
 /// A worker in a process of its own, which has few files.
 struct Poor {
@@ -87,12 +87,6 @@ impl Drop for Poor {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Lets time pass: for what must not happen in it.
-fn pause(time: Duration) {
-    let (_kept, nothing) = std::sync::mpsc::channel::<()>();
-    let _ = nothing.recv_timeout(time);
 }
 
 /// The other process; run by the test below.

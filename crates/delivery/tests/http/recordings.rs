@@ -1,8 +1,11 @@
 //! Files, whole and in parts.
 
+use std::io::Read;
+use std::time::{Duration, Instant};
+
 use hiwar_delivery::http::{Access, Limits, Update};
 
-use crate::rig::{Rig, id};
+use crate::rig::{Rig, WAIT, id, pause};
 
 fn rig(access: Access) -> Rig {
     let rig = Rig::new();
@@ -119,4 +122,40 @@ fn recordings_and_listeners_share_their_files_and_each_keeps_some() {
     assert_eq!(status, 200, "the one that is kept");
     assert_eq!(asked(&rig).0, 503, "there is no room for more");
     drop(ears);
+}
+
+#[test]
+fn whoever_takes_next_to_nothing_of_a_recording_is_let_go_and_who_takes_some_is_not() {
+    let limits = Limits { replay_pause: Duration::from_millis(400), replays: 2, ..Limits::for_files(20_000) };
+    let rig = Rig::with(limits);
+    let folder = rig.folder.path().join("spaces/demo/replay");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("replay.mp4"), vec![b'x'; 64 << 20]).unwrap();
+    rig.open("demo", Access::Open);
+    rig.handle.push(Update::Ended { log: id("demo") });
+    let ask = || {
+        let mut client = rig.client();
+        client.say("GET /replay/demo.mp4 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let status = client.hear_until("\r\n\r\n")[9..12].parse::<u16>().unwrap();
+        (status, client)
+    };
+    let ((_, mut trickles), (_, mut reads)) = (ask(), ask());
+    let begin = Instant::now();
+    let mut seen = 0;
+    // A byte now and then is a sign of life to any kernel.
+    let (status, _client) = loop {
+        trickles.0.read_exact(&mut [0]).unwrap();
+        let mut some = vec![0; 1 << 20];
+        reads.0.read_exact(&mut some).unwrap();
+        seen += some.len();
+        assert!(begin.elapsed() < WAIT, "it still has its place");
+        match ask() {
+            (503, _) => {}
+            other => break other,
+        }
+        pause(Duration::from_millis(30));
+    };
+    assert_eq!(status, 200, "a place is free");
+    assert!(begin.elapsed() >= Duration::from_millis(400) && seen < 48 << 20, "because it was let go");
+    reads.0.read_exact(&mut vec![0; (64 << 20) - seen]).unwrap();
 }

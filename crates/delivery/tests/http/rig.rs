@@ -205,6 +205,12 @@ fn notices() -> Notices {
     Notices { away: "away;".into(), cadences: Cadence::ALL.map(cadence).to_vec() }
 }
 
+/// Lets time pass: for what must not happen in it.
+pub(crate) fn pause(time: Duration) {
+    let (_kept, nothing) = std::sync::mpsc::channel::<()>();
+    let _ = nothing.recv_timeout(time);
+}
+
 pub(crate) fn id(text: &str) -> LogId {
     LogId::parse(text).unwrap()
 }
