@@ -187,6 +187,11 @@ impl Tail {
         is_news
     }
 
+    /// Whether it is known that nothing comes.
+    pub fn is_missed(&self) -> bool {
+        self.coming != Coming::Yes
+    }
+
     /// Whether nothing comes is to be seen anew: nobody listens, so that nothing has to come.
     pub fn forgive(&mut self) {
         if self.coming == Coming::Silent {

@@ -66,6 +66,30 @@ fn a_killed_house_costs_listeners_a_pause_and_nothing_else() {
     assert!(code == Some(0) && words.contains("epochs: 2"), "{words}");
 }
 
+#[test]
+fn a_house_that_hangs_is_told_of_as_one_that_died_and_nobody_is_cut_off() {
+    let server = Server::start();
+    let space = server.live("on the air");
+    let by_mp4 = Ear::on(server.public, &format!("/listen/{}.mp4", space.id));
+    let by_ogg = Ear::on(server.public, &format!("/listen/{}.ogg", space.id));
+    let mouth = Mouth::speak(server.stage, &space.id, &space.host_pass, 440.0);
+    by_ogg.hears(440.0, 0);
+    let house = *server.children("\"House\"").first().expect("a house");
+    kill(house, Signal::STOP);
+    let away = |body: &[u8]| body.windows(10).filter(|bytes| *bytes == b"\"t\":\"away\"").count();
+    by_mp4.body("that nothing comes", |body| (away(body) > 0).then_some(()));
+    let before = by_ogg.bytes();
+    kill(house, Signal::CONT);
+    by_ogg.hears(440.0, before);
+    let told = by_mp4.body("the sound that follows", |body| {
+        let last = pieces(body).iter().rposition(|piece| piece.events.iter().any(|event| event["t"] == "away"))?;
+        (pieces(body).len() > last + 10).then(|| away(body))
+    });
+    assert_eq!(told, 1, "once");
+    assert!(!by_mp4.is_closed() && !by_ogg.is_closed());
+    drop(mouth);
+}
+
 /// The log segment that a space writes to, and how long it is.
 fn segment(server: &Server, space: &Space) -> (std::fs::File, u64) {
     let folder = server.data().join("spaces").join(&space.id).join("log");

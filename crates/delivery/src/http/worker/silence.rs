@@ -35,14 +35,18 @@ impl Worker {
                 continue;
             }
             let silence = self.silences.0.entry(log).or_default();
-            if silence.live != tail.live() || !self.channels.is_heard(log) {
+            let is_heard = self.channels.is_heard(log);
+            if !is_heard {
                 // A programme that nobody hears may sleep (ADR 10): it has a moment to wake up for whoever comes.
-                *silence = Silence { live: tail.live(), ticks: 0 };
                 tail.forgive();
+            }
+            // Whoever was gone and is back has a moment, too.
+            if silence.live != tail.live() || !is_heard || tail.is_missed() {
+                *silence = Silence { live: tail.live(), ticks: 0 };
                 continue;
             }
             silence.ticks += 1;
-            if silence.ticks == SILENT_TICKS && tail.quieten() {
+            if silence.ticks >= SILENT_TICKS && tail.quieten() {
                 silent.push(log);
             }
         }
