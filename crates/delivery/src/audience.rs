@@ -134,9 +134,9 @@ impl Counters {
         self.of(crowd).listening.fetch_add(1, Relaxed) == 0
     }
 
-    /// So many of that crowd hear it no longer.
-    pub fn lose(&self, crowd: Crowd, count: u32) {
-        self.of(crowd).listening.fetch_sub(count, Relaxed);
+    /// Somebody of that crowd hears it no longer.
+    pub fn lose(&self, crowd: Crowd) {
+        self.of(crowd).listening.fetch_sub(1, Relaxed);
     }
 
     /// Somebody of that crowd left, and had heard nothing.

@@ -24,6 +24,7 @@ pub struct Cursor {
     /// The position heard after that.
     next: u64,
     mercy: Mercy,
+    heard: Heard,
 }
 
 /// Whether a listener was already forgiven once.
@@ -31,6 +32,17 @@ pub struct Cursor {
 enum Mercy {
     Unused,
     Used,
+}
+
+/// Whether a listener ever heard anything.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Heard {
+    Nothing,
+    /// A part of the first chunk is with the kernel.
+    Begun,
+    /// All of it is.
+    Given,
+    Something,
 }
 
 /// What is done with a listener who is behind.
@@ -58,7 +70,7 @@ pub enum Owed {
 impl Cursor {
     /// A listener who joins: first the prelude (response head and init bytes), then chunks from `next` on.
     pub fn new(prelude: Bytes, next: u64) -> Self {
-        Self { rest: prelude, next, mercy: Mercy::Unused }
+        Self { rest: prelude, next, mercy: Mercy::Unused, heard: Heard::Nothing }
     }
 
     /// What to write now, in order, of chunks before `until`: at most [`GATHER_MAX`] slices. Returns how many of `out` were filled.
@@ -91,15 +103,22 @@ impl Cursor {
         if !self.rest.is_empty() {
             return;
         }
+        if self.heard == Heard::Begun {
+            self.heard = Heard::Given;
+        }
         let mut next = self.next;
         for chunk in tail.from(self.next) {
             let form = chunk.form(rendition);
             if written < form.len() {
                 if written > 0 {
                     self.rest = form.slice(written..);
+                    self.gives(Heard::Begun);
                     next = chunk.position + 1;
                 }
                 break;
+            }
+            if !form.is_empty() {
+                self.gives(Heard::Given);
             }
             written -= form.len();
             next = chunk.position + 1;
@@ -118,7 +137,34 @@ impl Cursor {
             self.next = piece.until;
             if written < piece.bytes.len() {
                 self.rest = piece.bytes.slice(written..);
+                self.gives(Heard::Begun);
+            } else {
+                self.gives(Heard::Given);
             }
+        }
+    }
+
+    /// Whether a whole chunk of sound is with the kernel for this listener.
+    pub fn was_given(&self) -> bool {
+        matches!(self.heard, Heard::Given | Heard::Something)
+    }
+
+    /// The listener is there, and was [given](Self::was_given) sound: it has heard something. To a peer that is gone the kernel takes one chunk all the same, and
+    /// says so only when the next is written.
+    pub fn confirm(&mut self) {
+        if self.was_given() {
+            self.heard = Heard::Something;
+        }
+    }
+
+    /// Who leaves before has heard nothing.
+    pub fn has_heard(&self) -> bool {
+        self.heard == Heard::Something
+    }
+
+    fn gives(&mut self, heard: Heard) {
+        if !self.was_given() {
+            self.heard = heard;
         }
     }
 
@@ -163,6 +209,38 @@ impl Cursor {
         self.mercy = Mercy::Used;
         self.next = newest;
         Judgement::Skipped
+    }
+}
+
+/// Whether a listener reads, told from how often its turn came while its socket took nothing. One byte, and no timer.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading(u8);
+
+impl Reading {
+    const STOPPED: u8 = u8::MAX;
+
+    /// The listener of that cadence has its turn, and its socket is full. True if it has just been so for [`STOPPED_CHUNKS`]: whoever counts takes it out.
+    pub fn missed(&mut self, cadence: Cadence) -> bool {
+        if self.0 == Self::STOPPED {
+            return false;
+        }
+        self.0 += 1;
+        // The first turn that is missed says nothing: something may have been taken just before it.
+        let has_stopped = usize::from(self.0) > STOPPED_CHUNKS.div_ceil(cadence.chunks());
+        if has_stopped {
+            self.0 = Self::STOPPED;
+        }
+        has_stopped
+    }
+
+    /// Its socket took something. True if it had stopped: it counts again.
+    pub fn took(&mut self) -> bool {
+        std::mem::take(&mut self.0) == Self::STOPPED
+    }
+
+    /// Whether it has not stopped.
+    pub fn goes_on(self) -> bool {
+        self.0 != Self::STOPPED
     }
 }
 
@@ -522,6 +600,10 @@ pub const GATHER_MAX: usize = 16;
 /// always still there.
 pub const LAG_CHUNKS_MAX: usize = 25;
 
+/// A listener whose socket took nothing for so many chunks (2 s) has stopped reading, and is not counted until it reads again. What its player has may last longer;
+/// a pause of the network does not, mostly.
+pub const STOPPED_CHUNKS: usize = 10;
+
 /// Listeners visited before the worker looks at its sockets again: about 5 ms of writes at the wall, so a join waits no longer.
 pub const SWEEP_TURN: usize = 512;
 
@@ -633,6 +715,53 @@ mod tests {
     /// Whoever is visited until the sweep is over.
     fn visits(group: &mut Group) -> Vec<u32> {
         std::iter::from_fn(|| group.visit()).map(|visit| visit.connection).collect()
+    }
+
+    #[test]
+    fn a_listener_has_heard_something_when_a_whole_chunk_is_with_the_kernel_and_it_is_still_there() {
+        let tail = tail(0..2);
+        let check = |rooms: &[usize], has_heard| {
+            let mut cursor = Cursor::new(Bytes::from_static(b"head;"), 0);
+            rooms.iter().for_each(|room| write(&mut cursor, &tail, *room, &mut Vec::new()));
+            assert!(!cursor.has_heard());
+            cursor.confirm();
+            assert_eq!(cursor.has_heard(), has_heard, "{rooms:?}");
+        };
+        check(&[], false);
+        check(&[5], false);
+        check(&[7], false);
+        check(&[8], true);
+        check(&[3, 3, 1], false);
+        check(&[3, 3, 1, 1], true);
+        check(&[3, 3, 100], true);
+    }
+
+    #[test]
+    fn a_notice_is_no_sound() {
+        let tail = tail(0..0);
+        let mut cursor = Cursor::new(Bytes::from_static(b"head;"), 0);
+        write(&mut cursor, &tail, 5, &mut Vec::new());
+        cursor.tell(&Bytes::from_static(b"away;"));
+        write(&mut cursor, &tail, 5, &mut Vec::new());
+        assert!(!cursor.was_given());
+        let whole = Piece { from: 0, until: 1, bytes: Bytes::from_static(b"m0;") };
+        cursor.took(&whole, 2);
+        assert!(!cursor.was_given());
+        write(&mut cursor, &tail, 1, &mut Vec::new());
+        assert!(cursor.was_given());
+    }
+
+    #[test]
+    fn who_takes_nothing_for_two_seconds_has_stopped_until_it_takes_something() {
+        for cadence in Cadence::ALL {
+            let mut reading = Reading::default();
+            let missed = (1..100).find(|_| reading.missed(cadence)).expect("an end");
+            let chunks = (missed - 1) * cadence.chunks();
+            assert!((STOPPED_CHUNKS..STOPPED_CHUNKS + cadence.chunks()).contains(&chunks), "{cadence:?}: {chunks}");
+            assert!(!reading.goes_on() && !reading.missed(cadence), "it is taken out once");
+            assert!(reading.took() && reading.goes_on() && !reading.took());
+            assert!(!reading.missed(cadence), "and from the beginning");
+        }
     }
 
     #[test]

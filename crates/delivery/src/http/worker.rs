@@ -34,7 +34,7 @@ use super::stream::Stream;
 use super::{Certificate, Config, Handle, Security, Shared, UPDATES_MAX, Update, forward, http2, replay};
 use crate::answer::{self, Answer, Site, Told};
 use crate::audience::{Counters, Crowd};
-use crate::fanout::{Cursor, Group, Piece, Row, Seat};
+use crate::fanout::{Cursor, Group, Piece, Reading, Row, Seat};
 use crate::problem::{Keep, Problem};
 use crate::request::{self, HEAD_BYTES_MAX, Parsed, Request};
 use crate::shed::{Gate, Limits, Wheel};
@@ -114,6 +114,7 @@ struct Listening {
     seat: Seat,
     cursor: Cursor,
     blocked: Blocked,
+    reading: Reading,
     crowd: Crowd,
 }
 
@@ -659,7 +660,7 @@ impl Worker {
             let Some(channel) = self.channels.all.remove(index) else { continue };
             for member in channel.group.members() {
                 if let Some(Client::Listening(listening)) = self.slab.remove(member) {
-                    channel.counters.lose(listening.crowd, 1);
+                    channel.count_out(&listening);
                 }
             }
         }

@@ -1,12 +1,13 @@
 //! Who is counted, as whom, and among whom.
 
+use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
 use hiwar_admission::{Listen, ListenKey, Origin, PassId, Rehearsal, RehearsalKey, RehearsalToken, Scope};
 use hiwar_delivery::audience::Sketch;
-use hiwar_delivery::http::{Access, Count, Figures, Heard};
+use hiwar_delivery::http::{Access, Count, Figures, Heard, Update};
 
-use crate::rig::{Client, Rig, id};
+use crate::rig::{Client, Rig, chunk, id};
 
 /// How many different people heard the demo, of those who were not asked after yet.
 pub(crate) fn people(rig: &Rig, which: Heard) -> u64 {
@@ -27,6 +28,8 @@ fn rig() -> Rig {
 }
 
 fn count(rig: &Rig) -> Count {
+    // Also what was told before.
+    rig.handle.retell();
     *rig.counts().iter().find(|count| count.log == id("demo")).expect("the demo")
 }
 
@@ -120,13 +123,12 @@ fn who_is_rehearsed_is_in_no_ordinary_figure() {
     assert_eq!((counted.rehearsal.listening, counted.rehearsal.joined_total), (1, 1));
     assert!(counted.rehearsal.bytes_total > 0 && counted.fetched, "it keeps what it hears awake");
     drop(rehearsed);
-    let mut position = 47;
+    let position = Cell::new(47);
     rig.until("nobody", |rig| {
-        rig.chunks("demo", position..position + 1);
+        let next = position.replace(position.get() + 1);
+        rig.chunks("demo", next..next + 1);
         count(rig).rehearsal.listening == 0
     });
-    position += 1;
-    rig.chunks("demo", position..position + 1);
     assert_eq!(count(&rig).audience, Figures::default());
 }
 
@@ -144,4 +146,99 @@ fn who_shows_a_badge_that_is_none_is_neither_rehearsed_nor_audience() {
     assert!(rig.handle.news(usize::MAX).is_empty());
     let counted = count(&rig);
     assert_eq!((counted.audience, counted.rehearsal), (Figures::default(), Figures::default()));
+}
+
+#[test]
+fn who_leaves_before_anything_was_to_hear_has_heard_nothing() {
+    let rig = Rig::new();
+    rig.open("demo", Access::Open);
+    rig.until("open", |rig| !rig.counts().is_empty());
+    let listen = |fields: &str| {
+        let mut client = rig.client();
+        client.say(&format!("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
+        client.hear_until("init-mp4;");
+        client
+    };
+    let (early, stays, rehearsed) = (listen(""), listen(""), listen(&badge(Duration::from_secs(60))));
+    drop((early, rehearsed));
+    // A listener who has hung up may just have nothing more to ask: that it is gone is seen when it is written to.
+    let position = Cell::new(0);
+    rig.until("two are gone", |rig| {
+        let next = position.replace(position.get() + 1);
+        rig.chunks("demo", next..next + 1);
+        let count = count(rig);
+        (count.audience.listening, count.rehearsal.listening) == (1, 0)
+    });
+    assert_eq!((count(&rig).audience.silent_total, count(&rig).rehearsal.silent_total), (1, 1));
+    let mut stays = stays;
+    stays.hear_until("m0;");
+    drop(stays);
+    rig.until("nobody", |rig| {
+        let next = position.replace(position.get() + 1);
+        rig.chunks("demo", next..next + 1);
+        count(rig).audience.listening == 0
+    });
+    let figures = count(&rig).audience;
+    assert_eq!((figures.joined_total, figures.silent_total), (2, 1), "who has heard a chunk has heard something");
+}
+
+#[test]
+fn who_stops_reading_is_not_counted_until_it_reads_again() {
+    let rig = Rig::new();
+    rig.open("demo", Access::Open);
+    rig.until("open", |rig| !rig.counts().is_empty());
+    let mut client = rig.client();
+    rustix::net::sockopt::set_socket_recv_buffer_size(&client.0, 4_096).unwrap();
+    client.say("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.hear_until("init-mp4;");
+    let newest = Cell::new(0);
+    rig.until("it has stopped", |rig| {
+        newest.set(newest.get() + 1);
+        rig.handle.push(Update::Chunk { log: id("demo"), record: chunk(newest.get(), 4_000) });
+        rig.taken();
+        rig.listening("demo") == 0
+    });
+    let stats = rig.handle.stats();
+    assert_eq!((stats.skipped_total, stats.cut_total), (0, 0), "it is long before it loses anything");
+    assert_eq!(count(&rig).audience.joined_total, 1);
+    // It reads what there is, and is there again.
+    client.hear_until(&format!("m{}{};", newest.get(), ".".repeat(4_000)));
+    rig.until("it is there again", |rig| rig.listening("demo") == 1);
+    drop(client);
+    rig.until("it is gone", |rig| {
+        newest.set(newest.get() + 1);
+        rig.chunks("demo", newest.get()..newest.get() + 1);
+        rig.listening("demo") == 0
+    });
+    assert_eq!(count(&rig).audience.silent_total, 0);
+}
+
+#[test]
+fn who_is_cut_after_it_stopped_is_not_taken_out_twice() {
+    let rig = Rig::new();
+    rig.open("demo", Access::Open);
+    rig.until("open", |rig| !rig.counts().is_empty());
+    let _other = {
+        let mut client = rig.client();
+        client.say("GET /listen/demo.ogg HTTP/1.1\r\nHost: a\r\n\r\n");
+        client.hear_until("init-ogg;");
+        client
+    };
+    let mut client = rig.client();
+    rustix::net::sockopt::set_socket_recv_buffer_size(&client.0, 4_096).unwrap();
+    client.say("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.hear_until("init-mp4;");
+    // Sound of the one form only, so that the other listener need not read.
+    let chunk = |n| {
+        let record = chunk(n, 4_000);
+        let body = hiwar_segment_log::Parts::new().push(0, &record.part(0).unwrap()).finish();
+        Update::Chunk { log: id("demo"), record: hiwar_segment_log::Record { body, ..record } }
+    };
+    let position = Cell::new(0);
+    rig.until("it is cut", |rig| {
+        rig.handle.push(chunk(position.replace(position.get() + 1)));
+        rig.taken();
+        rig.handle.stats().cut_total == 1
+    });
+    assert_eq!(rig.listening("demo"), 1);
 }

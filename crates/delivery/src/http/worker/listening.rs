@@ -18,7 +18,9 @@ use super::super::socket::{self, Moved};
 use super::{Blocked, Channel, Channels, Client, Listening, Worker};
 use crate::answer::{Answer, Noted};
 use crate::audience::{Counters, Crowd, Who};
-use crate::fanout::{self, Cursor, GATHER_MAX, Group, Judgement, Owed, Piece, Reader, SWEEP_TURN, Seat, Told, Visit};
+use crate::fanout::{
+    self, Cursor, GATHER_MAX, Group, Judgement, Owed, Piece, Reader, Reading, SWEEP_TURN, Seat, Told, Visit,
+};
 use crate::tail::Tail;
 
 impl Worker {
@@ -45,8 +47,15 @@ impl Worker {
         let Some(Client::Exchange(exchange)) = self.slab.remove(token.index()) else { return Step::Wait };
         let Exchange { mut socket, .. } = *exchange;
         socket.settle(burst.send_buffer_bytes);
-        let crowd = who.crowd;
-        let listening = Listening { socket, channel, seat: Seat::default(), cursor, blocked: Blocked::No, crowd };
+        let listening = Listening {
+            socket,
+            channel,
+            seat: Seat::default(),
+            cursor,
+            blocked: Blocked::No,
+            reading: Reading::default(),
+            crowd: who.crowd,
+        };
         // Under a new token: whatever epoll or the wheel still says about the exchange finds nobody.
         let token = self.slab.insert(Client::Listening(listening));
         let Some(Client::Listening(listening)) = self.slab.get(token) else { return Step::Wait };
@@ -86,6 +95,15 @@ impl Worker {
         let due = Due::all(tail, channel.rendition);
         let (bytes, goes_on) = listening.write(&self.epoll, token, &due, &self.shared);
         channel.counters.sent(listening.crowd, bytes);
+        if goes_on {
+            listening.cursor.confirm();
+        }
+        if (bytes > 0 || listening.blocked == Blocked::No)
+            && listening.reading.took()
+            && channel.counters.hears(listening.crowd)
+        {
+            self.shared.ears();
+        }
         if !goes_on {
             self.leave(token);
         }
@@ -278,6 +296,9 @@ impl Channel {
         let token = slab.token(visit.connection);
         let Some(Client::Listening(listening)) = slab.at(visit.connection) else { return true };
         if listening.blocked == Blocked::Yes {
+            if listening.reading.missed(visit.cadence()) {
+                self.counters.lose(listening.crowd);
+            }
             return listening.is_kept(tail, shared);
         }
         let (row, until) = (visit.row, visit.until);
@@ -288,7 +309,11 @@ impl Channel {
         let until = if visit.cadence() == Cadence::default() { u64::MAX } else { until };
         let piece = self.piece.as_ref().map(|(_, _, piece)| piece);
         let due = Due { tail, rendition: self.rendition, piece, until };
+        let was_given = listening.cursor.was_given();
         let (mut sent, mut goes_on) = listening.write(epoll, token, &due, shared);
+        if goes_on && was_given {
+            listening.cursor.confirm();
+        }
         if goes_on && visit.told == Told::Notice && listening.cursor.owed(tail) == Owed::Nothing {
             listening.cursor.tell(&self.notice);
             let (more, still) = listening.write(epoll, token, &Due::all(tail, self.rendition), shared);
@@ -334,6 +359,17 @@ impl Channel {
         self.group.tell(live)
     }
 
+    /// Takes a listener who is gone out of the count.
+    pub(super) fn count_out(&self, listening: &Listening) {
+        // Who stopped reading was taken out then.
+        if listening.reading.goes_on() {
+            self.counters.lose(listening.crowd);
+        }
+        if !listening.cursor.has_heard() {
+            self.counters.was_silent(listening.crowd);
+        }
+    }
+
     /// Frees a seat; whoever is moved to it learns of it.
     fn vacate(&mut self, seat: Seat, slab: &mut Slab<Client>) {
         if let Some(moved) = self.group.leave(seat)
@@ -346,7 +382,7 @@ impl Channel {
     /// Closes a listener's connection, and whoever is moved to its seat learns of it.
     pub(super) fn lose(&mut self, member: u32, slab: &mut Slab<Client>) {
         let Some(Client::Listening(listening)) = slab.remove(member) else { return };
-        self.counters.lose(listening.crowd, 1);
+        self.count_out(&listening);
         self.vacate(listening.seat, slab);
     }
 }
