@@ -48,7 +48,7 @@ pub(super) struct Pool {
 }
 
 /// Room for one recording; free when dropped.
-pub(super) struct Seat {
+pub(super) struct Reader {
     _place: Place,
     _share: Share,
 }
@@ -66,7 +66,7 @@ struct Job {
     socket: Stream,
     peer: SocketAddr,
     read: Vec<u8>,
-    seat: Seat,
+    reader: Reader,
 }
 
 impl Pool {
@@ -90,9 +90,9 @@ impl Pool {
     }
 
     /// Room for one more of whoever is at that address, if there is any.
-    pub(super) fn seat(&mut self, peer: SocketAddr) -> Option<Seat> {
+    pub(super) fn reader(&mut self, peer: SocketAddr) -> Option<Reader> {
         let share = self.neighbours.take(peer)?;
-        Some(Seat { _place: self.room.take(Help::Replay, self.limit)?, _share: share })
+        Some(Reader { _place: self.room.take(Help::Replay, self.limit)?, _share: share })
     }
 
     /// Whether no recording is being sent.
@@ -101,11 +101,11 @@ impl Pool {
     }
 
     /// Gives a connection to a helper. Never waits: whoever has a place finds room in the queue.
-    pub(super) fn send(&mut self, wish: Wish, socket: Stream, peer: SocketAddr, read: Vec<u8>, seat: Seat) {
+    pub(super) fn send(&mut self, wish: Wish, socket: Stream, peer: SocketAddr, read: Vec<u8>, reader: Reader) {
         self.turn = (self.turn + 1) % self.helpers.len().max(1);
         if let Some(helper) = self.helpers.get(self.turn) {
             // Full or gone only if a helper has died: then the connection closes.
-            let _ = helper.try_send(Job { wish, socket, peer, read, seat });
+            let _ = helper.try_send(Job { wish, socket, peer, read, reader });
         }
     }
 }
@@ -136,7 +136,7 @@ struct Sending {
     /// Bytes that the client took since it was last judged, and when that was.
     moved: u64,
     judged: Instant,
-    _seat: Seat,
+    _reader: Reader,
 }
 
 impl Helper {
@@ -235,7 +235,7 @@ impl Helper {
     }
 
     fn send(&mut self, opened: Opened, keep: Keep, job: Job) {
-        let Job { socket, peer, read, seat, .. } = job;
+        let Job { socket, peer, read, reader, .. } = job;
         socket::be_patient(socket.socket());
         let sending = Sending {
             socket,
@@ -248,7 +248,7 @@ impl Helper {
             end: opened.bytes.end,
             moved: 0,
             judged: Instant::now(),
-            _seat: seat,
+            _reader: reader,
         };
         let token = self.slab.insert(sending);
         if let Some(sending) = self.slab.get(token)

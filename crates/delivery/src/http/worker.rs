@@ -26,12 +26,12 @@ use super::exchange::{Exchange, Phase, Step};
 use super::held::{Held, WAKE_TURN};
 use super::mailbox::{Inbox, Mail, Outbox, mailbox};
 use super::recall::Recall;
-use super::replay::{Seat, Wish};
+use super::replay::{self, Wish};
 use super::room::Room;
 use super::slab::{Slab, Token};
 use super::socket;
 use super::stream::Stream;
-use super::{Certificate, Config, Handle, Security, Shared, UPDATES_MAX, Update, forward, http2, replay};
+use super::{Certificate, Config, Handle, Security, Shared, UPDATES_MAX, Update, forward, http2};
 use crate::answer::{self, Answer, Site, Told};
 use crate::audience::{Counters, Crowd};
 use crate::fanout::{Cursor, Group, Piece, Reading, Row, Seat};
@@ -385,7 +385,7 @@ impl Worker {
                         self.forward.job(&request, exchange.peer, read)
                     });
                     let place = matches!(answer, Answer::Replay(_) | Answer::Rewind(_))
-                        .then(|| self.replay.seat(exchange.peer));
+                        .then(|| self.replay.reader(exchange.peer));
                     let answer = match (&handed, &place) {
                         (Some(Err(problem)), _) => busy(*problem, &request, wall),
                         (_, Some(None)) => {
@@ -444,7 +444,7 @@ impl Worker {
     }
 
     /// A helper reads what the connection asked for.
-    fn read(&mut self, token: Token, wish: Wish, place: Option<Seat>) -> Step {
+    fn read(&mut self, token: Token, wish: Wish, place: Option<replay::Reader>) -> Step {
         if let (Some(exchange), Some(place)) = (self.take_out(token), place) {
             self.replay.send(wish, exchange.socket, exchange.peer, exchange.read, place);
         }
