@@ -45,13 +45,13 @@ fn plain(identity: &Identity) -> Identity {
     Identity { certificate: identity.certificate.clone(), trusting: Arc::new(trusting) }
 }
 
-fn run<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(WAIT, work).await.expect("an end") })
 }
 
 /// The library's client, over the library's TLS.
-async fn connect(two: &Two) -> SendRequest<Bytes> {
+pub(crate) async fn connect(two: &Two) -> SendRequest<Bytes> {
     let socket = tokio::net::TcpStream::connect(two.rig.address).await.unwrap();
     let name = ServerName::try_from(HLS_NAME).unwrap();
     let stream = tokio_rustls::TlsConnector::from(two.hls.trusting.clone()).connect(name, socket).await.unwrap();
@@ -61,8 +61,8 @@ async fn connect(two: &Two) -> SendRequest<Bytes> {
     client
 }
 
-struct Told {
-    status: u16,
+pub(crate) struct Told {
+    pub(crate) status: u16,
     headers: http::HeaderMap,
     body: String,
 }
@@ -106,7 +106,7 @@ fn who_asks_over_http2_is_counted_as_the_same_person_as_over_a_connection_of_its
     assert_eq!(heard(Heard::Ever), 2);
 }
 
-async fn get(client: &SendRequest<Bytes>, path: &str) -> Told {
+pub(crate) async fn get(client: &SendRequest<Bytes>, path: &str) -> Told {
     ask(client, Method::GET, path).await.unwrap()
 }
 
