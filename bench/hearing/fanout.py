@@ -5,8 +5,9 @@ from xml.sax.saxutils import escape
 
 ON_TIME_PERCENT = 99.9
 """Of all chunks, to hold a rung."""
-CHUNKS_PERCENT = 98.0
-"""Of the chunks that were due so many came at all; a second is not cut where a chunk is."""
+CHUNKS_PERCENT, LONG_CHUNKS_PERCENT = 98.0, 94.0
+"""Of the chunks that were due so many came at all; a second is not cut where a chunk is. Where two seconds of them come at once, a tenth of the listeners has them on the other side of
+the cut when they come a moment later. What is left out is a fault, however little it is; this finds a server that falls silent."""
 WHOLE_SHARE = 0.98
 """Of those who came, to call a second whole: later, someone who is lost counts as a fault, and ends nothing."""
 STOLEN_PERCENT, OTHERS_PERCENT = 1.0, 5.0
@@ -63,8 +64,10 @@ def judged(report, pieces_per_s=5.0, cadence_ms=200):
     there = [n for n, second in enumerate(seconds) if second["listening"] > WHOLE_SHARE * most]
     # The first of them may have been joined in, and the last been left in.
     whole = seconds[there[0] + 1 : there[-1]] if there else []
-    # Of a server that writes to all in the same moment, whole cadences.
-    whole = whole[len(whole) % max(1, -(-cadence_ms // 1000)) :]
+    # Who came last had the beginning of their first long piece at once, and the rest is shorter; and of a server that writes to all in the same moment only whole cadences are looked at.
+    long_s = cadence_ms // 1000
+    whole = whole[long_s:]
+    whole = whole[len(whole) % max(1, long_s) :]
     chunks, late, due = (sum(second[name] for second in whole) for name in ("chunks", "chunks_late", "listening"))
     return {
         "listening": min((second["listening"] for second in whole), default=0),
@@ -79,7 +82,7 @@ def faults(row):
     found = [f"{count} x {what}" for what, count in row["faults"].items() if count]
     if row["listening"] < row["listeners"]:
         found.append(f"{row['listening']} of {row['listeners']} listened")
-    if row["chunks_percent"] < CHUNKS_PERCENT:
+    if row["chunks_percent"] < (CHUNKS_PERCENT if row["mode"] == "200ms" else LONG_CHUNKS_PERCENT):
         found.append(f"{row['chunks_percent']:.2f} % of the chunks came")
     return found + row["broke"]
 
