@@ -12,7 +12,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::task::JoinSet;
 
-use crate::rig::{HLS_NAME, Rig, WAIT, document};
+use crate::rig::{HLS_NAME, Rig, WAIT, document, id};
 use crate::secure::{Ear, Identity};
 
 pub(crate) struct Two {
@@ -277,6 +277,9 @@ fn more_requests_than_places_are_told_to_come_back() {
         }
         let told = get(&client, "/hls/demo/init.mp4").await;
         assert_eq!((told.status, &told.headers["retry-after"]), (503, &"5".parse().unwrap()));
+        let counts = two.rig.counts();
+        let demo = counts.iter().find(|count| count.log == id("demo")).expect("the demo");
+        assert_eq!((demo.audience.turned_away_total, demo.rehearsal.turned_away_total), (1, 0));
         two.rig.chunks("demo", 47..50);
         for _ in 0..16 {
             assert_eq!(waiting.join_next().await.unwrap().unwrap(), 200);

@@ -257,6 +257,7 @@ fn in_order(figures: &WorkerFigures) -> [u64; WORKER_FIGURES] {
         figures.skipped_total,
         figures.cut_total,
         figures.full_total,
+        figures.exhausted_total,
         figures.unshaken_total,
         figures.http2_calmed_total,
     ]
@@ -274,6 +275,7 @@ fn take_worker(rest: &mut Bytes) -> Result<WorkerFigures, Malformed> {
         skipped_total: rest.try_get_u64_le()?,
         cut_total: rest.try_get_u64_le()?,
         full_total: rest.try_get_u64_le()?,
+        exhausted_total: rest.try_get_u64_le()?,
         unshaken_total: rest.try_get_u64_le()?,
         http2_calmed_total: rest.try_get_u64_le()?,
     })
@@ -507,7 +509,7 @@ const COUNT_BYTES_MAX: usize = 41 + 2 * 36 + 1;
 /// The most registers in one message: all of a sketch.
 pub const REGISTERS_MAX: usize = 16_384;
 
-const WORKER_FIGURES: usize = 12;
+const WORKER_FIGURES: usize = 13;
 
 /// The longest frame to the house: [`COUNTS_MAX`] of the longest counts, [`HELD_MAX`] chunks of 20 kB.
 pub const UP_FRAME_BYTES_MAX: usize = 1 << 20;

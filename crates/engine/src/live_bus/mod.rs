@@ -259,6 +259,8 @@ pub struct WorkerFigures {
     pub cut_total: u64,
     /// Times the worker was full.
     pub full_total: u64,
+    /// Times that nobody could be accepted because files or memory had run out.
+    pub exhausted_total: u64,
     /// Connections let go in their handshake.
     pub unshaken_total: u64,
     /// Connections of HTTP/2 ended for what they did.

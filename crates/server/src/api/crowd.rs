@@ -62,6 +62,7 @@ pub(super) fn write_workers(text: &mut String, workers: &WorkerFigures) {
     put("skipped_total", "counter", "Listeners who were behind and skipped to live.", workers.skipped_total);
     put("cut_total", "counter", "Listeners who were behind again and were cut.", workers.cut_total);
     put("full_total", "counter", "Times a worker was full and stopped accepting.", workers.full_total);
+    put("exhausted_total", "counter", "Times files or memory had run out.", workers.exhausted_total);
     put("unshaken_total", "counter", "Handshakes let go for newer ones.", workers.unshaken_total);
     put("http2_calmed_total", "counter", "Connections of HTTP/2 ended for what they did.", workers.http2_calmed_total);
 }

@@ -265,6 +265,7 @@ fn figures(stats: &http::Stats) -> live_bus::WorkerFigures {
         skipped_total: stats.skipped_total,
         cut_total: stats.cut_total,
         full_total: stats.full_total,
+        exhausted_total: stats.exhausted_total,
         unshaken_total: stats.unshaken_total,
         http2_calmed_total: stats.http2_calmed_total,
     }

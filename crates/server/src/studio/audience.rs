@@ -381,6 +381,7 @@ fn add(sum: &mut WorkerFigures, more: &WorkerFigures) {
         skipped_total,
         cut_total,
         full_total,
+        exhausted_total,
         unshaken_total,
         http2_calmed_total,
     } = sum;
@@ -395,6 +396,7 @@ fn add(sum: &mut WorkerFigures, more: &WorkerFigures) {
         (skipped_total, more.skipped_total),
         (cut_total, more.cut_total),
         (full_total, more.full_total),
+        (exhausted_total, more.exhausted_total),
         (unshaken_total, more.unshaken_total),
         (http2_calmed_total, more.http2_calmed_total),
     ] {
