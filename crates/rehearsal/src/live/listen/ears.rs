@@ -15,7 +15,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::Target;
-use super::wire::{Moved, Secure, Wire};
+use super::wire::{Moved, SCRATCH_BYTES, Secure, Wire};
 use crate::crowd::Crowd;
 use crate::live::wait_until;
 use crate::playing::{Notices, Pieces, Playing};
@@ -81,6 +81,7 @@ pub(super) struct Ears {
     told: Told,
     listening: u64,
     buffer: Box<[u8]>,
+    scratch: Box<[u8]>,
 }
 
 /// One listener after another.
@@ -132,6 +133,7 @@ impl Ears {
             told: Told::default(),
             listening: 0,
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
             task,
         })
     }
@@ -321,7 +323,7 @@ impl Ears {
         // What is left after them, epoll tells again: neither the socket nor TLS keeps anything that a read of this size did not fetch.
         for _ in 0..READS {
             let Some(Seat { listener: Some(listener), .. }) = self.seats.get_mut(seat) else { return Ok(()) };
-            let bytes = match listener.wire.read(&mut self.buffer) {
+            let bytes = match listener.wire.read(&mut self.buffer, &mut self.scratch) {
                 Moved::Bytes(bytes) => bytes,
                 Moved::Later => return Ok(()),
                 Moved::End => return Err("the server closed the connection".into()),
@@ -382,15 +384,13 @@ impl Ears {
                 self.stay(seat as u32, now);
             }
             taken.map_err(name)?;
-            if bytes < self.buffer.len() && !self.is_secure() {
+            // Less than was asked for: that was all. (Of TLS, less than half: the rest may be a record that is not whole yet.)
+            let asked = if self.task.secure.is_some() { self.scratch.len() / 2 } else { self.buffer.len() };
+            if bytes < asked {
                 return Ok(());
             }
         }
         Ok(())
-    }
-
-    fn is_secure(&self) -> bool {
-        self.task.secure.is_some()
     }
 
     /// At the end: how long each of those who are still there has stood still.

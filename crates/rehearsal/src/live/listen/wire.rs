@@ -87,25 +87,36 @@ impl Wire {
         self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
-    /// Reads into `buffer`.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Moved {
+    /// Reads into `buffer` (64 kB at the least, for all of TLS) what has come, or as much of it as it takes; under TLS as much as `scratch` takes.
+    pub(super) fn read(&mut self, buffer: &mut [u8], scratch: &mut [u8]) -> Moved {
         let Some(tls) = &mut self.tls else { return moved((&self.socket).read(buffer)) };
         loop {
-            match tls.reader().read(buffer) {
-                Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
-                read => return moved(read),
-            }
-            match tls.read_tls(&mut &self.socket) {
+            // In one call, where `read_tls` would ask for 4 kB at a time.
+            let mut came = match (&self.socket).read(scratch) {
                 Ok(0) => return Moved::End,
-                Ok(_) => {}
+                Ok(bytes) => scratch.get(..bytes).unwrap_or_default(),
                 Err(why) => return moved(Err(why)),
+            };
+            let mut filled = 0;
+            while !came.is_empty() {
+                // It takes from memory, and what it holds is fetched at once: it is never full.
+                if let Err(why) = tls.read_tls(&mut came) {
+                    return Moved::Broken(why);
+                }
+                if let Err(why) = tls.process_new_packets() {
+                    return Moved::Broken(io::Error::other(why));
+                }
+                match fetch(tls, buffer.get_mut(filled..).unwrap_or_default()) {
+                    Ok(bytes) => filled += bytes,
+                    Err(why) if filled == 0 => return moved(Err(why)),
+                    // The goodbye: the next read of the socket finds its end, too.
+                    Err(_) => return Moved::Bytes(filled),
+                }
             }
-            if let Err(why) = tls.process_new_packets() {
-                return Moved::Broken(io::Error::other(why));
-            }
-            if tls.wants_write() {
-                // Of a handshake; what does not fit now is written when the socket has room.
-                while tls.wants_write() && tls.write_tls(&mut &self.socket).is_ok_and(|bytes| bytes > 0) {}
+            // Of a handshake; what does not fit now is written when the socket has room.
+            while tls.wants_write() && tls.write_tls(&mut &self.socket).is_ok_and(|bytes| bytes > 0) {}
+            if filled > 0 {
+                return Moved::Bytes(filled);
             }
         }
     }
@@ -116,6 +127,23 @@ impl AsFd for Wire {
         self.socket.as_fd()
     }
 }
+
+/// Everything that TLS has deciphered. An end that was said is an error, as one that was not.
+fn fetch(tls: &mut ClientConnection, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    loop {
+        match tls.reader().read(buffer.get_mut(filled..).unwrap_or_default()) {
+            Ok(0) if filled == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(0) => return Ok(filled),
+            Ok(bytes) => filled += bytes,
+            Err(why) if why.kind() == io::ErrorKind::WouldBlock => return Ok(filled),
+            Err(why) => return Err(why),
+        }
+    }
+}
+
+/// Of a thread's scratch for what comes enciphered. A record of which a part had come before is at most as long again (RFC 8446 §5.1).
+pub(super) const SCRATCH_BYTES: usize = 32 * 1024;
 
 fn moved(read: io::Result<usize>) -> Moved {
     match read {
