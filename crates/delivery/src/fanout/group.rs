@@ -87,7 +87,7 @@ pub struct Visit {
     pub connection: u32,
     /// At which row, and up to which position that is written to.
     pub row: Row,
-    /// As [`Piece::of`] wants it.
+    /// As [`Piece::of`](super::Piece::of) wants it.
     pub until: u64,
     /// Whether whoever has everything is to be told what everyone is told.
     pub told: Told,
