@@ -1,5 +1,6 @@
 //! One listener's connection: a non-blocking socket, with TLS or without.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,7 +8,9 @@ use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection};
+use rustls::ClientConfig;
+use rustls::client::UnbufferedClientConnection;
+use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
 
 /// How to speak TLS, if it is spoken.
 #[derive(Clone, Debug)]
@@ -20,7 +23,18 @@ pub(super) struct Secure {
 #[derive(Debug)]
 pub(super) struct Wire {
     socket: TcpStream,
-    tls: Option<Box<ClientConnection>>,
+    tls: Option<Box<Tls>>,
+}
+
+/// TLS that keeps hardly anything: what comes is deciphered where it was read to, as a hundred thousand of these share a core.
+struct Tls {
+    connection: UnbufferedClientConnection,
+    /// The beginning of a record that has not come whole.
+    incoming: Vec<u8>,
+    /// What the socket did not take.
+    outgoing: Vec<u8>,
+    /// What is asked when the handshake is done.
+    request: Vec<u8>,
 }
 
 /// What reading came to.
@@ -45,8 +59,7 @@ impl Wire {
             Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
             Err(why) => return Err(why.into()),
         }
-        let tls = secure.map(|secure| ClientConnection::new(secure.config.clone(), secure.name.clone()));
-        let tls = tls.transpose().map_err(io::Error::other)?.map(Box::new);
+        let tls = secure.map(|secure| Tls::new(secure).map(Box::new)).transpose()?;
         Ok(Self { socket: TcpStream::from(socket), tls })
     }
 
@@ -63,62 +76,122 @@ impl Wire {
             // A request is far smaller than an empty socket's buffer.
             None => (&self.socket).write_all(request),
             Some(tls) => {
-                tls.writer().write_all(request)?;
-                self.flush()
+                tls.request = request.to_vec();
+                tls.process(&mut [], &mut [])?;
+                tls.flush(&self.socket)
             }
         }
     }
 
     /// Writes what TLS has to say, as far as the socket takes it.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        let Some(tls) = &mut self.tls else { return Ok(()) };
-        while tls.wants_write() {
-            match tls.write_tls(&mut &self.socket) {
-                Ok(_) => {}
-                Err(why) if why.kind() == io::ErrorKind::WouldBlock => break,
-                Err(why) => return Err(why),
-            }
-        }
-        Ok(())
+        self.tls.as_mut().map_or(Ok(()), |tls| tls.flush(&self.socket))
     }
 
     /// Whether there is something left to write.
     pub(super) fn wants_write(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+        self.tls.as_ref().is_some_and(|tls| !tls.outgoing.is_empty())
     }
 
-    /// Reads into `buffer` (64 kB at the least, for all of TLS) what has come, or as much of it as it takes; under TLS as much as `scratch` takes.
+    /// Reads into `buffer` what has come, or as much of it as it takes; under TLS as much as `scratch` takes, which is to be shorter than `buffer`, and longer than two
+    /// records.
     pub(super) fn read(&mut self, buffer: &mut [u8], scratch: &mut [u8]) -> Moved {
         let Some(tls) = &mut self.tls else { return moved((&self.socket).read(buffer)) };
         loop {
-            // In one call, where `read_tls` would ask for 4 kB at a time.
-            let mut came = match (&self.socket).read(scratch) {
+            let kept = tls.incoming.len();
+            let room = scratch.get_mut(kept..).unwrap_or_default();
+            let came = match (&self.socket).read(room) {
                 Ok(0) => return Moved::End,
-                Ok(bytes) => scratch.get(..bytes).unwrap_or_default(),
+                Ok(bytes) => kept + bytes,
                 Err(why) => return moved(Err(why)),
             };
-            let mut filled = 0;
-            while !came.is_empty() {
-                // It takes from memory, and what it holds is fetched at once: it is never full.
-                if let Err(why) = tls.read_tls(&mut came) {
-                    return Moved::Broken(why);
-                }
-                if let Err(why) = tls.process_new_packets() {
-                    return Moved::Broken(io::Error::other(why));
-                }
-                match fetch(tls, buffer.get_mut(filled..).unwrap_or_default()) {
-                    Ok(bytes) => filled += bytes,
-                    Err(why) if filled == 0 => return moved(Err(why)),
-                    // The goodbye: the next read of the socket finds its end, too.
-                    Err(_) => return Moved::Bytes(filled),
-                }
+            if let Some(front) = scratch.get_mut(..kept) {
+                front.copy_from_slice(&tls.incoming);
             }
+            let filled = match tls.process(scratch.get_mut(..came).unwrap_or_default(), buffer) {
+                Ok(filled) => filled,
+                Err(why) => return moved(Err(why)),
+            };
             // Of a handshake; what does not fit now is written when the socket has room.
-            while tls.wants_write() && tls.write_tls(&mut &self.socket).is_ok_and(|bytes| bytes > 0) {}
+            if let Err(why) = tls.flush(&self.socket) {
+                return Moved::Broken(why);
+            }
             if filled > 0 {
                 return Moved::Bytes(filled);
             }
         }
+    }
+}
+
+impl Tls {
+    fn new(secure: &Secure) -> io::Result<Self> {
+        let connection = UnbufferedClientConnection::new(secure.config.clone(), secure.name.clone());
+        let connection = connection.map_err(io::Error::other)?;
+        Ok(Self { connection, incoming: Vec::new(), outgoing: Vec::new(), request: Vec::new() })
+    }
+
+    /// Takes what has come, with the rest of before in front of it; what is deciphered of it is put into `buffer`. Returns how many bytes that are; what is not whole is kept.
+    /// An end that was said is an error, if nothing came before it.
+    fn process(&mut self, came: &mut [u8], buffer: &mut [u8]) -> io::Result<usize> {
+        let (mut at, mut filled) = (0, 0);
+        loop {
+            let rest = came.get_mut(at..).unwrap_or_default();
+            let UnbufferedStatus { mut discard, state } = self.connection.process_tls_records(rest);
+            let mut goes_on = true;
+            match state.map_err(io::Error::other)? {
+                ConnectionState::ReadTraffic(mut traffic) => {
+                    while let Some(record) = traffic.next_record() {
+                        let record = record.map_err(io::Error::other)?;
+                        discard += record.discard;
+                        let room = buffer.get_mut(filled..filled + record.payload.len());
+                        room.ok_or_else(|| io::Error::other("no room for a record"))?.copy_from_slice(record.payload);
+                        filled += record.payload.len();
+                    }
+                }
+                ConnectionState::EncodeTlsData(mut data) => {
+                    let mut record = [0; HANDSHAKE_BYTES_MAX];
+                    let bytes = data.encode(&mut record).map_err(io::Error::other)?;
+                    self.outgoing.extend_from_slice(record.get(..bytes).unwrap_or_default());
+                }
+                ConnectionState::TransmitTlsData(data) => data.done(),
+                ConnectionState::WriteTraffic(mut traffic) if !self.request.is_empty() => {
+                    let mut record = vec![0; self.request.len() + RECORD_OVERHEAD_MAX];
+                    let bytes = traffic.encrypt(&self.request, &mut record).map_err(io::Error::other)?;
+                    self.outgoing.extend_from_slice(record.get(..bytes).unwrap_or_default());
+                    self.request = Vec::new();
+                }
+                ConnectionState::WriteTraffic(_) | ConnectionState::BlockedHandshake => goes_on = false,
+                _ if filled > 0 => goes_on = false,
+                _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+            }
+            at += discard;
+            if !goes_on {
+                break;
+            }
+        }
+        let rest = came.get(at..).unwrap_or_default();
+        if !(rest.is_empty() && self.incoming.is_empty()) {
+            self.incoming = rest.to_vec();
+        }
+        Ok(filled)
+    }
+
+    fn flush(&mut self, mut socket: &TcpStream) -> io::Result<()> {
+        while !self.outgoing.is_empty() {
+            match socket.write(&self.outgoing) {
+                Ok(bytes) => drop(self.outgoing.drain(..bytes)),
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(why) => return Err(why),
+            }
+        }
+        self.outgoing = Vec::new();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
     }
 }
 
@@ -128,22 +201,12 @@ impl AsFd for Wire {
     }
 }
 
-/// Everything that TLS has deciphered. An end that was said is an error, as one that was not.
-fn fetch(tls: &mut ClientConnection, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    loop {
-        match tls.reader().read(buffer.get_mut(filled..).unwrap_or_default()) {
-            Ok(0) if filled == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(0) => return Ok(filled),
-            Ok(bytes) => filled += bytes,
-            Err(why) if why.kind() == io::ErrorKind::WouldBlock => return Ok(filled),
-            Err(why) => return Err(why),
-        }
-    }
-}
-
-/// Of a thread's scratch for what comes enciphered. A record of which a part had come before is at most as long again (RFC 8446 §5.1).
-pub(super) const SCRATCH_BYTES: usize = 32 * 1024;
+/// Of a thread's scratch for what comes enciphered: what is left of a record, 16 kB at the most (RFC 8446 §5.1), and as much again.
+pub(super) const SCRATCH_BYTES: usize = 40 * 1024;
+/// A message of the handshake that we send: a hello with the keys of two groups has less than 2 kB.
+const HANDSHAKE_BYTES_MAX: usize = 8 * 1024;
+/// What a record has besides what is in it: header, type and tag (RFC 8446 §5.2).
+const RECORD_OVERHEAD_MAX: usize = 64;
 
 fn moved(read: io::Result<usize>) -> Moved {
     match read {
