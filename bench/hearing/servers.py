@@ -45,7 +45,7 @@ class Mode:
     judged_s: int
 
 
-MODES = {mode.name: mode for mode in (Mode("200ms", 200, False, 4_000, 20), Mode("2s", 2_000, False, 4_000, 18), Mode("2s_tls", 2_000, True, 1_500, 18))}
+MODES = {mode.name: mode for mode in (Mode("200ms", 200, False, 4_000, 20), Mode("2s", 2_000, False, 4_000, 18), Mode("2s_tls", 2_000, True, 1_200, 18))}
 
 
 def processes_for(listeners):
