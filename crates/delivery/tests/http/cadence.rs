@@ -40,6 +40,8 @@ impl Scene {
         client.say(&ask);
         let before = self.ears.len() as u32;
         self.rig.until("a listener", |rig| rig.listening("on-air") > before);
+        // It is counted a moment before anything is written to it.
+        self.rig.taken();
         let form = form.chars().next().unwrap();
         self.ears.push(Ear { client, form, heard: String::new(), last: String::new() });
     }
