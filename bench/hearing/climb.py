@@ -40,7 +40,7 @@ WITHIN_S_MIN = 5
 SETTLED_S = 1.0
 """From when all are there to where the CPU is read."""
 CHANGE_LISTENERS, CHANGE_WITHIN_S = 19_000, 8
-NOTICE_S = 20
+NOTICE_S = 26
 """Existing listeners move so long after they are told (docs/formats/event.md)."""
 BREAKS = {
     "slow": "Hiwar's workers stand still for 1.5 s of every 3 (SIGSTOP): late, and lateness_ms_p99",

@@ -17,7 +17,7 @@ use hiwar_admission::ladder::Cadence;
 
 use crate::answer::ICY;
 use crate::tail::{Ended, Tail};
-pub use group::{Group, Row, Seat, Told, Visit};
+pub use group::{Group, Row, Seat, Telling, Visit};
 
 /// Where one listener is in a log. 48 bytes.
 #[derive(Debug)]

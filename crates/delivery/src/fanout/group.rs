@@ -27,9 +27,14 @@ impl Row {
     const ALL: u8 = 38;
 
     /// The first of a cadence.
-    fn first(cadence: Cadence) -> u8 {
-        let before = Cadence::ALL.into_iter().take_while(|other| *other < cadence);
-        before.map(|other| other.chunks() as u8).sum()
+    const fn first(cadence: Cadence) -> u8 {
+        match cadence {
+            Cadence::Ms200 => 0,
+            Cadence::Ms400 => 1,
+            Cadence::S1 => 3,
+            Cadence::S2 => 8,
+            Cadence::S4 => 18,
+        }
     }
 
     fn of(cadence: Cadence) -> impl Iterator<Item = Self> {
@@ -42,9 +47,15 @@ impl Row {
         Self(Self::first(cadence) + (position % cadence.chunks() as u64) as u8)
     }
 
-    fn cadence(self) -> Cadence {
-        let is_from = |cadence: &Cadence| Self::first(*cadence) <= self.0;
-        Cadence::ALL.into_iter().rev().find(is_from).unwrap_or_default()
+    /// Asked for each listener at each visit.
+    const fn cadence(self) -> Cadence {
+        match self.0 {
+            0 => Cadence::Ms200,
+            1..3 => Cadence::Ms400,
+            3..8 => Cadence::S1,
+            8..18 => Cadence::S2,
+            _ => Cadence::S4,
+        }
     }
 
     fn bit(self) -> u64 {
@@ -90,12 +101,12 @@ pub struct Visit {
     /// As [`Piece::of`](super::Piece::of) wants it.
     pub until: u64,
     /// Whether whoever has everything is to be told what everyone is told.
-    pub told: Told,
+    pub telling: Telling,
 }
 
 /// Whether a member is to be told something when it is visited.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Telling {
     /// Nothing.
     Nothing,
     /// What all are told now.
@@ -209,9 +220,9 @@ impl Group {
             {
                 members.unvisited = index;
                 // Sweeps may begin again before they are over; each goes on telling where the one before stopped.
-                let told = if index < members.untold { Told::Notice } else { Told::Nothing };
+                let telling = if index < members.untold { Telling::Notice } else { Telling::Nothing };
                 members.untold = members.untold.min(index);
-                return Some(Visit { connection, row, until: members.until, told });
+                return Some(Visit { connection, row, until: members.until, telling });
             }
             self.turn = row.0 + 1;
             if self.again & row.bit() == 0 {
@@ -244,5 +255,18 @@ impl Group {
 
     fn row(&self, row: Row) -> Option<&Members> {
         self.rows.get(usize::from(row.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_one_after_the_other_and_know_their_cadence() {
+        let rows: Vec<(u8, Cadence)> =
+            Cadence::ALL.into_iter().flat_map(|cadence| Row::of(cadence).map(move |row| (row.0, cadence))).collect();
+        assert_eq!(rows.iter().map(|(row, _)| *row).collect::<Vec<_>>(), (0..Row::ALL).collect::<Vec<_>>());
+        assert!(rows.iter().all(|&(row, cadence)| Row(row).cadence() == cadence));
     }
 }

@@ -205,7 +205,7 @@ fn everyone_is_told_once_though_chunks_come_all_the_time() {
     for position in 7..40 {
         for _ in 0..9 {
             let Some(visit) = group.visit() else { break };
-            told.extend((visit.told == Told::Notice).then_some(visit.connection));
+            told.extend((visit.telling == Telling::Notice).then_some(visit.connection));
         }
         group.due(position);
     }

@@ -625,9 +625,9 @@ impl Worker {
         if let Some(positions) = tail.before() {
             self.recall.ask(log, positions);
         }
-        let before = self.channels.sweeping.len();
         self.channels.each(log, |channel| channel.group.due(live.saturating_sub(1)));
-        if before == 0 && !self.channels.sweeping.is_empty() {
+        // Also if a sweep is on that no chunk began: a notice is told.
+        if !self.channels.sweeping.is_empty() {
             self.rhythm.sweeps(Instant::now());
         }
     }

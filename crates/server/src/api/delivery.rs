@@ -32,7 +32,7 @@ pub(super) async fn show(State(api): Shared, caller: Caller) -> Result<Json<Deli
 
 /// Change how listeners are served
 ///
-/// Nobody is dropped. Those who listen are told 20 s before their sound comes in longer pieces, twice that at 4 s.
+/// Nobody is dropped. Those who listen are told before their sound comes in longer pieces: 20 s, 26 s at 2 s, 52 s at 4 s.
 #[utoipa::path(put, path = "/api/spaces/v1/delivery", tag = "operation", request_body = Delivery, security(("pass" = [])),
     responses((status = 200, body = Delivery), (status = 401, body = Details), (status = 403, body = Details), (status = 422, body = Details)))]
 pub(super) async fn change(

@@ -140,8 +140,7 @@ const AWAY_ID: u32 = 0x4000_0000;
 
 /// Said by the workers when they change how much sound they send at once: that it will be so, and that it is.
 fn cadence_notice(cadence: Cadence, index: u32) -> CadenceNotice {
-    // A player that plays a tenth slower gains a second in ten.
-    let lead_ms = (10 * cadence.ms()).max(CADENCE_LEAD_MS_MIN);
+    let lead_ms = (CADENCE_LEADS * cadence.ms()).max(CADENCE_LEAD_MS_MIN);
     let ms = cadence.ms();
     let soon = format!(r#"{{"t":"cadence","ms":{ms},"in_ms":{lead_ms}}}"#);
     let now = format!(r#"{{"t":"cadence","ms":{ms}}}"#);
@@ -155,7 +154,10 @@ fn cadence_notice(cadence: Cadence, index: u32) -> CadenceNotice {
 
 /// Ids of those events: two for each cadence, from here on.
 const CADENCE_ID: u32 = AWAY_ID + 1;
-/// From the notice to a longer cadence at the least: DESIGN of its ladder.
+/// From the notice to a longer cadence, in cadences. A player that plays a tenth slower gains a second in ten; of 20 s before two seconds at once, two were left over, and a busy server and
+/// network took them (players stood still for 0.8 s, docs/measured/fanout.md).
+const CADENCE_LEADS: u32 = 13;
+/// And at the least: a slower word here and there is noticed less the longer ago it was.
 const CADENCE_LEAD_MS_MIN: u32 = 20_000;
 
 /// An event that workers put between chunks. It is due when it comes: whatever time it is.

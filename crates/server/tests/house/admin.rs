@@ -62,7 +62,7 @@ fn the_cadence_is_changed_while_people_listen() {
     is_told(&here, "moof");
     assert_eq!(cadence(server.data(), &[]), (Some(0), "auto\n".to_owned(), String::new()));
     assert_eq!(cadence(server.data(), &["2000"]).1, "2000\n");
-    is_told(&here, r#"{"t":"cadence","ms":2000,"in_ms":20000}"#);
+    is_told(&here, r#"{"t":"cadence","ms":2000,"in_ms":26000}"#);
     let late = Ear::on(server.public, &format!("/listen/{}.mp4", space.id));
     is_told(&late, r#"{"t":"cadence","ms":2000}"#);
     assert_eq!(cadence(server.data(), &["300"]).0, Some(2));

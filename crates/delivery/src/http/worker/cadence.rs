@@ -136,11 +136,14 @@ impl Worker {
             self.settle(cadence.min(wanted).max(self.rhythm.settled));
         }
         if wanted <= self.rhythm.settled {
-            if self.rhythm.coming.take().is_some() && wanted == self.rhythm.settled {
+            let is_taken_back = self.rhythm.coming.take().is_some();
+            if is_taken_back && wanted == self.rhythm.settled {
                 self.announce(wanted, When::Now);
             }
-            // Also those back who joined at a longer one meanwhile.
-            self.settle(wanted);
+            if is_taken_back || wanted < self.rhythm.settled {
+                // Also those back who joined at a longer one meanwhile.
+                self.settle(wanted);
+            }
         } else if self.rhythm.coming.is_none() {
             let lead = self.announce(wanted, When::Soon);
             self.rhythm.coming = Some((wanted, now + lead));

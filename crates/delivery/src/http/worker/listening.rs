@@ -19,7 +19,7 @@ use super::{Blocked, Channel, Channels, Client, Listening, Worker};
 use crate::answer::{Answer, Noted};
 use crate::audience::{Counters, Crowd, Who};
 use crate::fanout::{
-    self, Cursor, GATHER_MAX, Group, Judgement, Owed, Piece, Reader, Reading, SWEEP_TURN, Seat, Told, Visit,
+    self, Cursor, GATHER_MAX, Group, Judgement, Owed, Piece, Reader, Reading, SWEEP_TURN, Seat, Telling, Visit,
 };
 use crate::tail::Tail;
 
@@ -314,7 +314,7 @@ impl Channel {
         if goes_on && was_given {
             listening.cursor.confirm();
         }
-        if goes_on && visit.told == Told::Notice && listening.cursor.owed(tail) == Owed::Nothing {
+        if goes_on && visit.telling == Telling::Notice && listening.cursor.owed(tail) == Owed::Nothing {
             listening.cursor.tell(&self.notice);
             let (more, still) = listening.write(epoll, token, &Due::all(tail, self.rendition), shared);
             (sent, goes_on) = (sent + more, still);
