@@ -6,6 +6,7 @@
 mod ears;
 #[cfg(feature = "voices")]
 pub mod poll;
+mod trust;
 mod watch;
 mod wire;
 
@@ -19,13 +20,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 
 use self::ears::{Ears, Task, Told};
+use self::trust::trusting;
 use self::watch::Watch;
-use self::wire::Secure;
 use super::Error;
 use crate::crowd::{Arrival, Crowd};
 pub use crate::playing::Notices;
@@ -354,29 +352,6 @@ fn loopback(threads: u64) -> Vec<IpAddr> {
     // 127.0.0.1 is left to everyone else.
     let count = LOOPBACK_ADDRESSES.max(u32::try_from(threads).unwrap_or(LOOPBACK_ADDRESSES)).min(60_000);
     (0..count).map(|n| IpAddr::V4(Ipv4Addr::from(0x7f01_0001 + n))).collect()
-}
-
-fn trusting(host: &str, options: &Options) -> Result<Secure, Error> {
-    let mut roots = RootCertStore::empty();
-    let read = match &options.trust {
-        Some(file) => CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>),
-        None => Ok(rustls_native_certs::load_native_certs().certs),
-    };
-    roots.add_parsable_certificates(
-        read.map_err(|why| Error::Client("reading the certificates to trust", why.to_string()))?,
-    );
-    let doing = |why: rustls::Error| Error::Client("preparing TLS", why.to_string());
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(doing)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // Everyone is somebody else, who has never been here.
-    config.resumption = rustls::client::Resumption::disabled();
-    let name =
-        ServerName::try_from(host.to_owned()).map_err(|_| Error::Asked("no certificate can be for that host"))?;
-    Ok(Secure { config: Arc::new(config), name })
 }
 
 /// A time to stay.
