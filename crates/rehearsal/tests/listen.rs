@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -14,6 +15,9 @@ use hiwar_media::chunk::Frames;
 use hiwar_media::package::{Track, emsg, fmp4};
 use hiwar_rehearsal::live::listen::{How, Notices, Options, Target, run};
 use hiwar_rehearsal::report::Report;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use tempfile::TempDir;
 
 const CHUNK: Duration = Duration::from_millis(200);
 
@@ -46,7 +50,7 @@ fn fragment(n: u64) -> Vec<u8> {
 }
 
 /// Serves until the test ends.
-fn serve(flaw: Flaw) -> SocketAddr {
+fn serve(flaw: Flaw, tls: Option<Arc<ServerConfig>>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (began, count) = (Instant::now(), Arc::new(AtomicUsize::new(0)));
@@ -54,17 +58,23 @@ fn serve(flaw: Flaw) -> SocketAddr {
         for stream in listener.incoming() {
             let Ok(stream) = stream else { return };
             let number = count.fetch_add(1, Relaxed);
+            let tls = tls.clone();
             std::thread::spawn(move || {
                 let flaw = if number % 2 == 1 { flaw } else { Flaw::None };
                 // It fails when the listener leaves.
-                let _ = answer(stream, flaw, began);
+                let _ = match tls {
+                    None => answer(stream, flaw, began),
+                    Some(config) => {
+                        answer(StreamOwned::new(ServerConnection::new(config).unwrap(), stream), flaw, began)
+                    }
+                };
             });
         }
     });
     address
 }
 
-fn answer(mut stream: TcpStream, flaw: Flaw, began: Instant) -> std::io::Result<()> {
+fn answer(mut stream: impl Read + Write, flaw: Flaw, began: Instant) -> std::io::Result<()> {
     let mut asked = Vec::new();
     while !asked.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -86,7 +96,7 @@ fn answer(mut stream: TcpStream, flaw: Flaw, began: Instant) -> std::io::Result<
         let due = began + CHUNK * (n as u32 + 1);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         match flaw {
-            Flaw::Cut if since.elapsed() > Duration::from_secs(1) => return stream.shutdown(std::net::Shutdown::Both),
+            Flaw::Cut if since.elapsed() > Duration::from_secs(1) => return Ok(()),
             Flaw::Late => {
                 let waits = since + Duration::from_secs(5);
                 if n > first + 9 {
@@ -107,7 +117,7 @@ fn answer(mut stream: TcpStream, flaw: Flaw, began: Instant) -> std::io::Result<
 }
 
 fn rehearse(flaw: Flaw, options: &Options) -> Report {
-    let url = format!("http://{}/listen/talk.mp4", serve(flaw));
+    let url = format!("http://{}/listen/talk.mp4", serve(flaw, None));
     run(&Target::parse(&url).unwrap(), options).unwrap()
 }
 
@@ -166,6 +176,53 @@ fn what_is_wrong_is_seen() {
         assert_eq!(faults(&report), [name]);
         assert!(report.faults[name] >= 5, "{name}: {}", report.faults[name]);
     }
+}
+
+/// A server's side of TLS, whose records hold 100 bytes, so that a chunk is many of them; and a file with the certificate to trust.
+fn under_tls(folder: &TempDir) -> (Arc<ServerConfig>, PathBuf) {
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let trust = folder.path().join("root.pem");
+    std::fs::write(&trust, made.cert.pem()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let mut config = config.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    config.max_fragment_size = Some(100);
+    (Arc::new(config), trust)
+}
+
+#[test]
+fn under_tls_the_same_is_heard_and_what_is_wrong_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, trust) = under_tls(&folder);
+    let work = [
+        (Flaw::None, None),
+        (Flaw::Full, Some("answered 503")),
+        (Flaw::Byte, Some("other bytes than others heard")),
+        (Flaw::Cut, Some("the server closed the connection")),
+    ]
+    .map(|(flaw, name)| {
+        let url = format!("https://{}/listen/talk.mp4", serve(flaw, Some(config.clone())));
+        let options = Options { trust: Some(trust.clone()), ..options() };
+        (name, std::thread::spawn(move || run(&Target::parse(&url).unwrap(), &options).unwrap()))
+    });
+    for (name, work) in work {
+        let report = work.join().unwrap();
+        assert_eq!(faults(&report), Vec::from_iter(name));
+        let joined: u64 = report.seconds.iter().map(|second| second.joined).sum();
+        assert!(joined >= if name.is_none() { 20 } else { 5 }, "{name:?}: {joined} joined");
+    }
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, trust) = under_tls(&folder);
+    let url = format!("https://{}/listen/talk.mp4", serve(Flaw::None, Some(config)));
+    // Another one's, for the same name.
+    under_tls(&folder);
+    let why = run(&Target::parse(&url).unwrap(), &Options { trust: Some(trust), ..options() }).unwrap_err();
+    assert!(why.to_string().contains("certificate"), "{why}");
 }
 
 #[test]
