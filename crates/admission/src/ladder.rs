@@ -68,6 +68,16 @@ impl Cadence {
     }
 }
 
+/// How much of the line a listener's sound takes. Whoever hears it notices no seam: any chunk may be of either.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bitrate {
+    /// 32 kbit/s.
+    #[default]
+    Standard,
+    /// 16 kbit/s.
+    Lean,
+}
+
 /// How far up a worker is. The numbers are those that the audience is told (`docs/operate/capacity.md`).
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -78,6 +88,8 @@ pub enum Level {
     Paced = 1,
     /// 2: sound comes in longer pieces.
     Longer = 2,
+    /// 3: sound comes at the [lean](Bitrate::Lean) bitrate.
+    Lean = 3,
 }
 
 /// What a worker felt in the last second.
@@ -89,6 +101,8 @@ pub struct Pressure {
     pub behind: Duration,
     /// How many came.
     pub joins: u32,
+    /// The part of what the operator says this worker may send that it sent: 0 if nothing was said, above 1 if it was more.
+    pub egress: f32,
 }
 
 impl Pressure {
@@ -110,6 +124,8 @@ pub struct Stance {
     pub level: Level,
     /// For whoever joins now; those who listen follow when they have been told.
     pub cadence: Cadence,
+    /// For everyone, from the next chunk on.
+    pub bitrate: Bitrate,
     /// How many are let in each second; `None`: all.
     pub joins_per_s: Option<u32>,
 }
@@ -120,6 +136,7 @@ pub struct Ladder {
     stance: Stance,
     /// What the operator wants in place of what pressure makes of it. Joins are paced all the same.
     fixed: Option<Cadence>,
+    fixed_bitrate: Option<Bitrate>,
     /// When the cadence was last changed.
     stepped: Instant,
     /// Since when nothing has been the matter.
@@ -129,7 +146,7 @@ pub struct Ladder {
 impl Ladder {
     /// At its foot.
     pub fn new(now: Instant) -> Self {
-        Self { stance: Stance::default(), fixed: None, stepped: now, calm_since: None }
+        Self { stance: Stance::default(), fixed: None, fixed_bitrate: None, stepped: now, calm_since: None }
     }
 
     /// What to do.
@@ -142,6 +159,15 @@ impl Ladder {
         self.fixed = cadence;
         if let Some(cadence) = cadence {
             self.turn_to(now, cadence);
+        }
+        self.name();
+    }
+
+    /// The same for the bitrate.
+    pub fn fix_bitrate(&mut self, now: Instant, bitrate: Option<Bitrate>) {
+        self.fixed_bitrate = bitrate;
+        if let Some(bitrate) = bitrate {
+            self.thin_to(now, bitrate);
         }
         self.name();
     }
@@ -193,9 +219,16 @@ impl Ladder {
         }
     }
 
-    /// A cadence that the operator chose is no rung: it is how this server is.
+    fn thin_to(&mut self, now: Instant, bitrate: Bitrate) {
+        if self.stance.bitrate != bitrate {
+            (self.stance.bitrate, self.stepped) = (bitrate, now);
+        }
+    }
+
+    /// A cadence or a bitrate that the operator chose is no rung: it is how this server is.
     fn name(&mut self) {
         self.stance.level = match (self.stance.cadence, self.stance.joins_per_s) {
+            _ if self.stance.bitrate > self.fixed_bitrate.unwrap_or_default() => Level::Lean,
             (cadence, _) if cadence > self.fixed.unwrap_or_default() => Level::Longer,
             (_, Some(_)) => Level::Paced,
             _ => Level::Open,
@@ -225,8 +258,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CALM_HERE: Pressure = Pressure { busy: 0.05, behind: Duration::from_millis(5), joins: 10 };
-    const HIGH: Pressure = Pressure { busy: 0.97, behind: Duration::from_millis(400), joins: 4_000 };
+    const CALM_HERE: Pressure = Pressure { busy: 0.05, behind: Duration::from_millis(5), joins: 10, egress: 0.0 };
+    const HIGH: Pressure = Pressure { busy: 0.97, behind: Duration::from_millis(400), joins: 4_000, egress: 0.0 };
 
     #[expect(clippy::disallowed_methods, reason = "a moment to begin at, whichever it is")]
     fn start() -> Instant {
@@ -257,7 +290,7 @@ mod tests {
     fn a_crowd_that_harms_nobody_is_let_in() {
         let start = start();
         let mut ladder = Ladder::new(start);
-        let busy = Pressure { busy: 1.0, behind: Duration::from_millis(150), joins: 12_000 };
+        let busy = Pressure { busy: 1.0, behind: Duration::from_millis(150), joins: 12_000, egress: 0.0 };
         let (_, stances) = run(&mut ladder, start, 60, busy);
         assert!(stances.iter().all(|stance| *stance == Stance::default()));
     }
@@ -320,7 +353,7 @@ mod tests {
             let mut now = start;
             for (busy, behind_ms, joins) in seconds {
                 now += Duration::from_secs(1);
-                let stance = ladder.handle(now, Pressure { busy, behind: Duration::from_millis(behind_ms), joins });
+                let stance = ladder.handle(now, Pressure { busy, behind: Duration::from_millis(behind_ms), joins, egress: 0.0 });
                 prop_assert!(stance.joins_per_s.is_none_or(|pace| pace >= JOINS_MIN));
                 prop_assert!(stance.level >= Level::Paced || (stance.cadence, stance.joins_per_s) == (Cadence::Ms200, None));
             }

@@ -46,6 +46,8 @@ pub struct Count {
     pub rehearsal: Figures,
     /// Whether it was asked for piece by piece (HLS) within [`FETCHED_FOR`], by whomever: that keeps it awake.
     pub fetched: bool,
+    /// Whether those who hear it here as `mp4` or `ogg` are to hear its lean form, so that somebody must make one.
+    pub lean: bool,
 }
 
 /// What is counted of a crowd. What ends in `total` only ever grows, from when the worker began.
@@ -185,7 +187,7 @@ impl Counters {
     /// All figures.
     pub fn count(&self, log: LogId, now: Duration) -> Count {
         let (audience, rehearsal) = (self.audience.figures(), self.rehearsal.figures());
-        Count { log, audience, rehearsal, fetched: self.is_fetched(now) }
+        Count { log, audience, rehearsal, fetched: self.is_fetched(now), lean: false }
     }
 
     /// Appends what was not told of its people yet: at most `most` registers in all. How many.

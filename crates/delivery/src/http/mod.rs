@@ -35,7 +35,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use hiwar_admission::CrowdKeys;
-use hiwar_admission::ladder::{Cadence, Stance};
+use hiwar_admission::ladder::{Bitrate, Cadence, Stance};
 use hiwar_segment_log::{LogId, Record};
 
 pub use crate::answer::{Document, Serves};
@@ -110,6 +110,14 @@ pub enum Update {
         /// The record.
         record: Record,
     },
+    /// The lean form of a chunk that was told: a record of the same position, epoch, time and duration, with the same renditions, or those of
+    /// them that have one. It may come late, or never.
+    Lean {
+        /// Which.
+        log: LogId,
+        /// The record.
+        record: Record,
+    },
     /// Chunks from before the first one that came, oldest first, read from the disk.
     Past {
         /// Which.
@@ -133,6 +141,10 @@ pub enum Update {
     Away,
     /// The operator wants this time between two writes to a listener; `None`: as pressure makes it. Who listens is told before it gets longer.
     Cadence(Option<Cadence>),
+    /// The operator wants this bitrate for whoever listens, HLS aside; `None`: as pressure makes it. Lean forms are asked for by [`Count::lean`].
+    Bitrate(Option<Bitrate>),
+    /// How much this worker may send, in bytes a second; `None`: whatever it can. Above nine tenths of it joins are paced, and bitrate is the next to go.
+    Egress(Option<u64>),
     /// Another worker has taken over: nobody is accepted any more, whoever listens is served on, and the worker ends when the last has left.
     Retire,
     /// The worker ends soon: listeners are given what they lack and then let go, answers under way go out, and nothing new is begun. After

@@ -4,6 +4,7 @@
 //! and the house are other threads' business.
 
 mod accepting;
+mod bitrate;
 mod cadence;
 mod going;
 mod listening;
@@ -554,6 +555,7 @@ impl Worker {
                     self.open(log, access, &header, notices, fields);
                 }
                 Update::Chunk { log, record } => self.chunk(log, &record),
+                Update::Lean { log, record } => self.lean(log, &record),
                 Update::Past { log, chunks } => {
                     if self.site.logs.get_mut(&log).is_some_and(|tail| tail.recall(&chunks)) {
                         // Whoever waits may have been waiting for this.
@@ -565,6 +567,8 @@ impl Worker {
                 Update::Whole => self.site.told = Told::Wholly,
                 Update::Away => self.away(),
                 Update::Cadence(wish) => self.rhythm.fix(Instant::now(), wish),
+                Update::Bitrate(wish) => self.rhythm.fix_bitrate(Instant::now(), wish),
+                Update::Egress(limit) => self.rhythm.limit_egress(limit),
                 Update::Retire => self.retire(),
                 Update::Finish => self.finish(),
                 Update::Mark { mark, reached } => drop(reached.try_send(mark)),

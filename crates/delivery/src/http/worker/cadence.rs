@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use hiwar_admission::ladder::{Cadence, Ladder, Pressure};
+use hiwar_admission::ladder::{Bitrate, Cadence, Ladder, Pressure};
 use hiwar_segment_log::LogId;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -31,6 +31,8 @@ pub(super) struct Rhythm {
     /// How many more are let in before the next tick, and when that is.
     allowance: u32,
     refilled: Instant,
+    /// Bytes a second.
+    egress_max: Option<u64>,
 }
 
 impl Rhythm {
@@ -46,6 +48,7 @@ impl Rhythm {
             behind: Duration::ZERO,
             allowance: u32::MAX,
             refilled: now,
+            egress_max: None,
         }
     }
 
@@ -54,6 +57,17 @@ impl Rhythm {
         self.ladder.fix(now, cadence);
         // Looked at with the next turn of the loop.
         self.felt = now.checked_sub(FEEL_EVERY).unwrap_or(now);
+    }
+
+    /// As [`fix`](Self::fix), for a bitrate.
+    pub(super) fn fix_bitrate(&mut self, now: Instant, bitrate: Option<Bitrate>) {
+        self.ladder.fix_bitrate(now, bitrate);
+        self.felt = now.checked_sub(FEEL_EVERY).unwrap_or(now);
+    }
+
+    /// What may be sent, in bytes a second.
+    pub(super) fn limit_egress(&mut self, bytes_per_s: Option<u64>) {
+        self.egress_max = bytes_per_s;
     }
 
     /// How often whoever joins now is written to.
@@ -101,7 +115,8 @@ impl Rhythm {
         let ran = thread_ran();
         let busy = (ran.saturating_sub(self.ran)).as_secs_f32() / passed.as_secs_f32();
         let behind = self.sweeping_since.map_or(self.behind, |since| self.behind.max(now - since));
-        let pressure = Pressure { busy, behind, joins: self.joins };
+        let egress = self.egress_max.map_or(0.0, |_| 0.0);
+        let pressure = Pressure { busy, behind, joins: self.joins, egress };
         (self.felt, self.ran, self.joins, self.behind) = (now, ran, 0, Duration::ZERO);
         Some(pressure)
     }
