@@ -1,9 +1,10 @@
 //! The first rungs of the ladder: what one worker does, step by step, before anybody who listens would notice that there are too many.
 //!
-//! Up at once, down after a calm minute. Joins are paced first; then the time between two writes to a listener grows, which is what a listener costs
-//! (`docs/measured/fanout.md`); nobody who listens is ever dropped. A worker feels its own [`Pressure`] once a second, and does as the [`Stance`] says.
+//! Up at once, down after a calm minute. Joins are paced first; then the time between two writes to a listener grows, which is what a listener costs a
+//! processor (`docs/measured/fanout.md`); then the bitrate falls, which is what a listener costs a line, and is therefore the next thing where the line is what is
+//! short. Nobody who listens is ever dropped. A worker feels its own [`Pressure`] once a second, and does as the [`Stance`] says.
 //!
-//! It does not know what a cadence means to a player, nor who has been told of it: that is the fan-out's.
+//! It does not know what a cadence means to a player, nor who has been told of it, nor whether there is lean sound: that is the fan-out's.
 
 use std::time::{Duration, Instant};
 
@@ -107,8 +108,13 @@ pub struct Pressure {
 
 impl Pressure {
     /// A busy thread alone is no trouble: whoever listens has half of it. That a chunk is late is.
-    fn is_high(&self) -> bool {
+    fn is_late(&self) -> bool {
         self.behind >= BEHIND_HIGH
+    }
+
+    /// The line is nearly full.
+    fn is_full(&self) -> bool {
+        self.egress >= EGRESS_HIGH
     }
 
     /// Whether it would be no trouble if writes were so many times as frequent.
@@ -137,8 +143,10 @@ pub struct Ladder {
     /// What the operator wants in place of what pressure makes of it. Joins are paced all the same.
     fixed: Option<Cadence>,
     fixed_bitrate: Option<Bitrate>,
-    /// When the cadence was last changed.
+    /// When the cadence or the bitrate was last changed.
     stepped: Instant,
+    /// Since when the line has been full.
+    full_since: Option<Instant>,
     /// Since when nothing has been the matter.
     calm_since: Option<Instant>,
 }
@@ -146,7 +154,14 @@ pub struct Ladder {
 impl Ladder {
     /// At its foot.
     pub fn new(now: Instant) -> Self {
-        Self { stance: Stance::default(), fixed: None, fixed_bitrate: None, stepped: now, calm_since: None }
+        Self {
+            stance: Stance::default(),
+            fixed: None,
+            fixed_bitrate: None,
+            stepped: now,
+            full_since: None,
+            calm_since: None,
+        }
     }
 
     /// What to do.
@@ -174,7 +189,8 @@ impl Ladder {
 
     /// Takes the pressure of the last second, and answers what to do now.
     pub fn handle(&mut self, now: Instant, pressure: Pressure) -> Stance {
-        if pressure.is_high() {
+        self.full_since = pressure.is_full().then(|| self.full_since.unwrap_or(now));
+        if pressure.is_late() || pressure.is_full() {
             self.calm_since = None;
             self.climb(now, pressure);
         } else {
@@ -190,20 +206,35 @@ impl Ladder {
     }
 
     fn climb(&mut self, now: Instant, pressure: Pressure) {
-        // Joins first: each costs as much as some hundred chunks.
+        // Joins first: each costs as much as some hundred chunks, and is sent two seconds at once.
         let pace = self.stance.joins_per_s.unwrap_or(u32::MAX).min(pressure.joins);
         self.stance.joins_per_s = Some((pace - pace / 4).max(JOINS_MIN));
-        let has_waited = now.saturating_duration_since(self.stepped) >= PATIENCE;
-        if has_waited
-            && self.fixed.is_none()
-            && let Some(longer) = self.stance.cadence.longer()
-        {
-            self.turn_to(now, longer);
+        let has_waited = |since: Instant| now.saturating_duration_since(since) >= PATIENCE;
+        // A longer cadence would save a line nothing.
+        if self.full_since.is_some_and(has_waited) && self.may_thin() {
+            self.thin_to(now, Bitrate::Lean);
+        } else if pressure.is_late() && has_waited(self.stepped) {
+            match self.stance.cadence.longer().filter(|_| self.fixed.is_none()) {
+                Some(longer) => self.turn_to(now, longer),
+                None if self.may_thin() => self.thin_to(now, Bitrate::Lean),
+                None => {}
+            }
         }
+    }
+
+    fn may_thin(&self) -> bool {
+        self.fixed_bitrate.is_none() && self.stance.bitrate == Bitrate::Standard
     }
 
     fn descend(&mut self, now: Instant, pressure: Pressure) {
         self.stance.joins_per_s = None;
+        let would_fit = pressure.egress * LEAN_SAVES < EGRESS_CALM && pressure.is_calm(1.0);
+        if self.fixed_bitrate.is_none() && self.stance.bitrate == Bitrate::Lean && would_fit {
+            self.thin_to(now, Bitrate::Standard);
+            self.calm_since = Some(now);
+            return;
+        }
+        // A line that must have it lean does not keep a processor that is at ease from shorter pieces.
         let Some(shorter) = self.stance.cadence.shorter().filter(|_| self.fixed.is_none()) else { return };
         let times = self.stance.cadence.chunks() as f32 / shorter.chunks() as f32;
         if pressure.is_calm(times) {
@@ -246,7 +277,14 @@ const BEHIND_HIGH: Duration = Duration::from_millis(250);
 /// Below these, at the writes of the shorter cadence, a step down will not be a step up again at once.
 const BUSY_CALM: f32 = 0.7;
 const BEHIND_CALM: Duration = Duration::from_millis(200);
-/// From a longer cadence to the next: what it does for those who join shows in a second.
+/// A tenth is what packets need around the bytes that are counted.
+const EGRESS_HIGH: f32 = 0.9;
+/// Below it, at the standard bitrate, a step down will not be a step up again at once.
+const EGRESS_CALM: f32 = 0.7;
+/// So many times as much is sent at the standard bitrate, at most.
+const LEAN_SAVES: f32 = 2.0;
+/// From one step to the next: what a longer cadence does for those who join shows in a second. And a line that is full for a second is full of what those are sent
+/// who came in it.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it must be calm for each step down.
 const CALM: Duration = Duration::from_secs(60);
@@ -266,6 +304,9 @@ mod tests {
         Instant::now()
     }
 
+    const FULL: Pressure = Pressure { egress: 0.95, ..CALM_HERE };
+    const LEAN: (Level, Bitrate) = (Level::Lean, Bitrate::Lean);
+
     /// What each second's pressure led to.
     fn run(ladder: &mut Ladder, from: Instant, seconds: u64, pressure: Pressure) -> (Instant, Vec<Stance>) {
         let at = |second| from + Duration::from_secs(second);
@@ -277,13 +318,89 @@ mod tests {
     fn joins_are_paced_before_pieces_get_longer() {
         let start = start();
         let mut ladder = Ladder::new(start);
-        let (_, stances) = run(&mut ladder, start, 8, HIGH);
+        let (_, stances) = run(&mut ladder, start, 7, HIGH);
         let rungs: Vec<_> = stances.iter().map(|stance| (stance.level, stance.cadence)).collect();
         assert_eq!(rungs[0], (Level::Paced, Cadence::Ms200));
         assert_eq!(rungs[1], (Level::Longer, Cadence::S1));
-        assert_eq!((rungs[3].1, rungs[5].1, rungs[7].1), (Cadence::S2, Cadence::S4, Cadence::S4));
+        assert_eq!((rungs[3].1, rungs[5].1, rungs[6].1), (Cadence::S2, Cadence::S4, Cadence::S4));
+        assert!(stances.iter().all(|stance| stance.bitrate == Bitrate::Standard));
         assert_eq!(stances[0].joins_per_s, Some(3_000));
         assert!(stances.windows(2).all(|pair| pair[1].joins_per_s <= pair[0].joins_per_s));
+    }
+
+    #[test]
+    fn when_pieces_cannot_get_longer_they_get_leaner_and_that_is_taken_back_first() {
+        let start = start();
+        let mut ladder = Ladder::new(start);
+        let (top, stances) = run(&mut ladder, start, 10, HIGH);
+        let rung = |stance: &Stance| (stance.level, stance.bitrate);
+        assert_eq!((rung(&stances[6]), rung(&stances[7])), ((Level::Longer, Bitrate::Standard), LEAN));
+        let (_, stances) = run(&mut ladder, top, 130, CALM_HERE);
+        assert!(stances[..60].iter().all(|stance| (rung(stance), stance.cadence) == (LEAN, Cadence::S4)));
+        assert!(
+            stances[61..120].iter().all(|s| (rung(s), s.cadence) == ((Level::Longer, Bitrate::Standard), Cadence::S4))
+        );
+        assert_eq!(stances[125].cadence, Cadence::S2);
+    }
+
+    #[test]
+    fn where_the_operator_chose_the_cadence_only_the_bitrate_is_left() {
+        let start = start();
+        let mut ladder = Ladder::new(start);
+        ladder.fix(start, Some(Cadence::Ms200));
+        let (_, stances) = run(&mut ladder, start, 4, HIGH);
+        let rungs: Vec<_> = stances.iter().map(|stance| (stance.level, stance.bitrate)).collect();
+        assert_eq!(rungs, [(Level::Paced, Bitrate::Standard), LEAN, LEAN, LEAN]);
+        assert!(stances.iter().all(|stance| stance.cadence == Cadence::Ms200));
+    }
+
+    #[test]
+    fn a_full_line_makes_sound_lean_and_pieces_no_longer() {
+        let start = start();
+        let mut ladder = Ladder::new(start);
+        let (later, _) = run(&mut ladder, start, 60, CALM_HERE);
+        let (later, stances) = run(&mut ladder, later, 20, FULL);
+        let rungs: Vec<_> = stances.iter().map(|stance| (stance.level, stance.bitrate)).collect();
+        assert_eq!(rungs[..3], [(Level::Paced, Bitrate::Standard), (Level::Paced, Bitrate::Standard), LEAN]);
+        assert!(stances.iter().all(|stance| stance.cadence == Cadence::Ms200 && stance.joins_per_s.is_some()));
+        // Twice as much would be too much again.
+        let (later, stances) = run(&mut ladder, later, 600, Pressure { egress: 0.4, ..CALM_HERE });
+        assert!(stances.iter().all(|stance| (stance.level, stance.bitrate) == LEAN));
+        assert_eq!(stances[599].joins_per_s, None);
+        let (_, stances) = run(&mut ladder, later, 1, Pressure { egress: 0.3, ..CALM_HERE });
+        assert_eq!(stances[0], Stance::default());
+    }
+
+    #[test]
+    fn a_second_in_which_many_come_fills_no_line() {
+        let start = start();
+        let mut ladder = Ladder::new(start);
+        let mut now = start;
+        for _ in 0..50 {
+            for pressure in [FULL, CALM_HERE, FULL, FULL, CALM_HERE] {
+                now += Duration::from_secs(1);
+                assert_eq!(ladder.handle(now, pressure).bitrate, Bitrate::Standard);
+            }
+        }
+    }
+
+    #[test]
+    fn a_bitrate_that_the_operator_chose_stays_and_is_no_rung() {
+        let start = start();
+        let mut ladder = Ladder::new(start);
+        ladder.fix_bitrate(start, Some(Bitrate::Lean));
+        assert_eq!(ladder.stance(), Stance { bitrate: Bitrate::Lean, ..Stance::default() });
+        let (end, stances) = run(&mut ladder, start, 200, CALM_HERE);
+        assert!(stances.iter().all(|stance| *stance == ladder.stance()));
+        ladder.fix_bitrate(end, Some(Bitrate::Standard));
+        let (end, stances) = run(&mut ladder, end, 20, Pressure { egress: 2.0, ..HIGH });
+        assert!(stances.iter().all(|stance| stance.bitrate == Bitrate::Standard && stance.level < Level::Lean));
+        assert_eq!(stances[19].cadence, Cadence::S4, "late all the same");
+        ladder.fix_bitrate(end, None);
+        let (end, stances) = run(&mut ladder, end, 1, HIGH);
+        assert_eq!(stances[0].level, Level::Lean);
+        let (_, stances) = run(&mut ladder, end, 600, CALM_HERE);
+        assert_eq!(stances.last(), Some(&Stance::default()));
     }
 
     #[test]
@@ -299,7 +416,7 @@ mod tests {
     fn it_goes_down_one_rung_a_calm_minute_and_lets_joins_in_sooner() {
         let start = start();
         let mut ladder = Ladder::new(start);
-        let (top, _) = run(&mut ladder, start, 8, HIGH);
+        let (top, _) = run(&mut ladder, start, 7, HIGH);
         let (_, stances) = run(&mut ladder, top, 320, CALM_HERE);
         assert!(stances[..60].iter().all(|stance| stance.cadence == Cadence::S4));
         let paces: Vec<_> = stances[..60].iter().filter_map(|stance| stance.joins_per_s).collect();
@@ -333,6 +450,7 @@ mod tests {
         let start = start();
         let mut ladder = Ladder::new(start);
         ladder.fix(start, Some(Cadence::S2));
+        ladder.fix_bitrate(start, Some(Bitrate::Standard));
         assert_eq!(ladder.stance(), Stance { cadence: Cadence::S2, ..Stance::default() });
         let (end, stances) = run(&mut ladder, start, 100, HIGH);
         assert!(stances.iter().all(|stance| (stance.level, stance.cadence) == (Level::Paced, Cadence::S2)));
@@ -347,13 +465,20 @@ mod tests {
     proptest! {
         /// Whatever it feels: there is always a pace that lets somebody in, and without pressure for long enough everything is as in the beginning.
         #[test]
-        fn it_always_comes_down(seconds in proptest::collection::vec((0.0f32..2.0, 0u64..2_000, 0u32..50_000), 0..200)) {
+        fn it_always_comes_down(
+            seconds in proptest::collection::vec((0.0f32..2.0, 0u64..2_000, 0u32..50_000, 0.0f32..1.5), 0..200),
+        ) {
             let start = start();
             let mut ladder = Ladder::new(start);
             let mut now = start;
-            for (busy, behind_ms, joins) in seconds {
+            for (busy, behind_ms, joins, egress) in seconds {
                 now += Duration::from_secs(1);
-                let stance = ladder.handle(now, Pressure { busy, behind: Duration::from_millis(behind_ms), joins, egress: 0.0 });
+                let behind = Duration::from_millis(behind_ms);
+                let before = ladder.stance();
+                let stance = ladder.handle(now, Pressure { busy, behind, joins, egress });
+                // One step at a time, whichever.
+                prop_assert!(before.cadence == stance.cadence || before.bitrate == stance.bitrate);
+                prop_assert_eq!(stance.level == Level::Lean, stance.bitrate == Bitrate::Lean);
                 prop_assert!(stance.joins_per_s.is_none_or(|pace| pace >= JOINS_MIN));
                 prop_assert!(stance.level >= Level::Paced || (stance.cadence, stance.joins_per_s) == (Cadence::Ms200, None));
             }
