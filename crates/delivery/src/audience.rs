@@ -9,7 +9,7 @@
 pub mod sketch;
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use hiwar_segment_log::LogId;
@@ -101,6 +101,7 @@ pub struct Counters {
     by_pieces: OnceLock<Slots>,
     /// When it was last asked for piece by piece, in milliseconds of the worker's age, and one; 0: never.
     fetched: AtomicU64,
+    lean: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -179,15 +180,21 @@ impl Counters {
         marks.add(who.person);
     }
 
-    /// Nobody asks for pieces any more: there will be none.
+    /// Those who hear it are to hear its lean form, or not. Whether they were not.
+    pub fn want_lean(&self, lean: bool) -> bool {
+        !self.lean.swap(lean, Relaxed) && lean
+    }
+
+    /// Nobody asks for pieces any more, nor for lean forms: there will be none.
     pub fn end(&self) {
         self.fetched.store(0, Relaxed);
+        self.lean.store(false, Relaxed);
     }
 
     /// All figures.
     pub fn count(&self, log: LogId, now: Duration) -> Count {
         let (audience, rehearsal) = (self.audience.figures(), self.rehearsal.figures());
-        Count { log, audience, rehearsal, fetched: self.is_fetched(now), lean: false }
+        Count { log, audience, rehearsal, fetched: self.is_fetched(now), lean: self.lean.load(Relaxed) }
     }
 
     /// Appends what was not told of its people yet: at most `most` registers in all. How many.

@@ -13,10 +13,10 @@ mod group;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use hiwar_admission::ladder::Cadence;
+use hiwar_admission::ladder::{Bitrate, Cadence};
 
 use crate::answer::ICY;
-use crate::tail::{Ended, Tail};
+use crate::tail::{Ended, Form, Tail};
 pub use group::{Group, Row, Seat, Telling, Visit};
 
 /// Where one listener is in a log. 48 bytes.
@@ -28,6 +28,7 @@ pub struct Cursor {
     next: u64,
     mercy: Mercy,
     heard: Heard,
+    reader: Reader,
 }
 
 /// Whether a listener was already forgiven once.
@@ -72,21 +73,16 @@ pub enum Owed {
 
 impl Cursor {
     /// A listener who joins: first the prelude (response head and init bytes), then chunks from `next` on.
-    pub fn new(prelude: Bytes, next: u64) -> Self {
-        Self { rest: prelude, next, mercy: Mercy::Unused, heard: Heard::Nothing }
+    pub fn new(prelude: Bytes, next: u64, reader: Reader) -> Self {
+        Self { rest: prelude, next, mercy: Mercy::Unused, heard: Heard::Nothing, reader }
     }
 
     /// What to write now, in order, of chunks before `until`: at most [`GATHER_MAX`] slices. Returns how many of `out` were filled.
-    pub fn gather<'a>(
-        &'a self,
-        tail: &'a Tail,
-        rendition: usize,
-        until: u64,
-        out: &mut [&'a [u8]; GATHER_MAX],
-    ) -> usize {
+    pub fn gather<'a>(&'a self, tail: &'a Tail, form: Form, until: u64, out: &mut [&'a [u8]; GATHER_MAX]) -> usize {
+        let form = self.reader.hears(form);
         let rest = Some(self.rest.as_ref()).filter(|rest| !rest.is_empty());
         let due = tail.from(self.next).take_while(|chunk| chunk.position < until);
-        let chunks = due.map(|chunk| chunk.form(rendition).as_ref());
+        let chunks = due.map(|chunk| chunk.form(form).as_ref());
         let mut filled = 0;
         for (slot, bytes) in out.iter_mut().zip(rest.into_iter().chain(chunks)) {
             *slot = bytes;
@@ -95,8 +91,10 @@ impl Cursor {
         filled
     }
 
-    /// Takes note that the first `written` bytes of what [`gather`](Self::gather) gave are with the kernel. The tail must be the same.
-    pub fn advance(&mut self, tail: &Tail, rendition: usize, mut written: usize) {
+    /// Takes note that the first `written` bytes of what [`gather`](Self::gather) gave are with the kernel. Tail and form must be the same.
+    /// What is kept of a chunk is the rest of the very form that was begun, whatever comes later.
+    pub fn advance(&mut self, tail: &Tail, form: Form, mut written: usize) {
+        let form = self.reader.hears(form);
         let finished = written.min(self.rest.len());
         // Slicing an empty rest costs nothing, and the common case has one.
         if finished > 0 {
@@ -111,19 +109,19 @@ impl Cursor {
         }
         let mut next = self.next;
         for chunk in tail.from(self.next) {
-            let form = chunk.form(rendition);
-            if written < form.len() {
+            let bytes = chunk.form(form);
+            if written < bytes.len() {
                 if written > 0 {
-                    self.rest = form.slice(written..);
+                    self.rest = bytes.slice(written..);
                     self.gives(Heard::Begun);
                     next = chunk.position + 1;
                 }
                 break;
             }
-            if !form.is_empty() {
+            if !bytes.is_empty() {
                 self.gives(Heard::Given);
             }
-            written -= form.len();
+            written -= bytes.len();
             next = chunk.position + 1;
         }
         self.next = next;
@@ -131,7 +129,8 @@ impl Cursor {
 
     /// The bytes of a piece, if that is just what the listener lacks.
     pub fn lacks<'a>(&self, piece: &'a Piece) -> Option<&'a Bytes> {
-        (self.rest.is_empty() && self.next == piece.from).then_some(&piece.bytes)
+        let is_theirs = piece.bitrate == Bitrate::Standard || self.reader == Reader::Streaming;
+        (is_theirs && self.rest.is_empty() && self.next == piece.from).then_some(&piece.bytes)
     }
 
     /// Takes note that the first `written` bytes of a piece that it [lacks](Self::lacks) are with the kernel.
@@ -254,23 +253,25 @@ pub struct Piece {
     from: u64,
     /// The position after the last.
     until: u64,
+    /// As it was wanted.
+    bitrate: Bitrate,
     bytes: Bytes,
 }
 
 impl Piece {
     /// The chunks of one cadence up to a position. One chunk is shared as it is; several are joined, once for everyone whose turn it is.
-    pub fn of(tail: &Tail, rendition: usize, cadence: Cadence, until: u64) -> Self {
+    pub fn of(tail: &Tail, form: Form, cadence: Cadence, until: u64) -> Self {
         let from = until.saturating_sub(cadence.chunks() as u64);
         let chunks = || tail.from(from).take_while(|chunk| chunk.position < until);
         let from = chunks().next().map_or(until, |first| first.position);
         let bytes = if cadence.chunks() == 1 {
-            chunks().next().map(|chunk| chunk.form(rendition).clone()).unwrap_or_default()
+            chunks().next().map(|chunk| chunk.form(form).clone()).unwrap_or_default()
         } else {
-            let mut joined = BytesMut::with_capacity(chunks().map(|chunk| chunk.form(rendition).len()).sum());
-            chunks().for_each(|chunk| joined.extend_from_slice(chunk.form(rendition)));
+            let mut joined = BytesMut::with_capacity(chunks().map(|chunk| chunk.form(form).len()).sum());
+            chunks().for_each(|chunk| joined.extend_from_slice(chunk.form(form)));
             joined.freeze()
         };
-        Self { from, until, bytes }
+        Self { from, until, bitrate: form.bitrate, bytes }
     }
 }
 
@@ -281,6 +282,16 @@ pub enum Reader {
     Streaming,
     /// In blocks of 32 KiB: Firefox (ADR 16).
     ByBlocks,
+}
+
+impl Reader {
+    /// What it hears of what others do: a block of lean sound takes twice as long as what whoever reads by blocks has in store.
+    fn hears(self, form: Form) -> Form {
+        match self {
+            Self::Streaming => form,
+            Self::ByBlocks => Form::standard(form.rendition),
+        }
+    }
 }
 
 /// What of the past a new listener gets at once.

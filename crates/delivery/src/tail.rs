@@ -7,6 +7,8 @@
 //! part of the past, or whose clock went back, is moved to the next free segment: listeners go on with its next chunk, and no player of
 //! HLS sees a media sequence go back.
 
+mod lean;
+
 use bytes::Bytes;
 use hiwar_admission::ladder::Cadence;
 use hiwar_segment_log::{Epoch, Header, Kind, Record, Rendition};
@@ -18,6 +20,7 @@ use crate::coding::Coding;
 use crate::fanout::Player;
 use crate::playlist::{Extent, Rendered};
 use crate::window::{KEPT_SEGMENTS, SEGMENT_CHUNKS, Window};
+pub use lean::Form;
 
 /// Who may hear a log.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -106,14 +109,8 @@ pub struct Chunk {
     pub wall_us: u64,
     /// In the order of the header's renditions; empty where the record lacks a part.
     forms: Box<[Bytes]>,
-}
-
-impl Chunk {
-    /// The bytes of one rendition.
-    pub fn form(&self, rendition: usize) -> &Bytes {
-        static NONE: Bytes = Bytes::new();
-        self.forms.get(rendition).unwrap_or(&NONE)
-    }
+    /// The same at the lean bitrate; none before they have come.
+    lean: Box<[Bytes]>,
 }
 
 /// How a chunk follows the one before.
@@ -241,7 +238,7 @@ impl Tail {
             let form = forms.get(rendition).cloned().unwrap_or_default();
             self.window.push(position, wall_us, duration, joint, form);
         }
-        self.chunks.push_back(Chunk { position, time, joint, duration, wall_us, forms });
+        self.chunks.push_back(Chunk { position, time, joint, duration, wall_us, forms, lean: Box::default() });
         while self.chunks.len() > TAIL_CHUNKS {
             self.chunks.pop_front();
         }
@@ -382,7 +379,13 @@ impl Tail {
             );
         }
         for chunk in &self.chunks {
-            push(chunk.position, chunk.time, chunk.wall_us, chunk.duration, chunk.form(rendition).clone());
+            push(
+                chunk.position,
+                chunk.time,
+                chunk.wall_us,
+                chunk.duration,
+                chunk.form(Form::standard(rendition)).clone(),
+            );
         }
         if self.ended == Ended::Yes {
             window.end();
@@ -442,17 +445,26 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn chunk(position: u64, epoch: u32) -> Record {
-        let body = Parts::new()
-            .push(0, format!("m{position};").as_bytes())
-            .push(1, format!("o{position};").as_bytes())
-            .finish();
+        record(position, epoch, ["m", "o"])
+    }
+
+    /// The lean form of that.
+    pub(crate) fn lean(position: u64, epoch: u32) -> Record {
+        record(position, epoch, ["M", "O"])
+    }
+
+    fn record(position: u64, epoch: u32, names: [&str; 2]) -> Record {
+        let parts = (0..).zip(names);
+        let parts =
+            parts.fold(Parts::new(), |parts, (part, name)| parts.push(part, format!("{name}{position};").as_bytes()));
+        let body = parts.finish();
         Record {
             position: Position(position),
             epoch: Epoch(epoch),
             kind: Kind::Chunk,
-            time: position * 9_600,
+            time: position.saturating_mul(9_600),
             duration: 9_600,
-            wall_us: 1_700_000_000_000_000 + position * 200_000,
+            wall_us: 1_700_000_000_000_000_u64.saturating_add(position.saturating_mul(200_000)),
             body,
         }
     }

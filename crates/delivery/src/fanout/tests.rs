@@ -1,23 +1,28 @@
 use super::*;
-use crate::tail::tests::{chunk, header, tail};
+use crate::tail::tests::{chunk, header, lean, tail};
 use crate::tail::{Access, Notices};
 use hiwar_segment_log::Epoch;
 use proptest::prelude::*;
 
 /// Writes up to `room` bytes into `heard`.
 fn write(cursor: &mut Cursor, tail: &Tail, room: usize, heard: &mut Vec<u8>) {
+    write_at(Bitrate::Standard, cursor, tail, room, heard);
+}
+
+fn write_at(bitrate: Bitrate, cursor: &mut Cursor, tail: &Tail, room: usize, heard: &mut Vec<u8>) {
+    let form = Form { rendition: 0, bitrate };
     let mut slices = [&[][..]; GATHER_MAX];
-    let filled = cursor.gather(tail, 0, u64::MAX, &mut slices);
+    let filled = cursor.gather(tail, form, u64::MAX, &mut slices);
     let offered = slices[..filled].concat();
     let written = room.min(offered.len());
     heard.extend_from_slice(&offered[..written]);
-    cursor.advance(tail, 0, written);
+    cursor.advance(tail, form, written);
 }
 
 #[test]
 fn whoever_joins_before_the_first_chunk_waits_for_it() {
     let mut tail = tail(0..0);
-    let mut cursor = Cursor::new(Bytes::from_static(b"head;"), tail.burst_from(3, 0));
+    let mut cursor = Cursor::new(Bytes::from_static(b"head;"), tail.burst_from(3, 0), Reader::Streaming);
     let mut heard = Vec::new();
     write(&mut cursor, &tail, 100, &mut heard);
     assert_eq!(cursor.owed(&tail), Owed::Nothing);
@@ -30,7 +35,7 @@ fn whoever_joins_before_the_first_chunk_waits_for_it() {
 #[test]
 fn a_log_that_began_elsewhere_is_joined_at_its_first_chunk_here() {
     let mut tail = Tail::new(Access::Open, header(), Epoch(1));
-    let mut cursor = Cursor::new(Bytes::new(), tail.burst_from(3, 0));
+    let mut cursor = Cursor::new(Bytes::new(), tail.burst_from(3, 0), Reader::Streaming);
     tail.push(&chunk(7_000, 1));
     let mut heard = Vec::new();
     write(&mut cursor, &tail, 100, &mut heard);
@@ -40,7 +45,7 @@ fn a_log_that_began_elsewhere_is_joined_at_its_first_chunk_here() {
 #[test]
 fn the_end_is_heard_before_goodbye() {
     let mut tail = tail(0..3);
-    let mut cursor = Cursor::new(Bytes::new(), 1);
+    let mut cursor = Cursor::new(Bytes::new(), 1, Reader::Streaming);
     tail.end();
     assert_eq!(cursor.owed(&tail), Owed::Something);
     write(&mut cursor, &tail, 100, &mut Vec::new());
@@ -57,7 +62,8 @@ fn a_notice_stands_between_whole_chunks_and_only_for_who_has_them_all() {
     assert_eq!(tail.notice(0), None, "it is here");
     assert!(tail.lose() && !tail.lose());
     assert_eq!((tail.notice(0), tail.notice(1), tail.notice(2)), (Some(&notice), None, None));
-    let (mut done, mut behind) = (Cursor::new(Bytes::new(), 2), Cursor::new(Bytes::new(), 0));
+    let (mut done, mut behind) =
+        (Cursor::new(Bytes::new(), 2, Reader::Streaming), Cursor::new(Bytes::new(), 0, Reader::Streaming));
     let (mut by_done, mut by_behind) = (Vec::new(), Vec::new());
     write(&mut behind, &tail, 2, &mut by_behind);
     for cursor in [&mut done, &mut behind] {
@@ -77,7 +83,7 @@ fn a_notice_stands_between_whole_chunks_and_only_for_who_has_them_all() {
 #[test]
 fn who_stops_reading_is_skipped_once_at_a_chunk_boundary_and_then_cut() {
     let mut tail = tail(0..1);
-    let mut cursor = Cursor::new(Bytes::new(), 0);
+    let mut cursor = Cursor::new(Bytes::new(), 0, Reader::Streaming);
     let mut heard = Vec::new();
     write(&mut cursor, &tail, 1, &mut heard);
     let mut judgements = Vec::new();
@@ -107,7 +113,7 @@ fn visits(group: &mut Group) -> Vec<u32> {
 fn a_listener_has_heard_something_when_a_whole_chunk_is_with_the_kernel_and_it_is_still_there() {
     let tail = tail(0..2);
     let check = |rooms: &[usize], has_heard| {
-        let mut cursor = Cursor::new(Bytes::from_static(b"head;"), 0);
+        let mut cursor = Cursor::new(Bytes::from_static(b"head;"), 0, Reader::Streaming);
         rooms.iter().for_each(|room| write(&mut cursor, &tail, *room, &mut Vec::new()));
         assert!(!cursor.has_heard());
         cursor.confirm();
@@ -125,12 +131,12 @@ fn a_listener_has_heard_something_when_a_whole_chunk_is_with_the_kernel_and_it_i
 #[test]
 fn a_notice_is_no_sound() {
     let tail = tail(0..0);
-    let mut cursor = Cursor::new(Bytes::from_static(b"head;"), 0);
+    let mut cursor = Cursor::new(Bytes::from_static(b"head;"), 0, Reader::Streaming);
     write(&mut cursor, &tail, 5, &mut Vec::new());
     cursor.tell(&Bytes::from_static(b"away;"));
     write(&mut cursor, &tail, 5, &mut Vec::new());
     assert!(!cursor.was_given());
-    let whole = Piece { from: 0, until: 1, bytes: Bytes::from_static(b"m0;") };
+    let whole = Piece { from: 0, until: 1, bitrate: Bitrate::Standard, bytes: Bytes::from_static(b"m0;") };
     cursor.took(&whole, 2);
     assert!(!cursor.was_given());
     write(&mut cursor, &tail, 1, &mut Vec::new());
@@ -238,16 +244,16 @@ fn who_is_moved_is_spread_over_the_phases_and_visited_at_the_new_cadence() {
 #[test]
 fn a_piece_is_what_one_cadence_lacks() {
     let tail = tail(0..30);
-    let mut cursor = Cursor::new(Bytes::new(), 10);
-    let piece = Piece::of(&tail, 0, Cadence::S1, 15);
+    let mut cursor = Cursor::new(Bytes::new(), 10, Reader::Streaming);
+    let piece = Piece::of(&tail, Form::standard(0), Cadence::S1, 15);
     assert_eq!(cursor.lacks(&piece).unwrap(), "m10;m11;m12;m13;m14;");
     cursor.took(&piece, 6);
     assert_eq!(cursor.lacks(&piece), None);
     let mut heard = Vec::new();
     write(&mut cursor, &tail, 18, &mut heard);
     assert_eq!(heard, b"1;m12;m13;m14;m15;");
-    assert_eq!(Piece::of(&tail, 0, Cadence::Ms200, 30).bytes, "m29;");
-    assert!(Piece::of(&tail, 0, Cadence::S1, 0).bytes.is_empty());
+    assert_eq!(Piece::of(&tail, Form::standard(0), Cadence::Ms200, 30).bytes, "m29;");
+    assert!(Piece::of(&tail, Form::standard(0), Cadence::S1, 0).bytes.is_empty());
 }
 
 #[test]
@@ -270,12 +276,54 @@ fn a_longer_cadence_begins_with_as_much_more() {
     assert_eq!(burst("ogg", Reader::ByBlocks, Cadence::S4).chunks, 50);
 }
 
+#[test]
+fn a_lean_piece_has_the_lean_forms_that_there_are_and_is_not_for_who_reads_by_blocks() {
+    let mut tail = tail(0..30);
+    [10, 12, 13].into_iter().for_each(|position| assert!(tail.thin(&lean(position, 1)).is_some()));
+    let form = Form { rendition: 0, bitrate: Bitrate::Lean };
+    let piece = Piece::of(&tail, form, Cadence::S1, 15);
+    let mut streaming = Cursor::new(Bytes::new(), 10, Reader::Streaming);
+    assert_eq!(streaming.lacks(&piece).unwrap(), "M10;m11;M12;M13;m14;");
+    streaming.took(&piece, 1);
+    let mut by_blocks = Cursor::new(Bytes::new(), 10, Reader::ByBlocks);
+    assert_eq!(by_blocks.lacks(&piece), None);
+    let (mut by_streaming, mut heard) = (Vec::new(), Vec::new());
+    write_at(Bitrate::Standard, &mut streaming, &tail, 23, &mut by_streaming);
+    write_at(Bitrate::Lean, &mut by_blocks, &tail, 16, &mut heard);
+    assert_eq!((&*by_streaming, &*heard), (&b"10;m11;M12;M13;m14;m15;"[..], &b"m10;m11;m12;m13;"[..]));
+    assert_eq!(Piece::of(&tail, form, Cadence::Ms200, 14).bytes, "M13;");
+}
+
 proptest! {
+    /// However the socket takes the bytes, and whenever the bitrate changes or a lean form comes: every chunk is heard once, whole, in one of its forms.
+    #[test]
+    fn whoever_changes_between_forms_hears_every_chunk_once_and_whole(
+        steps in prop::collection::vec((0usize..9, any::<bool>(), 0u64..4), 1..120),
+    ) {
+        let mut tail = tail(0..1);
+        let mut cursor = Cursor::new(Bytes::from_static(b"head;"), 0, Reader::Streaming);
+        let mut heard = Vec::new();
+        for (n, (room, is_lean, ago)) in steps.into_iter().enumerate() {
+            if n % 3 == 2 {
+                tail.push(&chunk(tail.live(), 1));
+            }
+            tail.thin(&lean((tail.live() - 1).saturating_sub(ago), 1));
+            let bitrate = if is_lean { Bitrate::Lean } else { Bitrate::Standard };
+            write_at(bitrate, &mut cursor, &tail, room, &mut heard);
+        }
+        while cursor.owed(&tail) == Owed::Something {
+            write_at(Bitrate::Lean, &mut cursor, &tail, 5, &mut heard);
+        }
+        let heard = String::from_utf8(heard).unwrap();
+        let all: String = (0..tail.live()).map(|position| format!("m{position};")).collect();
+        prop_assert_eq!(heard.replace('M', "m"), format!("head;{all}"));
+    }
+
     /// However the socket takes the bytes, what is heard is the prelude and whole chunks in order.
     #[test]
     fn every_listener_hears_the_same_bytes(rooms in prop::collection::vec(0usize..9, 1..80)) {
         let mut tail = tail(0..2);
-        let mut cursor = Cursor::new(Bytes::from_static(b"head;"), 0);
+        let mut cursor = Cursor::new(Bytes::from_static(b"head;"), 0, Reader::Streaming);
         let (mut heard, mut all) = (Vec::new(), b"head;m0;m1;".to_vec());
         for (n, room) in rooms.into_iter().enumerate() {
             if n % 4 == 3 {

@@ -136,6 +136,8 @@ struct Channel {
     piece: Option<(Row, u64, Piece)>,
     /// What everyone is told who has not been told yet.
     notice: Bytes,
+    /// The newest chunk, if it is held back until its lean form is there, and since when it is.
+    awaited: Option<(u64, Instant)>,
     /// Bytes that are not counted yet.
     sent: u64,
     sent_to_rehearsed: u64,
@@ -149,6 +151,8 @@ struct Channels {
     by_log: HashMap<LogId, Vec<u32>>,
     /// Channels whose sweep is on, in turn.
     sweeping: VecDeque<u32>,
+    /// Bytes of sound for whomever, since the worker began.
+    sent: u64,
 }
 
 impl Worker {
@@ -466,6 +470,7 @@ impl Worker {
     fn on_tick(&mut self, now: Instant) {
         self.fade(now);
         if self.wheel.until_tick(now).is_zero() {
+            self.mind_the_awaited(now);
             self.mind_the_silent();
         }
         while let Some(due) = self.wheel.turn(now) {
@@ -629,8 +634,13 @@ impl Worker {
         if let Some(positions) = tail.before() {
             self.recall.ask(log, positions);
         }
-        self.channels.each(log, |channel| channel.group.due(live.saturating_sub(1)));
-        // Also if a sweep is on that no chunk began: a notice is told.
+        let (tail, bitrate) = (&*tail, self.rhythm.bitrate);
+        self.channels.each(log, |channel| channel.comes(tail, bitrate));
+        self.mind_the_sweeps();
+    }
+
+    /// Something may have become due. Also if a sweep is on that no chunk began: a notice is told.
+    fn mind_the_sweeps(&mut self) {
         if !self.channels.sweeping.is_empty() {
             self.rhythm.sweeps(Instant::now());
         }
@@ -646,6 +656,7 @@ impl Worker {
         self.held.dismiss(log);
         self.channels.each(log, |channel| {
             channel.counters.end();
+            channel.awaited = None;
             channel.group.all_due(live)
         });
     }

@@ -1,6 +1,7 @@
 //! A worker on a real socket, driven byte by byte.
 
 mod audience;
+mod bitrate;
 mod cadence;
 mod compressed;
 mod documents;
@@ -15,4 +16,5 @@ mod listening;
 mod recordings;
 mod rewinding;
 mod rig;
+mod scene;
 mod secure;

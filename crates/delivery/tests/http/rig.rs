@@ -238,6 +238,12 @@ pub(crate) fn chunk(position: u64, padding: usize) -> Record {
     record(position, Kind::Chunk, Parts::new().push(0, &form('m')).push(1, &form('o')).finish())
 }
 
+/// Its lean form, with a padding of another kind.
+pub(crate) fn lean(position: u64, padding: usize) -> Record {
+    let form = |letter: char| format!("{letter}{position}{};", ",".repeat(padding)).into_bytes();
+    record(position, Kind::Chunk, Parts::new().push(0, &form('M')).push(1, &form('O')).finish())
+}
+
 fn record(position: u64, kind: Kind, body: Bytes) -> Record {
     let (position, epoch) = (Position(position), Epoch(1));
     // From now on, so that none is too old for a burst; and the same whenever the same chunk is made.

@@ -1,10 +1,86 @@
 //! At which bitrate this worker sends, and how the lean form of a chunk comes to those who are to hear it.
+//!
+//! Whoever listens may hear either form of any chunk, so a change needs no notice: it is heard from the next chunk on. While sound is to be lean, a chunk waits for
+//! its lean form, which the house makes within milliseconds; for no longer than until the next chunk, and only where the chunk before had one. HLS stays at the standard
+//! bitrate: its segments lie in the caches of others, where they must be what they were.
 
+use std::time::{Duration, Instant};
+
+use hiwar_admission::ladder::Bitrate;
 use hiwar_segment_log::{LogId, Record};
 
-use super::Worker;
+use super::{Channel, Channels, Worker};
+use crate::tail::{Ended, Tail};
 
 impl Worker {
-    /// The lean form of a chunk is there.
-    pub(super) fn lean(&mut self, _log: LogId, _record: &Record) {}
+    /// The lean form of a chunk is there: whoever waits for it has it.
+    pub(super) fn lean(&mut self, log: LogId, record: &Record) {
+        let Some(position) = self.site.logs.get_mut(&log).and_then(|tail| tail.thin(record)) else { return };
+        self.channels.each(log, |channel| channel.release(|of, _| of == position));
+        self.mind_the_sweeps();
+    }
+
+    /// Sends at that bitrate from now on, and asks for what it needs.
+    pub(super) fn thin(&mut self, wanted: Bitrate) {
+        let before = std::mem::replace(&mut self.rhythm.bitrate, wanted);
+        if (wanted, before) == (Bitrate::Standard, Bitrate::Standard) {
+            return;
+        }
+        if wanted == Bitrate::Standard {
+            self.release_all();
+        }
+        for (&log, tail) in &self.site.logs {
+            let hears = wanted == Bitrate::Lean && self.channels.hear_lean(log, tail);
+            if self.channels.counters(log).is_some_and(|counters| counters.want_lean(hears)) {
+                self.shared.ears();
+            }
+        }
+    }
+
+    /// Once a tick: whatever else comes, nothing is held back for longer than a chunk lasts.
+    pub(super) fn mind_the_awaited(&mut self, now: Instant) {
+        if self.rhythm.bitrate == Bitrate::Lean {
+            self.each_channel(|channel, _| channel.release(|_, since| now.saturating_duration_since(since) >= CHUNK));
+            self.mind_the_sweeps();
+        }
+    }
+
+    /// Nothing is awaited any more.
+    pub(super) fn release_all(&mut self) {
+        self.each_channel(|channel, _| channel.release(|_, _| true));
+        self.mind_the_sweeps();
+    }
 }
+
+impl Channel {
+    /// A chunk came. Its listeners are due at once or, if it is to be lean, with the form that is. Whether the channel must be queued for sweeping.
+    pub(super) fn comes(&mut self, tail: &Tail, bitrate: Bitrate) -> bool {
+        let was_held = self.release(|_, _| true);
+        let position = tail.live().saturating_sub(1);
+        if bitrate == Bitrate::Lean && tail.awaits_lean(self.rendition) {
+            self.awaited = Some((position, Instant::now()));
+            return was_held;
+        }
+        self.group.due(position) || was_held
+    }
+
+    /// Those are due for whom a chunk was held back, if it is one of these: by its position, and since when it was.
+    fn release(&mut self, is_one: impl FnOnce(u64, Instant) -> bool) -> bool {
+        let awaited = self.awaited.take_if(|(position, since)| is_one(*position, *since));
+        awaited.is_some_and(|(position, _)| self.group.due(position))
+    }
+}
+
+impl Channels {
+    /// Whether somebody hears a log in a form that can be lean.
+    fn hear_lean(&mut self, log: LogId, tail: &Tail) -> bool {
+        let indexes = self.by_log.get(&log).map_or(&[][..], Vec::as_slice);
+        let mut channels = indexes
+            .iter()
+            .filter_map(|&index| self.all.at(index).map(|channel| (channel.rendition, channel.group.is_empty())));
+        tail.ended() == Ended::No && channels.any(|(rendition, is_empty)| !is_empty && tail.can_be_lean(rendition))
+    }
+}
+
+/// What a chunk lasts, and so the longest that its lean form is waited for.
+const CHUNK: Duration = Duration::from_millis(200);

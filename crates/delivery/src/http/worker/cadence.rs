@@ -1,4 +1,5 @@
-//! How often this worker writes to those who listen, and how many it lets in: what it feels, what the ladder makes of it, and how listeners follow.
+//! How often this worker writes to those who listen, and how many it lets in: what it feels, what the ladder makes of it, and how listeners follow. (How they follow
+//! to another bitrate: `bitrate`.)
 //!
 //! Whoever joins does so at the cadence of the moment. Those who listen are told first when it gets longer, and moved when their players have had the time that the notice
 //! gives; a shorter one needs no notice.
@@ -21,6 +22,8 @@ pub(super) struct Rhythm {
     settled: Cadence,
     /// What they were told comes, and when.
     coming: Option<(Cadence, Instant)>,
+    /// What those who listen are sent.
+    pub(super) bitrate: Bitrate,
     /// When the pressure was last looked at, and what the thread had run until then.
     felt: Instant,
     ran: Duration,
@@ -33,6 +36,8 @@ pub(super) struct Rhythm {
     refilled: Instant,
     /// Bytes a second.
     egress_max: Option<u64>,
+    /// What had been sent when the pressure was last looked at.
+    sent: u64,
 }
 
 impl Rhythm {
@@ -41,6 +46,7 @@ impl Rhythm {
             ladder: Ladder::new(now),
             settled: Cadence::default(),
             coming: None,
+            bitrate: Bitrate::default(),
             felt: now,
             ran: thread_ran(),
             joins: 0,
@@ -49,6 +55,7 @@ impl Rhythm {
             allowance: u32::MAX,
             refilled: now,
             egress_max: None,
+            sent: 0,
         }
     }
 
@@ -106,8 +113,8 @@ impl Rhythm {
         }
     }
 
-    /// What there was to feel since it was last asked; `None` before a second is over.
-    fn pressure(&mut self, now: Instant) -> Option<Pressure> {
+    /// What there was to feel since it was last asked; `None` before a second is over. `sent` is what was sent in all.
+    fn pressure(&mut self, now: Instant, sent: u64) -> Option<Pressure> {
         let passed = now - self.felt;
         if passed < FEEL_EVERY {
             return None;
@@ -115,9 +122,11 @@ impl Rhythm {
         let ran = thread_ran();
         let busy = (ran.saturating_sub(self.ran)).as_secs_f32() / passed.as_secs_f32();
         let behind = self.sweeping_since.map_or(self.behind, |since| self.behind.max(now - since));
-        let egress = self.egress_max.map_or(0.0, |_| 0.0);
+        let sent_per_s = sent.saturating_sub(self.sent) as f32 / passed.as_secs_f32();
+        let egress = self.egress_max.map_or(0.0, |most| sent_per_s / most.max(1) as f32);
         let pressure = Pressure { busy, behind, joins: self.joins, egress };
         (self.felt, self.ran, self.joins, self.behind) = (now, ran, 0, Duration::ZERO);
+        self.sent = sent;
         Some(pressure)
     }
 }
@@ -126,7 +135,7 @@ impl Worker {
     /// Once a second: what is felt, and what is done about it.
     pub(super) fn feel(&mut self, now: Instant) {
         self.rhythm.refill(now);
-        let Some(pressure) = self.rhythm.pressure(now) else { return };
+        let Some(pressure) = self.rhythm.pressure(now, self.channels.sent) else { return };
         // Those who host and speak are let in whatever happens.
         if self.site.serves != Serves::Crowd {
             return;
@@ -135,10 +144,11 @@ impl Worker {
         let stance = self.rhythm.ladder.handle(now, pressure);
         if stance.level != before.level {
             let (level, ms) = (stance.level as u8, stance.cadence.ms());
-            tracing::info!(level, cadence_ms = ms, ?pressure, "the ladder");
+            tracing::info!(level, cadence_ms = ms, bitrate = ?stance.bitrate, ?pressure, "the ladder");
         }
         *self.shared.stance.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = stance;
         self.follow(now, stance.cadence);
+        self.thin(stance.bitrate);
     }
 
     /// Brings those who listen to the cadence that is wanted, with notice if it is longer than theirs.
@@ -191,7 +201,7 @@ impl Worker {
         lead
     }
 
-    fn each_channel(&mut self, mut act: impl FnMut(&mut super::Channel, &crate::tail::Tail) -> bool) {
+    pub(super) fn each_channel(&mut self, mut act: impl FnMut(&mut super::Channel, &crate::tail::Tail) -> bool) {
         let logs: Vec<LogId> = self.channels.by_log.keys().copied().collect();
         for log in logs {
             if let Some(tail) = self.site.logs.get(&log) {

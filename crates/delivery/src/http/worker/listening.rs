@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use hiwar_admission::ladder::Cadence;
+use hiwar_admission::ladder::{Bitrate, Cadence};
 use hiwar_segment_log::LogId;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
@@ -21,7 +21,7 @@ use crate::audience::{Counters, Crowd, Who};
 use crate::fanout::{
     self, Cursor, GATHER_MAX, Group, Judgement, Owed, Piece, Reader, Reading, SWEEP_TURN, Seat, Telling, Visit,
 };
-use crate::tail::Tail;
+use crate::tail::{Form, Tail};
 
 impl Worker {
     /// A connection becomes a listener, and gets head, init bytes and burst in one write.
@@ -43,7 +43,7 @@ impl Worker {
         let mut prelude = BytesMut::with_capacity(head.len() + told.init.len() + notice.len());
         [head, &told.init, notice].into_iter().for_each(|part| prelude.extend_from_slice(part));
         let burst = fanout::burst(&told.name, reader, cadence);
-        let cursor = Cursor::new(prelude.freeze(), tail.burst_from(burst.chunks, since(burst.fresh)));
+        let cursor = Cursor::new(prelude.freeze(), tail.burst_from(burst.chunks, since(burst.fresh)), reader);
         let Some(Client::Exchange(exchange)) = self.slab.remove(token.index()) else { return Step::Wait };
         let Exchange { mut socket, .. } = *exchange;
         socket.settle(burst.send_buffer_bytes);
@@ -63,7 +63,9 @@ impl Worker {
         let modified = epoll::modify(&self.epoll, &listening.socket, EventData::new_u64(token.0), EventFlags::empty());
         if let Some(at) = self.channels.all.at(channel).filter(|_| modified.is_ok()) {
             listening.seat = at.group.join(token.index(), cadence);
-            if at.counters.join(who) {
+            let is_first = at.counters.join(who);
+            let is_to_be_lean = self.rhythm.bitrate == Bitrate::Lean && tail.can_be_lean(rendition);
+            if (is_to_be_lean && at.counters.want_lean(true)) || is_first {
                 self.shared.ears();
             }
             self.serve_listener(token);
@@ -92,8 +94,9 @@ impl Worker {
         let Some(Client::Listening(listening)) = self.slab.get(token) else { return };
         let Some(channel) = self.channels.all.at(listening.channel) else { return };
         let Some(tail) = self.site.logs.get(&channel.log) else { return };
-        let due = Due::all(tail, channel.rendition);
+        let due = Due::all(tail, Form { rendition: channel.rendition, bitrate: self.rhythm.bitrate });
         let (bytes, goes_on) = listening.write(&self.epoll, token, &due, &self.shared);
+        self.channels.sent += bytes;
         channel.counters.sent(listening.crowd, bytes);
         if goes_on {
             listening.cursor.confirm();
@@ -159,11 +162,11 @@ impl Worker {
                 break;
             };
             visited += 1;
-            if !channel.visit(&visit, tail, &mut self.slab, &self.epoll, &self.shared) {
+            if !channel.visit(&visit, (tail, self.rhythm.bitrate), &mut self.slab, &self.epoll, &self.shared) {
                 channel.lose(visit.connection, &mut self.slab);
             }
         }
-        channel.count_sent();
+        self.channels.sent += channel.count_sent();
         visited
     }
 }
@@ -171,7 +174,7 @@ impl Worker {
 /// What is to be written to a listener now.
 pub(super) struct Due<'a> {
     tail: &'a Tail,
-    rendition: usize,
+    form: Form,
     /// What most of those lack whose turn it is.
     piece: Option<&'a Piece>,
     /// No chunk from this position on.
@@ -180,15 +183,15 @@ pub(super) struct Due<'a> {
 
 impl<'a> Due<'a> {
     /// Everything that there is.
-    fn all(tail: &'a Tail, rendition: usize) -> Self {
-        Self { tail, rendition, piece: None, until: u64::MAX }
+    fn all(tail: &'a Tail, form: Form) -> Self {
+        Self { tail, form, piece: None, until: u64::MAX }
     }
 }
 
 impl Listening {
     /// Writes what the listener lacks, which may be just a piece. Returns the bytes that went out, and whether the listener goes on.
     pub(super) fn write(&mut self, epoll: &OwnedFd, token: Token, due: &Due<'_>, shared: &Shared) -> (u64, bool) {
-        let &Due { tail, rendition, piece, until } = due;
+        let &Due { tail, form, piece, until } = due;
         // So much came at once that what it lacks is gone, and nobody looked at it in between.
         if self.cursor.has_missed(tail) && !self.is_kept(tail, shared) {
             return (0, false);
@@ -215,7 +218,7 @@ impl Listening {
         }
         loop {
             let mut slices = [&[][..]; GATHER_MAX];
-            let filled = self.cursor.gather(tail, rendition, until, &mut slices);
+            let filled = self.cursor.gather(tail, form, until, &mut slices);
             let slices = slices.get(..filled).unwrap_or_default();
             let offered: usize = slices.iter().map(|slice| slice.len()).sum();
             if offered == 0 {
@@ -235,14 +238,14 @@ impl Listening {
                 _ => return (sent, false),
             };
             sent += bytes as u64;
-            self.cursor.advance(tail, rendition, bytes);
+            self.cursor.advance(tail, form, bytes);
             if bytes < offered {
                 self.watch(epoll, token, Blocked::Yes);
                 return (sent, true);
             }
         }
         // Also steps over chunks that lack this rendition.
-        self.cursor.advance(tail, rendition, 0);
+        self.cursor.advance(tail, form, 0);
         match self.socket.flush() {
             Moved::Bytes(_) => self.watch(epoll, token, Blocked::No),
             Moved::Later => {
@@ -288,11 +291,12 @@ impl Channel {
     pub(super) fn visit(
         &mut self,
         visit: &Visit,
-        tail: &Tail,
+        (tail, bitrate): (&Tail, Bitrate),
         slab: &mut Slab<Client>,
         epoll: &OwnedFd,
         shared: &Shared,
     ) -> bool {
+        let form = Form { rendition: self.rendition, bitrate };
         let token = slab.token(visit.connection);
         let Some(Client::Listening(listening)) = slab.at(visit.connection) else { return true };
         if listening.blocked == Blocked::Yes {
@@ -303,12 +307,12 @@ impl Channel {
         }
         let (row, until) = (visit.row, visit.until);
         if self.piece.as_ref().is_none_or(|(of, to, _)| (*of, *to) != (row, until)) {
-            self.piece = Some((row, until, Piece::of(tail, self.rendition, visit.cadence(), until)));
+            self.piece = Some((row, until, Piece::of(tail, form, visit.cadence(), until)));
         }
         // At a longer cadence nobody gets more than their turn's: then all of a row lack the same again at the next. At the shortest there is no next before what is here.
         let until = if visit.cadence() == Cadence::default() { u64::MAX } else { until };
         let piece = self.piece.as_ref().map(|(_, _, piece)| piece);
-        let due = Due { tail, rendition: self.rendition, piece, until };
+        let due = Due { tail, form, piece, until };
         let was_given = listening.cursor.was_given();
         let (mut sent, mut goes_on) = listening.write(epoll, token, &due, shared);
         if goes_on && was_given {
@@ -316,7 +320,7 @@ impl Channel {
         }
         if goes_on && visit.telling == Telling::Notice && listening.cursor.owed(tail) == Owed::Nothing {
             listening.cursor.tell(&self.notice);
-            let (more, still) = listening.write(epoll, token, &Due::all(tail, self.rendition), shared);
+            let (more, still) = listening.write(epoll, token, &Due::all(tail, form), shared);
             (sent, goes_on) = (sent + more, still);
         }
         match listening.crowd {
@@ -333,10 +337,12 @@ impl Channel {
         goes_on
     }
 
-    /// Counts what was sent since this was last called: once a turn, for a figure of all threads costs more than one of ours.
-    fn count_sent(&mut self) {
-        self.counters.sent(Crowd::Audience, std::mem::take(&mut self.sent));
-        self.counters.sent(Crowd::Rehearsal, std::mem::take(&mut self.sent_to_rehearsed));
+    /// Counts what was sent since this was last called, and returns it: once a turn, for a figure of all threads costs more than one of ours.
+    fn count_sent(&mut self) -> u64 {
+        let (sent, to_rehearsed) = (std::mem::take(&mut self.sent), std::mem::take(&mut self.sent_to_rehearsed));
+        self.counters.sent(Crowd::Audience, sent);
+        self.counters.sent(Crowd::Rehearsal, to_rehearsed);
+        sent + to_rehearsed
     }
 
     /// Moves a listener to another cadence, and lets its player know before the next sound.
@@ -395,6 +401,7 @@ impl Channels {
             group: Group::default(),
             piece: None,
             notice: Bytes::new(),
+            awaited: None,
             sent: 0,
             sent_to_rehearsed: 0,
             counters: counters.clone(),
@@ -412,14 +419,17 @@ impl Channels {
         shared: &Shared,
     ) {
         let (log, now) = (noted.log(), shared.age());
+        let bytes = match (&noted, answer) {
+            (Noted::Heard(..), Answer::Ready { head, body, .. }) => (head.len() + body.len()) as u64,
+            _ => 0,
+        };
+        self.sent += bytes;
         let Some(counters) = self.counters(log) else { return };
         match noted {
             Noted::Fetched(_) => {}
             Noted::Heard(_, crowd) => {
                 counters.mark(who(log, crowd), now);
-                if let Answer::Ready { head, body, .. } = answer {
-                    counters.sent(crowd, (head.len() + body.len()) as u64);
-                }
+                counters.sent(crowd, bytes);
             }
             Noted::TurnedAway(_, crowd) => return counters.turn_away(crowd),
         }
@@ -451,7 +461,7 @@ impl Channels {
     }
 
     /// All renditions of a log have the same.
-    fn counters(&mut self, log: LogId) -> Option<&Counters> {
+    pub(super) fn counters(&mut self, log: LogId) -> Option<&Counters> {
         let index = *self.by_log.get(&log)?.first()?;
         self.all.at(index).map(|channel| &*channel.counters)
     }

@@ -66,6 +66,7 @@ impl Worker {
     pub(super) fn away(&mut self) {
         let lost: Vec<LogId> =
             self.site.logs.iter_mut().filter_map(|(&log, tail)| tail.lose().then_some(log)).collect();
+        self.release_all();
         lost.into_iter().for_each(|log| self.tell_away(log));
     }
 }
