@@ -58,6 +58,9 @@ pub struct Second {
     pub chunks: u64,
     /// Of these, the ones that were late.
     pub chunks_late: u64,
+    /// Those that came at a lean bitrate, as far as that is known: of whose sound somebody else heard the other, larger form.
+    #[serde(default)]
+    pub chunks_lean: u64,
     /// Listeners who had nothing left to hear.
     pub stalled: u64,
     /// The most milliseconds between two pieces of sound that any listener expects who is in at the end of this second. 0: nobody is.
@@ -130,6 +133,7 @@ impl Second {
             (&mut self.listening, other.listening),
             (&mut self.chunks, other.chunks),
             (&mut self.chunks_late, other.chunks_late),
+            (&mut self.chunks_lean, other.chunks_lean),
             (&mut self.stalled, other.stalled),
             (&mut self.bytes, other.bytes),
         ] {
@@ -186,6 +190,7 @@ impl Report {
             "join_ms_p99": milliseconds(figures.join.quantile(0.99)),
             "joins_per_s_max": figures.joins_per_s_max,
             "chunks": figures.chunks,
+            "chunks_lean": figures.chunks_lean,
             "on_time_percent": figures.on_time_percent(),
             "lateness_ms_p50": milliseconds(figures.lateness.quantile(0.5)),
             "lateness_ms_p99": milliseconds(figures.lateness.quantile(0.99)),
@@ -232,6 +237,7 @@ struct Figures {
     join: Histogram,
     chunks: u64,
     chunks_late: u64,
+    chunks_lean: u64,
     lateness: Histogram,
     /// Seconds times listeners who had nothing to hear.
     stalled: u64,
@@ -260,6 +266,7 @@ impl Figures {
             (&mut self.joins_failed, second.failed),
             (&mut self.chunks, second.chunks),
             (&mut self.chunks_late, second.chunks_late),
+            (&mut self.chunks_lean, second.chunks_lean),
             (&mut self.stalled, second.stalled),
             (&mut self.bytes, second.bytes),
         ] {

@@ -3,7 +3,9 @@
 //! Nobody knows beforehand what the right bytes are, but everyone must hear the same: whoever hears a piece first has it read and kept by the
 //! [`Programme`], and everyone after is compared with that. A piece is a fragment of MP4 or a page of Ogg: each stands alone, says when it is, and must follow
 //! the one before without a hole. Events are no pieces, and are not compared: what a worker itself says inside the sound stands at another place for each listener.
-//! Of these only the cadence is read.
+//! Of these only the cadence is read. A piece may have two forms, as sound may be sent at a [lean](lean) bitrate: then everyone must hear one of those two.
+
+mod lean;
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -63,7 +65,7 @@ pub enum Fault {
     Status(u16),
     /// No answer of HTTP, or no sound in it.
     Malformed,
-    /// A piece that others heard with other bytes.
+    /// A piece that others heard with other bytes, which are no other form of it.
     WrongBytes,
     /// A piece does not follow the one before: sound was left out, or came twice.
     Gap,
@@ -75,6 +77,9 @@ struct Piece {
     begins: u64,
     ends: u64,
     bytes: Box<[u8]>,
+    /// How many heard it so.
+    heard: u64,
+    other: Option<Box<[u8]>>,
 }
 
 /// What everyone must hear: the pieces of the last two minutes, in the order of their times.
@@ -82,6 +87,7 @@ struct Piece {
 pub struct Programme {
     format: Format,
     pieces: VecDeque<Piece>,
+    lean: u64,
 }
 
 /// A piece came.
@@ -114,15 +120,16 @@ pub struct Cadence {
 impl Programme {
     /// Nothing has been heard yet.
     pub fn new(format: Format) -> Self {
-        Self { format, pieces: VecDeque::new() }
+        Self { format, pieces: VecDeque::new(), lean: 0 }
     }
 
     /// Compares a piece with what others heard, or keeps it. [`Fault::WrongBytes`] if it is not the same.
     fn check(&mut self, begins: u64, ends: u64, bytes: &[u8]) -> Result<(), Fault> {
         let at = self.pieces.partition_point(|piece| piece.begins < begins);
-        match self.pieces.get(at) {
+        match self.pieces.get_mut(at) {
             Some(piece) if piece.begins == begins => {
-                return if *piece.bytes == *bytes { Ok(()) } else { Err(Fault::WrongBytes) };
+                self.lean += piece.hear(self.format, ends, bytes)?;
+                return Ok(());
             }
             // Two pieces that overlap cannot both be right.
             Some(piece) if piece.begins < ends => return Err(Fault::WrongBytes),
@@ -131,16 +138,43 @@ impl Programme {
         if at.checked_sub(1).and_then(|before| self.pieces.get(before)).is_some_and(|piece| piece.ends > begins) {
             return Err(Fault::WrongBytes);
         }
+        let piece = || Piece { begins, ends, bytes: bytes.into(), heard: 1, other: None };
         if self.pieces.len() >= PIECES_KEPT {
             if at == 0 {
                 return Ok(());
             }
             self.pieces.pop_front();
-            self.pieces.insert(at - 1, Piece { begins, ends, bytes: bytes.into() });
+            self.pieces.insert(at - 1, piece());
         } else {
-            self.pieces.insert(at, Piece { begins, ends, bytes: bytes.into() });
+            self.pieces.insert(at, piece());
         }
         Ok(())
+    }
+
+    /// How many times the smaller of a piece's two forms was heard, since this was last asked. Of a piece that everyone heard in one form nobody knows which it is.
+    pub fn lean(&mut self) -> u64 {
+        std::mem::take(&mut self.lean)
+    }
+}
+
+impl Piece {
+    /// It is heard again. How many lean ones are known of now that were not before.
+    fn hear(&mut self, format: Format, ends: u64, bytes: &[u8]) -> Result<u64, Fault> {
+        let is_first = *self.bytes == *bytes;
+        if is_first {
+            self.heard += 1;
+        }
+        match &self.other {
+            None if is_first => Ok(0),
+            None if self.ends == ends && lean::is_form_of(format, &self.bytes, bytes) => {
+                let is_lean = bytes.len() < self.bytes.len();
+                self.other = Some(bytes.into());
+                Ok(if is_lean { 1 } else { self.heard })
+            }
+            Some(other) if is_first => Ok(u64::from(bytes.len() < other.len())),
+            Some(other) if **other == *bytes => Ok(u64::from(bytes.len() < self.bytes.len())),
+            _ => Err(Fault::WrongBytes),
+        }
     }
 }
 

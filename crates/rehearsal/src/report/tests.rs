@@ -41,6 +41,7 @@ fn small() -> Report {
         join: milliseconds(&[(1, 3)]),
         lateness: milliseconds(&[(10, 44), (900, 1)]),
         busy_share: 0.333,
+        chunks_lean: 12,
         server: Some(Server { cores: 0.2, resident_bytes: 41_000_000 }),
         ..Second::default()
     };
@@ -59,6 +60,7 @@ fn a_summary_has_the_figures_of_all_seconds() {
         "join_ms_p99": 81.919,
         "joins_per_s_max": 7,
         "chunks": 75,
+        "chunks_lean": 12,
         "on_time_percent": 100.0,
         "lateness_ms_p50": 10.239,
         "lateness_ms_p99": 901.119,
@@ -138,6 +140,7 @@ fn another_processs_second_is_added() {
         listening: 16,
         chunks: 75,
         chunks_late: 0,
+        chunks_lean: 12,
         stalled: 0,
         bytes: 2_500,
         cadence_ms: 2_000,

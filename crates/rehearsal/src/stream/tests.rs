@@ -108,6 +108,76 @@ fn sound_that_is_left_out_or_comes_twice_is_a_gap_and_the_rest_is_heard() {
     }
 }
 
+/// The same at another bitrate: chunks from `from` on, which others heard as [`bytes`].
+fn lean(format: Format, from: u64, count: u64) -> Vec<u8> {
+    let mut out = bytes(format, from, 0);
+    for n in from..from + count {
+        let mut frames = Frames::new();
+        (0..10).for_each(|frame| frames.push(&vec![(n + frame) as u8; 30 + (n + frame) as usize % 9]).unwrap());
+        match format {
+            Format::Mp4 => fmp4::fragment(&mut out, n as u32 + 1, Time(n * CHUNK), &frames),
+            Format::Ogg => ogg::page(&mut out, 7, n as u32 + 2, (n + 1) * CHUNK + 312, &frames, ogg::Place::Middle),
+        }
+    }
+    out
+}
+
+#[test]
+fn a_piece_may_be_heard_in_two_forms_and_no_third() {
+    for format in [Format::Mp4, Format::Ogg] {
+        let head = bytes(format, 0, 0).len();
+        let standard = bytes(format, 0, 10);
+        let mixed = [&standard[..bytes(format, 0, 6).len()], &lean(format, 6, 4)[head..]].concat();
+        let mut programme = Programme::new(format);
+        for stream in [&mixed, &standard, &mixed, &lean(format, 0, 10)] {
+            let (heard, faults, end) = hear(&mut programme, stream, 1_000);
+            assert_eq!((heard.len(), faults, end), (10, vec![], Ok(())), "{format:?}");
+        }
+        // Four of the first, though nobody knew it then; four of the third, ten of the last.
+        assert_eq!((programme.lean(), programme.lean()), (18, 0), "{format:?}");
+        let mut third = bytes(format, 0, 0);
+        let mut frames = Frames::new();
+        (0..10).for_each(|_| frames.push(&[1; 50]).unwrap());
+        match format {
+            Format::Mp4 => fmp4::fragment(&mut third, 2, Time(CHUNK), &frames),
+            Format::Ogg => ogg::page(&mut third, 7, 3, 2 * CHUNK + 312, &frames, ogg::Place::Middle),
+        }
+        assert_eq!(hear(&mut programme, &third, 1_000).2, Err(Fault::WrongBytes), "{format:?}");
+    }
+}
+
+#[test]
+fn what_is_not_whole_or_of_another_place_is_no_second_form() {
+    for format in [Format::Mp4, Format::Ogg] {
+        let head = bytes(format, 0, 0).len();
+        let good = lean(format, 4, 1);
+        // Every byte of it, but those of the frames in a container without a checksum, and of what says how long it is: a listener then waits for more.
+        let frames = match format {
+            Format::Mp4 => good.len() - (30..39).sum::<usize>() - 34..good.len(),
+            Format::Ogg => 0..0,
+        };
+        let mut refused = 0;
+        for at in (head..good.len()).filter(|at| !frames.contains(at)) {
+            let mut programme = Programme::new(format);
+            assert_eq!(hear(&mut programme, &bytes(format, 4, 1), 10_000).2, Ok(()));
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            let (heard, faults, end) = hear(&mut programme, &bad, 10_000);
+            // Or it says that it is of another time, and is heard as that.
+            let is_another = heard
+                .iter()
+                .all(|heard| heard.begins != duration(4 * CHUNK) && heard.begins != duration(4 * CHUNK + 312));
+            assert!(end.is_err() || is_another, "{format:?} at {at}: {heard:?} {faults:?}");
+            refused += u32::from(end.is_err());
+        }
+        assert!(refused > 20, "{format:?}: {refused}");
+        let mut programme = Programme::new(format);
+        assert_eq!(hear(&mut programme, &bytes(format, 4, 1), 10_000).2, Ok(()));
+        assert_eq!(hear(&mut programme, &good, 10_000).2, Ok(()));
+        assert_eq!(programme.lean(), 1);
+    }
+}
+
 fn event(id: u32, words: &str) -> Vec<u8> {
     let mut out = Vec::new();
     emsg::write(&mut out, Time(0), id, words.as_bytes()).unwrap();

@@ -156,6 +156,7 @@ impl Ears {
                 let mut told = std::mem::take(&mut self.told);
                 told.second.at_s = second as u32;
                 told.second.listening = self.listening;
+                told.second.chunks_lean = self.programme.lean();
                 told.second.busy_share = busy.as_secs_f64().min(1.0);
                 (second, busy) = (second + 1, Duration::ZERO);
                 if tell.send(Ok(told)).is_err() || Duration::from_secs(second) >= self.task.ends {
