@@ -3,7 +3,7 @@
 //! Nobody knows beforehand what the right bytes are, but everyone must hear the same: whoever hears a piece first has it read and kept by the
 //! [`Programme`], and everyone after is compared with that. A piece is a fragment of MP4 or a page of Ogg: each stands alone, says when it is, and must follow
 //! the one before without a hole. Events are no pieces, and are not compared: what a worker itself says inside the sound stands at another place for each listener.
-//! Of these only the cadence is read. A piece may have two forms, as sound may be sent at a [lean](lean) bitrate: then everyone must hear one of those two.
+//! Of these only the cadence is read. A piece may have two forms, as sound may be sent at a lean bitrate: then everyone must hear one of those two.
 
 mod lean;
 

@@ -37,7 +37,7 @@ impl Worker {
         }
     }
 
-    /// Once a tick: whatever else comes, nothing is held back for longer than a chunk lasts.
+    /// Once a tick: if no next chunk comes, what was held back for as long as one lasts goes out all the same.
     pub(super) fn mind_the_awaited(&mut self, now: Instant) {
         if self.rhythm.bitrate == Bitrate::Lean {
             self.each_channel(|channel, _| channel.release(|_, since| now.saturating_duration_since(since) >= CHUNK));
@@ -82,5 +82,5 @@ impl Channels {
     }
 }
 
-/// What a chunk lasts, and so the longest that its lean form is waited for.
+/// What a chunk lasts: the next should be there.
 const CHUNK: Duration = Duration::from_millis(200);
