@@ -97,17 +97,21 @@ mod tests {
     fn a_datagram_has_the_time_at_which_it_was_sent_however_late_it_is_read() {
         let (near, far) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
         setsockopt(&near, sockopt::ReceiveTimestampns, &true).unwrap();
-        let before = now_s();
-        far.send_to(b"sound", near.local_addr().unwrap()).unwrap();
-        let after = now_s();
-        while now_s() < after + 0.05 {
-            std::thread::yield_now();
-        }
-        let mut buffer = [0; 16];
-        let (length, from, at) = receive(&near, &mut buffer).unwrap();
-        assert_eq!((&buffer[..length], from), (&b"sound"[..], far.local_addr().unwrap()));
-        // A clock is read after the other: they are a hair apart.
-        assert!((before - 1e-3..after + 1e-3).contains(&at), "{before} {at} {after}");
+        let mut sent_and_stamped = || {
+            let before = now_s();
+            far.send_to(b"sound", near.local_addr().unwrap()).unwrap();
+            let after = now_s();
+            while now_s() < after + 0.05 {
+                std::thread::yield_now();
+            }
+            let mut buffer = [0; 16];
+            let (length, from, at) = receive(&near, &mut buffer).unwrap();
+            assert_eq!((&buffer[..length], from), (&b"sound"[..], far.local_addr().unwrap()));
+            (before, at, after)
+        };
+        // The kernel begins to stamp a moment after the first socket asked for it, and until then does so when it is read. A clock is read after the other: they are a hair apart.
+        let is_good = |(before, at, after): (f64, f64, f64)| (before - 1e-3..after + 1e-3).contains(&at);
+        assert!((0..20).any(|_| is_good(sent_and_stamped())), "{:?}", sent_and_stamped());
     }
 
     #[test]
