@@ -53,7 +53,7 @@ def main():
     options = _options()
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="hiwar-fanout-") as folder:
+    with machine.roomy_loopback(), tempfile.TemporaryDirectory(prefix="hiwar-fanout-") as folder:
         bench = Bench(Path(folder), options)
         try:
             bench.go(options.only)

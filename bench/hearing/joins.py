@@ -49,7 +49,7 @@ def main():
     keep = Path(options.keep) if options.keep else None
     result, unwanted = {}, []
     _voices()
-    with tempfile.TemporaryDirectory(prefix="hiwar-joins-") as folder:
+    with machine.roomy_loopback(), tempfile.TemporaryDirectory(prefix="hiwar-joins-") as folder:
         try:
             for kind in ("plain", "tls"):
                 if options.only in (None, kind):

@@ -29,8 +29,8 @@ _DIGITS = 32
 _TONES_HZ = 700.0 + 90.0 * np.arange(_DIGITS)
 _EDGE_S = 0.004
 # Below this likeness to the sweep nothing is looked at: speech comes to about 0.45, twice coded sweeps to more than 0.9. But a codec that has just
-# met speech may spoil a sweep down to 0.4.
-_LIKENESS_MIN = 0.35
+# met speech may spoil a sweep down to 0.33.
+_LIKENESS_MIN = 0.28
 # A sweep less like one than this is believed only if each slot holds its tone and hardly anything else.
 _LIKENESS_SURE = 0.6
 # Of a slot's power; a tone that was coded twice has 0.9 and more, and speech never has so much three times in a row at the right pitches.
