@@ -4,6 +4,7 @@
 
 pub mod chunk;
 pub mod jitter;
+pub mod lean;
 pub mod level;
 pub mod loudness;
 pub mod mixer;

@@ -3,7 +3,7 @@
 //! Thin on purpose. Memory is taken in `new` only: libopus itself allocates nothing while it encodes or decodes, so both may be called
 //! on the beat.
 
-use opus::{Application, Bitrate, Channels};
+use opus::{Application, Bandwidth, Bitrate, Channels};
 
 use crate::packet::{Opus, Payload};
 use crate::{FRAME_SAMPLES, SAMPLE_RATE};
@@ -62,6 +62,16 @@ impl Encoder {
         Ok(Self { codec, frame: [0; FRAME_BYTES_MAX], len: 0, calls: 0 })
     }
 
+    /// The same for speech that has less than 20 kbit/s: sound above 8 kHz is left out, and what is below has all of it (wideband, RFC 7587 §3.1.1).
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn wideband(bitrate_bps: i32) -> Result<Self, CodecError> {
+        let mut encoder = Self::new(bitrate_bps)?;
+        encoder.codec.set_max_bandwidth(Bandwidth::Wideband)?;
+        Ok(encoder)
+    }
+
     /// Encodes 20 ms.
     ///
     /// # Errors
@@ -71,6 +81,17 @@ impl Encoder {
         self.len = 0;
         self.len = self.codec.encode_float(samples, &mut self.frame)?;
         self.last().ok_or(CodecError)
+    }
+
+    /// Encodes 20 ms that can be decoded without what came before, and which are less fine for it.
+    ///
+    /// # Errors
+    /// As `encode`.
+    pub fn encode_alone(&mut self, samples: &[f32; FRAME_SAMPLES]) -> Result<Opus<'_>, CodecError> {
+        self.codec.set_prediction_disabled(true)?;
+        let outcome = self.encode(samples).map(drop);
+        self.codec.set_prediction_disabled(false)?;
+        outcome.and_then(|()| self.last().ok_or(CodecError))
     }
 
     /// What the last call of [`Self::encode`] gave; `None` if it was refused, or there was none.
@@ -143,6 +164,12 @@ impl Decoder {
     pub fn conceal(&mut self, out: &mut [f32]) -> Result<usize, CodecError> {
         self.calls += 1;
         Ok(self.codec.decode_float(&[], out, false)?)
+    }
+
+    /// Forgets what it heard.
+    pub fn reset(&mut self) {
+        // Only fails for an unknown request number.
+        let _ = self.codec.reset_state();
     }
 
     /// Calls of the codec since `new`.

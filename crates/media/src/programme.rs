@@ -18,7 +18,7 @@ use crate::level::active::Floor;
 use crate::loudness::{KWeighting, TruePeak};
 use crate::mixer::{Frame, Mix};
 use crate::opus::{CodecError, Encoder, FRAME_BYTES_MAX};
-use crate::package::{PRE_SKIP, fmp4, ogg};
+use crate::package::{self, fmp4, ogg};
 use crate::packet::{Opus, Packet, Payload};
 use crate::{CHUNK_FRAMES, FRAME_SAMPLES, Time};
 use events::Events;
@@ -455,10 +455,9 @@ impl Programme {
             Some(mut chunk) => {
                 chunk.duration = self.frames.duration();
                 chunk.facts = self.facts;
-                let granule = chunk.time.0 + u64::from(chunk.duration) + u64::from(PRE_SKIP);
-                let page = chunk.index as u32 + ogg::HEAD_PAGES;
-                fmp4::fragment(&mut chunk.mp4, chunk.index as u32 + 1, chunk.time, &self.frames);
-                ogg::page(&mut chunk.ogg, self.ogg_serial, page, granule, &self.frames, ogg::Place::Middle);
+                let sequence = (chunk.index as u32).wrapping_add(1);
+                let (mp4, ogg) = (&mut chunk.mp4, &mut chunk.ogg);
+                package::chunk(mp4, ogg, self.ogg_serial, sequence, chunk.time, &self.frames);
                 self.discontinuous = false;
                 self.counts.chunks += 1;
                 if let Some(unpolled) = self.ready.replace(chunk) {

@@ -324,6 +324,11 @@ impl<'a> Fragment<'a> {
         self.lengths().map_while(move |length| rest.take(length))
     }
 
+    /// The boxes of its events, as they were written.
+    pub fn event_boxes(&self) -> &'a [u8] {
+        self.events
+    }
+
     /// Its events, in the order they were written.
     pub fn events(&self) -> impl Iterator<Item = Event<'a>> + use<'a> {
         let mut rest = Cursor(self.events);

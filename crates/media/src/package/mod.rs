@@ -10,6 +10,9 @@ pub mod ogg;
 #[cfg(test)]
 mod tests;
 
+use crate::Time;
+use crate::chunk::Frames;
+
 /// Samples an encoder of libopus adds before the sound at 48 kHz (`OPUS_GET_LOOKAHEAD` for AUDIO), and a player drops at the
 /// very beginning (RFC 7845 §4.2).
 pub const PRE_SKIP: u16 = 312;
@@ -30,6 +33,14 @@ pub enum Channels {
     Mono = 1,
     /// Two: left, right.
     Stereo = 2,
+}
+
+/// Appends one live chunk in both containers. `sequence` is its index + 1; events are the caller's, and go before it.
+pub(crate) fn chunk(mp4: &mut Vec<u8>, ogg: &mut Vec<u8>, serial: u32, sequence: u32, time: Time, frames: &Frames) {
+    let granule = time.0 + u64::from(frames.duration()) + u64::from(PRE_SKIP);
+    fmp4::fragment(mp4, sequence, time, frames);
+    // Pages are numbered from the index on.
+    ogg::page(ogg, serial, sequence.wrapping_sub(1).wrapping_add(ogg::HEAD_PAGES), granule, frames, ogg::Place::Middle);
 }
 
 impl Track {
