@@ -279,7 +279,7 @@ fn a_longer_cadence_begins_with_as_much_more() {
 #[test]
 fn a_lean_piece_has_the_lean_forms_that_there_are_and_is_not_for_who_reads_by_blocks() {
     let mut tail = tail(0..30);
-    [10, 12, 13].into_iter().for_each(|position| assert!(tail.thin(&lean(position, 1)).is_some()));
+    [10, 12, 13].into_iter().for_each(|position| assert!(tail.enter(&lean(position, 1)).is_some()));
     let form = Form { rendition: 0, bitrate: Bitrate::Lean };
     let piece = Piece::of(&tail, form, Cadence::S1, 15);
     let mut streaming = Cursor::new(Bytes::new(), 10, Reader::Streaming);
@@ -307,7 +307,7 @@ proptest! {
             if n % 3 == 2 {
                 tail.push(&chunk(tail.live(), 1));
             }
-            tail.thin(&lean((tail.live() - 1).saturating_sub(ago), 1));
+            tail.enter(&lean((tail.live() - 1).saturating_sub(ago), 1));
             let bitrate = if is_lean { Bitrate::Lean } else { Bitrate::Standard };
             write_at(bitrate, &mut cursor, &tail, room, &mut heard);
         }

@@ -115,6 +115,8 @@ pub enum Update {
     Lean {
         /// Which.
         log: LogId,
+        /// Whether a decoder can begin with it that heard the standard form until then. The next two are to be such when a worker [asks](Count::lean) that did not.
+        entry: bool,
         /// The record.
         record: Record,
     },

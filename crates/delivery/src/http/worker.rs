@@ -560,7 +560,7 @@ impl Worker {
                     self.open(log, access, &header, notices, fields);
                 }
                 Update::Chunk { log, record } => self.chunk(log, &record),
-                Update::Lean { log, record } => self.lean(log, &record),
+                Update::Lean { log, entry, record } => self.lean(log, &record, entry),
                 Update::Past { log, chunks } => {
                     if self.site.logs.get_mut(&log).is_some_and(|tail| tail.recall(&chunks)) {
                         // Whoever waits may have been waiting for this.

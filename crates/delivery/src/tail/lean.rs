@@ -2,6 +2,9 @@
 //!
 //! The house makes one while a worker asks for it, and tells of it a moment after the chunk; it may come late, or never. So nobody may depend on it: whoever is to
 //! hear a chunk lean hears it as it is if there is nothing else.
+//!
+//! Its codec goes on from one chunk to the next; only some chunks can be [entered](Tail::enter) from the standard form. So a form is kept if it can be entered, or if there is
+//! one of the chunk before.
 
 use bytes::Bytes;
 use hiwar_admission::ladder::Bitrate;
@@ -42,9 +45,19 @@ impl Chunk {
 }
 
 impl Tail {
-    /// Takes a lean record, and answers with the position of the chunk that it is of. `None` if there is no such chunk (any more), if it has one already, or if the
-    /// record is of an older writer.
+    /// Takes a lean record that goes on from that of the chunk before, and answers with the position of the chunk that it is of. `None` if there is no such chunk (any
+    /// more), if it has one already, if the chunk before has none, or if the record is of an older writer.
     pub fn thin(&mut self, record: &Record) -> Option<u64> {
+        let position = record.position.0.checked_add(self.shift)?;
+        let before = self.chunks.binary_search_by_key(&position.checked_sub(1)?, |chunk| chunk.position).ok()?;
+        if self.chunks.get(before)?.lean.is_empty() {
+            return None;
+        }
+        self.enter(record)
+    }
+
+    /// The same with a lean record with which a decoder can begin that heard the standard form until then.
+    pub fn enter(&mut self, record: &Record) -> Option<u64> {
         if record.kind != Kind::Chunk || record.epoch != self.epoch {
             return None;
         }
@@ -92,8 +105,8 @@ mod tests {
     #[test]
     fn a_lean_form_stands_beside_its_chunk_and_the_standard_one_stands_in_for_it() {
         let mut tail = tail(0..3);
-        assert_eq!(tail.thin(&lean(1, 1)), Some(1));
-        assert_eq!(tail.thin(&lean(1, 1)), None, "known");
+        assert_eq!(tail.enter(&lean(1, 1)), Some(1));
+        assert_eq!(tail.enter(&lean(1, 1)), None, "known");
         assert_eq!((heard(&tail, 1, LEAN), heard(&tail, 1, Form::standard(0))), ("M1;".into(), "m1;".into()));
         assert_eq!(heard(&tail, 2, LEAN), "m2;");
         assert_eq!(heard(&tail, 1, Form { rendition: 2, ..LEAN }), "");
@@ -117,9 +130,9 @@ mod tests {
             other(|record| record.duration -= 1),
             other(|record| record.kind = Kind::Header),
         ] {
-            assert_eq!(tail.thin(&record), None, "{record:?}");
+            assert_eq!(tail.enter(&record), None, "{record:?}");
         }
-        assert_eq!(tail.thin(&lean(100, 1)), Some(100));
+        assert_eq!(tail.enter(&lean(100, 1)), Some(100));
     }
 
     #[test]
@@ -127,16 +140,27 @@ mod tests {
         let mut tail = tail(1_000..1_010);
         assert_eq!(tail.push(&chunk(8, 2)), Pushed::Newest);
         assert_eq!(tail.push(&chunk(9, 2)), Pushed::Newest);
-        assert_eq!(tail.thin(&lean(1_009, 1)), None, "of a writer that is gone");
-        assert_eq!(tail.thin(&lean(9, 2)), Some(1_029));
+        assert_eq!(tail.enter(&lean(1_009, 1)), None, "of a writer that is gone");
+        assert_eq!(tail.enter(&lean(9, 2)), Some(1_029));
         assert_eq!(heard(&tail, 1_029, LEAN), "M9;");
+    }
+
+    #[test]
+    fn forms_go_on_from_one_that_can_be_entered_and_no_other() {
+        let mut tail = tail(0..5);
+        assert_eq!(tail.thin(&lean(0, 1)), None, "nothing is before it");
+        assert_eq!(tail.thin(&lean(1, 1)), None);
+        assert_eq!((tail.enter(&lean(2, 1)), tail.thin(&lean(3, 1))), (Some(2), Some(3)));
+        tail.push(&chunk(5, 1));
+        assert_eq!(tail.thin(&lean(5, 1)), None, "one is missing");
+        assert_eq!((tail.thin(&lean(4, 1)), tail.thin(&lean(5, 1))), (Some(4), Some(5)));
     }
 
     #[test]
     fn a_form_is_expected_where_the_chunk_before_has_one() {
         let mut tail = tail(0..1);
         assert!(!tail.awaits_lean(0));
-        tail.thin(&lean(0, 1));
+        tail.enter(&lean(0, 1));
         assert!(!tail.awaits_lean(0), "it is here");
         tail.push(&chunk(1, 1));
         assert!(tail.awaits_lean(0) && tail.awaits_lean(1) && !tail.awaits_lean(2));
@@ -147,7 +171,7 @@ mod tests {
     #[test]
     fn a_tail_without_a_chunk_has_no_forms() {
         let mut tail = Tail::new(Access::Open, header(), Epoch(1));
-        assert_eq!(tail.thin(&lean(0, 1)), None);
+        assert_eq!(tail.enter(&lean(0, 1)), None);
         assert!(!tail.awaits_lean(0) && tail.can_be_lean(0) && tail.can_be_lean(1) && !tail.can_be_lean(2));
     }
 }

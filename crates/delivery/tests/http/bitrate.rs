@@ -82,7 +82,7 @@ fn a_lean_form_that_does_not_come_is_waited_for_until_the_next_chunk_and_no_long
         assert_eq!(forms, [standard(missing), standard(missing + 1)]);
     }
     // One that comes too late is heard by nobody twice.
-    scene.rig.handle.push(Update::Lean { log: id("on-air"), record: lean(missing, 0) });
+    scene.rig.handle.push(Update::Lean { log: id("on-air"), entry: true, record: lean(missing, 0) });
     scene.step();
     for forms in heard(&scene, missing) {
         assert_eq!(forms, [standard(missing), standard(missing + 1), standard(missing + 2)]);
@@ -189,7 +189,7 @@ fn whoever_is_slow_hears_no_chunk_that_is_half_of_the_one_form_and_half_of_the_o
         rig.handle.push(Update::Chunk { log: id("on-air"), record: chunk(position, STANDARD) });
         rig.taken();
         if position % 5 != 4 {
-            rig.handle.push(Update::Lean { log: id("on-air"), record: lean(position, LEAN) });
+            rig.handle.push(Update::Lean { log: id("on-air"), entry: true, record: lean(position, LEAN) });
             rig.taken();
         }
         // A little of it; and from time to time all, so that nothing is left out.

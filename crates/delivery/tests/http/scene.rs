@@ -63,7 +63,7 @@ impl Scene {
     pub(crate) fn step_lean(&mut self) -> bool {
         let begin = Instant::now();
         self.rig.handle.push(Update::Chunk { log: id("on-air"), record: chunk(self.next, 0) });
-        self.rig.handle.push(Update::Lean { log: id("on-air"), record: lean(self.next, 0) });
+        self.rig.handle.push(Update::Lean { log: id("on-air"), entry: true, record: lean(self.next, 0) });
         let was_soon = begin.elapsed() < Duration::from_millis(200);
         self.next += 1;
         (0..2).for_each(|_| self.rig.taken());

@@ -14,8 +14,11 @@ use crate::tail::{Ended, Tail};
 
 impl Worker {
     /// The lean form of a chunk is there: whoever waits for it has it.
-    pub(super) fn lean(&mut self, log: LogId, record: &Record) {
-        let Some(position) = self.site.logs.get_mut(&log).and_then(|tail| tail.thin(record)) else { return };
+    pub(super) fn lean(&mut self, log: LogId, record: &Record, entry: bool) {
+        // Who hears the standard form is to begin with one that can be entered, which comes when it is asked for.
+        let tail = self.site.logs.get_mut(&log).filter(|_| self.rhythm.bitrate == Bitrate::Lean);
+        let came = tail.and_then(|tail| if entry { tail.enter(record) } else { tail.thin(record) });
+        let Some(position) = came else { return };
         self.channels.each(log, |channel| channel.release(|of, _| of == position));
         self.mind_the_sweeps();
     }
