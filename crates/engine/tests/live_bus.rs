@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use hiwar_engine::live_bus::frame::PREFACE;
 use hiwar_engine::live_bus::{
-    Access, Broken, CadenceNotice, Count, Document, Down, Field, Figures, Heard, Hub, Left, Notices, Publisher,
-    Register, Report, Run, Subscription, Up, WorkerFigures, WorkerId, frame,
+    Access, Bitrate, Broken, CadenceNotice, Count, Document, Down, Field, Figures, Heard, Hub, Left, Notices,
+    Publisher, Register, Report, Run, Subscription, Up, WorkerFigures, WorkerId, frame,
 };
 use hiwar_engine::socket;
 use hiwar_segment_log::{Epoch, Kind, LogId, Position, Record};
@@ -98,7 +98,10 @@ fn document(path: &str, body: &str) -> Down {
 fn counts(listening: u32) -> Up {
     let audience = Figures { listening, joined_total: 7, silent_total: 2, turned_away_total: 3, bytes_total: 1 << 40 };
     let rehearsal = Figures { listening: 1_000_000, ..audience };
-    Up::Counts { run: Run(1 << 60), counts: vec![Count { log: log("demo"), audience, rehearsal, fetched: true }] }
+    Up::Counts {
+        run: Run(1 << 60),
+        counts: vec![Count { log: log("demo"), audience, rehearsal, fetched: true, lean: true }],
+    }
 }
 
 fn every_down() -> Vec<Down> {
@@ -121,6 +124,11 @@ fn every_down() -> Vec<Down> {
         Down::Whole,
         Down::Mark { mark: 1 << 50 },
         Down::Cadence { chunks: 10 },
+        Down::Lean { log: log("demo"), entry: true, record: record(Kind::Chunk, 9, 900) },
+        Down::Lean { log: log("demo"), entry: false, record: record(Kind::Chunk, 10, 0) },
+        Down::Bitrate { wish: None },
+        Down::Bitrate { wish: Some(Bitrate::Standard) },
+        Down::Bitrate { wish: Some(Bitrate::Lean) },
         Down::Leaving,
     ]
 }
@@ -187,6 +195,22 @@ fn a_worker_that_connects_is_told_what_stands_before_what_comes() {
     expected.extend([Down::Ended { log: log("ended") }, opened("live")]);
     expected.extend((15..=25).map(|position| chunk("live", position)));
     for down in expected {
+        assert_eq!(worker.next().unwrap(), down);
+    }
+}
+
+#[test]
+fn wishes_stand_and_lean_forms_do_not() {
+    let house = house();
+    let lean = |position| Down::Lean { log: log("live"), entry: true, record: record(Kind::Chunk, position, 9) };
+    let bitrate = |wish| Down::Bitrate { wish };
+    house.publisher.publish(bitrate(Some(Bitrate::Lean)));
+    for down in [opened("live"), chunk("live", 0), lean(0), Down::Cadence { chunks: 5 }, bitrate(None)] {
+        house.publisher.publish(down);
+    }
+    let (mut worker, _) = house.worker();
+    house.publisher.publish(lean(1));
+    for down in [Down::Cadence { chunks: 5 }, bitrate(None), opened("live"), chunk("live", 0), lean(1)] {
         assert_eq!(worker.next().unwrap(), down);
     }
 }
@@ -530,6 +554,9 @@ fn frames_are_read_as_they_were_written_and_not_otherwise() {
         http2_requests: 2,
         accepted_total: 3,
         http2_calmed_total: 1 << 60,
+        level: 3,
+        cadence_ms: 4_000,
+        lean: true,
         ..WorkerFigures::default()
     };
     let worker = Up::Worker { run: Run(7), figures };
@@ -541,6 +568,9 @@ fn frames_are_read_as_they_were_written_and_not_otherwise() {
             assert!(frame::decode_up(content.slice(..end)).is_err(), "cut at {end}");
         }
     }
+    for unknown in [&[13, 3][..], &[13, 255]] {
+        assert!(frame::decode_down(Bytes::copy_from_slice(unknown)).is_err(), "{unknown:?}");
+    }
     assert!(frame::encode_up(&held(0..51)).is_err());
     let content = frame::encode_up(&counts(9)).unwrap().slice(frame::LENGTH_BYTES..);
     let mut lying = content.to_vec();
@@ -551,6 +581,7 @@ fn frames_are_read_as_they_were_written_and_not_otherwise() {
         audience: Figures::default(),
         rehearsal: Figures::default(),
         fetched: false,
+        lean: false,
     };
     let most = Up::Counts { run: Run(1), counts: vec![count; frame::COUNTS_MAX] };
     assert!(frame::encode_up(&most).unwrap().len() <= frame::UP_FRAME_BYTES_MAX);

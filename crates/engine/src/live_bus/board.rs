@@ -18,6 +18,8 @@ pub(crate) struct Board {
     whole: Option<Bytes>,
     /// How often listeners are to be written to, if the house has said so.
     cadence: Option<Bytes>,
+    /// The same of the bitrate.
+    bitrate: Option<Bytes>,
 }
 
 #[derive(Debug)]
@@ -66,7 +68,9 @@ impl Board {
             }
             Down::Whole => self.whole = Some(frame.clone()),
             Down::Cadence { .. } => self.cadence = Some(frame.clone()),
-            Down::Mark { .. } | Down::Leaving => {}
+            Down::Bitrate { .. } => self.bitrate = Some(frame.clone()),
+            // Who connects gets the next lean form; until then chunks do.
+            Down::Lean { .. } | Down::Mark { .. } | Down::Leaving => {}
         }
     }
 
@@ -77,7 +81,8 @@ impl Board {
             .values()
             .flat_map(|standing| std::iter::once(&standing.open).chain(&standing.chunks).chain(&standing.ended));
         // The questions first: the house waits for the answers.
-        self.asked.values().chain(&self.cadence).chain(self.documents.values()).chain(logs).chain(&self.whole).cloned()
+        let wishes = self.cadence.iter().chain(&self.bitrate);
+        self.asked.values().chain(wishes).chain(self.documents.values()).chain(logs).chain(&self.whole).cloned()
     }
 }
 

@@ -6,7 +6,7 @@ use hiwar_segment_log::{Kind, LogId, Position, Record};
 use std::fmt;
 
 use super::{
-    Access, CadenceNotice, Count, Document, Down, Field, Figures, HELD_MAX, Heard, Notices, Register, Run, Up,
+    Access, Bitrate, CadenceNotice, Count, Document, Down, Field, Figures, HELD_MAX, Heard, Notices, Register, Run, Up,
     WorkerFigures,
 };
 
@@ -63,6 +63,11 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
             frame.head(CHUNK, log);
             record.encode(&mut frame.0);
         }
+        Down::Lean { log, entry, record } => {
+            frame.head(LEAN, log);
+            frame.0.put_u8((*entry).into());
+            record.encode(&mut frame.0);
+        }
         Down::Ask { log, from } => {
             frame.head(ASK, log);
             frame.0.put_u64_le(from.0);
@@ -77,6 +82,14 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
         Down::Cadence { chunks } => {
             frame.0.put_u8(CADENCE);
             frame.0.put_u8(*chunks);
+        }
+        Down::Bitrate { wish } => {
+            frame.0.put_u8(BITRATE);
+            frame.0.put_u8(match wish {
+                None => 0,
+                Some(Bitrate::Standard) => 1,
+                Some(Bitrate::Lean) => 2,
+            });
         }
         Down::Leaving => frame.0.put_u8(LEAVING),
     }
@@ -100,6 +113,7 @@ pub fn encode_up(up: &Up) -> Result<Bytes, TooLong> {
                 frame.figures(&count.audience);
                 frame.figures(&count.rehearsal);
                 frame.0.put_u8(count.fetched.into());
+                frame.0.put_u8(count.lean.into());
             }
             frame
         }
@@ -123,6 +137,9 @@ pub fn encode_up(up: &Up) -> Result<Bytes, TooLong> {
             frame.0.put_u8(WORKER);
             frame.0.put_u64_le(run.0);
             in_order(figures).into_iter().for_each(|figure| frame.0.put_u64_le(figure));
+            frame.0.put_u8(figures.level);
+            frame.0.put_u32_le(figures.cadence_ms);
+            frame.0.put_u8(figures.lean.into());
             frame
         }
         Up::Held { records, .. } if records.len() > HELD_MAX => return Err(TooLong),
@@ -167,12 +184,25 @@ pub fn decode_down(frame: Bytes) -> Result<Down, Malformed> {
             Down::Open { log, access, header, notices, fields }
         }
         CHUNK => Down::Chunk { log: take_log(&mut rest)?, record: take_record(&mut rest, Kind::Chunk)? },
+        LEAN => Down::Lean {
+            log: take_log(&mut rest)?,
+            entry: take_flag(&mut rest)?,
+            record: take_record(&mut rest, Kind::Chunk)?,
+        },
         ASK => Down::Ask { log: take_log(&mut rest)?, from: Position(rest.try_get_u64_le()?) },
         ENDED => Down::Ended { log: take_log(&mut rest)? },
         CLOSED => Down::Closed { log: take_log(&mut rest)? },
         WHOLE => Down::Whole,
         MARK => Down::Mark { mark: rest.try_get_u64_le()? },
         CADENCE => Down::Cadence { chunks: rest.try_get_u8()? },
+        BITRATE => Down::Bitrate {
+            wish: match rest.try_get_u8()? {
+                0 => None,
+                1 => Some(Bitrate::Standard),
+                2 => Some(Bitrate::Lean),
+                _ => return Err(Malformed),
+            },
+        },
         LEAVING => Down::Leaving,
         _ => return Err(Malformed),
     };
@@ -216,11 +246,8 @@ fn take_counts(rest: &mut Bytes) -> Result<Vec<Count>, Malformed> {
             log: take_log(rest)?,
             audience: take_figures(rest)?,
             rehearsal: take_figures(rest)?,
-            fetched: match rest.try_get_u8()? {
-                0 => false,
-                1 => true,
-                _ => return Err(Malformed),
-            },
+            fetched: take_flag(rest)?,
+            lean: take_flag(rest)?,
         });
     }
     Ok(counts)
@@ -244,7 +271,7 @@ fn take_registers(rest: &mut Bytes) -> Result<Vec<Register>, Malformed> {
     (0..len).map(|_| Ok(Register { index: rest.try_get_u16_le()?, value: rest.try_get_u8()? })).collect()
 }
 
-/// As they stand in a frame.
+/// Those of 8 bytes, as they stand in a frame.
 fn in_order(figures: &WorkerFigures) -> [u64; WORKER_FIGURES] {
     [
         figures.connections,
@@ -278,6 +305,9 @@ fn take_worker(rest: &mut Bytes) -> Result<WorkerFigures, Malformed> {
         exhausted_total: rest.try_get_u64_le()?,
         unshaken_total: rest.try_get_u64_le()?,
         http2_calmed_total: rest.try_get_u64_le()?,
+        level: rest.try_get_u8()?,
+        cadence_ms: rest.try_get_u32_le()?,
+        lean: take_flag(rest)?,
     })
 }
 
@@ -377,13 +407,14 @@ fn down_capacity(down: &Down) -> usize {
             let notices = notices.iter().map(|of| of.away.len() + 5 + of.cadences.iter().map(cadence).sum::<usize>());
             header.encoded_len() + notices.sum::<usize>() + fields
         }
-        Down::Chunk { record, .. } => record.encoded_len(),
+        Down::Chunk { record, .. } | Down::Lean { record, .. } => record.encoded_len(),
         Down::Ask { .. }
         | Down::Ended { .. }
         | Down::Closed { .. }
         | Down::Whole
         | Down::Mark { .. }
         | Down::Cadence { .. }
+        | Down::Bitrate { .. }
         | Down::Leaving => 0,
     };
     content + 64
@@ -414,6 +445,14 @@ fn take_notices(rest: &mut Bytes) -> Result<Notices, Malformed> {
 fn take_count(rest: &mut Bytes, most: usize) -> Result<usize, Malformed> {
     let count = usize::from(rest.try_get_u8()?);
     if count > most { Err(Malformed) } else { Ok(count) }
+}
+
+fn take_flag(rest: &mut Bytes) -> Result<bool, Malformed> {
+    match rest.try_get_u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Malformed),
+    }
 }
 
 fn take_field(rest: &mut Bytes) -> Result<Field, Malformed> {
@@ -449,7 +488,7 @@ fn take(rest: &mut Bytes, len: usize) -> Result<Bytes, Malformed> {
 pub const PREFACE: [u8; 8] = [b'h', b'i', b'w', b'a', b'r', b'b', 0, VERSION];
 
 /// Goes up with every change of a frame.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 
 /// Whether the other end speaks as we do; `None` until it has said enough.
 #[must_use]
@@ -502,9 +541,9 @@ pub const FIELDS_MAX: usize = 64;
 
 /// The most counts in one message: far more logs than one house can mix.
 pub const COUNTS_MAX: usize = 8_192;
-/// A log's name with its length, two crowds, and whether it is fetched.
-const COUNT_BYTES_MIN: usize = 2 + 2 * 36 + 1;
-const COUNT_BYTES_MAX: usize = 41 + 2 * 36 + 1;
+/// A log's name with its length, two crowds, whether it is fetched, and whether it is to be lean.
+const COUNT_BYTES_MIN: usize = 2 + 2 * 36 + 2;
+const COUNT_BYTES_MAX: usize = 41 + 2 * 36 + 2;
 
 /// The most registers in one message: all of a sketch.
 pub const REGISTERS_MAX: usize = 16_384;
@@ -528,6 +567,8 @@ const ASK: u8 = 8;
 const LEAVING: u8 = 9;
 const MARK: u8 = 10;
 const CADENCE: u8 = 11;
+const LEAN: u8 = 12;
+const BITRATE: u8 = 13;
 const COUNTS: u8 = 64;
 const HELD: u8 = 65;
 const REACHED: u8 = 66;

@@ -55,8 +55,11 @@ impl Held {
             Down::Document { .. }
             | Down::Forget { .. }
             | Down::Ask { .. }
+            // Nothing of it is in the log.
+            | Down::Lean { .. }
             | Down::Mark { .. }
             | Down::Cadence { .. }
+            | Down::Bitrate { .. }
             | Down::Leaving => {}
         }
     }

@@ -52,6 +52,16 @@ pub enum Down {
         /// The chunk.
         record: Record,
     },
+    /// A chunk that was told, at a lower bitrate: a record of the same position, epoch and time. Made while some worker [asks](Count::lean) for it, and not told to those
+    /// who connect later.
+    Lean {
+        /// Of which log.
+        log: LogId,
+        /// Whether a decoder can begin with it that heard the chunk before as it was told.
+        entry: bool,
+        /// The chunk.
+        record: Record,
+    },
     /// No chunk follows; who listens hears the rest and is done.
     Ended {
         /// Which log.
@@ -83,8 +93,22 @@ pub enum Down {
         /// How many.
         chunks: u8,
     },
+    /// In which form chunks are to be written to listeners; `None`: as each worker finds right. It stands until another is told.
+    Bitrate {
+        /// Which.
+        wish: Option<Bitrate>,
+    },
     /// The house ends because it was told to: nothing comes after this.
     Leaving,
+}
+
+/// In which form listeners get a chunk. How many bits that is, is unknown to the engine.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub enum Bitrate {
+    /// As in [`Down::Chunk`].
+    Standard,
+    /// As in [`Down::Lean`].
+    Lean,
 }
 
 /// What listeners of one rendition can be told between two chunks; nothing, if their players hear sound alone. The engine does not know what it says.
@@ -201,6 +225,8 @@ pub struct Count {
     pub rehearsal: Figures,
     /// Somebody asked for it piece by piece just now: it is heard.
     pub fetched: bool,
+    /// Somebody is to hear it at the lower bitrate: [`Down::Lean`] is asked for.
+    pub lean: bool,
 }
 
 /// Of one crowd. Totals since the worker began.
@@ -265,4 +291,10 @@ pub struct WorkerFigures {
     pub unshaken_total: u64,
     /// Connections of HTTP/2 ended for what they did.
     pub http2_calmed_total: u64,
+    /// How far up its ladder it is.
+    pub level: u8,
+    /// How much sound who joins now is sent at once, in milliseconds.
+    pub cadence_ms: u32,
+    /// Whether sound is sent at the lower bitrate.
+    pub lean: bool,
 }
