@@ -102,6 +102,8 @@ pub struct Pressure {
     pub behind: Duration,
     /// How many came.
     pub joins: u32,
+    /// Those who listen are still to follow to the last step up: what it saves is not felt yet.
+    pub is_moving: bool,
     /// The part of what the operator says this worker may send that it sent: 0 if nothing was said, above 1 if it was more.
     pub egress: f32,
 }
@@ -145,6 +147,8 @@ pub struct Ladder {
     fixed_bitrate: Option<Bitrate>,
     /// When the cadence or the bitrate was last changed.
     stepped: Instant,
+    /// Since when chunks have been late.
+    late_since: Option<Instant>,
     /// Since when the line has been full.
     full_since: Option<Instant>,
     /// Since when nothing has been the matter.
@@ -159,6 +163,7 @@ impl Ladder {
             fixed: None,
             fixed_bitrate: None,
             stepped: now,
+            late_since: None,
             full_since: None,
             calm_since: None,
         }
@@ -189,6 +194,7 @@ impl Ladder {
 
     /// Takes the pressure of the last second, and answers what to do now.
     pub fn handle(&mut self, now: Instant, pressure: Pressure) -> Stance {
+        self.late_since = pressure.is_late().then(|| self.late_since.unwrap_or(now));
         self.full_since = pressure.is_full().then(|| self.full_since.unwrap_or(now));
         if pressure.is_late() || pressure.is_full() {
             self.calm_since = None;
@@ -213,8 +219,9 @@ impl Ladder {
         // A longer cadence would save a line nothing.
         if self.full_since.is_some_and(has_waited) && self.may_thin() {
             self.thin_to(now, Bitrate::Lean);
-        } else if pressure.is_late() && has_waited(self.stepped) {
+        } else if self.late_since.is_some_and(has_waited) && has_waited(self.stepped) {
             match self.stance.cadence.longer().filter(|_| self.fixed.is_none()) {
+                Some(_) if pressure.is_moving => {}
                 Some(longer) => self.turn_to(now, longer),
                 None if self.may_thin() => self.thin_to(now, Bitrate::Lean),
                 None => {}
@@ -296,8 +303,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CALM_HERE: Pressure = Pressure { busy: 0.05, behind: Duration::from_millis(5), joins: 10, egress: 0.0 };
-    const HIGH: Pressure = Pressure { busy: 0.97, behind: Duration::from_millis(400), joins: 4_000, egress: 0.0 };
+    const CALM_HERE: Pressure =
+        Pressure { busy: 0.05, behind: Duration::from_millis(5), joins: 10, is_moving: false, egress: 0.0 };
+    const HIGH: Pressure =
+        Pressure { busy: 0.97, behind: Duration::from_millis(400), joins: 4_000, is_moving: false, egress: 0.0 };
 
     #[expect(clippy::disallowed_methods, reason = "a moment to begin at, whichever it is")]
     fn start() -> Instant {
@@ -318,11 +327,17 @@ mod tests {
     fn joins_are_paced_before_pieces_get_longer() {
         let start = start();
         let mut ladder = Ladder::new(start);
-        let (_, stances) = run(&mut ladder, start, 7, HIGH);
+        // It has run for a while, and a moment of being late is no crowd.
+        let (long_after, _) = run(&mut ladder, start, 100, CALM_HERE);
+        let (long_after, stances) = run(&mut ladder, long_after, 2, HIGH);
+        assert!(stances.iter().all(|stance| (stance.level, stance.cadence) == (Level::Paced, Cadence::Ms200)));
+        let (long_after, _) = run(&mut ladder, long_after, 100, CALM_HERE);
+        assert_eq!(ladder.stance(), Stance::default());
+        let (_, stances) = run(&mut ladder, long_after, 8, HIGH);
         let rungs: Vec<_> = stances.iter().map(|stance| (stance.level, stance.cadence)).collect();
         assert_eq!(rungs[0], (Level::Paced, Cadence::Ms200));
-        assert_eq!(rungs[1], (Level::Longer, Cadence::S1));
-        assert_eq!((rungs[3].1, rungs[5].1, rungs[6].1), (Cadence::S2, Cadence::S4, Cadence::S4));
+        assert_eq!((rungs[1].0, rungs[2]), (Level::Paced, (Level::Longer, Cadence::S1)));
+        assert_eq!((rungs[4].1, rungs[6].1, rungs[7].1), (Cadence::S2, Cadence::S4, Cadence::S4));
         assert!(stances.iter().all(|stance| stance.bitrate == Bitrate::Standard));
         assert_eq!(stances[0].joins_per_s, Some(3_000));
         assert!(stances.windows(2).all(|pair| pair[1].joins_per_s <= pair[0].joins_per_s));
@@ -334,7 +349,7 @@ mod tests {
         let mut ladder = Ladder::new(start);
         let (top, stances) = run(&mut ladder, start, 10, HIGH);
         let rung = |stance: &Stance| (stance.level, stance.bitrate);
-        assert_eq!((rung(&stances[6]), rung(&stances[7])), ((Level::Longer, Bitrate::Standard), LEAN));
+        assert_eq!((rung(&stances[7]), rung(&stances[8])), ((Level::Longer, Bitrate::Standard), LEAN));
         let (_, stances) = run(&mut ladder, top, 130, CALM_HERE);
         assert!(stances[..60].iter().all(|stance| (rung(stance), stance.cadence) == (LEAN, Cadence::S4)));
         assert!(
@@ -350,7 +365,7 @@ mod tests {
         ladder.fix(start, Some(Cadence::Ms200));
         let (_, stances) = run(&mut ladder, start, 4, HIGH);
         let rungs: Vec<_> = stances.iter().map(|stance| (stance.level, stance.bitrate)).collect();
-        assert_eq!(rungs, [(Level::Paced, Bitrate::Standard), LEAN, LEAN, LEAN]);
+        assert_eq!(rungs, [(Level::Paced, Bitrate::Standard), (Level::Paced, Bitrate::Standard), LEAN, LEAN]);
         assert!(stances.iter().all(|stance| stance.cadence == Cadence::Ms200));
     }
 
@@ -404,10 +419,21 @@ mod tests {
     }
 
     #[test]
+    fn no_longer_step_is_taken_before_the_last_is_felt() {
+        let start = start();
+        let mut ladder = Ladder::new(start);
+        let (end, _) = run(&mut ladder, start, 3, HIGH);
+        let (end, stances) = run(&mut ladder, end, 60, Pressure { is_moving: true, ..HIGH });
+        assert!(stances.iter().all(|stance| stance.cadence == Cadence::S1));
+        run(&mut ladder, end, 1, HIGH);
+        assert_eq!(ladder.stance().cadence, Cadence::S2);
+    }
+
+    #[test]
     fn a_crowd_that_harms_nobody_is_let_in() {
         let start = start();
         let mut ladder = Ladder::new(start);
-        let busy = Pressure { busy: 1.0, behind: Duration::from_millis(150), joins: 12_000, egress: 0.0 };
+        let busy = Pressure { busy: 1.0, behind: Duration::from_millis(150), joins: 12_000, ..CALM_HERE };
         let (_, stances) = run(&mut ladder, start, 60, busy);
         assert!(stances.iter().all(|stance| *stance == Stance::default()));
     }
@@ -416,7 +442,7 @@ mod tests {
     fn it_goes_down_one_rung_a_calm_minute_and_lets_joins_in_sooner() {
         let start = start();
         let mut ladder = Ladder::new(start);
-        let (top, _) = run(&mut ladder, start, 7, HIGH);
+        let (top, _) = run(&mut ladder, start, 8, HIGH);
         let (_, stances) = run(&mut ladder, top, 320, CALM_HERE);
         assert!(stances[..60].iter().all(|stance| stance.cadence == Cadence::S4));
         let paces: Vec<_> = stances[..60].iter().filter_map(|stance| stance.joins_per_s).collect();
@@ -439,7 +465,7 @@ mod tests {
     fn it_stays_where_the_shorter_cadence_would_be_too_much() {
         let start = start();
         let mut ladder = Ladder::new(start);
-        let (top, _) = run(&mut ladder, start, 4, HIGH);
+        let (top, _) = run(&mut ladder, start, 5, HIGH);
         let fair = Pressure { busy: 0.5, ..CALM_HERE };
         let (_, stances) = run(&mut ladder, top, 600, fair);
         assert!(stances.iter().all(|stance| stance.cadence == Cadence::S2));
@@ -466,16 +492,16 @@ mod tests {
         /// Whatever it feels: there is always a pace that lets somebody in, and without pressure for long enough everything is as in the beginning.
         #[test]
         fn it_always_comes_down(
-            seconds in proptest::collection::vec((0.0f32..2.0, 0u64..2_000, 0u32..50_000, 0.0f32..1.5), 0..200),
+            seconds in proptest::collection::vec((0.0f32..2.0, 0u64..2_000, 0u32..50_000, 0.0f32..1.5, proptest::bool::ANY), 0..200),
         ) {
             let start = start();
             let mut ladder = Ladder::new(start);
             let mut now = start;
-            for (busy, behind_ms, joins, egress) in seconds {
+            for (busy, behind_ms, joins, egress, is_moving) in seconds {
                 now += Duration::from_secs(1);
                 let behind = Duration::from_millis(behind_ms);
                 let before = ladder.stance();
-                let stance = ladder.handle(now, Pressure { busy, behind, joins, egress });
+                let stance = ladder.handle(now, Pressure { busy, behind, joins, is_moving, egress });
                 // One step at a time, whichever.
                 prop_assert!(before.cadence == stance.cadence || before.bitrate == stance.bitrate);
                 prop_assert_eq!(stance.level == Level::Lean, stance.bitrate == Bitrate::Lean);

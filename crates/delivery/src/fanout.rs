@@ -17,7 +17,7 @@ use hiwar_admission::ladder::{Bitrate, Cadence};
 
 use crate::answer::ICY;
 use crate::tail::{Ended, Form, Tail};
-pub use group::{Group, Row, Seat, Telling, Visit};
+pub use group::{Group, Row, Seat, Settled, Telling, Visit};
 
 /// Where one listener is in a log. 48 bytes.
 #[derive(Debug)]

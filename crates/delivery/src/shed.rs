@@ -111,6 +111,8 @@ pub enum Gate {
     /// It does.
     Open,
     /// It is full: others accept.
+    Full,
+    /// It waits for something else.
     Shut,
 }
 
@@ -120,9 +122,9 @@ impl Gate {
     pub fn next(self, connections: usize, limit: usize) -> Self {
         let reopen = limit - (limit / 64).max(1).min(limit);
         match self {
-            Self::Open if connections >= limit => Self::Shut,
-            Self::Shut if connections <= reopen => Self::Open,
-            same => same,
+            Self::Open | Self::Shut if connections >= limit => Self::Full,
+            Self::Full if connections > reopen => Self::Full,
+            _ => Self::Open,
         }
     }
 }
@@ -183,11 +185,16 @@ mod tests {
     #[test]
     fn a_full_worker_opens_again_only_a_little_below_its_limit() {
         assert_eq!(Gate::Open.next(127, 128), Gate::Open);
-        assert_eq!(Gate::Open.next(128, 128), Gate::Shut);
-        assert_eq!(Gate::Shut.next(127, 128), Gate::Shut);
-        assert_eq!(Gate::Shut.next(126, 128), Gate::Open);
-        assert_eq!(Gate::Open.next(128, 100), Gate::Shut, "helpers have taken some");
-        assert_eq!(Gate::Open.next(0, 0), Gate::Shut);
+        assert_eq!(Gate::Open.next(128, 128), Gate::Full);
+        assert_eq!(
+            (Gate::Shut.next(127, 128), Gate::Shut.next(128, 128)),
+            (Gate::Open, Gate::Full),
+            "it waited for something else"
+        );
+        assert_eq!(Gate::Full.next(127, 128), Gate::Full);
+        assert_eq!(Gate::Full.next(126, 128), Gate::Open);
+        assert_eq!(Gate::Open.next(128, 100), Gate::Full, "helpers have taken some");
+        assert_eq!(Gate::Open.next(0, 0), Gate::Full);
     }
 
     #[test]

@@ -160,6 +160,11 @@ impl Tail {
             // What is here cannot be decoded with what players will be told.
             self.window = self.window.emptied();
         }
+        let names = |header: &Header| header.renditions.iter().map(|r| r.name.clone()).collect::<Vec<_>>();
+        if names(&self.header) != names(&header) {
+            // Their forms are in another order.
+            self.chunks.clear();
+        }
         self.window.reopen();
         (self.access, self.ended, self.header) = (access, Ended::No, header);
         self.begin(epoch);

@@ -76,8 +76,18 @@ pub struct Group {
     again: u64,
     /// The row whose turn it is: each is swept once before one that has become due again is.
     turn: u8,
-    /// The cadence at which everyone is to be, as far as their players reach; who sits elsewhere is moved after a visit. `None`: wherever they are.
-    settled: Option<(Cadence, Player)>,
+    /// Where everyone is to be, as far as their players reach; who sits elsewhere is moved after a visit.
+    settled: Settled,
+    player: Player,
+}
+
+/// Where everyone is to be.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// At this cadence.
+    At(Cadence),
+    /// At this one, or at a longer one if they joined there.
+    From(Cadence),
 }
 
 #[derive(Debug, Default)]
@@ -123,7 +133,8 @@ impl Visit {
 impl Default for Group {
     fn default() -> Self {
         let rows = (0..Row::ALL).map(|_| Members::default()).collect();
-        Self { rows, len: 0, sweeping: 0, again: 0, turn: 0, settled: None }
+        let settled = Settled::From(Cadence::default());
+        Self { rows, len: 0, sweeping: 0, again: 0, turn: 0, settled, player: Player::Blind }
     }
 }
 
@@ -172,20 +183,18 @@ impl Group {
         self.all_due(live)
     }
 
-    /// Everyone is to be at this cadence from now on, as far as their players [reach](within_reach), and is moved when they are visited.
-    pub fn settle(&mut self, cadence: Cadence, player: Player) {
-        self.settled = Some((cadence, player));
-    }
-
-    /// Everyone stays where they are, and where they join.
-    pub fn unsettle(&mut self) {
-        self.settled = None;
+    /// Everyone is to be there from now on, as far as their players [reach](within_reach), and is moved when they are visited.
+    pub fn settle(&mut self, settled: Settled, player: Player) {
+        (self.settled, self.player) = (settled, player);
     }
 
     /// Where whoever sits there is to be instead.
     pub fn moves(&self, seat: Seat) -> Option<Cadence> {
-        let (settled, player) = self.settled?;
-        let to = within_reach(seat.cadence(), settled, player);
+        let wanted = match self.settled {
+            Settled::At(cadence) => cadence,
+            Settled::From(cadence) => cadence.max(seat.cadence()),
+        };
+        let to = within_reach(seat.cadence(), wanted, self.player);
         (to != seat.cadence()).then_some(to)
     }
 
@@ -231,6 +240,11 @@ impl Group {
             self.again &= !row.bit();
             members.unvisited = members.connections.len();
         }
+    }
+
+    /// Whether some are still to be visited.
+    pub fn is_sweeping(&self) -> bool {
+        self.sweeping != 0
     }
 
     /// How many listen.

@@ -223,7 +223,7 @@ fn everyone_is_told_once_though_chunks_come_all_the_time() {
 fn who_is_moved_is_spread_over_the_phases_and_visited_at_the_new_cadence() {
     let mut group = Group::default();
     let mut seats: Vec<Seat> = (0..100).map(|n| group.join(n, Cadence::Ms200)).collect();
-    group.settle(Cadence::S2, Player::Told);
+    group.settle(Settled::At(Cadence::S2), Player::Told);
     group.due(3);
     while let Some(visit) = group.visit() {
         let seat = seats[visit.connection as usize];

@@ -504,8 +504,8 @@ const RECORD_HULL: usize = 32;
 /// Over a connection's life. Two whole records of padding, or 1,200 new keys, where an honest peer has one after sixteen million records; each costs
 /// as much as a request to answer. The library bounds them between two bytes of content, which cost a stranger nothing.
 const CHAFF_BYTES_MAX: usize = 32 * 1024;
-/// One whole record; or a burst of Ogg.
-const SCRATCH_BYTES: usize = RECORD_BYTES_MAX + RECORD_OVERHEAD;
+/// Two whole records: what is written at once at the longest cadence has more than one. Or a burst of Ogg.
+const SCRATCH_BYTES: usize = 2 * (RECORD_BYTES_MAX + RECORD_OVERHEAD);
 /// Read at once: a first message of any browser.
 const READ_BYTES: usize = 4 * 1024;
 /// A whole record with what belongs to it, and more of the next than is read at once. A handshake's message that needs more than this is

@@ -138,6 +138,8 @@ struct Channel {
     notice: Bytes,
     /// The newest chunk, if it is held back until its lean form is there, and since when it is.
     awaited: Option<(u64, Instant)>,
+    /// Since when a chunk has been on its way to those who are due.
+    due_since: Option<Instant>,
     /// Bytes that are not counted yet.
     sent: u64,
     sent_to_rehearsed: u64,
@@ -571,8 +573,8 @@ impl Worker {
                 Update::Closed { log } => self.closed(log),
                 Update::Whole => self.site.told = Told::Wholly,
                 Update::Away => self.away(),
-                Update::Cadence(wish) => self.rhythm.fix(Instant::now(), wish),
-                Update::Bitrate(wish) => self.rhythm.fix_bitrate(Instant::now(), wish),
+                Update::Cadence(wish) => self.fix(|ladder, now| ladder.fix(now, wish)),
+                Update::Bitrate(wish) => self.fix(|ladder, now| ladder.fix_bitrate(now, wish)),
                 Update::Egress(limit) => self.rhythm.limit_egress(limit),
                 Update::Retire => self.retire(),
                 Update::Finish => self.finish(),
@@ -636,19 +638,12 @@ impl Worker {
         }
         let (tail, bitrate) = (&*tail, self.rhythm.bitrate);
         self.channels.each(log, |channel| channel.comes(tail, bitrate));
-        self.mind_the_sweeps();
-    }
-
-    /// Something may have become due. Also if a sweep is on that no chunk began: a notice is told.
-    fn mind_the_sweeps(&mut self) {
-        if !self.channels.sweeping.is_empty() {
-            self.rhythm.sweeps(Instant::now());
-        }
     }
 
     fn ended(&mut self, log: LogId) {
         let Some(tail) = self.site.logs.get_mut(&log) else { return };
         if tail.ended() == Ended::No {
+            self.fading.retain(|(_, other)| *other != log);
             self.fading.push_back((Instant::now() + self.limits.farewell, log));
         }
         tail.end();

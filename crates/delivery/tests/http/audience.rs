@@ -183,6 +183,27 @@ fn who_leaves_before_anything_was_to_hear_has_heard_nothing() {
 }
 
 #[test]
+fn who_asks_and_hangs_up_has_heard_nothing_whatever_was_sent_after_it() {
+    let rig = Rig::new();
+    rig.open("demo", Access::Open);
+    rig.chunks("demo", 0..20);
+    rig.until("open", |rig| !rig.counts().is_empty());
+    for asked in 1..=5 {
+        let mut client = rig.client();
+        client.say("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\n\r\n");
+        drop(client);
+        rig.until("it was a listener", |rig| count(rig).audience.joined_total == asked);
+    }
+    let newest = Cell::new(19);
+    rig.until("they are gone", |rig| {
+        newest.set(newest.get() + 1);
+        rig.chunks("demo", newest.get()..newest.get() + 1);
+        rig.listening("demo") == 0
+    });
+    assert_eq!(count(&rig).audience.silent_total, 5);
+}
+
+#[test]
 fn who_stops_reading_is_not_counted_until_it_reads_again() {
     let rig = Rig::new();
     rig.open("demo", Access::Open);

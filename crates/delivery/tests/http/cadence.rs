@@ -70,3 +70,45 @@ fn who_cannot_be_told_is_moved_to_one_second_and_no_further() {
     let chunks = scene.ears[0].chunks();
     assert!(chunks.windows(2).all(|pair| pair[1] == pair[0] + 1), "{}", scene.ears[0].heard);
 }
+
+#[test]
+fn what_was_announced_comes_though_something_longer_is_wanted_meanwhile() {
+    let mut scene = Scene::new();
+    (0..3).for_each(|_| scene.join("mp4"));
+    scene.wish(Cadence::S1);
+    scene.until('m', "soon1000;");
+    scene.wish(Cadence::S2);
+    scene.join("mp4");
+    scene.until('m', "now2000;");
+    let (late, early) = scene.ears.split_last().unwrap();
+    for ear in early {
+        let at = |words: &str| ear.heard.find(words).unwrap_or_else(|| panic!("no {words} in {}", ear.heard));
+        assert!(at("soon1000;") < at("now1000;") && at("now1000;") < at("soon2000;"), "{}", ear.heard);
+        assert!(at("soon2000;") < at("now2000;"), "{}", ear.heard);
+    }
+    assert!(!late.heard.contains("1000;"), "who joined at the longer one is not moved back: {}", late.heard);
+}
+
+#[test]
+fn everyone_is_told_also_if_chunks_come_meanwhile() {
+    let mut scene = Scene::new();
+    (0..30).for_each(|_| scene.join("mp4"));
+    scene.wish(Cadence::S1);
+    scene.until('m', "now1000;");
+    for _ in 0..10 {
+        // In one go with a chunk, which is due to a fifth of them.
+        scene.wish(Cadence::S2);
+        scene.step();
+        scene.until('m', "soon2000;");
+        scene.wish(Cadence::S1);
+        scene.step();
+        for _ in 0..5 {
+            scene.step();
+        }
+        for ear in &mut scene.ears {
+            let told = |words: &str| ear.heard.matches(words).count();
+            assert_eq!((told("soon2000;"), told("now1000;")), (1, 2), "{}", ear.heard);
+            ear.heard = ear.heard.replace("soon2000;", "").replacen("now1000;", "", 1);
+        }
+    }
+}

@@ -16,8 +16,9 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// Slots of [`SLOT`] that a mark counts for, the one under way among them: a player with segments of 4 s is told of once in a slot, up to 9 s apart, and
 /// a report may be a second late. So who left is counted for 15 to 20 s more.
 const SLOTS: usize = 4;
-/// Of a space that is not on the air, numbers are kept for so long: a worker tells of those that the house has not opened yet.
-const KEPT: Duration = Duration::from_secs(60);
+/// Of a space that is not on the air, numbers are kept for so long: a worker tells of those that the house has not opened yet, and for a minute (`Limits::farewell`) of those
+/// that are over, whose totals would be counted a second time if it were forgotten what they were.
+const KEPT: Duration = Duration::from_secs(90);
 /// Lives of workers that are kept apart for one space. Beyond, those of dead ones are added up for good.
 const RUNS_MAX: usize = 256;
 
@@ -231,9 +232,11 @@ impl Audiences {
         self.workers.sum()
     }
 
-    /// The space is off the air.
-    pub(super) fn forget(&mut self, space: &LogId) {
-        self.spaces.remove(space);
+    /// The space is off the air: of what was counted only the totals are kept, until no worker tells of it any more.
+    pub(super) fn forget(&mut self, space: &LogId, now: Instant) {
+        if let Some(over) = self.spaces.remove(space) {
+            entry(&mut self.spaces, *space, now).ledger = over.ledger;
+        }
     }
 }
 

@@ -344,7 +344,7 @@ impl Studio {
             let _ = tokio::time::timeout(Duration::from_secs(1), stopped).await;
         }
         self.inner.lock().forget(space);
-        self.inner.audiences().forget(space);
+        self.inner.audiences().forget(space, Instant::now());
         self.inner.publisher.publish(Down::Ended { log: *space });
         if !self.inner.radio.send(radio::Job::End { space: *space }) {
             radio::closed(space).into_iter().for_each(|closed| self.inner.publisher.publish(closed));

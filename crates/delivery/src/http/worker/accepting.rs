@@ -134,20 +134,20 @@ impl Worker {
         let Some(listener) = &self.listener else { return };
         let limit = self.room.connections();
         let waits = self.untold_until.is_some() || self.has_nothing_to_show() || !self.rhythm.lets_in();
-        let next = if self.exhausted || waits { Gate::Shut } else { self.gate.next(connections, limit) };
+        let next = match self.gate.next(connections, limit) {
+            Gate::Open | Gate::Shut if self.exhausted || waits => Gate::Shut,
+            next => next,
+        };
         if next == self.gate {
             return;
         }
-        match next {
-            Gate::Shut => {
-                if !waits && !self.exhausted {
-                    self.shared.full.fetch_add(1, Relaxed);
-                }
-                let _ = epoll::delete(&self.epoll, listener);
-            }
-            Gate::Open => {
-                let _ = watch(&self.epoll, listener, LISTENER, EventFlags::IN | EventFlags::EXCLUSIVE);
-            }
+        if next == Gate::Full {
+            self.shared.full.fetch_add(1, Relaxed);
+        }
+        if next == Gate::Open {
+            let _ = watch(&self.epoll, listener, LISTENER, EventFlags::IN | EventFlags::EXCLUSIVE);
+        } else if self.gate == Gate::Open {
+            let _ = epoll::delete(&self.epoll, listener);
         }
         self.gate = next;
     }

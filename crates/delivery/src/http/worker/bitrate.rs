@@ -20,7 +20,6 @@ impl Worker {
         let came = tail.and_then(|tail| if entry { tail.enter(record) } else { tail.thin(record) });
         let Some(position) = came else { return };
         self.channels.each(log, |channel| channel.release(|of, _| of == position));
-        self.mind_the_sweeps();
     }
 
     /// Sends at that bitrate from now on, and asks for what it needs.
@@ -44,14 +43,12 @@ impl Worker {
     pub(super) fn mind_the_awaited(&mut self, now: Instant) {
         if self.rhythm.bitrate == Bitrate::Lean {
             self.each_channel(|channel, _| channel.release(|_, since| now.saturating_duration_since(since) >= CHUNK));
-            self.mind_the_sweeps();
         }
     }
 
     /// Nothing is awaited any more.
     pub(super) fn release_all(&mut self) {
         self.each_channel(|channel, _| channel.release(|_, _| true));
-        self.mind_the_sweeps();
     }
 }
 
@@ -64,13 +61,23 @@ impl Channel {
             self.awaited = Some((position, Instant::now()));
             return was_held;
         }
-        self.group.due(position) || was_held
+        self.falls_due(position) || was_held
+    }
+
+    /// The chunk at a position is due to those whose turn it is. Whether the channel must be queued for sweeping.
+    fn falls_due(&mut self, position: u64) -> bool {
+        let was_idle = self.group.due(position);
+        if self.group.is_sweeping() {
+            // Also if a sweep is on that no chunk began: a notice is told.
+            self.due_since.get_or_insert_with(Instant::now);
+        }
+        was_idle
     }
 
     /// Those are due for whom a chunk was held back, if it is one of these: by its position, and since when it was.
     fn release(&mut self, is_one: impl FnOnce(u64, Instant) -> bool) -> bool {
         let awaited = self.awaited.take_if(|(position, since)| is_one(*position, *since));
-        awaited.is_some_and(|(position, _)| self.group.due(position))
+        awaited.is_some_and(|(position, _)| self.falls_due(position))
     }
 }
 

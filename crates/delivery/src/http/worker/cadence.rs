@@ -12,6 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::Worker;
 use crate::answer::Serves;
+use crate::fanout::{Player, Settled};
 use crate::shed::TICK;
 
 /// One worker's cadence and pace.
@@ -28,8 +29,7 @@ pub(super) struct Rhythm {
     felt: Instant,
     ran: Duration,
     joins: u32,
-    /// Since when some sweep has been on, and the longest that one was since the pressure was looked at.
-    sweeping_since: Option<Instant>,
+    /// The longest that a chunk waited for the last of its listeners since the pressure was looked at.
     behind: Duration,
     /// How many more are let in before the next tick, and when that is.
     allowance: u32,
@@ -50,26 +50,12 @@ impl Rhythm {
             felt: now,
             ran: thread_ran(),
             joins: 0,
-            sweeping_since: None,
             behind: Duration::ZERO,
             allowance: u32::MAX,
             refilled: now,
             egress_max: None,
             sent: 0,
         }
-    }
-
-    /// The operator wishes for a cadence, or for none.
-    pub(super) fn fix(&mut self, now: Instant, cadence: Option<Cadence>) {
-        self.ladder.fix(now, cadence);
-        // Looked at with the next turn of the loop.
-        self.felt = now.checked_sub(FEEL_EVERY).unwrap_or(now);
-    }
-
-    /// As [`fix`](Self::fix), for a bitrate.
-    pub(super) fn fix_bitrate(&mut self, now: Instant, bitrate: Option<Bitrate>) {
-        self.ladder.fix_bitrate(now, bitrate);
-        self.felt = now.checked_sub(FEEL_EVERY).unwrap_or(now);
     }
 
     /// What may be sent, in bytes a second.
@@ -93,16 +79,9 @@ impl Rhythm {
         self.allowance = self.allowance.saturating_sub(u32::from(self.ladder.stance().joins_per_s.is_some()));
     }
 
-    /// A chunk is on its way to those who hear it.
-    pub(super) fn sweeps(&mut self, now: Instant) {
-        self.sweeping_since.get_or_insert(now);
-    }
-
-    /// Everyone has what is due to them.
-    pub(super) fn swept(&mut self, now: Instant) {
-        if let Some(since) = self.sweeping_since.take() {
-            self.behind = self.behind.max(now - since);
-        }
+    /// Everyone has a chunk that was due so long ago.
+    pub(super) fn swept(&mut self, waited: Duration) {
+        self.behind = self.behind.max(waited);
     }
 
     fn refill(&mut self, now: Instant) {
@@ -113,21 +92,19 @@ impl Rhythm {
         }
     }
 
-    /// What there was to feel since it was last asked; `None` before a second is over. `sent` is what was sent in all.
-    fn pressure(&mut self, now: Instant, sent: u64) -> Option<Pressure> {
+    /// What there was to feel since it was last asked. `behind`: how long chunks have waited that are still on their way; `sent`: what was sent in all.
+    fn pressure(&mut self, now: Instant, behind: Duration, sent: u64) -> Pressure {
         let passed = now - self.felt;
-        if passed < FEEL_EVERY {
-            return None;
-        }
         let ran = thread_ran();
         let busy = (ran.saturating_sub(self.ran)).as_secs_f32() / passed.as_secs_f32();
-        let behind = self.sweeping_since.map_or(self.behind, |since| self.behind.max(now - since));
+        let behind = behind.max(self.behind);
         let sent_per_s = sent.saturating_sub(self.sent) as f32 / passed.as_secs_f32();
         let egress = self.egress_max.map_or(0.0, |most| sent_per_s / most.max(1) as f32);
-        let pressure = Pressure { busy, behind, joins: self.joins, egress };
+        let is_moving = self.coming.is_some();
+        let pressure = Pressure { busy, behind, joins: self.joins, is_moving, egress };
         (self.felt, self.ran, self.joins, self.behind) = (now, ran, 0, Duration::ZERO);
         self.sent = sent;
-        Some(pressure)
+        pressure
     }
 }
 
@@ -135,17 +112,37 @@ impl Worker {
     /// Once a second: what is felt, and what is done about it.
     pub(super) fn feel(&mut self, now: Instant) {
         self.rhythm.refill(now);
-        let Some(pressure) = self.rhythm.pressure(now, self.channels.sent) else { return };
         // Those who host and speak are let in whatever happens.
-        if self.site.serves != Serves::Crowd {
+        if self.site.serves != Serves::Crowd || now - self.rhythm.felt < FEEL_EVERY {
             return;
         }
+        let mut behind = Duration::ZERO;
+        self.each_channel(|channel, _| {
+            behind = behind.max(channel.due_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)));
+            false
+        });
+        let pressure = self.rhythm.pressure(now, behind, self.channels.sent);
         let before = self.rhythm.ladder.stance();
         let stance = self.rhythm.ladder.handle(now, pressure);
         if stance.level != before.level {
             let (level, ms) = (stance.level as u8, stance.cadence.ms());
             tracing::info!(level, cadence_ms = ms, bitrate = ?stance.bitrate, ?pressure, "the ladder");
         }
+        self.stand(now);
+    }
+
+    /// The operator wishes for something, or for nothing any more.
+    pub(super) fn fix(&mut self, wish: impl FnOnce(&mut Ladder, Instant)) {
+        if self.site.serves == Serves::Crowd {
+            let now = Instant::now();
+            wish(&mut self.rhythm.ladder, now);
+            self.stand(now);
+        }
+    }
+
+    /// Does what the ladder says.
+    fn stand(&mut self, now: Instant) {
+        let stance = self.rhythm.ladder.stance();
         *self.shared.stance.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = stance;
         self.follow(now, stance.cadence);
         self.thin(stance.bitrate);
@@ -158,7 +155,8 @@ impl Worker {
         {
             // A player that is ready for long pieces is ready for less long ones.
             self.rhythm.coming = None;
-            self.settle(cadence.min(wanted).max(self.rhythm.settled));
+            let cadence = cadence.min(wanted).max(self.rhythm.settled);
+            self.settle(cadence, if wanted > cadence { Settled::From } else { Settled::At });
         }
         if wanted <= self.rhythm.settled {
             let is_taken_back = self.rhythm.coming.take().is_some();
@@ -167,7 +165,7 @@ impl Worker {
             }
             if is_taken_back || wanted < self.rhythm.settled {
                 // Also those back who joined at a longer one meanwhile.
-                self.settle(wanted);
+                self.settle(wanted, Settled::At);
             }
         } else if self.rhythm.coming.is_none() {
             let lead = self.announce(wanted, When::Soon);
@@ -175,19 +173,20 @@ impl Worker {
         }
     }
 
-    fn settle(&mut self, cadence: Cadence) {
+    fn settle(&mut self, cadence: Cadence, settled: fn(Cadence) -> Settled) {
         self.rhythm.settled = cadence;
         self.each_channel(|channel, tail| {
-            channel.group.settle(cadence, tail.player(channel.rendition));
+            channel.group.settle(settled(cadence), tail.player(channel.rendition));
             false
         });
     }
 
-    /// Tells everyone who can be told, and returns how long before it happens; no time at all if nobody listens.
+    /// Tells everyone who can be told, and returns how long before it happens; no time at all if nobody listens. Those who cannot be told have nothing to prepare.
     fn announce(&mut self, cadence: Cadence, when: When) -> Duration {
-        let mut lead = Duration::ZERO;
+        let (mut lead, settled) = (Duration::ZERO, self.rhythm.settled);
         self.each_channel(|channel, tail| {
-            channel.group.unsettle();
+            let player = tail.player(channel.rendition);
+            channel.group.settle(Settled::From(if player == Player::Told { settled } else { cadence }), player);
             if channel.group.is_empty() {
                 return false;
             }

@@ -95,10 +95,11 @@ impl Worker {
         let Some(channel) = self.channels.all.at(listening.channel) else { return };
         let Some(tail) = self.site.logs.get(&channel.log) else { return };
         let due = Due::all(tail, Form { rendition: channel.rendition, bitrate: self.rhythm.bitrate });
+        let was_given = listening.cursor.was_given();
         let (bytes, goes_on) = listening.write(&self.epoll, token, &due, &self.shared);
         self.channels.sent += bytes;
         channel.counters.sent(listening.crowd, bytes);
-        if goes_on {
+        if goes_on && was_given {
             listening.cursor.confirm();
         }
         if (bytes > 0 || listening.blocked == Blocked::No)
@@ -127,11 +128,7 @@ impl Worker {
         let others = began - woken;
         loop {
             self.sweep_turn();
-            if self.channels.sweeping.is_empty() {
-                self.rhythm.swept(Instant::now());
-                return;
-            }
-            if began.elapsed() >= others {
+            if self.channels.sweeping.is_empty() || began.elapsed() >= others {
                 return;
             }
         }
@@ -159,6 +156,9 @@ impl Worker {
         while visited < turn {
             let Some(visit) = channel.group.visit() else {
                 channel.piece = None;
+                if let Some(since) = channel.due_since.take() {
+                    self.rhythm.swept(since.elapsed());
+                }
                 break;
             };
             visited += 1;
@@ -313,19 +313,10 @@ impl Channel {
         let until = if visit.cadence() == Cadence::default() { u64::MAX } else { until };
         let piece = self.piece.as_ref().map(|(_, _, piece)| piece);
         let due = Due { tail, form, piece, until };
-        let was_given = listening.cursor.was_given();
+        let (crowd, was_given) = (listening.crowd, listening.cursor.was_given());
         let (mut sent, mut goes_on) = listening.write(epoll, token, &due, shared);
         if goes_on && was_given {
             listening.cursor.confirm();
-        }
-        if goes_on && visit.telling == Telling::Notice && listening.cursor.owed(tail) == Owed::Nothing {
-            listening.cursor.tell(&self.notice);
-            let (more, still) = listening.write(epoll, token, &Due::all(tail, form), shared);
-            (sent, goes_on) = (sent + more, still);
-        }
-        match listening.crowd {
-            Crowd::Audience => self.sent += sent,
-            Crowd::Rehearsal => self.sent_to_rehearsed += sent,
         }
         let seat = listening.seat;
         if goes_on
@@ -333,6 +324,22 @@ impl Channel {
             && let Some(to) = self.group.moves(seat)
         {
             self.reseat(visit.connection, seat, to, tail, slab);
+        }
+        if goes_on && visit.telling == Telling::Notice {
+            let Some(Client::Listening(listening)) = slab.at(visit.connection) else { return true };
+            // Chunks that came while everyone is told are for their next turn. Where they are now is told before where they will be.
+            let due = Due { tail, form, piece: None, until };
+            for notice in [&Bytes::new(), &self.notice] {
+                if goes_on {
+                    listening.cursor.tell(notice);
+                    let (more, still) = listening.write(epoll, token, &due, shared);
+                    (sent, goes_on) = (sent + more, still);
+                }
+            }
+        }
+        match crowd {
+            Crowd::Audience => self.sent += sent,
+            Crowd::Rehearsal => self.sent_to_rehearsed += sent,
         }
         goes_on
     }
@@ -402,6 +409,7 @@ impl Channels {
             piece: None,
             notice: Bytes::new(),
             awaited: None,
+            due_since: None,
             sent: 0,
             sent_to_rehearsed: 0,
             counters: counters.clone(),

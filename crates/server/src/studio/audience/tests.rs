@@ -204,3 +204,22 @@ fn figures_of_workers_add_up_and_of_a_dead_one_only_the_totals() {
     house.audiences.worker(WorkerId(3), Run(11), figures(6, 60));
     assert_eq!(house.audiences.worker_figures(), figures(9, 90), "it came back");
 }
+
+#[test]
+fn what_a_worker_tells_of_a_space_that_is_over_is_not_counted_again() {
+    let mut house = House::new();
+    house.counted(1, 7, &[count("talk", 5, 1_000)]);
+    let at = house.at();
+    house.audiences.forget(&log("talk"), at);
+    // Its listeners are just leaving: the worker has counted a little more.
+    house.now += Duration::from_secs(59);
+    let at = house.at();
+    house.audiences.tick(at, |_| false);
+    house.counted(1, 7, &[count("talk", 6, 1_200)]);
+    let [audience, rehearsal] = house.audiences.totals();
+    assert_eq!((audience.joined, audience.bytes, rehearsal.joined), (6, 1_200, 600));
+    house.now += Duration::from_secs(91);
+    let at = house.at();
+    house.audiences.tick(at, |_| false);
+    assert!(house.audiences.spaces.is_empty());
+}
