@@ -79,6 +79,21 @@ pub enum Bitrate {
     Lean,
 }
 
+impl Bitrate {
+    /// In kbit/s, of sound alone.
+    pub const fn kbps(self) -> u32 {
+        match self {
+            Self::Standard => 32,
+            Self::Lean => 16,
+        }
+    }
+
+    /// Of so many kbit/s, if there is one.
+    pub fn of_kbps(kbps: u32) -> Option<Self> {
+        [Self::Standard, Self::Lean].into_iter().find(|bitrate| bitrate.kbps() == kbps)
+    }
+}
+
 /// How far up a worker is. The numbers are those that the audience is told (`docs/operate/capacity.md`).
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
