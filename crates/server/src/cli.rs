@@ -56,7 +56,7 @@ pub struct Serve {
     /// Address of plain HTTP, from where people are sent on to HTTPS [default: with --host, port 80 of every address]
     #[arg(long, value_name = "ADDR")]
     pub redirect: Option<SocketAddr>,
-    /// What this server may send, in Mbit/s: at the start it says how many can listen.
+    /// What this server may send, in Mbit/s: at the start it says how many can listen, and before it is reached sound comes at a lower bitrate.
     #[arg(long, value_name = "N")]
     pub egress_mbps: Option<u32>,
     /// Certificate chain (PEM): the public port and the stage port then speak HTTPS. Read again when it changes.
@@ -136,6 +136,8 @@ pub enum Admin {
     RehearsalGrant(RehearsalGrant),
     /// Change how much sound a listener is sent at once, while people listen: more of it costs less, and everybody hears a little later.
     Cadence(Cadence),
+    /// Change at which bitrate listeners are sent sound, while people listen: half of it takes half of the line, and sounds less fine.
+    Bitrate(Bitrate),
 }
 
 /// Options of `hiwar admin cadence`.
@@ -143,6 +145,17 @@ pub enum Admin {
 pub struct Cadence {
     /// Milliseconds: 200, 400, 1000, 2000 or 4000; or auto: 200 until there are too many. Without it, says how it is.
     #[arg(value_parser = ["auto", "200", "400", "1000", "2000", "4000"])]
+    pub wish: Option<String>,
+    /// Which server.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Options of `hiwar admin bitrate`.
+#[derive(Debug, Args)]
+pub struct Bitrate {
+    /// kbit/s: 32 or 16; or auto: 32 until there are too many, or the line is full. Without it, says how it is.
+    #[arg(value_parser = ["auto", "32", "16"])]
     pub wish: Option<String>,
     /// Which server.
     #[command(flatten)]

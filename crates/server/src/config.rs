@@ -8,9 +8,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hiwar_admission::ladder::Cadence;
+use hiwar_admission::ladder::{Bitrate, Cadence};
 use serde::{Deserialize, Serialize};
 
+use crate::listening::Wish;
 use crate::registry::retention;
 use crate::{cli, disk};
 use hls::Hls;
@@ -54,7 +55,7 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// Certificates that are obtained automatically.
     pub acme: Option<Acme>,
-    /// What this server may send, in Mbit/s, for saying how many can listen.
+    /// What this server may send, in Mbit/s: for saying how many can listen, and for making sound lean before it is reached.
     pub egress_mbps: Option<u32>,
     /// When a disk is called full.
     pub disk: disk::Limits,
@@ -62,23 +63,24 @@ pub struct Config {
     pub retention: retention::Limits,
     /// Where players are sent for HLS; `None`: to the public origin.
     pub hls: Option<Hls>,
-    /// The time between two writes to a listener; `None`: as each worker finds right.
-    #[serde(with = "listening")]
-    pub cadence: Option<Cadence>,
+    /// How listeners are sent sound.
+    #[serde(with = "wish")]
+    pub listening: Wish,
 }
 
-/// A cadence between processes: in milliseconds.
-mod listening {
+/// A wish between processes: in milliseconds, and in kbit/s.
+mod wish {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use super::Cadence;
+    use super::{Bitrate, Cadence, Wish};
 
-    pub(super) fn serialize<S: Serializer>(cadence: &Option<Cadence>, to: S) -> Result<S::Ok, S::Error> {
-        cadence.map(Cadence::ms).serialize(to)
+    pub(super) fn serialize<S: Serializer>(wish: &Wish, to: S) -> Result<S::Ok, S::Error> {
+        (wish.cadence.map(Cadence::ms), wish.bitrate.map(Bitrate::kbps)).serialize(to)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Cadence>, D::Error> {
-        Ok(Option::<u32>::deserialize(from)?.and_then(Cadence::of_ms))
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Wish, D::Error> {
+        let (ms, kbps) = <(Option<u32>, Option<u32>)>::deserialize(from)?;
+        Ok(Wish { cadence: ms.and_then(Cadence::of_ms), bitrate: kbps.and_then(Bitrate::of_kbps) })
     }
 }
 
@@ -134,6 +136,15 @@ struct File {
 #[serde(deny_unknown_fields, default)]
 struct Listening {
     cadence_ms: Option<u32>,
+    bitrate_kbps: Option<u32>,
+}
+
+impl Listening {
+    fn wish(&self) -> Result<Wish, Error> {
+        let cadence = self.cadence_ms.map(|ms| Cadence::of_ms(ms).ok_or(Error::Cadence(ms)));
+        let bitrate = self.bitrate_kbps.map(|kbps| Bitrate::of_kbps(kbps).ok_or(Error::Bitrate(kbps)));
+        Ok(Wish { cadence: cadence.transpose()?, bitrate: bitrate.transpose()? })
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -235,6 +246,8 @@ pub enum Error {
     Retention(f64),
     /// A time between two writes that is none of ours.
     Cadence(u32),
+    /// A bitrate that is none of ours.
+    Bitrate(u32),
     /// Where HLS is.
     Hls(hls::Error),
     /// WebRTC listens everywhere, but speakers must be told one address.
@@ -283,6 +296,10 @@ impl fmt::Display for Error {
             Self::Cadence(ms) => write!(
                 f,
                 "listening.cadence_ms = {ms}: give 200, 400, 1000, 2000 or 4000, or leave it out: then it is 200 until there are too many listeners for that"
+            ),
+            Self::Bitrate(kbps) => write!(
+                f,
+                "listening.bitrate_kbps = {kbps}: give 32 or 16, or leave it out: then it is 32 until there are too many listeners for that"
             ),
             Self::Hls(why) => why.fmt(f),
             Self::NoMediaAddress(bind) => {
@@ -381,10 +398,6 @@ impl Config {
         if egress_mbps == Some(0) {
             return Err(Error::Egress);
         }
-        let cadence = match file.listening.cadence_ms {
-            None => None,
-            Some(ms) => Some(Cadence::of_ms(ms).ok_or(Error::Cadence(ms))?),
-        };
         let bind = file.rtc.bind;
         let told = file.rtc.public_address.or_else(|| bind.filter(|bind| !bind.is_unspecified()));
         // Behind a proxy the stage's HTTP is on loopback, but speakers' media comes straight from outside.
@@ -421,9 +434,14 @@ impl Config {
             disk: file.disk.limits()?,
             retention: file.retention.limits()?,
             hls,
-            cadence,
+            listening: file.listening.wish()?,
         };
         Ok((config, bind))
+    }
+
+    /// What one crowd worker may send, in bytes a second; `None`: whatever it can.
+    pub fn egress_share(&self) -> Option<u64> {
+        self.egress_mbps.map(|mbps| u64::from(mbps) * 125_000 / self.workers.max(1) as u64)
     }
 
     /// The files of the certificate that both ports show; `None`: they speak plain HTTP.
@@ -597,6 +615,21 @@ mod tests {
         let file = config.hls.unwrap().here.unwrap().tls.certificate;
         assert_eq!(file, PathBuf::from("/d/tls/hls.talk.example.pem"));
         assert!(resolve(&[], &format!("hls_base = \"https://talk.example\"\nhls_here = true\n{NAMED}")).is_err());
+    }
+
+    #[test]
+    fn how_listeners_are_sent_sound_is_told_or_left_to_the_workers() {
+        let wish = |text: &str| resolve(&[], text).map(|config| config.listening);
+        assert_eq!(wish("").unwrap(), Wish::default());
+        let told = wish("[listening]\ncadence_ms = 2000\nbitrate_kbps = 16").unwrap();
+        assert_eq!(told, Wish { cadence: Some(Cadence::S2), bitrate: Some(Bitrate::Lean) });
+        assert!(wish("[listening]\nbitrate_kbps = 24").unwrap_err().contains("give 32 or 16"));
+        assert!(wish("[listening]\ncadence_ms = 300").unwrap_err().contains("2000"));
+        // To the other processes it is told as it is.
+        let config = resolve(&["--workers", "4"], "egress_mbps = 1000\n[listening]\nbitrate_kbps = 32").unwrap();
+        assert_eq!(config.egress_share(), Some(31_250_000));
+        let again: Config = serde_json::from_str(&serde_json::to_string(&config).unwrap()).unwrap();
+        assert_eq!(again.listening, config.listening);
     }
 
     #[test]

@@ -3,12 +3,12 @@
 
 mod api;
 mod assets;
-mod cadence;
 mod certificates;
 mod cli;
 mod config;
 mod disk;
 mod inherit;
+mod listening;
 mod outgoing;
 mod registry;
 mod role;
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         cli::Command::Rehearse(cli::Rehearse::Listen(args)) => role::rehearse::listen(&args),
         cli::Command::Admin(cli::Admin::RehearsalGrant(args)) => role::admin::rehearsal_grant(&args),
         cli::Command::Admin(cli::Admin::Cadence(args)) => role::admin::cadence(&args),
+        cli::Command::Admin(cli::Admin::Bitrate(args)) => role::admin::bitrate(&args),
         cli::Command::Child => role::run_child(),
     }
 }

@@ -517,7 +517,7 @@ fn lock_data(data: &Path) -> Result<File, String> {
         Ok(()) => {
             // Whoever waits for the addresses must not find those of the last time.
             let _ = std::fs::remove_file(data.join(ADDRESSES));
-            crate::cadence::forget(data);
+            crate::listening::forget(data);
             Ok(file)
         }
         Err(rustix::io::Errno::WOULDBLOCK) => Err(say(&"another hiwar is running on it")),

@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use hiwar_admission::ladder::Bitrate;
 use hiwar_engine::live_bus::WorkerFigures;
 use hiwar_segment_log::LogId;
 
@@ -65,6 +66,14 @@ pub(super) fn write_workers(text: &mut String, workers: &WorkerFigures) {
     put("exhausted_total", "counter", "Times files or memory had run out.", workers.exhausted_total);
     put("unshaken_total", "counter", "Handshakes let go for newer ones.", workers.unshaken_total);
     put("http2_calmed_total", "counter", "Connections of HTTP/2 ended for what they did.", workers.http2_calmed_total);
+    put("level", "gauge", "The highest level of the ladder that a worker is at, 0 to 3.", workers.level.into());
+    let bitrate = if workers.lean { Bitrate::Lean } else { Bitrate::Standard };
+    put("bitrate_kbps", "gauge", "The lowest bitrate at which a worker sends sound.", bitrate.kbps().into());
+    let (name, seconds) = ("hiwar_worker_cadence_seconds", f64::from(workers.cadence_ms) / 1_000.0);
+    let _ = writeln!(
+        text,
+        "# HELP {name} The most sound that a worker sends at once.\n# TYPE {name} gauge\n{name} {seconds}"
+    );
 }
 
 fn put(text: &mut String, name: &str, kind: &str, help: &str, value: u64) {

@@ -30,9 +30,9 @@ pub use event::{ended_event, speaking_event, stage_event};
 pub use keys::Keys;
 pub use speech::Language;
 
-use crate::cadence::Wish;
 use crate::certificates::Certificates;
 use crate::disk;
+use crate::listening::Wishes;
 use crate::registry::Registry;
 use crate::studio::Studio;
 use problem::{Kind, Problem};
@@ -81,7 +81,7 @@ pub struct Api {
     /// How full the disk is.
     pub disk: disk::Watch,
     /// How often listeners are written to.
-    pub cadence: Wish,
+    pub listening: Wishes,
 }
 
 type Shared = axum::extract::State<Arc<Api>>;

@@ -61,6 +61,7 @@ pub enum Kind {
     FragmentRefused,
     RehearsalRefused,
     CadenceUnknown,
+    BitrateUnknown,
     Unavailable,
     Storage,
     DiskFull,
@@ -68,7 +69,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order above.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::SpaceNotFound,
@@ -103,6 +104,7 @@ impl Kind {
         Self::FragmentRefused,
         Self::RehearsalRefused,
         Self::CadenceUnknown,
+        Self::BitrateUnknown,
         Self::Unavailable,
         Self::Storage,
         Self::DiskFull,
@@ -139,6 +141,7 @@ impl Kind {
             Self::NameTooLong => ("name-too-long", S::UNPROCESSABLE_ENTITY),
             Self::LanguageUnknown => ("language-unknown", S::UNPROCESSABLE_ENTITY),
             Self::CadenceUnknown => ("cadence-unknown", S::UNPROCESSABLE_ENTITY),
+            Self::BitrateUnknown => ("bitrate-unknown", S::UNPROCESSABLE_ENTITY),
             Self::AlreadyStarted => ("already-started", S::CONFLICT),
             Self::NotStarted => ("not-started", S::CONFLICT),
             Self::AlreadyEnded => ("already-ended", S::CONFLICT),

@@ -110,7 +110,7 @@ impl House {
         let disk =
             disk::Watch::new(dir.path(), disk::Limits { notice_percent: 100, refuse_percent: 100, refuse_bytes: 0 });
         std::fs::create_dir_all(dir.path().join("run")).expect("a disk");
-        let cadence = Wish::start(dir.path(), None, hub.publisher());
+        let listening = Wishes::start(dir.path(), crate::listening::Wish::default(), hub.publisher());
         Self {
             router: router(Api {
                 registry: registry.clone(),
@@ -119,7 +119,7 @@ impl House {
                 settings,
                 certificates: Certificates::default(),
                 disk,
-                cadence,
+                listening,
             }),
             registry,
             keys,

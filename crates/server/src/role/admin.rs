@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use hiwar_admission::ladder::Cadence;
+use hiwar_admission::ladder::{Bitrate, Cadence};
 use hiwar_admission::{Grant, Origin};
 use http_body_util::Full;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -19,6 +19,7 @@ use super::{greet, keys};
 use crate::api::Keys;
 use crate::cli;
 use crate::config::Config;
+use crate::listening;
 use crate::outgoing;
 
 /// Where the Debian package keeps the service's configuration.
@@ -42,7 +43,18 @@ pub fn rehearsal_grant(args: &cli::RehearsalGrant) -> ExitCode {
 
 /// Changes how much sound a listener is sent at once, or says how it is. Exit code 0: done; 2: it cannot be.
 pub fn cadence(args: &cli::Cadence) -> ExitCode {
-    match turn(args) {
+    let parse = |text: &str| listening::cadence(text).map(|wish| wish.map(Cadence::ms));
+    wish(&args.place, "cadence_ms", args.wish.as_deref().map(|text| parse(text).ok_or("no cadence")).transpose())
+}
+
+/// Changes at which bitrate listeners are sent sound, or says how it is. Exit code 0: done; 2: it cannot be.
+pub fn bitrate(args: &cli::Bitrate) -> ExitCode {
+    let parse = |text: &str| listening::bitrate(text).map(|wish| wish.map(Bitrate::kbps));
+    wish(&args.place, "bitrate_kbps", args.wish.as_deref().map(|text| parse(text).ok_or("no bitrate")).transpose())
+}
+
+fn wish(place: &cli::Place, name: &str, wish: Result<Option<Option<u32>>, &str>) -> ExitCode {
+    match wish.map_err(str::to_owned).and_then(|wish| turn(place, name, wish)) {
         Ok(said) => {
             println!("{said}");
             ExitCode::SUCCESS
@@ -54,13 +66,11 @@ pub fn cadence(args: &cli::Cadence) -> ExitCode {
     }
 }
 
-fn turn(args: &cli::Cadence) -> Result<String, String> {
-    let config = config(&args.place)?;
+fn turn(place: &cli::Place, name: &str, wish: Option<Option<u32>>) -> Result<String, String> {
+    let config = config(place)?;
     let pass = read_keys(&config.data)?.stage_pass(SystemTime::now() + OPERATING, Grant::Operate);
-    let wish = args.wish.as_deref().map(|text| crate::cadence::parse(text).ok_or("no cadence")).transpose()?;
     let method = if wish.is_some() { Method::PUT } else { Method::GET };
-    let ms = wish.flatten().map(Cadence::ms);
-    let body = wish.map(|_| serde_json::json!({ "cadence_ms": ms }).to_string()).unwrap_or_default();
+    let body = wish.map(|wish| serde_json::json!({ name: wish }).to_string()).unwrap_or_default();
     let request = Request::builder()
         .method(method)
         .uri("/api/spaces/v1/delivery")
@@ -74,7 +84,7 @@ fn turn(args: &cli::Cadence) -> Result<String, String> {
     if !answer.status().is_success() {
         return Err(format!("{}: {}", answer.status(), said["detail"].as_str().unwrap_or("the server says no more")));
     }
-    Ok(said["cadence_ms"].as_u64().map_or_else(|| "auto".to_owned(), |ms| ms.to_string()))
+    Ok(said[name].as_u64().map_or_else(|| "auto".to_owned(), |wish| wish.to_string()))
 }
 
 /// Asks the house of this machine that runs on a data directory, at its own socket, and waits ten seconds at the most. Not to be called by a task of a runtime.

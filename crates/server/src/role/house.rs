@@ -13,11 +13,11 @@ use hiwar_engine::live_bus::{Down, Hub};
 
 use super::{demo, greet, keys};
 use crate::api;
-use crate::cadence::Wish;
 use crate::certificates::{Certificates, Start};
 use crate::config::{Config, host};
 use crate::disk;
 use crate::inherit::adopt;
+use crate::listening::Wishes;
 use crate::registry::Registry;
 use crate::studio::{self, Studio};
 
@@ -114,7 +114,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     let certificates = Certificates::start(&config, start);
     let disk = disk::Watch::new(&config.data, config.disk);
     tokio::spawn(disk.clone().run());
-    let cadence = Wish::start(&config.data, config.cadence, hub.publisher());
+    let listening = Wishes::start(&config.data, config.listening, hub.publisher());
     let router = api::router(api::Api {
         registry: registry.clone(),
         studio: studio.clone(),
@@ -122,7 +122,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
         settings,
         certificates,
         disk,
-        cadence,
+        listening,
     });
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = axum::serve(api, router).with_graceful_shutdown(async move {

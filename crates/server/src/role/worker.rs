@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hiwar_admission::CrowdKeys;
-use hiwar_admission::ladder::Cadence;
+use hiwar_admission::ladder::{Bitrate, Cadence};
 use hiwar_delivery::http::{self, Certificate, Handle, Serves, Update, Worker};
 use hiwar_engine::live_bus::frame::COUNTS_MAX;
 use hiwar_engine::live_bus::{
@@ -87,6 +87,9 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
     let hls_base = config.hls.as_ref().map(|hls| hls.base.as_str());
     for (path, document) in crate::assets::documents(hls_base).chain([nowhere]) {
         handle.push(Update::Document { path, document: served(document) });
+    }
+    if is_crowd {
+        handle.push(Update::Egress(config.egress_share()));
     }
     let speaks = if post == (Post::Crowd { index: 0 }) { Speaks::Yes } else { Speaks::No };
     let hls_files = here.map(|here| here.tls.clone());
@@ -231,6 +234,7 @@ fn report(handle: &Handle, run: Run, reporter: &Mutex<Option<Uplink>>) {
             audience: of_crowd(count.audience),
             rehearsal: of_crowd(count.rehearsal),
             fetched: count.fetched,
+            lean: count.lean,
         });
         tell(reporter, &Up::Counts { run, counts: counts.collect() });
     }
@@ -268,6 +272,9 @@ fn figures(stats: &http::Stats) -> live_bus::WorkerFigures {
         exhausted_total: stats.exhausted_total,
         unshaken_total: stats.unshaken_total,
         http2_calmed_total: stats.http2_calmed_total,
+        level: stats.stance.level as u8,
+        cadence_ms: stats.stance.cadence.ms(),
+        lean: stats.stance.bitrate == Bitrate::Lean,
     }
 }
 
@@ -297,12 +304,17 @@ fn update(down: Down) -> Told {
         Down::Document { path, document } => Update::Document { path, document: served(document) },
         Down::Forget { path } => Update::Forget { path },
         Down::Cadence { chunks } => Update::Cadence(Cadence::of_chunks(chunks.into())),
+        Down::Bitrate { wish } => Update::Bitrate(wish.map(|wish| match wish {
+            live_bus::Bitrate::Standard => Bitrate::Standard,
+            live_bus::Bitrate::Lean => Bitrate::Lean,
+        })),
         Down::Open { log, access, header, notices, fields } => {
             let fields = fields.into_iter().map(|field| (field.rendition, field.name, field.value)).collect();
             let notices = notices.into_iter().map(said).collect();
             Update::Open { log, access: allowed(access), header, notices, fields }
         }
         Down::Chunk { log, record } => Update::Chunk { log, record },
+        Down::Lean { log, entry, record } => Update::Lean { log, entry, record },
         Down::Ended { log } => Update::Ended { log },
         Down::Closed { log } => Update::Closed { log },
         Down::Whole => Update::Whole,

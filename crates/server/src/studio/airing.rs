@@ -17,7 +17,7 @@ use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Ren
 use rtrb::{Consumer, Producer};
 
 use super::beat::Notice;
-use super::{Inner, StudioEvent, log, radio};
+use super::{Inner, StudioEvent, log};
 
 /// Body parts of a chunk record, as docs/formats/record.md names them.
 pub(super) const PART_MP4: u8 = 0;
@@ -86,8 +86,7 @@ impl Airing {
         let Some((log, recorded, epoch)) = self.studio.lock().slot(slot) else { return };
         let record = record(chunk, epoch);
         self.studio.publisher.publish(Down::Chunk { log, record: record.clone() });
-        // Too far behind: radios miss it.
-        self.studio.radio.send(radio::Job::Chunk { space: log, record: record.clone() });
+        self.studio.made(log, &record);
         let Some(epoch) = recorded else {
             self.begun.remove(&log);
             return;

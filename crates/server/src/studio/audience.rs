@@ -227,7 +227,7 @@ impl Audiences {
         self.all
     }
 
-    /// What all workers counted of themselves: now, of those who are here, and in all.
+    /// What all workers counted of themselves: now, of those who are here, and in all. Of what they do against too many: the most that any of them does.
     pub(super) fn worker_figures(&self) -> WorkerFigures {
         self.workers.sum()
     }
@@ -369,7 +369,16 @@ impl Workers {
 
 /// What is left of a worker that is gone: the totals.
 fn gone(figures: &WorkerFigures) -> WorkerFigures {
-    WorkerFigures { connections: 0, handshakes: 0, http2_connections: 0, http2_requests: 0, ..*figures }
+    WorkerFigures {
+        connections: 0,
+        handshakes: 0,
+        http2_connections: 0,
+        http2_requests: 0,
+        level: 0,
+        cadence_ms: 0,
+        lean: false,
+        ..*figures
+    }
 }
 
 fn add(sum: &mut WorkerFigures, more: &WorkerFigures) {
@@ -387,6 +396,9 @@ fn add(sum: &mut WorkerFigures, more: &WorkerFigures) {
         exhausted_total,
         unshaken_total,
         http2_calmed_total,
+        level,
+        cadence_ms,
+        lean,
     } = sum;
     for (mine, more) in [
         (connections, more.connections),
@@ -405,6 +417,10 @@ fn add(sum: &mut WorkerFigures, more: &WorkerFigures) {
     ] {
         *mine = mine.saturating_add(more);
     }
+    // What any of them does is what some listeners have.
+    *level = (*level).max(more.level);
+    *cadence_ms = (*cadence_ms).max(more.cadence_ms);
+    *lean |= more.lean;
 }
 
 #[cfg(test)]

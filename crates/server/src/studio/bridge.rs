@@ -14,7 +14,7 @@ use hiwar_segment_log::disk::Recovered;
 use hiwar_segment_log::{LogId, Position, Record};
 
 use super::control::{self, Origin};
-use super::{Inner, airing, log, radio, recollect, wall_us};
+use super::{Inner, airing, log, recollect, wall_us};
 
 /// Longest hole that is filled. Whoever heard nothing for longer has reconnected; a longer hole is one jump, which the log
 /// marks as a gap.
@@ -60,7 +60,7 @@ pub(super) fn cross(
     for chunk in silent {
         let record = airing::record(&chunk, recovered.epoch);
         studio.publisher.publish(Down::Chunk { log: *space, record: record.clone() });
-        studio.radio.send(radio::Job::Chunk { space: *space, record: record.clone() });
+        studio.made(*space, &record);
         append(record);
     }
     origin

@@ -1,8 +1,8 @@
 //! The studio: where speakers are mixed. Spaces go on the air here, speakers are seated, logs are written and sealed.
 //!
 //! Threads: *beat* (real time, [`beat`]), *net* (WebRTC, in `rtc::udp`), *airing* (chunks to the live bus and the log,
-//! [`airing`]), *log* ([`log`]), *radio* (MP3 while somebody listens, [`radio`]), and one thread per replay being made ([`seal`]). This file is the only one that the
-//! API sees; its lock is never taken by the beat.
+//! [`airing`]), *log* ([`log`]), *radio* (MP3 while somebody listens, [`radio`]), *lean* (lean forms while somebody is to hear them, [`lean`]), and one thread per replay
+//! being made ([`seal`]). This file is the only one that the API sees; its lock is never taken by the beat.
 //!
 //! A space on the air costs nothing while nobody is on its stage and nobody listens: its programme is built when
 //! somebody comes and dropped when the last has gone, and its media time stands still meanwhile.
@@ -10,8 +10,10 @@
 mod airing;
 mod audience;
 pub mod beat;
+mod beside;
 mod bridge;
 mod control;
+mod lean;
 mod log;
 pub mod perform;
 mod radio;
@@ -37,7 +39,7 @@ use hiwar_rtc::session::{Patched, Session};
 use hiwar_rtc::udp as net;
 use hiwar_segment_log::disk::{self, Options, Recovered};
 use hiwar_segment_log::retention::Retention;
-use hiwar_segment_log::{Epoch, LogId, Position};
+use hiwar_segment_log::{Epoch, LogId, Position, Record};
 use tokio::sync::{mpsc, oneshot};
 
 pub use audience::{Numbers, Totals};
@@ -184,7 +186,8 @@ struct Inner {
     net: net::Handle,
     publisher: Publisher,
     log: log::Handle,
-    radio: radio::Handle,
+    radio: beside::Handle,
+    lean: beside::Handle,
     recollection: recollect::Recollection,
     spaces: PathBuf,
     figures: Arc<beat::Figures>,
@@ -220,7 +223,7 @@ impl Studio {
         let (notices, notices_in) = rtrb::RingBuffer::new(NOTICES_WAITING);
         let (recycle, recycle_in) = rtrb::RingBuffer::new(NOTICES_WAITING);
         let figures = Arc::new(beat::Figures::default());
-        let (radio, radio_jobs) = radio::queue();
+        let ((radio, radio_jobs), (lean, lean_jobs)) = (beside::queue(), beside::queue());
         let inner = Arc::new(Inner {
             control: Mutex::new(Control::new(commands)),
             audiences: Mutex::default(),
@@ -230,6 +233,7 @@ impl Studio {
             publisher: setup.publisher,
             log,
             radio,
+            lean,
             recollection: recollect::Recollection::new(setup.workers),
             spaces: setup.spaces,
             figures: figures.clone(),
@@ -237,7 +241,8 @@ impl Studio {
             silenced: Mutex::new(false),
         });
         let airing = airing::start(inner.clone(), notices_in, recycle)?;
-        radio::start(inner.clone(), radio_jobs)?;
+        beside::start(radio::Radio::new(inner.clone()), radio_jobs)?;
+        beside::start(lean::Lean::new(inner.clone()), lean_jobs)?;
         let beat = beat::Beat::new(commands_in, notices, recycle_in, figures, airing, inner.net.clone());
         std::thread::Builder::new().name("beat".into()).spawn(move || {
             realtime::enter("the beat");
@@ -346,7 +351,8 @@ impl Studio {
         self.inner.lock().forget(space);
         self.inner.audiences().forget(space, Instant::now());
         self.inner.publisher.publish(Down::Ended { log: *space });
-        if !self.inner.radio.send(radio::Job::End { space: *space }) {
+        self.inner.lean.end(*space);
+        if !self.inner.radio.end(*space) {
             radio::closed(space).into_iter().for_each(|closed| self.inner.publisher.publish(closed));
         }
         let (reply, sealed) = oneshot::channel();
@@ -538,7 +544,8 @@ impl Studio {
             // What a hub keeps to itself, and what was taken in above.
             Report::Joined(_) | Report::Up(_, Up::Held { .. } | Up::Reached { .. }) => return,
             Report::Up(worker, Up::Counts { run, counts }) => {
-                self.inner.radio.counted(&counts);
+                self.inner.radio.wanted(worker, radio::heard(&counts));
+                self.inner.lean.wanted(worker, lean::asked(&counts));
                 let changed = self.inner.lock().counted(worker, &counts, now);
                 self.inner.audiences().counted(worker, run, &counts, &changed, now)
             }
@@ -551,6 +558,7 @@ impl Studio {
             }
             Report::Left(worker, _) => {
                 self.inner.recollection.left(worker);
+                self.inner.lean.wanted(worker, Vec::new());
                 let changed = self.inner.lock().counted(worker, &[], now);
                 return self.inner.audiences().left(worker, &changed, now);
             }
@@ -659,6 +667,12 @@ pub struct Figures {
 }
 
 impl Inner {
+    /// Tells of the next chunk of a space whoever makes something else of it.
+    fn made(&self, space: LogId, record: &Record) {
+        self.radio.chunk(space, record.clone());
+        self.lean.chunk(space, record.clone());
+    }
+
     /// Tells the registry. What will be told again anyway leaves room for the rest.
     fn happened(&self, event: StudioEvent) {
         let again = matches!(event, StudioEvent::Counts { .. } | StudioEvent::Speaking { .. });

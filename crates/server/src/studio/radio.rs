@@ -8,17 +8,16 @@
 //! are whole frames, so the same pieces do for everyone, whenever they came.
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use hiwar_engine::live_bus::{Access, Count, Down, Field};
+use hiwar_engine::live_bus::{Access, Count, Down, Field, WorkerId};
 use hiwar_media::opus::CodecError;
 use hiwar_media::package::fmp4;
 use hiwar_media::{CHUNK_FRAMES, FRAME_SAMPLES, SAMPLE_RATE, mp3};
 use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
 
+use super::beside::{GRACE, Make};
 use super::{Inner, airing, wall_us};
 
 /// The extension in URLs, and what stands in the name of the log beside a space's.
@@ -36,16 +35,8 @@ const TITLE_BYTES_MAX: usize = 255 * 16;
 const RECENT: usize = 25;
 /// How old those may be: a programme may have stood still.
 const FRESH: Duration = Duration::from_secs(8);
-/// An encoder goes on so long after the last listener: one that changes networks, or a page that is reloaded, is back by then.
-const GRACE: Duration = Duration::from_secs(10);
 /// A space that is over is forgotten by the workers so long after: by then its last listener has heard the end.
 const FAREWELL: Duration = Duration::from_secs(120);
-/// Below everything else that this machine does for who is on the air.
-const NICE: i32 = 5;
-/// Jobs that may wait: ten seconds of 200 spaces.
-const WAITING_MAX: usize = 10_000;
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
 /// What players that show titles are told of a space.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Caption {
@@ -65,52 +56,10 @@ impl Caption {
     }
 }
 
-/// What the thread is asked.
-pub(super) enum Job {
-    /// The next chunk of a space, as the live bus has it.
-    Chunk { space: LogId, record: Record },
-    /// Somebody listens to the MP3 of these; workers say so every second.
-    Heard(Vec<LogId>),
-    /// A space is over; its last chunk was sent before.
-    End { space: LogId },
-}
-
-/// The sending end.
-#[derive(Clone)]
-pub(super) struct Handle(SyncSender<Job>);
-
-impl Handle {
-    /// Never blocks. False: the thread is too far behind, and the job is dropped.
-    pub(super) fn send(&self, job: Job) -> bool {
-        self.0.try_send(job).is_ok()
-    }
-
-    /// Takes from a worker's counts what concerns radios.
-    pub(super) fn counted(&self, counts: &[Count]) {
-        let heard = |count: &&Count| count.audience.listening + count.rehearsal.listening > 0 && is_radio(&count.log);
-        let heard: Vec<LogId> = counts.iter().filter(heard).map(|count| count.log.stem()).collect();
-        if !heard.is_empty() {
-            // Told again in a second.
-            self.send(Job::Heard(heard));
-        }
-    }
-}
-
-/// The queue to the thread, which can begin when there is a studio.
-pub(super) fn queue() -> (Handle, Receiver<Job>) {
-    let (sender, jobs) = sync_channel(WAITING_MAX);
-    (Handle(sender), jobs)
-}
-
-/// Starts the thread.
-pub(super) fn start(studio: Arc<Inner>, jobs: Receiver<Job>) -> io::Result<()> {
-    let radio = Radio { studio, stations: HashMap::new(), over: VecDeque::new() };
-    let run = move || {
-        // The house runs before the workers; this need not run before anybody. Lowering is always allowed.
-        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
-        radio.run(&jobs);
-    };
-    std::thread::Builder::new().name("radio".into()).spawn(run).map(drop)
+/// Of which spaces somebody hears the MP3.
+pub(super) fn heard(counts: &[Count]) -> Vec<LogId> {
+    let is_heard = |count: &&Count| count.audience.listening + count.rehearsal.listening > 0 && is_radio(&count.log);
+    counts.iter().filter(is_heard).map(|count| count.log.stem()).collect()
 }
 
 /// What the workers are told when a space goes on the air, or is called something else. `None`: its name is too long for another beside it.
@@ -158,7 +107,8 @@ fn is_radio(log: &LogId) -> bool {
     log.stem().beside(FORM) == Some(*log)
 }
 
-struct Radio {
+/// The thread's work.
+pub(super) struct Radio {
     studio: Arc<Inner>,
     stations: HashMap<LogId, Station>,
     /// Spaces that are over, oldest first, and when the workers forget their MP3.
@@ -175,24 +125,10 @@ struct Station {
     encode: Option<Encode>,
 }
 
-impl Radio {
-    fn run(mut self, jobs: &Receiver<Job>) {
-        let mut look_due = Instant::now() + LOOK_EVERY;
-        loop {
-            match jobs.recv_timeout(look_due.saturating_duration_since(Instant::now())) {
-                Ok(Job::Chunk { space, record }) => self.chunk(space, record),
-                Ok(Job::Heard(spaces)) => spaces.into_iter().for_each(|space| self.heard(space)),
-                Ok(Job::End { space }) => self.end(space),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-            let now = Instant::now();
-            if now >= look_due {
-                self.look(now);
-                look_due = now + LOOK_EVERY;
-            }
-        }
-    }
+impl Make for Radio {
+    const THREAD: &'static str = "radio";
+    /// Below everything else that this machine does for who is on the air.
+    const NICE: i32 = 5;
 
     fn chunk(&mut self, space: LogId, record: Record) {
         let station = self.stations.entry(space).or_default();
@@ -201,6 +137,41 @@ impl Radio {
         if station.encode.is_some() {
             self.air(space, 1);
         }
+    }
+
+    fn wanted(&mut self, _: WorkerId, spaces: Vec<LogId>) {
+        spaces.into_iter().for_each(|space| self.heard(space));
+    }
+
+    fn end(&mut self, space: LogId) {
+        self.stations.remove(&space);
+        if let Some(log) = space.beside(FORM) {
+            self.studio.publisher.publish(Down::Ended { log });
+            self.over.push_back((Instant::now() + FAREWELL, space));
+        }
+    }
+
+    fn look(&mut self, now: Instant) {
+        let known = |space: &LogId| self.studio.lock().knows(space);
+        self.stations.retain(|space, station| {
+            let wanted = station.wanted_until.is_some_and(|until| until > now);
+            if !wanted && station.encode.take().is_some() {
+                tracing::debug!(%space, "nobody listens by radio any more");
+            }
+            wanted || known(space)
+        });
+        while let Some((_, space)) = self.over.pop_front_if(|(at, _)| *at <= now) {
+            if let Some(closed) = closed(&space).filter(|_| !self.studio.lock().knows(&space)) {
+                self.studio.publisher.publish(closed);
+            }
+        }
+    }
+}
+
+impl Radio {
+    /// Nobody listens yet.
+    pub(super) fn new(studio: Arc<Inner>) -> Self {
+        Self { studio, stations: HashMap::new(), over: VecDeque::new() }
     }
 
     fn heard(&mut self, space: LogId) {
@@ -235,30 +206,6 @@ impl Radio {
             tracing::error!(%space, "MP3 begins anew: {why}");
             // The next report of a worker brings another.
             station.encode = None;
-        }
-    }
-
-    fn end(&mut self, space: LogId) {
-        self.stations.remove(&space);
-        if let Some(log) = space.beside(FORM) {
-            self.studio.publisher.publish(Down::Ended { log });
-            self.over.push_back((Instant::now() + FAREWELL, space));
-        }
-    }
-
-    fn look(&mut self, now: Instant) {
-        let known = |space: &LogId| self.studio.lock().knows(space);
-        self.stations.retain(|space, station| {
-            let wanted = station.wanted_until.is_some_and(|until| until > now);
-            if !wanted && station.encode.take().is_some() {
-                tracing::debug!(%space, "nobody listens by radio any more");
-            }
-            wanted || known(space)
-        });
-        while let Some((_, space)) = self.over.pop_front_if(|(at, _)| *at <= now) {
-            if let Some(closed) = closed(&space).filter(|_| !self.studio.lock().knows(&space)) {
-                self.studio.publisher.publish(closed);
-            }
         }
     }
 }

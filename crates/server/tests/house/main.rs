@@ -30,6 +30,7 @@ mod disk;
 mod export;
 mod hls;
 mod hls_name;
+mod lean;
 mod loss;
 mod radio;
 mod refusals;

@@ -10,7 +10,7 @@ fn log(name: &str) -> LogId {
 fn count(name: &str, joined_total: u64, bytes_total: u64) -> Count {
     let audience = Figures { joined_total, bytes_total, ..Figures::default() };
     let rehearsal = Figures { joined_total: 100 * joined_total, ..Figures::default() };
-    Count { log: log(name), audience, rehearsal, fetched: false }
+    Count { log: log(name), audience, rehearsal, fetched: false, lean: false }
 }
 
 /// A number as good as random: splitmix64 (Steele, Lea and Flood, 2014).
@@ -203,6 +203,16 @@ fn figures_of_workers_add_up_and_of_a_dead_one_only_the_totals() {
     assert_eq!(house.audiences.worker_figures(), figures(3, 80));
     house.audiences.worker(WorkerId(3), Run(11), figures(6, 60));
     assert_eq!(house.audiences.worker_figures(), figures(9, 90), "it came back");
+    let stance = |level, cadence_ms, lean| WorkerFigures { level, cadence_ms, lean, ..figures(1, 1) };
+    let seen = |house: &House| {
+        let WorkerFigures { level, cadence_ms, lean, .. } = house.audiences.worker_figures();
+        (level, cadence_ms, lean)
+    };
+    house.audiences.worker(WorkerId(2), Run(22), stance(2, 4_000, false));
+    house.audiences.worker(WorkerId(3), Run(11), stance(3, 200, true));
+    assert_eq!(seen(&house), (3, 4_000, true), "the most that any does");
+    house.audiences.left(WorkerId(3), &[], house.at());
+    assert_eq!(seen(&house), (2, 4_000, false));
 }
 
 #[test]
