@@ -97,7 +97,7 @@ mod tests {
     fn a_datagram_has_the_time_at_which_it_was_sent_however_late_it_is_read() {
         let (near, far) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
         setsockopt(&near, sockopt::ReceiveTimestampns, &true).unwrap();
-        let mut sent_and_stamped = || {
+        let sent_and_stamped = || {
             let before = now_s();
             far.send_to(b"sound", near.local_addr().unwrap()).unwrap();
             let after = now_s();

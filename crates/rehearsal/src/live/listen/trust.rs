@@ -130,7 +130,7 @@ mod tests {
         let now = UnixTime::now();
         assert!(!verify(&other, &[], now) && once.good.get().is_none());
         assert!(verify(&trusted, &[], now) && verify(&trusted, &[], now));
-        assert!(!verify(&other, &[], now) && !verify(&other, &[trusted.clone()], now));
+        assert!(!verify(&other, &[], now) && !verify(&other, std::slice::from_ref(&trusted), now));
         // By what is remembered: before there was anything, nothing was valid.
         assert!(verify(&trusted, &[], UnixTime::since_unix_epoch(std::time::Duration::ZERO)));
     }

@@ -187,7 +187,7 @@ fn what_is_not_on_the_air_is_forgotten_after_a_while() {
     house.people("over", Heard::Ever, 0..10);
     house.pass(50);
     assert_eq!(house.audiences.spaces.len(), 2, "a house that begins opens its spaces later than it hears of them");
-    house.pass(20);
+    house.pass(45);
     assert_eq!(house.audiences.spaces.len(), 1);
 }
 
