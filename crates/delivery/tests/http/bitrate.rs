@@ -68,6 +68,21 @@ fn sound_gets_lean_and_back_while_everyone_hears_every_chunk_once() {
 }
 
 #[test]
+fn who_hears_the_standard_form_begins_with_a_lean_one_that_can_be_entered() {
+    let mut scene = Scene::at(Cadence::Ms200, &["mp4", "ogg"]);
+    // Another worker asked for these.
+    (0..3).for_each(|_| _ = scene.step_lean());
+    scene.want(Bitrate::Lean);
+    (0..5).for_each(|_| _ = scene.step_with(false));
+    assert!(scene.ears.iter().all(|ear| ear.forms().iter().all(|(_, bitrate)| *bitrate == Bitrate::Standard)));
+    // Two can be entered, the first of which comes after its chunk was written; and others go on from them.
+    (0..2).for_each(|_| _ = scene.step_lean());
+    while !scene.step_with(false) {}
+    let last = scene.next - 1;
+    assert!(scene.ears.iter().all(|ear| ear.forms().last() == Some(&(last, Bitrate::Lean))));
+}
+
+#[test]
 fn a_lean_form_that_does_not_come_is_waited_for_until_the_next_chunk_and_no_longer() {
     let mut scene = Scene::at(Cadence::Ms200, &["mp4", "ogg"]);
     scene.warm_up();

@@ -61,9 +61,14 @@ impl Scene {
 
     /// The same, and the lean form of the chunk comes after it. Whether that was soon: a worker waits for no longer than a chunk lasts.
     pub(crate) fn step_lean(&mut self) -> bool {
+        self.step_with(true)
+    }
+
+    /// The same, with a form that can be entered or that only goes on from the one before.
+    pub(crate) fn step_with(&mut self, entry: bool) -> bool {
         let begin = Instant::now();
         self.rig.handle.push(Update::Chunk { log: id("on-air"), record: chunk(self.next, 0) });
-        self.rig.handle.push(Update::Lean { log: id("on-air"), entry: true, record: lean(self.next, 0) });
+        self.rig.handle.push(Update::Lean { log: id("on-air"), entry, record: lean(self.next, 0) });
         let was_soon = begin.elapsed() < Duration::from_millis(200);
         self.next += 1;
         (0..2).for_each(|_| self.rig.taken());
