@@ -20,17 +20,24 @@ VS_FLOOR_MIN, LATENESS_MS_MAX, BYTES_MAX, BYTES_TLS_MAX = 0.9, 500, 1_000, 9_000
 
 class Climb:
     """Which numbers of listeners one server is tried with: coarse steps until one is not held, then halves between what was held and what was not, down to
-    `fine`; then what was held once more, and once more if the two differ. `most` is the last that is tried."""
+    `fine`; then what was held once more, and once more if the two differ. What holds once of three was not held, and it goes on between that and what was held below,
+    `RETREATS` times. `most` is the last that is tried."""
+
+    RETREATS = 3
+    """Who holds so many first and then not is too unsteady to be found out: what is below counts as it was."""
 
     def __init__(self, coarse, fine, most):
         self.coarse, self.fine, self.most = sorted(coarse), fine, most
         self.held, self.failed = [0], None
         self.again = []
         """What came of the largest that was held, the times after the first."""
+        self.retreats = 0
 
     def next(self):
         """How many listeners are next; None when all is known."""
         best = self.held[-1]
+        if self.retreats == self.RETREATS:
+            return None
         if self.failed is None and best < self.most:
             more = [n for n in self.coarse if n > best]
             step = self.coarse[-1] - self.coarse[-2] if len(self.coarse) > 1 else self.fine
@@ -50,7 +57,8 @@ class Climb:
         if number == self.held[-1]:
             self.again.append(holds)
             if self.again == [False, False]:
-                self.failed = self.held.pop()
+                self.failed, self.again = self.held.pop(), []
+                self.retreats += 1
         elif holds:
             self.held.append(number)
         else:

@@ -1,10 +1,12 @@
 """Rungs are judged as they were, ratios are of what held, and the plot is a drawing."""
 
+import random
 from xml.etree import ElementTree
 
 import pytest
 
 from hearing import fanout
+from hearing.climb import LADDERS
 
 
 def row(server="hiwar", listeners=8_000, **other):
@@ -140,11 +142,23 @@ def test_a_climb_ends_at_its_top_and_at_nothing():
 
 def test_what_held_once_of_three_did_not_hold():
     climb = fanout.Climb((100, 200), 50, 200)
-    assert climbed(climb, lambda n, turn: n == 100 or turn == 0) == [(100, 0), (200, 0), (200, 1), (200, 2)]
+    # It goes on below it, and what it ends with was held twice.
+    assert climbed(climb, lambda n, turn: n == 100 or turn == 0) == [(100, 0), (200, 0), (200, 1), (200, 2), (150, 0), (150, 1), (150, 2), (100, 1)]
     assert climb.held[-1] == 100
+    climb = fanout.Climb((100, 200), 25, 200)
+    assert climbed(climb, lambda n, turn: n <= 150 or turn == 0)[-5:] == [(150, 0), (175, 0), (175, 1), (175, 2), (150, 1)] and climb.held[-1] == 150
     climb = fanout.Climb((100, 200), 50, 200)
     climbed(climb, lambda n, turn: turn != 1)
     assert climb.held[-1] == 200
+
+
+@pytest.mark.parametrize("ladder", LADDERS.values(), ids=LADDERS)
+def test_an_unsteady_server_ends_a_climb_too(ladder):
+    holds_at_first = climbed(fanout.Climb(*ladder), lambda n, turn: turn == 0)
+    assert len(holds_at_first) <= 20
+    for seed in range(200):
+        drawn = random.Random(seed)
+        assert len(climbed(fanout.Climb(*ladder), lambda n, turn: drawn.random() < 0.5)) <= 24
 
 
 def changed(**other):
