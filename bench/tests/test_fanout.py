@@ -85,8 +85,26 @@ def test_a_rung_above_one_that_fails_does_not_count():
 
 def test_a_server_that_holds_nothing_is_told():
     result = fanout.figures([row(on_time_percent=90.0), row("floor")])
-    assert result["vs_floor_200ms"] == 0.0 and result["unwanted"] == ["hiwar 200ms holds nothing", "vs_floor_200ms is 0.0, wanted at least 0.9"]
-    assert fanout.figures([row(), row("floor", on_time_percent=0.0)])["vs_floor_200ms"] is None
+    assert result["vs_floor_200ms"] == 0.0 and result["unwanted"] == [
+        "hiwar 200ms holds nothing", "vs_floor_200ms is 0.0, wanted at least 0.9", "on_time_percent is 90.0, wanted at least 99.9",
+    ]  # fmt: skip
+    result = fanout.figures([row(), row("floor", on_time_percent=0.0)])
+    assert result["vs_floor_200ms"] is None and result["unwanted"] == ["floor 200ms holds nothing", "there is no vs_floor_200ms"]
+
+
+@pytest.mark.parametrize("name", ["lateness_ms_p99", "bytes_per_listener"])
+def test_a_figure_that_is_not_there_has_not_come_to_its_bound(name):
+    rows = [row(server, mode=mode) for mode in ("200ms", "2s") for server in ("hiwar", "floor")]
+    assert fanout.figures(rows)["unwanted"] == []
+    rows[2][name] = None
+    assert fanout.figures(rows)["unwanted"] == [f"there is no {name} of 2s"]
+    # Where there is no floor, Hiwar's are only looked at.
+    assert fanout.figures([*rows[:3]])["unwanted"] == []
+
+
+def test_sound_that_was_late_where_it_is_compared_is_told():
+    late = [row(on_time_percent=99.8), row("floor")]
+    assert "on_time_percent is 99.8, wanted at least 99.9" in fanout.figures(late)["unwanted"]
 
 
 def test_a_machine_or_a_generator_that_cannot_be_believed_is_told():
