@@ -14,7 +14,6 @@ import json
 import math
 import os
 import resource
-import signal
 import socket
 import subprocess
 import sys
@@ -24,9 +23,8 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from . import fanout, identity, limits, machine, processes, programme, servers
+from . import fanout, identity, limits, machine, processes, programme, rehearsal, servers
 
-ROOT = Path(__file__).resolve().parents[2]
 LADDERS = {
     # Coarse steps, the finest one, and where to stop.
     "200ms": ((12_000, 17_000, 19_500), 1_000, 24_000),
@@ -102,7 +100,7 @@ class Bench:
             say(f"{len(self.rows)} rows are there already")
         if options.resume and (self.keep / "change.json").exists():
             self.changed = json.loads((self.keep / "change.json").read_text())
-        self.voices, self.floor = _build()
+        self.voices, self.floor = rehearsal.voices(), rehearsal.floor()
         if os.cpu_count() < 2:
             raise SystemExit("fanout needs two cores: one for the server, one for everybody else")
         os.sched_setaffinity(0, {int(servers.CAST_CORE)})
@@ -257,7 +255,7 @@ class Bench:
     def _break(self, server):
         if server.name != fanout.SUBJECT:
             return None
-        return {"slow": lambda: Slow(server.workers()), "hoard": lambda: Hoard(server.url)}.get(self.broken, lambda: None)()
+        return {"slow": lambda: processes.StopAndGo(server.workers()), "hoard": lambda: Hoard(server.url)}.get(self.broken, lambda: None)()
 
     def _change(self):
         """From 200 ms to two seconds and back, by the operator's word, while everyone listens."""
@@ -319,28 +317,6 @@ class Cost:
         }
 
 
-class Slow(threading.Thread):
-    """Stops and continues processes in turn."""
-
-    def __init__(self, pids):
-        super().__init__(daemon=True)
-        self.pids, self.over = pids, threading.Event()
-        self.start()
-
-    def run(self):
-        for sign in (signal.SIGSTOP, signal.SIGCONT) * 1_000:
-            for pid in self.pids:
-                os.kill(pid, sign)
-            if self.over.wait(1.5):
-                break
-        for pid in self.pids:
-            os.kill(pid, signal.SIGCONT)
-
-    def stop(self):
-        self.over.set()
-        self.join()
-
-
 class Hoard(threading.Thread):
     """Some who ask without end: each connection has half a request in the worker's memory. Who is cut off comes again."""
 
@@ -375,16 +351,6 @@ def _is_open(one):
         return True
     except OSError:
         return False
-
-
-def _build():
-    """The paths of `voices` and `floor`."""
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
-    given = os.environ.get("HIWAR_VOICES"), os.environ.get("HIWAR_FLOOR")
-    if not all(given):
-        command = ["cargo", "build", "--locked", "--release", "--package", "hiwar-rehearsal", "--bin", "voices", "--bin", "floor"]
-        subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
-    return given[0] or str(target / "voices"), given[1] or str(target / "floor")
 
 
 def _resident(pids):

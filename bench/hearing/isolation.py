@@ -15,21 +15,18 @@ import math
 import os
 import resource
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from pathlib import Path
 
-from . import breaks, compare, ffmpeg, figures, joins, machine, mark, processes, source
+from . import breaks, compare, ffmpeg, figures, joins, machine, mark, processes, rehearsal, source
 from .clock import now, percentile, read_points
 from .house import House
 
-ROOT = Path(__file__).resolve().parents[2]
 SPEAKERS = ("first", "second", "third", "fourth")
 SPEAKER_PRIORITY, EAR_PRIORITY = "5", "3"
 """Of the real-time class, below the house's beat (10): in life they have machines of their own."""
@@ -59,7 +56,6 @@ BREAKS = {
 def main():
     options = _options()
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    os.environ["HIWAR_VOICES"] = joins._voices()
     folder = Path(options.keep or tempfile.mkdtemp(prefix="hiwar-isolation-"))
     folder.mkdir(parents=True, exist_ok=True)
     roomy = contextlib.nullcontext() if options.broken == "queue" else machine.roomy_loopback()
@@ -93,7 +89,7 @@ class Run:
         # Whole rounds of turns, and somebody is always talking while the crowd comes.
         round_s = source.TURN_S * len(SPEAKERS)
         self.plan = source.Plan.of(SPEAKERS, round_s * math.ceil((self.surge_s + LEAD_S + 8) / round_s))
-        self.voices = os.environ["HIWAR_VOICES"]
+        self.voices = rehearsal.voices()
 
     def go(self):
         say(f"making {self.plan.seconds} s of speech for {len(SPEAKERS)} speakers")
@@ -170,12 +166,9 @@ class Run:
             raise processes.Died(f"{name}: exit code {process.returncode}; {self._words(name)}")
         return json.loads(said.decode().strip().splitlines()[-1])
 
-    def _workers(self):
-        return [pid for pid in machine.family(self.house.pid) if machine._role(pid) == "crowd"]
-
     def _ahead(self):
         """Everybody of the crowd's side before the rest, the beat included: what its priority is for."""
-        for pid in self._workers():
+        for pid in machine.workers(self.house.pid):
             os.setpriority(os.PRIO_PROCESS, pid, -15)
         return ["nice", "-n", "-15"]
 
@@ -204,7 +197,7 @@ class Run:
         crowds = [self._crowd(rate, self.surge_s - 2, f"crowd-{n}") for n in range(CROWDS)]
         # One of each listens alone first.
         time.sleep(4)
-        stop = Stop(self._workers()) if self.broken == "stop" else None
+        stop = processes.StopAndGo(machine.workers(self.house.pid)) if self.broken == "stop" else None
         window = {"from": now(), "from_unix": time.time()}
         before, udp, ports, lost = machine.totals(), _udp(), _drops(), machine.lost()
         say(f"{TIMES} times as many want to join for {self.surge_s} s")
@@ -253,30 +246,6 @@ class Run:
         for gap in found[:5]:
             say(f"a gap in the recording at {gap.at:.2f} s: {1000 * gap.length:.0f} ms {gap.what}, second {gap.number}")
         return len(found)
-
-
-class Stop(threading.Thread):
-    """Stops and continues processes in turn."""
-
-    def __init__(self, pids):
-        super().__init__(daemon=True)
-        self.pids, self.over = pids, threading.Event()
-        self.start()
-
-    def run(self):
-        while not self.over.is_set():
-            for sign in (signal.SIGSTOP, signal.SIGCONT):
-                for pid in self.pids:
-                    with contextlib.suppress(OSError):
-                        os.kill(pid, sign)
-                self.over.wait(1.5)
-        for pid in self.pids:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGCONT)
-
-    def stop(self):
-        self.over.set()
-        self.join()
 
 
 def stage(folder, heard, plan, began, window, broken=None):

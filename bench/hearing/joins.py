@@ -10,25 +10,21 @@ here in release).
 """
 
 import argparse
-import contextlib
 import json
 import os
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from pathlib import Path
 
-from . import ffmpeg, identity, machine, processes, serving
+from . import ffmpeg, identity, machine, processes, rehearsal, serving
 from .house import House
 
-ROOT = Path(__file__).resolve().parents[2]
 SERVER_CORE, CROWD_CORE = 0, 1
 STAY_S = 0.1
 ROUND_S = STAY_S + 0.5
@@ -48,7 +44,8 @@ def main():
     options = _options()
     keep = Path(options.keep) if options.keep else None
     result, unwanted = {}, []
-    _voices()
+    # Built before anything is measured.
+    rehearsal.voices()
     with machine.roomy_loopback(), tempfile.TemporaryDirectory(prefix="hiwar-joins-") as folder:
         try:
             for kind in ("plain", "tls"):
@@ -120,15 +117,14 @@ def _rates(server, url, pid, trust, options, keep):
 
 
 def _rate(url, pid, trust, rate, seconds, folder, broken, cadence_ms=200, say_of=""):
-    command = ["taskset", "-c", str(CROWD_CORE), _voices(), "listen", url, "--listeners", str(int(rate * ROUND_S)), "--within", "2", "--seconds", str(seconds)]
+    command = ["taskset", "-c", str(CROWD_CORE), rehearsal.voices(), "listen", url, "--listeners", str(int(rate * ROUND_S)), "--within", "2", "--seconds", str(seconds)]
     command += ["--stay", str(STAY_S), "--watch", str(pid), "--report", folder, "--cadence-ms", str(cadence_ms), "--threads", "2" if rate > CROWDED else "1", *(("--trust", trust) if trust else ())]
-    done = threading.Event()
-    if broken == "stop":
-        threading.Thread(target=_stop_and_go, args=(pid, done), daemon=True).start()
+    stop = processes.StopAndGo(machine.family(pid), 0.5) if broken == "stop" else None
     crowd = processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     said, words = crowd.communicate(timeout=120)
     line = said.decode().splitlines()
-    done.set()
+    if stop:
+        stop.stop()
     if crowd.returncode or not line:
         raise processes.Died(f"voices listen: exit code {crowd.returncode}; {words.decode('utf-8', 'replace')[-500:]}")
     report = json.loads((folder / "report.json").read_text())
@@ -170,16 +166,6 @@ def _figures(rows, suffix):
         f"join_ms_p50_{suffix}": calm["join_ms_p50"],
         f"join_ms_p99_{suffix}": calm["join_ms_p99"],
     }
-
-
-def _stop_and_go(pid, done):
-    while not done.is_set():
-        family = list(machine.family(pid))
-        for sent in (signal.SIGSTOP, signal.SIGCONT):
-            for one in family:
-                with contextlib.suppress(OSError):
-                    os.kill(one, sent)
-            done.wait(0.5)
 
 
 BURST_CHUNKS = 3
@@ -238,13 +224,6 @@ http {{
             if time.monotonic() > deadline or nginx.poll() is not None:
                 raise processes.Died(f"nginx: {error}") from error
         time.sleep(0.05)
-
-
-def _voices():
-    if "HIWAR_VOICES" not in os.environ:
-        subprocess.run(["cargo", "build", "--locked", "--release", "--package", "hiwar-rehearsal", "--bin", "voices"], cwd=ROOT, check=True, stdout=sys.stderr)
-        os.environ["HIWAR_VOICES"] = str(Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "voices")
-    return os.environ["HIWAR_VOICES"]
 
 
 if __name__ == "__main__":

@@ -13,18 +13,17 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
-from . import compare, ffmpeg, figures, processes, source
+from . import compare, ffmpeg, figures, processes, rehearsal, source
 from .clock import now
 from .house import House
 from .machine import Meter
-from .path import ROOT, TAIL_S, _bar, _binary, _say, _until
+from .path import TAIL_S, _bar, _binary, _say, _until
 
 SPEAKERS = ("far", "near")
 AT_ONCE = 4
@@ -93,7 +92,7 @@ def _run(folder, options):
     source.save_plan(folder / "plan.json", plan)
     for who, file in zip(SPEAKERS, source.demo_voices()):
         source.to_pcm(source.spoken(plan, who, source.speech(file, ffmpeg.EXE))).tofile(folder / f"source-{who}.s16")
-    voices = _voices()
+    voices = rehearsal.voices()
     if options.broken:
         os.environ["HIWAR_UNREPAIRED"] = options.broken
     began = now()
@@ -167,13 +166,6 @@ def _wait(until, rows):
         _bar((now() - began) / (until - began), until - now())
         time.sleep(0.25)
     _bar(1.0, 0.0)
-
-
-def _voices():
-    if found := os.environ.get("HIWAR_VOICES"):
-        return Path(found)
-    subprocess.run(["cargo", "build", "--locked", "--release", "-p", "hiwar-rehearsal", "--bin", "voices"], cwd=ROOT, check=True)
-    return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "voices"
 
 
 def judge(folder):

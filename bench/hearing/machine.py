@@ -37,6 +37,11 @@ def family(pid):
     return spent
 
 
+def workers(pid):
+    """Hiwar's processes that serve listeners at the public port, of the supervisor `pid`."""
+    return [one for one in family(pid) if _role(one) == "crowd"]
+
+
 def threads(pid):
     """Names of a process's threads, by id; empty if it has ended."""
     names = {}

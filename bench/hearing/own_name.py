@@ -7,7 +7,6 @@ import datetime
 import ipaddress
 import json
 import os
-import re
 import signal
 import socket
 import ssl
@@ -20,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from . import conformance, hls, players
+from . import conformance, hls, machine, players
 
 HERE = Path(__file__).resolve().parent
 NAME = "hls.localhost"
@@ -88,7 +87,7 @@ def _killed(show, playlist):
         waits = hls.Pending(hls.directed(playlist, msn=number, part=part))
         # curl has begun and asked by then; a part takes a second.
         time.sleep(0.2)
-        killed = _crowd_workers(show.house.pid)
+        killed = machine.workers(show.house.pid)
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
         began = time.monotonic()
@@ -97,11 +96,6 @@ def _killed(show, playlist):
                 return {"killed": len(killed), "waited": waits.answer().status, "back_ms": None}
             time.sleep(0.05)
         return {"killed": len(killed), "waited": waits.answer().status, "back_ms": round(1000 * (time.monotonic() - began))}
-
-
-def _crowd_workers(supervisor):
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    return [int(pid) for pid in children if re.search(rb'"Worker":\{[^}]*"index":[0-9]', Path(f"/proc/{pid}/environ").read_bytes())]
 
 
 def _shown(port, name):

@@ -1,6 +1,7 @@
 """Other programs: started, watched, ended. Nothing that was started here outlives the benchmark."""
 
 import atexit
+import contextlib
 import ctypes
 import json
 import os
@@ -74,6 +75,28 @@ def stop_all():
         if process.poll() is None:
             process.kill()
     _started.clear()
+
+
+class StopAndGo(threading.Thread):
+    """Stops processes for `each_s`, lets them go for as long, and so on, until [`stop`]: then they go. Who has ended is left out."""
+
+    def __init__(self, pids, each_s=1.5):
+        super().__init__(daemon=True)
+        self.pids, self.each_s, self.over = list(pids), each_s, threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.over.is_set():
+            for sign in (signal.SIGSTOP, signal.SIGCONT):
+                for pid in self.pids:
+                    with contextlib.suppress(OSError):
+                        os.kill(pid, sign)
+                # The last to be sent is that they go.
+                self.over.wait(self.each_s)
+
+    def stop(self):
+        self.over.set()
+        self.join()
 
 
 class Colleague:

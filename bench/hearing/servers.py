@@ -109,7 +109,7 @@ class Hiwar:
         self.cast, self._leave = [mouth.process for mouth in mouths], lambda: [mouth.stop() for mouth in mouths]
 
     def workers(self):
-        return [pid for pid in machine.family(self.house.pid) if b'"Crowd"' in _environment(pid)]
+        return machine.workers(self.house.pid)
 
     def cadence(self, word):
         """What an operator says: `hiwar admin cadence`."""
@@ -281,10 +281,3 @@ def _until_listens(port, process):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise processes.Died(f"port {port}: {error}") from error
         time.sleep(0.05)
-
-
-def _environment(pid):
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return b""

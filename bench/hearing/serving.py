@@ -6,13 +6,12 @@ those who listen heard in the seconds of a rate is what decides whether that rat
 
 import json
 import math
-import os
 import resource
 import subprocess
 import time
 from types import SimpleNamespace
 
-from . import fanout, identity, limits, processes, servers
+from . import fanout, identity, limits, processes, rehearsal, servers
 
 LISTENING, QUICK_LISTENING = 90_000, 200
 RATES, QUICK_RATES = (1_000, 1_750, 2_500, 3_000, 3_500, 4_000), (50, 100)
@@ -32,7 +31,7 @@ def measure(folder, options, keep, rate_of, is_held):
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     if why := limits.impossible(listening, True, mode.cadence_ms, servers.PROCESS_LISTENERS, limits.facts()):
         return {"joins_per_s_tls_while_serving": None}, [f"this machine cannot serve {listening}: {'; '.join(why)}"]
-    voices = os.environ["HIWAR_VOICES"]
+    voices = rehearsal.voices()
     own = SimpleNamespace(voices=voices, identity=identity.make(folder), workers=None)
     # Those who join have room beside those who listen.
     server = servers.Hiwar(own, folder / "house", listening + 4_000, mode)

@@ -1,0 +1,75 @@
+"""Other programs are stopped and go on, and are built once at the most."""
+
+import os
+import subprocess
+import sys
+import time
+
+from hearing import machine, processes, rehearsal
+
+
+def _state(pid):
+    return machine._stat(pid)[0]
+
+
+def _until(is_so):
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_is_stopped_in_turns_goes_in_the_end():
+    sleeper = processes.start([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    ended = processes.start(["true"])
+    ended.wait(10)
+    try:
+        turns = processes.StopAndGo([ended.pid, sleeper.pid], 0.05)
+        _until(lambda: _state(sleeper.pid) == "T")
+        _until(lambda: _state(sleeper.pid) != "T")
+        _until(lambda: _state(sleeper.pid) == "T")
+        turns.stop()
+        assert not turns.is_alive()
+        _until(lambda: _state(sleeper.pid) != "T")
+    finally:
+        processes.stop(sleeper)
+
+
+def test_programs_that_are_given_are_not_built(monkeypatch):
+    monkeypatch.setenv("HIWAR_VOICES", "/given/voices")
+    monkeypatch.setenv("HIWAR_FLOOR", "/given/floor")
+    assert (rehearsal.voices(), rehearsal.floor()) == ("/given/voices", "/given/floor")
+
+
+def test_what_is_not_given_is_built_once(monkeypatch, tmp_path):
+    built = []
+    monkeypatch.delenv("HIWAR_VOICES", raising=False)
+    monkeypatch.setenv("CARGO_TARGET_DIR", str(tmp_path))
+    monkeypatch.setattr(rehearsal.subprocess, "run", lambda command, **_: built.append(command))
+    rehearsal._built.cache_clear()
+    try:
+        assert rehearsal.voices() == rehearsal.voices() == str(tmp_path / "release" / "voices")
+        assert len(built) == 1 and built[0][-1] == "voices"
+    finally:
+        rehearsal._built.cache_clear()
+
+
+def test_only_those_of_the_crowd_are_workers():
+    """By what the supervisor tells its children (crates/server/src/inherit.rs)."""
+    told = {
+        "house": '{"House":{}}',
+        "first": '{"Worker":{"post":{"Crowd":{"index":0}}}}',
+        "second": '{"Worker":{"post":{"Crowd":{"index":1}}}}',
+        "reserved": '{"Worker":{"post":"Stage"}}',
+        "redirect": '{"Worker":{"post":"Redirect"}}',
+    }
+    children = {
+        name: processes.start([sys.executable, "-c", "input()", "child"], stdin=subprocess.PIPE, env={**os.environ, "HIWAR_CHILD": text}) for name, text in told.items()
+    }
+    try:
+        wanted = {children["first"].pid, children["second"].pid}
+        # Until each has become its program.
+        _until(lambda: wanted == set(machine.workers(os.getpid())))
+    finally:
+        for child in children.values():
+            processes.stop(child)
