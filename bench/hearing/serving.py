@@ -24,13 +24,14 @@ AFTER_S = 3
 
 
 def measure(folder, options, keep, rate_of, is_held):
-    """The figures, and what is to be said of them. `rate_of(url, pid, trust, rate, seconds, folder, cadence_ms)` lets people join and tells a row; `is_held(row)`: whether they all got in."""
+    """The figures, what should not have been, and of what the crowd is the bound, both in words. `rate_of(url, pid, trust, rate, seconds, folder, cadence_ms)` lets people join and
+    tells a row; `is_held(row)`: whether they all got in."""
     folder.mkdir()
     mode = servers.MODES["2s_tls"]
     listening, rates = (QUICK_LISTENING, QUICK_RATES) if options.quick else (LISTENING, RATES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     if why := limits.impossible(listening, True, mode.cadence_ms, servers.PROCESS_LISTENERS, limits.facts()):
-        return {"joins_per_s_tls_while_serving": None}, [f"this machine cannot serve {listening}: {'; '.join(why)}"]
+        return {"joins_per_s_tls_while_serving": None}, [f"this machine cannot serve {listening}: {'; '.join(why)}"], []
     voices = rehearsal.voices()
     own = SimpleNamespace(voices=voices, identity=identity.make(folder), workers=None)
     # Those who join have room beside those who listen.
@@ -57,7 +58,7 @@ def measure(folder, options, keep, rate_of, is_held):
 
 
 def judged(rows, report, summary, listening, is_held):
-    """From the rows of all rates and what those who listened heard: the figures, and what should not have been."""
+    """From the rows of all rates and what those who listened heard: the figures, what should not have been, and of what those who join are the bound."""
     began, best, at, bad = report["plan"]["started_unix_s"], 0, {}, []
     for row in rows:
         seconds = [one for one in report["seconds"] if row["from"] - began <= one["at_s"] <= row["to"] - began + AFTER_S]
@@ -74,6 +75,7 @@ def judged(rows, report, summary, listening, is_held):
         bad.append(f"joins_per_s_tls_while_serving is {best:.0f}, wanted {WANTED}")
     if not summary["generator_trusted"]:
         bad.append("while serving: the crowd that listens was too busy to be believed")
+    bounded = by_the_crowd(rows, at, "joins_per_s_tls_while_serving") if at else []
     return {
         "joins_per_s_tls_while_serving": round(best),
         "join_ms_p50_while_serving": at.get("join_ms_p50"),
@@ -81,5 +83,17 @@ def judged(rows, report, summary, listening, is_held):
         "listening_while_joining": at.get("listening", listening if not rows else rows[0]["listening"]),
         "listening_on_time_percent": at.get("listening_on_time_percent"),
         "listening_crowd_percent": summary["generator_busy_percent_max"],
+        "joining_crowd_percent": at.get("crowd_percent"),
         "server_percent_while_serving": at.get("server_percent"),
-    }, bad
+    }, bad, bounded
+
+
+def by_the_crowd(rows, most, name):
+    """That the crowd and not the server may be why there are no more joins than in `most`, in words; empty if not. Of all `rows`, in the order of their rates, that one and the next are
+    looked at: a crowd that was too busy there to be believed may have brought no more by itself."""
+    after = rows[rows.index(most) + 1 :] if most in rows else rows
+    busy = next((row for row in (most, *after[:1]) if not row["trusted"]), None)
+    if not busy:
+        return []
+    where = "" if busy is most else f" at the {busy['joins_per_s']:.0f} of the next rate"
+    return [f"{name}: {most['joins_per_s']:.0f} may be all that the crowd can do, {busy['crowd_percent']} % busy{where}; the server may do more"]

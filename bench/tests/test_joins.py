@@ -5,9 +5,9 @@ import pytest
 from hearing import joins, serving
 
 
-def _report(per_second, failed=0, p99=40.0):
+def _report(per_second, failed=0, p99=40.0, trusted=True):
     report = {"seconds": [{"joined": joined} for joined in per_second], "faults": {}}
-    return report, {"joins": sum(per_second), "joins_failed": failed, "join_ms_p50": 10.0, "join_ms_p99": p99, "generator_busy_percent_max": 50.0, "generator_trusted": True, "server_cores_max": 0.5}
+    return report, {"joins": sum(per_second), "joins_failed": failed, "join_ms_p50": 10.0, "join_ms_p99": p99, "generator_busy_percent_max": 50.0, "generator_trusted": trusted, "server_cores_max": 0.5}
 
 
 def test_the_seconds_in_which_the_crowd_comes_are_not_counted():
@@ -35,6 +35,38 @@ def test_nothing_held_is_nothing():
     assert (figures["joins_per_s_core_tls"], figures["join_ms_p99_tls"]) == (0, None)
 
 
+def _rows(rate, **other):
+    return [joins.row(*_report([joined] * 9, **other)) for joined in (rate / 2, rate)]
+
+
+def test_what_the_crowd_could_do_is_compared_with_nobody():
+    figures, bounded = joins.compared("plain", _rows(8_000), _rows(10_000))
+    assert (figures["vs_nginx_plain"], bounded) == (0.8, [])
+    figures, bounded = joins.compared("plain", _rows(8_000, trusted=False), _rows(10_000))
+    assert figures["joins_per_s_core_plain"] == 8_000 and figures["vs_nginx_plain"] is None
+    assert bounded == ["joins_per_s_core_plain: 8000 may be all that the crowd can do, 50.0 % busy; the server may do more"]
+    figures, bounded = joins.compared("tls", _rows(8_000), _rows(10_000, trusted=False))
+    assert figures["vs_nginx_tls"] is None and len(bounded) == 1 and "joins_per_s_core_tls_nginx" in bounded[0]
+
+
+@pytest.mark.parametrize("joined, p99", [(9_000, 1_500.0), (3_000, 500.0)])
+def test_a_crowd_that_was_busy_at_the_next_rate_is_the_bound_as_well(joined, p99):
+    after = joins.row(*_report([joined] * 9, p99=p99, trusted=False))
+    figures, bounded = joins.compared("plain", [*_rows(8_000), after], _rows(10_000))
+    assert figures["vs_nginx_plain"] is None
+    assert f"8000 may be all that the crowd can do, 50.0 % busy at the {joined} of the next rate" in bounded[0]
+    figures, bounded = joins.compared("plain", [*_rows(8_000), after | {"trusted": True}], _rows(10_000))
+    assert (figures["vs_nginx_plain"], bounded) == (0.8, [])
+
+
+def test_what_a_join_costs_is_told_whoever_is_the_bound():
+    figures, _ = joins.compared("tls", _rows(8_000, trusted=False), _rows(10_000, trusted=False))
+    # Half a core.
+    assert (figures["server_us_per_join_tls"], figures["server_us_per_join_tls_nginx"]) == (62.5, 50.0)
+    figures, bounded = joins.compared("tls", _rows(8_000, failed=8_000), _rows(10_000))
+    assert (figures["server_us_per_join_tls"], figures["vs_nginx_tls"], bounded) == (None, 0.0, [])
+
+
 def test_a_beginning_has_three_whole_chunks_however_much_has_come():
     def box(kind, size):
         return (8 + size).to_bytes(4, "big") + kind + bytes(size)
@@ -46,9 +78,9 @@ def test_a_beginning_has_three_whole_chunks_however_much_has_come():
     assert joins.beginning(stream[:whole]) == joins.beginning(stream) == whole
 
 
-def _served(late=0, listening=90_000, faults=None, p99=50.0, joined=3_000):
+def _served(late=0, listening=90_000, faults=None, p99=50.0, joined=3_000, trusted=True):
     seconds = [{"at_s": n, "listening": listening if n > 60 else 1_000, "chunks": 450_000, "chunks_late": late if 80 <= n < 90 else 0} for n in range(120)]
-    rows = [{"rate": rate, "joins_per_s": joined * part, "from": 1_000 + at, "to": 1_014 + at, "failed": 0, "joins": 20_000, "join_ms_p50": 9.0, "join_ms_p99": p99, "server_percent": 80.0}
+    rows = [{"rate": rate, "joins_per_s": joined * part, "from": 1_000 + at, "to": 1_014 + at, "failed": 0, "joins": 20_000, "join_ms_p50": 9.0, "join_ms_p99": p99, "server_percent": 80.0, "trusted": trusted, "crowd_percent": 97.0}
             for rate, part, at in ((1_500, 0.5, 65), (3_000, 1.0, 82))]  # fmt: skip
     report = {"plan": {"started_unix_s": 1_000}, "seconds": seconds, "faults": faults or {}}
     summary = {"generator_trusted": True, "generator_busy_percent_max": 60.0}
@@ -56,13 +88,15 @@ def _served(late=0, listening=90_000, faults=None, p99=50.0, joined=3_000):
 
 
 def test_joins_count_while_those_who_listen_hear_in_time():
-    figures, bad = _served()
-    assert (figures["joins_per_s_tls_while_serving"], figures["listening_on_time_percent"], bad) == (3_000, 100.0, [])
+    figures, bad, bounded = _served()
+    assert (figures["joins_per_s_tls_while_serving"], figures["listening_on_time_percent"], bad, bounded) == (3_000, 100.0, [], [])
+    figures, bad, bounded = _served(trusted=False)
+    assert (figures["joins_per_s_tls_while_serving"], bad, len(bounded)) == (3_000, [], 1)
 
 
 @pytest.mark.parametrize("wrong", [{"late": 2_000}, {"listening": 89_999}, {"p99": 1_200.0}, {"joined": 2_400}])
 def test_what_those_who_listen_lose_is_no_rate(wrong):
-    figures, bad = _served(**wrong)
+    figures, bad, _ = _served(**wrong)
     assert figures["joins_per_s_tls_while_serving"] < 2_500 and bad
 
 
