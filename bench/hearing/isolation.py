@@ -3,9 +3,9 @@
     bench/isolation [--quick] [--keep DIR] [--break WHAT]
 
 Nothing is pinned: house, two workers and the crowd share both cores. Four people talk, a thousand listen; then for a minute five times as many want to join as get in. `--quick` is
-a third of it. `--keep` keeps everything that was heard. `--break` switches a mechanism off or damages something on purpose, to see its figure go bad. docs/measured/isolation.md says
-what each figure means. The last line is one JSON object. The server is HIWAR_BIN, everybody else `voices` of crates/rehearsal (HIWAR_VOICES, or built here in release). Needs root, for
-real-time priorities.
+a third of the time with a tenth of those who listen, and no surge. `--keep` keeps everything that was heard. `--break` switches a mechanism off or damages something on purpose, to
+see its figure go bad. docs/measured/isolation.md says what each figure means. The last line is one JSON object. The server is HIWAR_BIN, everybody else `voices` of crates/rehearsal
+(HIWAR_VOICES, or built here in release). Needs root, for real-time priorities.
 """
 
 import argparse
@@ -305,6 +305,8 @@ def unwanted(result):
     if result["existing_listeners"] < result["existing_asked"]:
         bad.append(f"{result['existing_listeners']} of {result['existing_asked']} who listened before were there all the time")
     bad += [f"{count} x {what}" for what, count in result["existing_faults"].items() if count]
+    if not result["existing_generator_trusted"]:
+        bad.append("those who listened before were too busy to be believed")
     if result["marks_missing"]:
         bad.append(f"{result['marks_missing']} marks were not heard by other speakers")
     if result["speakers_gone"]:

@@ -41,7 +41,7 @@ def test_what_was_late_or_never_came_to_those_who_listened_before_is_not_on_time
 def result(**other):
     good = {
         "beat_miss_percent": 0.05, "recording_gaps": 0, "speaker_to_speaker_ms_p95": 140.0, "existing_on_time_percent": 99.9, "existing_listeners": 1_000, "existing_asked": 1_000,
-        "existing_faults": {}, "marks_missing": 0, "speakers_gone": 0, "packets_dropped": 0, "machine_busy_percent": 100.0,
+        "existing_faults": {}, "marks_missing": 0, "speakers_gone": 0, "packets_dropped": 0, "machine_busy_percent": 100.0, "existing_generator_trusted": True,
     }  # fmt: skip
     return good | other
 
@@ -55,6 +55,7 @@ def result(**other):
         {"speaker_to_speaker_ms_p95": float("nan")},
         {"existing_on_time_percent": 98.9},
         {"existing_listeners": 999},
+        {"existing_generator_trusted": False},
         {"existing_faults": {"broken: reset": 1}},
         {"marks_missing": 2},
         {"speakers_gone": 1},
