@@ -15,7 +15,7 @@ use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
@@ -232,18 +232,10 @@ pub fn run(target: &Target, options: &Options) -> Result<Report, Error> {
     let schedule = schedule.seen_after(task.began - alone.began);
     let (tell, told) = mpsc::channel();
     for thread in 0..threads {
-        let (task, tell, format) = (task.clone(), tell.clone(), target.format);
-        let work = move || {
-            // One needs no table of its own, which some containers do not allow.
-            let files = if task.threads > 1 { own_files() } else { Ok(()) };
-            let ears = files.and_then(|()| Ears::new(task, thread, format, schedule));
-            if let Err(why) = ears.and_then(|ears| ears.run(&tell)) {
-                // Nobody is told only if nobody asks any more.
-                let _ = tell.send(Err(why));
-            }
-        };
-        let named = std::thread::Builder::new().name(format!("ears-{thread}"));
-        named.spawn(work).map_err(|why| Error::World("starting a thread", why))?;
+        let (task, format) = (task.clone(), target.format);
+        start("ears", thread, threads, tell.clone(), move |tell| {
+            Ears::new(task, thread, format, schedule)?.run(tell).map(drop)
+        })?;
     }
     drop(tell);
     let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -266,6 +258,27 @@ pub fn run(target: &Target, options: &Options) -> Result<Report, Error> {
         eprintln!("  the report cannot be kept: {why}");
     }
     Ok(report)
+}
+
+/// Starts one of the crowd's threads, with a table of files of its own; what ends `work` early is told as well.
+fn start(
+    name: &str,
+    thread: u64,
+    threads: u64,
+    tell: Sender<io::Result<Told>>,
+    work: impl FnOnce(&Sender<io::Result<Told>>) -> io::Result<()> + Send + 'static,
+) -> Result<(), Error> {
+    let work = move || {
+        // One needs no table of its own, which some containers do not allow.
+        let files = if threads > 1 { own_files() } else { Ok(()) };
+        if let Err(why) = files.and_then(|()| work(&tell)) {
+            // Nobody is told only if nobody asks any more.
+            let _ = tell.send(Err(why));
+        }
+    };
+    let named = std::thread::Builder::new().name(format!("{name}-{thread}"));
+    named.spawn(work).map_err(|why| Error::World("starting a thread", why))?;
+    Ok(())
 }
 
 /// Collects what the threads tell, second by second, until they have ended.

@@ -15,7 +15,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
 use super::ears::Told;
 use super::wire::Wire;
-use super::{Error, Options, THREAD_LISTENERS_MAX, gather, keep, loopback, own_files, room_for};
+use super::{Error, Options, THREAD_LISTENERS_MAX, gather, keep, loopback, room_for, start};
 use crate::crowd::{Arrival, Crowd};
 use crate::live::{wait_until, whip};
 use crate::report::{GRACE, Plan, Report};
@@ -67,15 +67,8 @@ pub fn run(url: &str, options: &Options) -> Result<Report, Error> {
     let task = Arc::new(Task { address, host, path, crowd, cadence, began: Instant::now(), ends, threads, from });
     let (tell, told) = mpsc::channel();
     for thread in 0..threads {
-        let (task, tell) = (task.clone(), tell.clone());
-        let work = move || {
-            let files = if task.threads > 1 { own_files() } else { Ok(()) };
-            if let Err(why) = files.and_then(|()| Pollers::new(task, thread)).and_then(|all| all.run(&tell)) {
-                let _ = tell.send(Err(why));
-            }
-        };
-        let named = std::thread::Builder::new().name(format!("polls-{thread}"));
-        named.spawn(work).map_err(|why| Error::World("starting a thread", why))?;
+        let task = task.clone();
+        start("polls", thread, threads, tell.clone(), move |tell| Pollers::new(task, thread)?.run(tell))?;
     }
     drop(tell);
     let plan = Plan {
