@@ -129,6 +129,12 @@ impl Pressure {
         self.behind >= BEHIND_HIGH
     }
 
+    /// The worst of both.
+    fn or_worse(self, other: Self) -> Self {
+        let Self { busy, behind, egress, .. } = other;
+        Self { busy: self.busy.max(busy), behind: self.behind.max(behind), egress: self.egress.max(egress), ..self }
+    }
+
     /// The line is nearly full.
     fn is_full(&self) -> bool {
         self.egress >= EGRESS_HIGH
@@ -166,8 +172,9 @@ pub struct Ladder {
     late_since: Option<Instant>,
     /// Since when the line has been full.
     full_since: Option<Instant>,
-    /// Since when nothing has been the matter.
+    /// Since when nothing has been the matter, or the last minute of that was judged; and the worst that was felt since.
     calm_since: Option<Instant>,
+    worst: Pressure,
 }
 
 impl Ladder {
@@ -181,6 +188,7 @@ impl Ladder {
             late_since: None,
             full_since: None,
             calm_since: None,
+            worst: Pressure::default(),
         }
     }
 
@@ -209,17 +217,25 @@ impl Ladder {
 
     /// Takes the pressure of the last second, and answers what to do now.
     pub fn handle(&mut self, now: Instant, pressure: Pressure) -> Stance {
-        self.late_since = pressure.is_late().then(|| self.late_since.unwrap_or(now));
+        // What those feel who have not followed to the last step yet says nothing of it.
+        let is_late = pressure.is_late() && !pressure.is_moving;
+        self.late_since = is_late.then(|| self.late_since.unwrap_or(now));
         self.full_since = pressure.is_full().then(|| self.full_since.unwrap_or(now));
         if pressure.is_late() || pressure.is_full() {
             self.calm_since = None;
             self.climb(now, pressure);
         } else {
-            let calm = self.calm_since.get_or_insert(now);
-            let is_time = now.saturating_duration_since(*calm) >= CALM;
+            let calm = *self.calm_since.get_or_insert_with(|| {
+                self.worst = Pressure::default();
+                now
+            });
+            self.worst = self.worst.or_worse(pressure);
             self.stance.joins_per_s = self.stance.joins_per_s.map(relaxed);
-            if is_time {
-                self.descend(now, pressure);
+            if now.saturating_duration_since(calm) >= CALM {
+                let worst = std::mem::take(&mut self.worst);
+                self.descend(now, worst);
+                // One rung a minute, and each minute is judged as a whole: a second of silence is no calm.
+                self.calm_since = Some(now);
             }
         }
         self.name();
@@ -236,7 +252,6 @@ impl Ladder {
             self.thin_to(now, Bitrate::Lean);
         } else if self.late_since.is_some_and(has_waited) && has_waited(self.stepped) {
             match self.stance.cadence.longer().filter(|_| self.fixed.is_none()) {
-                Some(_) if pressure.is_moving => {}
                 Some(longer) => self.turn_to(now, longer),
                 None if self.may_thin() => self.thin_to(now, Bitrate::Lean),
                 None => {}
@@ -253,7 +268,6 @@ impl Ladder {
         let would_fit = pressure.egress * LEAN_SAVES < EGRESS_CALM && pressure.is_calm(1.0);
         if self.fixed_bitrate.is_none() && self.stance.bitrate == Bitrate::Lean && would_fit {
             self.thin_to(now, Bitrate::Standard);
-            self.calm_since = Some(now);
             return;
         }
         // A line that must have it lean does not keep a processor that is at ease from shorter pieces.
@@ -261,8 +275,6 @@ impl Ladder {
         let times = self.stance.cadence.chunks() as f32 / shorter.chunks() as f32;
         if pressure.is_calm(times) {
             self.turn_to(now, shorter);
-            // One rung a minute.
-            self.calm_since = Some(now);
         }
     }
 
@@ -397,8 +409,11 @@ mod tests {
         let (later, stances) = run(&mut ladder, later, 600, Pressure { egress: 0.4, ..CALM_HERE });
         assert!(stances.iter().all(|stance| (stance.level, stance.bitrate) == LEAN));
         assert_eq!(stances[599].joins_per_s, None);
-        let (_, stances) = run(&mut ladder, later, 1, Pressure { egress: 0.3, ..CALM_HERE });
-        assert_eq!(stances[0], Stance::default());
+        // Nor is a second of silence a calm minute.
+        let (later, stances) = run(&mut ladder, later, 1, Pressure { egress: 0.0, ..CALM_HERE });
+        assert_eq!((stances[0].level, stances[0].bitrate), LEAN);
+        let (_, stances) = run(&mut ladder, later, 121, Pressure { egress: 0.3, ..CALM_HERE });
+        assert_eq!(stances[120], Stance::default());
     }
 
     #[test]
@@ -440,8 +455,14 @@ mod tests {
         let (end, _) = run(&mut ladder, start, 3, HIGH);
         let (end, stances) = run(&mut ladder, end, 60, Pressure { is_moving: true, ..HIGH });
         assert!(stances.iter().all(|stance| stance.cadence == Cadence::S1));
-        run(&mut ladder, end, 1, HIGH);
-        assert_eq!(ladder.stance().cadence, Cadence::S2);
+        // What was still on its way when all had followed is not held against it.
+        let (end, _) = run(&mut ladder, end, 2, HIGH);
+        assert_eq!(ladder.stance().cadence, Cadence::S1);
+        let (end, _) = run(&mut ladder, end, 3, HIGH);
+        assert_eq!(ladder.stance().cadence, Cadence::S4);
+        // Nor does sound get lean before they have all of that.
+        let (_, stances) = run(&mut ladder, end, 60, Pressure { is_moving: true, ..HIGH });
+        assert!(stances.iter().all(|stance| stance.bitrate == Bitrate::Standard));
     }
 
     #[test]

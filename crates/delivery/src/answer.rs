@@ -434,7 +434,9 @@ fn listen(
         return Ok(Answer::Ready { head, body: Bytes::new(), keep: Keep::Close });
     }
     let is_firefox = request.field("user-agent").is_some_and(|agent| agent.contains("Firefox/"));
-    let reader = if is_firefox { Reader::ByBlocks } else { Reader::Streaming };
+    // By Media Source, where blocks are the page's, it reads as others do.
+    let plays_itself = tail.header().renditions.get(rendition).is_some_and(|told| told.name != "mp4");
+    let reader = if is_firefox && plays_itself { Reader::ByBlocks } else { Reader::Streaming };
     Ok(Answer::Listen { log, rendition, reader, crowd, head })
 }
 

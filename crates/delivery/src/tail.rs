@@ -162,8 +162,8 @@ impl Tail {
         }
         let names = |header: &Header| header.renditions.iter().map(|r| r.name.clone()).collect::<Vec<_>>();
         if names(&self.header) != names(&header) {
-            // Their forms are in another order.
-            self.chunks.clear();
+            // Their forms are in another order. Positions stay: they never go back.
+            self.chunks.iter_mut().for_each(|chunk| (chunk.forms, chunk.lean) = Default::default());
         }
         self.window.reopen();
         (self.access, self.ended, self.header) = (access, Ended::No, header);

@@ -310,7 +310,9 @@ impl Channel {
             self.piece = Some((row, until, Piece::of(tail, form, visit.cadence(), until)));
         }
         // At a longer cadence nobody gets more than their turn's: then all of a row lack the same again at the next. At the shortest there is no next before what is here.
-        let until = if visit.cadence() == Cadence::default() { u64::MAX } else { until };
+        // (But for what is held back until its lean form is there.)
+        let all = self.awaited.map_or(u64::MAX, |(position, _)| position);
+        let until = if visit.cadence() == Cadence::default() { all } else { until };
         let piece = self.piece.as_ref().map(|(_, _, piece)| piece);
         let due = Due { tail, form, piece, until };
         let (crowd, was_given) = (listening.crowd, listening.cursor.was_given());
