@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-import time
+import threading
 
 from hearing import machine, processes, rehearsal
 
@@ -12,11 +12,11 @@ def _state(pid):
     return machine._stat(pid)[0]
 
 
-def _until(is_so):
-    deadline = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def _told(pid, of):
+    """Waits until the system tells of a child that it was stopped, or goes on."""
+    told = threading.Event()
+    threading.Thread(target=lambda: (os.waitid(os.P_PID, pid, of), told.set()), daemon=True).start()
+    assert told.wait(20)
 
 
 def test_what_is_stopped_in_turns_goes_in_the_end():
@@ -25,12 +25,10 @@ def test_what_is_stopped_in_turns_goes_in_the_end():
     ended.wait(10)
     try:
         turns = processes.StopAndGo([ended.pid, sleeper.pid], 0.05)
-        _until(lambda: _state(sleeper.pid) == "T")
-        _until(lambda: _state(sleeper.pid) != "T")
-        _until(lambda: _state(sleeper.pid) == "T")
+        for of in (os.WSTOPPED, os.WCONTINUED, os.WSTOPPED):
+            _told(sleeper.pid, of)
         turns.stop()
-        assert not turns.is_alive()
-        _until(lambda: _state(sleeper.pid) != "T")
+        assert not turns.is_alive() and _state(sleeper.pid) != "T"
     finally:
         processes.stop(sleeper)
 
@@ -64,12 +62,13 @@ def test_only_those_of_the_crowd_are_workers():
         "redirect": '{"Worker":{"post":"Redirect"}}',
     }
     children = {
-        name: processes.start([sys.executable, "-c", "input()", "child"], stdin=subprocess.PIPE, env={**os.environ, "HIWAR_CHILD": text}) for name, text in told.items()
+        name: processes.start([sys.executable, "-c", "print(); input()", "child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "HIWAR_CHILD": text}) for name, text in told.items()
     }
     try:
         wanted = {children["first"].pid, children["second"].pid}
-        # Until each has become its program.
-        _until(lambda: wanted == set(machine.workers(os.getpid())))
+        # Each has become its program when it speaks.
+        assert [child.stdout.readline() for child in children.values()] == [b"\n"] * len(children)
+        assert wanted == set(machine.workers(os.getpid()))
     finally:
         for child in children.values():
             processes.stop(child)

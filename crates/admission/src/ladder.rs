@@ -173,8 +173,7 @@ pub struct Ladder {
     /// Since when the line has been full.
     full_since: Option<Instant>,
     /// Since when nothing has been the matter, or the last minute of that was judged; and the worst that was felt since.
-    calm_since: Option<Instant>,
-    worst: Pressure,
+    calm: Option<(Instant, Pressure)>,
 }
 
 impl Ladder {
@@ -187,8 +186,7 @@ impl Ladder {
             stepped: now,
             late_since: None,
             full_since: None,
-            calm_since: None,
-            worst: Pressure::default(),
+            calm: None,
         }
     }
 
@@ -222,20 +220,17 @@ impl Ladder {
         self.late_since = is_late.then(|| self.late_since.unwrap_or(now));
         self.full_since = pressure.is_full().then(|| self.full_since.unwrap_or(now));
         if pressure.is_late() || pressure.is_full() {
-            self.calm_since = None;
+            self.calm = None;
             self.climb(now, pressure);
         } else {
-            let calm = *self.calm_since.get_or_insert_with(|| {
-                self.worst = Pressure::default();
-                now
-            });
-            self.worst = self.worst.or_worse(pressure);
+            let (since, worst) = self.calm.unwrap_or((now, Pressure::default()));
+            let worst = worst.or_worse(pressure);
+            self.calm = Some((since, worst));
             self.stance.joins_per_s = self.stance.joins_per_s.map(relaxed);
-            if now.saturating_duration_since(calm) >= CALM {
-                let worst = std::mem::take(&mut self.worst);
+            if now.saturating_duration_since(since) >= CALM {
                 self.descend(now, worst);
                 // One rung a minute, and each minute is judged as a whole: a second of silence is no calm.
-                self.calm_since = Some(now);
+                self.calm = Some((now, Pressure::default()));
             }
         }
         self.name();
