@@ -8,6 +8,7 @@ import os
 import queue
 import signal
 import subprocess
+import sys
 import threading
 import time
 
@@ -66,6 +67,11 @@ def stop(process, patience_s=5.0):
         except OSError:
             pass
     return process.wait(10)
+
+
+# Told to stop, we stop as at the end: whoever changed their user (`peers.as_nobody`) is not told that we are gone, and the machine's settings are to be put back.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 @atexit.register

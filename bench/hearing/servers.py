@@ -187,7 +187,6 @@ class Icecast:
         _until_listens(port, self.process)
         self.mouth = _helper("source", bench.recorded / "stream.ogg", f"127.0.0.1:{port}", "/listen/icecast.ogg", word)
         self.url = f"http://127.0.0.1:{port}/listen/icecast.ogg"
-        # `runuser` waits for it.
         self.roots = [self.process.pid]
 
     def workers(self):
@@ -198,7 +197,6 @@ class Icecast:
 
     def end(self):
         processes.stop(self.mouth)
-        # `runuser` passes a SIGTERM on.
         processes.stop(self.process)
         shutil.rmtree(self.home, ignore_errors=True)
 
