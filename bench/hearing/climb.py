@@ -239,10 +239,13 @@ class Bench:
         summary = json.loads(said.decode().strip().splitlines()[-1]) if said.strip() else {}
         file = reports / "report.json"
         report = json.loads(file.read_text()) if file.exists() else {"seconds": [], "faults": {}}
+        heard = fanout.judged(report, server.pieces_per_s, mode.cadence_ms)
+        if 2 * heard["judged_s"] < judged_s:
+            broke.append(f"all were there for {heard['judged_s']} s of {judged_s}")
         return {
             "pieces_per_s": server.pieces_per_s,
             **{name: summary.get(name) for name in ("lateness_ms_p50", "lateness_ms_p99", "lateness_ms_max", "join_ms_p50", "join_ms_p99")},
-            **fanout.judged(report, server.pieces_per_s, mode.cadence_ms),
+            **heard,
             **spent,
             "rss_bytes": after,
             "bytes_per_listener": (after - before) / listeners,

@@ -68,12 +68,13 @@ class Climb:
 
 
 def judged(report, pieces_per_s=5.0, cadence_ms=200):
-    """From a report's seconds, those in which everyone who came was there: how many listened, percent on time, percent of due pieces that came."""
+    """From a report's seconds, those from when everyone who came was there to when they went: how many listened, percent on time, percent of due pieces that came."""
     seconds = report["seconds"]
     most = max((second["listening"] for second in seconds), default=0)
+    # The first of them was joined in, and the last may have been left in. Who is lost meanwhile is missed: they are not the end.
+    all_there = next((n for n, second in enumerate(seconds) if second["listening"] == most), 0)
     there = [n for n, second in enumerate(seconds) if second["listening"] > WHOLE_SHARE * most]
-    # The first of them may have been joined in, and the last been left in.
-    whole = seconds[there[0] + 1 : there[-1]] if there else []
+    whole = seconds[all_there + 1 : there[-1]] if there else []
     # Who came last had the beginning of their first long piece at once, and the rest is shorter; and of a server that writes to all in the same moment only whole cadences are looked at.
     long_s = cadence_ms // 1000
     whole = whole[long_s:]

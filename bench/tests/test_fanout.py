@@ -28,6 +28,8 @@ def test_only_seconds_in_which_everyone_was_there_are_judged():
     whole = [second(n) for n in range(2, 8)]
     found = fanout.judged({"seconds": [*came, *whole, *went]})
     assert found == {"listening": 100, "on_time_percent": 100.0, "chunks_percent": 100.0, "judged_s": 6}
+    late = fanout.judged({"seconds": [second(0, 98, 480, 9), second(1, 99, 490, 9), *came[1:], *whole, *went]})
+    assert late == found, "who comes last is not missed before"
     whole[3] = second(5, late=30)
     assert fanout.judged({"seconds": [*came, *whole, *went]})["on_time_percent"] == pytest.approx(99.0)
 
