@@ -35,6 +35,10 @@ LADDERS = {
 }
 QUICK = 1_000
 WITHIN_S_MIN = 5
+ALL_SHARE = 0.999
+"""Of the sockets that there will be: some of others come and go meanwhile."""
+PATIENCE_S = 12
+"""A server that puts listeners before those who come is full when its listeners are, not when they cannot all come at once: so long the last may take."""
 SETTLED_S = 1.0
 """From when all are there to where the CPU is read."""
 CHANGE_LISTENERS, CHANGE_WITHIN_S = 19_000, 8
@@ -147,7 +151,7 @@ class Bench:
 
     def _lasts(self, kind, mode, listeners):
         alone = max(3, 2 * mode.cadence_ms / 1000)
-        return math.ceil(self._within(kind, mode, listeners) + alone + self._judged(mode) + 10)
+        return math.ceil(self._within(kind, mode, listeners) + alone + PATIENCE_S + self._judged(mode) + 10)
 
     def _climb(self, kinds, mode, ladder):
         """Coarse steps until none holds, then halves between what held and what did not, and what is held once more; servers take turns."""
@@ -205,9 +209,9 @@ class Bench:
         return processes.start(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
 
     def came(self, ears, sockets, listeners, within):
-        """Waits until they are all there; whether they are. (First one listens alone, to hear when sound is due.)"""
+        """Waits until they are all there; whether they are. (First one listens alone for some seconds, to hear when sound is due.)"""
         # Both ends of each connection are on this machine.
-        came = _until(lambda: _sockets() - sockets >= 2 * fanout.WHOLE_SHARE * listeners or ears.poll() is not None, within + 12)
+        came = _until(lambda: _sockets() - sockets >= 2 * ALL_SHARE * listeners or ears.poll() is not None, within + 6 + PATIENCE_S)
         if ears.poll() is not None:
             raise processes.Died(f"voices ended at once: {self.last_words()}")
         return came
@@ -219,7 +223,7 @@ class Bench:
         """Lets them come and listen; what they heard, and what it cost the server while all were there."""
         before, sockets, broke = _resident(server.workers()), _sockets(), []
         within, judged_s = self._within(server, mode, listeners), self._judged(mode)
-        ears = self.ears(server, mode, listeners, within, judged_s, reports)
+        ears = self.ears(server, mode, listeners, within, judged_s + PATIENCE_S, reports)
         if not self.came(ears, sockets, listeners, within):
             broke.append("they did not all come in time")
         broken = self._break(server)
@@ -229,7 +233,7 @@ class Bench:
         time.sleep(judged_s - 3 * SETTLED_S)
         spent = cost.read()
         after = _resident(server.workers())
-        said, _ = ears.communicate(timeout=judged_s + 120)
+        said, _ = ears.communicate(timeout=judged_s + PATIENCE_S + 120)
         if broken:
             broken.stop()
         if ears.returncode:
