@@ -98,9 +98,14 @@ def faults(row):
     return found + row["broke"]
 
 
+def is_late(row):
+    """Whether its lateness is more than is wanted of Hiwar, and so of the floor beside it. Others are not asked: how they write is theirs."""
+    return row["server"] in (SUBJECT, FLOOR) and (row["lateness_ms_p99"] or 0) > LATENESS_MS_MAX
+
+
 def holds(row):
     """Whether everyone heard everything in time."""
-    return row["on_time_percent"] >= ON_TIME_PERCENT and not faults(row)
+    return row["on_time_percent"] >= ON_TIME_PERCENT and not is_late(row) and not faults(row)
 
 
 def rungs(rows):
@@ -210,6 +215,8 @@ def unwanted(rows, most):
             found += [f"{where}: {what}" for what in faults(row)]
             if row["on_time_percent"] < ON_TIME_PERCENT:
                 found.append(f"{where}: {row['on_time_percent']:.3f} % on time, once")
+            if is_late(row):
+                found.append(f"{where}: lateness p99 of {row['lateness_ms_p99']:.0f} ms, once")
         if not row["generator_trusted"]:
             found.append(f"{where}: the generator was too busy to be believed")
         if row["stolen_percent"] > STOLEN_PERCENT:

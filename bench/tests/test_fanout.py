@@ -46,6 +46,7 @@ def test_who_is_lost_and_what_never_came_is_seen():
     "bad",
     [
         {"on_time_percent": 99.89},
+        {"lateness_ms_p99": 501.0},
         {"faults": {"a chunk out of order": 1}},
         {"listening": 7_999},
         {"chunks_percent": 90.0},
@@ -55,6 +56,7 @@ def test_who_is_lost_and_what_never_came_is_seen():
 def test_a_rung_is_held_whole_or_not_at_all(bad):
     assert fanout.holds(row()) and not fanout.holds(row(**bad))
     assert fanout.holds(row(faults={"a chunk out of order": 0}))
+    assert fanout.holds(row("icecast", lateness_ms_p99=501.0)), "only Hiwar and the floor are asked for it"
     assert fanout.holds(row(mode="2s", chunks_percent=95.0)) and not fanout.holds(row(mode="2s", chunks_percent=93.0))
 
 
