@@ -177,10 +177,13 @@ impl Group {
 
     /// Everyone is to be told what stands, once, when they have heard all there is. As [`due`](Self::due).
     pub fn tell(&mut self, live: u64) -> bool {
+        let was_idle = self.all_due(live);
+        // A sweep that is on begins anew: who has had their turn in it is to be told, too.
+        self.again = 0;
         for members in &mut self.rows {
-            members.untold = members.connections.len();
+            (members.unvisited, members.untold) = (members.connections.len(), members.connections.len());
         }
-        self.all_due(live)
+        was_idle
     }
 
     /// Everyone is to be there from now on, as far as their players [reach](within_reach), and is moved when they are visited.

@@ -202,21 +202,31 @@ fn at_a_longer_cadence_everyone_has_a_turn_once_in_it_and_turns_are_spread() {
 
 #[test]
 fn everyone_is_told_once_though_chunks_come_all_the_time() {
-    let mut group = Group::default();
-    (0..50).for_each(|n| {
-        let _: Seat = group.join(n, if n % 2 == 0 { Cadence::Ms200 } else { Cadence::S1 });
-    });
-    let mut told = Vec::new();
-    assert!(group.tell(7));
-    for position in 7..40 {
-        for _ in 0..9 {
-            let Some(visit) = group.visit() else { break };
-            told.extend((visit.telling == Telling::Notice).then_some(visit.connection));
+    // Before a sweep, at any place in it, and when one more is due after it.
+    for visited_before in 0..=50 {
+        for due_again in [false, true] {
+            let mut group = Group::default();
+            (0..50).for_each(|n| {
+                let _: Seat = group.join(n, if n % 2 == 0 { Cadence::Ms200 } else { Cadence::S1 });
+            });
+            group.all_due(6);
+            (0..visited_before).for_each(|_| assert!(group.visit().is_some()));
+            if due_again {
+                group.due(6);
+            }
+            group.tell(7);
+            let mut told = Vec::new();
+            for position in 7..40 {
+                for _ in 0..9 {
+                    let Some(visit) = group.visit() else { break };
+                    told.extend((visit.telling == Telling::Notice).then_some(visit.connection));
+                }
+                group.due(position);
+            }
+            told.sort_unstable();
+            assert_eq!(told, (0..50).collect::<Vec<_>>(), "{visited_before} visited, due again: {due_again}");
         }
-        group.due(position);
     }
-    told.sort_unstable();
-    assert_eq!(told, (0..50).collect::<Vec<_>>());
 }
 
 #[test]
