@@ -306,6 +306,7 @@ class Cost:
         self.meters = [machine.Meter(root) for root in server.roots]
         self.workers = server.workers()
         self.first_workers = self._workers_s()
+        self.softirqs = machine.Meter(_softirqs_pid())
         self.first_core, self.began = _core_s(), time.monotonic()
 
     def _workers_s(self):
@@ -320,8 +321,15 @@ class Cost:
             "core_percent": sum(sum(one["cpu_percent_of_core"].values()) for one in read),
             "worker_percent": 100 * (workers_s - self.first_workers) / took,
             "core_busy_percent": 100 * busy / everything,
+            "softirqs_percent": sum(self.softirqs.read(took)["cpu_percent_of_core"].values()),
             "stolen_percent": read[0]["machine_stolen_percent"],
         }
+
+
+def _softirqs_pid():
+    """The kernel's thread that does the network's work of the server's core when there is too much of it for the moment in which it came."""
+    name = f"ksoftirqd/{servers.SERVER_CORE}"
+    return next(int(file.parent.name) for file in Path("/proc").glob("[0-9]*/comm") if file.read_text().strip() == name)
 
 
 class Hoard(threading.Thread):

@@ -221,7 +221,8 @@ def unwanted(rows, most):
             found.append(f"{where}: the generator was too busy to be believed")
         if row["stolen_percent"] > STOLEN_PERCENT:
             found.append(f"{where}: {row['stolen_percent']:.1f} % of the machine were stolen")
-        if (others := row["core_busy_percent"] - row["core_percent"]) > OTHERS_PERCENT:
+        # What the network has to do for the server, and does later, is not others'.
+        if (others := row["core_busy_percent"] - row["core_percent"] - row.get("softirqs_percent", 0.0)) > OTHERS_PERCENT:
             found.append(f"{where}: others used {others:.0f} % of its core")
     return found + [f"{server} {rows[0]['mode']} holds nothing" for server, number in most.items() if not number]
 
