@@ -101,6 +101,8 @@ class Bench:
             self.keep.mkdir(parents=True, exist_ok=True)
         if options.resume and (self.keep / "fanout.json").exists():
             self.rows = json.loads((self.keep / "fanout.json").read_text())
+            # Judged anew: what is asked may have become more.
+            self.rows = [row | {"holds": fanout.holds(row)} for row in self.rows]
             say(f"{len(self.rows)} rows are there already")
         if options.resume and (self.keep / "change.json").exists():
             self.changed = json.loads((self.keep / "change.json").read_text())
