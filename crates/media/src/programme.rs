@@ -26,8 +26,8 @@ pub use events::TOLD_MAX;
 pub use speaker::{Returning, Speaker, SpeakerConfig, Voicing};
 pub use stats::{Seated, Stats};
 
-/// Seats on a stage: more people than this do not talk with each other.
-pub const SEATS: usize = 20;
+/// Seats on a stage: 20 speakers, and those who host. More people than this do not talk with each other.
+pub const SEATS: usize = 26;
 
 /// Time between two beats.
 pub const BEAT: Duration = Duration::from_millis(20);
@@ -44,7 +44,7 @@ const FOUR: usize = 4;
 /// Frames per measured energy: 100 ms.
 const ENERGY_FRAMES: usize = CHUNK_FRAMES / 2;
 
-/// A place on the stage, 0 to 19.
+/// A place on the stage, 0 to 25.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seat(pub u8);
 
@@ -63,6 +63,17 @@ pub struct Config {
     pub ogg_serial: u32,
     /// Put into the sound when nobody is the active speaker any more; may be empty for none.
     pub nobody_event: Box<[u8]>,
+    /// Whether the audience hears the stage from the first.
+    pub audience: Audience,
+}
+
+/// Whether the audience hears the stage. Those on it hear each other in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Not yet: it hears silence, and no event says who speaks.
+    Waits,
+    /// Yes.
+    Hears,
 }
 
 /// How a programme begins.
@@ -93,6 +104,8 @@ pub enum Input<'a> {
         /// Whether they may be heard.
         voicing: Voicing,
     },
+    /// The audience hears the stage from the next frame on, or does not any more.
+    Audience(Audience),
 }
 
 /// What a programme gives.
@@ -134,6 +147,7 @@ pub struct Programme {
     discontinuous: bool,
     time: Time,
     events: Events,
+    audience: Audience,
     #[allow(clippy::vec_box, reason = "chunks are handed out in their boxes")]
     pool: Vec<Box<Chunk>>,
     ready: Option<Box<Chunk>>,
@@ -179,6 +193,7 @@ impl Programme {
             discontinuous: config.beginning == Beginning::Resumed,
             time: config.time,
             events: Events::new(config.nobody_event),
+            audience: config.audience,
             pool: std::iter::repeat_with(|| Box::new(empty_chunk())).take(POOL).collect(),
             ready: None,
             encoded: false,
@@ -246,6 +261,13 @@ impl Programme {
                     speaker.voice(voicing);
                 }
             }
+            Input::Audience(audience) if audience != self.audience => {
+                self.audience = audience;
+                // Listeners last got the cached silence, which this encoder knows nothing of.
+                self.encoder.reset();
+                self.events.floor_changed();
+            }
+            Input::Audience(_) => {}
         }
     }
 
@@ -351,7 +373,8 @@ impl Programme {
             self.no_sound()
         }
         self.next_return = 0;
-        let frame = self.encoder.last().filter(|_| self.encoded).unwrap_or(self.silence.opus());
+        let is_heard = self.encoded && self.audience == Audience::Hears;
+        let frame = self.encoder.last().filter(|_| is_heard).unwrap_or(self.silence.opus());
         // An encoder's frame is never empty nor too long, and a full chunk was closed: nothing to refuse.
         let _ = self.frames.push(frame.as_slice());
         self.time.0 += FRAME_SAMPLES as u64;
@@ -400,7 +423,8 @@ impl Programme {
         if self.floor.frame(activities) {
             self.events.floor_changed();
         }
-        let active = self.floor.active().and_then(|seat| self.seats.get(usize::from(seat))?.as_ref());
+        let active = self.floor.active().filter(|_| self.audience == Audience::Hears);
+        let active = active.and_then(|seat| self.seats.get(usize::from(seat))?.as_ref());
         if let Some(chunk) = &mut self.chunk {
             self.events.write(chunk, self.time, active.map(|speaker| &*speaker.speaking_event));
         }
@@ -411,12 +435,14 @@ impl Programme {
     fn sound(&mut self) {
         let programme = self.mix.finish();
         self.encoded = self.encoder.encode(programme).is_ok();
-        let half = self.frames.len() / ENERGY_FRAMES;
-        if let Some(energy) = self.facts.energy.get_mut(half) {
-            *energy += self.weighting.energy(programme) / (ENERGY_FRAMES * FRAME_SAMPLES) as f32;
-        }
-        for block in programme.as_chunks().0 {
-            self.facts.true_peak = self.facts.true_peak.max(self.meter.above(block, self.facts.true_peak));
+        if self.audience == Audience::Hears {
+            let half = self.frames.len() / ENERGY_FRAMES;
+            if let Some(energy) = self.facts.energy.get_mut(half) {
+                *energy += self.weighting.energy(programme) / (ENERGY_FRAMES * FRAME_SAMPLES) as f32;
+            }
+            for block in programme.as_chunks().0 {
+                self.facts.true_peak = self.facts.true_peak.max(self.meter.above(block, self.facts.true_peak));
+            }
         }
         for speaker in self.seats.iter_mut().flatten() {
             speaker.hold_back();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use hiwar_media::opus::Encoder;
 use hiwar_media::packet::{Coding, Depacketizer, Opus, Packet, Payload, Rtp};
 use hiwar_media::programme::{
-    Beginning, Config, Input, Output, Programme, Returning, Seat, Speaker, SpeakerConfig, Voicing,
+    Audience, Beginning, Config, Input, Output, Programme, Returning, Seat, Speaker, SpeakerConfig, Voicing,
 };
 use hiwar_media::{FRAME_SAMPLES, Time};
 
@@ -111,6 +111,7 @@ fn no_beat_allocates_whatever_comes() {
         bitrate_bps: 32_000,
         ogg_serial: 1,
         nobody_event: b"nobody".as_slice().into(),
+        audience: Audience::Hears,
     })
     .unwrap();
     for seat in 0..6_u8 {

@@ -189,7 +189,7 @@ mod tests {
     use hiwar_media::Time;
     use hiwar_media::packet::Packet;
     use hiwar_media::programme::{
-        BEAT, Beginning, Config, Input, Programme, Returning, Speaker, SpeakerConfig, Voicing,
+        Audience, BEAT, Beginning, Config, Input, Programme, Returning, Speaker, SpeakerConfig, Voicing,
     };
 
     use super::*;
@@ -212,6 +212,7 @@ mod tests {
             bitrate_bps: BITRATE_BPS,
             ogg_serial: 1,
             nobody_event: Box::default(),
+            audience: Audience::Hears,
         };
         let mut programme = Programme::new(config).unwrap();
         let config = SpeakerConfig {

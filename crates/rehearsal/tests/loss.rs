@@ -10,7 +10,7 @@ use hiwar_media::opus::{Decoder, PACKET_SAMPLES_MAX};
 use hiwar_media::package::ogg;
 use hiwar_media::packet::{Coding, Depacketizer, Opus, Packet, Rtp};
 use hiwar_media::programme::{
-    BEAT, Beginning, Config, Input, Output, Programme, Returning, Speaker, SpeakerConfig, Voicing,
+    Audience, BEAT, Beginning, Config, Input, Output, Programme, Returning, Speaker, SpeakerConfig, Voicing,
 };
 use hiwar_media::{FRAME_SAMPLES, Time};
 use hiwar_rehearsal::impairment::{self, Link};
@@ -51,6 +51,7 @@ fn hear(voice: &Voice, network: &str, copies: Copies, repair: Repair) -> (Counts
         bitrate_bps: 32_000,
         ogg_serial: 1,
         nobody_event: Box::default(),
+        audience: Audience::Hears,
     };
     let mut programme = Programme::new(config).unwrap();
     let config = SpeakerConfig {

@@ -1,35 +1,152 @@
 //! What is asked of a space, and by whom.
 
-use crate::{Name, ParticipantId, Replay};
+use std::time::SystemTime;
+
+use crate::{Asking, Name, ParticipantId, Reason, Replay, Title};
 
 /// Who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Actor {
-    /// Holds a host's pass for this space.
-    Host,
-    /// Speaks in this space.
-    Speaker,
-    /// Hears this space, or found its link.
-    Listener,
-    /// The house itself: reports what happened in the studio.
+    /// The house itself: reports what happened in the studio, and speaks for whoever runs it.
     House,
+    /// Somebody who has shown a pass. What they may do is the space's to say: roles change, passes do not.
+    Person {
+        /// Who.
+        id: ParticipantId,
+        /// What their pass is for.
+        warrant: Warrant,
+    },
 }
 
-/// What is asked.
+/// What somebody's pass is for: it decides about those whom the space has not met yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Warrant {
+    /// To hear, and to ask for the word.
+    Listen,
+    /// To speak: they came by a link that somebody gave them.
+    Speak,
+    /// To host.
+    Host,
+}
+
+/// What is asked. Where `participant` stands, it is whom the command is about; whom it comes from is the [`Actor`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Begin. By a host, once.
+    /// Begin now. By a host or co-host, once.
     Start,
-    /// Finish for all. By a host, once.
+    /// Finish for all. By the host, once.
     End,
-    /// Remove what was recorded, for good. By a host, after the end.
+    /// Begin at another time. By the host, before it begins.
+    Postpone {
+        /// When it is to begin.
+        starts: SystemTime,
+        /// What the audience is told.
+        reason: Option<Reason>,
+    },
+    /// It will not take place. By the host, before it begins.
+    Cancel {
+        /// What the audience is told.
+        reason: Option<Reason>,
+    },
+    /// Call it something else. By a host or co-host, until it is over.
+    Retitle {
+        /// What it is called from now on.
+        title: Title,
+    },
+    /// Say who may ask for the word. By a host or co-host.
+    LetAsk(Asking),
+    /// Nobody comes to the stage whom no host calls. By a host or co-host.
+    Lock,
+    /// Whoever has a pass to speak may come again. By a host or co-host.
+    Unlock,
+
+    /// "I know that this is recorded." By whoever is to speak.
+    Agree {
+        /// What to call them.
+        name: Name,
+    },
+    /// Ask for the word. By anybody who is not on the stage.
+    RaiseHand {
+        /// What to call them.
+        name: Name,
+    },
+    /// Ask no more. By whoever asked.
+    LowerHand,
+    /// Take the seat that was offered. By whoever was called.
+    Accept,
+    /// Leave the seat that was offered. By whoever was called.
+    Decline,
+    /// Speak again. By whoever was muted, and by nobody else.
+    Unmute {
+        /// Who.
+        participant: ParticipantId,
+    },
+
+    /// Silence somebody. By themselves, or by a host or co-host.
+    Mute {
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// Silence everybody whom the one who asks may silence, but themselves. By a host or co-host.
+    MuteAll,
+    /// Offer a seat to somebody who asked for the word, or who was on the stage. By a host or co-host.
+    Call {
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// Take a hand down. By a host or co-host.
+    Dismiss {
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// Back to the audience: they may ask again. By a host or co-host.
+    SendBack {
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// Off the stage: they may not ask again. By a host or co-host.
+    Remove {
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// The same, and out: what else depends on their pass is over as well. By a host or co-host.
+    Block {
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// Take back a removal or a block. By a host or co-host.
+    Pardon {
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// Let somebody on the stage host, too. By the host.
+    MakeCoHost {
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// Let them speak only. By the host.
+    UnmakeCoHost {
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// Let somebody on the stage be the host instead. By the host.
+    HandOver {
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// Remove what was recorded, for good. By the host, after the end.
     DeleteRecording,
+
+    /// Time has passed: do what is due. By the house, at [`crate::Space::deadline`].
+    TimePasses,
     /// Somebody's sound flows. By the house.
     Arrive {
         /// Who.
         participant: ParticipantId,
         /// What to call them.
         name: Name,
+        /// What their pass is for.
+        warrant: Warrant,
     },
     /// Somebody's sound stopped. By the house.
     Depart {

@@ -1,18 +1,32 @@
-//! The machine of one conversation: scheduled → live → ended → posted.
+//! The machine of one conversation: scheduled → doors open → live → ended → posted, or cancelled.
+
+mod life;
+mod recording;
+mod seats;
 
 use std::collections::VecDeque;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::{Actor, Command, Event, Id, Language, Name, ParticipantId, Refusal, Title};
+use crate::hand::Hands;
+use crate::rule::{Needs, Rank};
+use crate::stage::Stage;
+use crate::{
+    Actor, Asking, Command, Event, Hand, Id, Language, Name, Now, Participant, ParticipantId, People, Presence, Reason,
+    Refusal, Role, Schedule, Title, Warrant,
+};
 
-/// Seats on the stage: more voices than this is a crowd, not a conversation, and each costs a decoder.
-pub const SPEAKERS_MAX: usize = 20;
+pub use recording::{Recording, Replay};
+
+/// A live space with nobody on its stage ends after so long: enough for a host to find another network, or another device.
+pub const EMPTY_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// Where a space is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Made, not begun.
+    /// Made; nobody may come yet.
     Scheduled,
+    /// Listeners hear what comes before it, and the stage gathers.
+    Open,
     /// On since then.
     Live {
         /// When it began.
@@ -32,6 +46,13 @@ pub enum Phase {
         /// When it was over.
         ended: SystemTime,
     },
+    /// It does not take place.
+    Cancelled {
+        /// Since when that is known.
+        cancelled: SystemTime,
+        /// Why, if told.
+        reason: Option<Reason>,
+    },
 }
 
 /// Who may find and hear a space.
@@ -45,49 +66,7 @@ pub enum Audience {
     Invited,
 }
 
-/// What becomes of the sound.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Recording {
-    /// Not kept beyond what late listeners need.
-    Off,
-    /// Kept, from the start to the end.
-    On,
-    /// To be kept, but the disk takes nothing now.
-    Paused,
-    /// Kept; the replay is being made.
-    Sealing,
-    /// Kept; no replay could be made of it.
-    Unsealed,
-    /// Kept, and to be heard.
-    Replay(Replay),
-    /// Removed by a host.
-    Deleted,
-    /// Removed by the house, which keeps no more of the past than it was told to.
-    Expired {
-        /// When.
-        removed: SystemTime,
-    },
-}
-
-/// What is known of a replay.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Replay {
-    /// How long it is.
-    pub duration: Duration,
-    /// Integrated loudness in LUFS (ITU-R BS.1770).
-    pub loudness_lufs: f32,
-}
-
-/// Somebody on the stage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Participant {
-    /// Who.
-    pub id: ParticipantId,
-    /// What to call them.
-    pub name: Name,
-}
-
-/// What outlives a restart: everything but the stage, whose people come back by themselves.
+/// What outlives a restart: everything but who is there and who asks, who come back by themselves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
     /// Which space.
@@ -100,68 +79,131 @@ pub struct Facts {
     pub audience: Audience,
     /// When it was made.
     pub created: SystemTime,
+    /// When it is to begin, if that was said. Without, its doors are open from the first, and it begins by hand.
+    pub schedule: Option<Schedule>,
     /// Where it is in its life.
     pub phase: Phase,
     /// What becomes of the sound.
     pub recording: Recording,
+    /// Whom it knows, and what they are.
+    pub people: People,
+    /// Who may ask for the word.
+    pub asking: Asking,
+    /// Whether nobody comes to the stage whom no host calls.
+    pub locked: bool,
 }
 
 /// One conversation. See the crate's documentation for how to run it.
 #[derive(Debug)]
 pub struct Space {
     facts: Facts,
-    /// In the order of arrival; at most [`SPEAKERS_MAX`].
-    stage: Vec<Participant>,
+    stage: Stage,
+    hands: Hands,
     speaking: Option<ParticipantId>,
-    /// At most two per command, so it stays short as long as `poll` is drained.
+    /// Since when a live space has had nobody on its stage.
+    empty_since: Option<Instant>,
+    /// Whether it was told that a host is awaited.
+    awaiting: bool,
+    /// At most a few for each seat and command, so it stays short as long as `poll` is drained.
     events: VecDeque<Event>,
 }
 
 impl Space {
-    /// A space that is yet to start, recorded, its language unknown.
-    pub fn new(id: Id, title: Title, audience: Audience, created: SystemTime) -> Self {
+    /// A space that is yet to start, recorded, its language unknown. With a `schedule` its doors are shut.
+    pub fn new(id: Id, title: Title, audience: Audience, created: SystemTime, schedule: Option<Schedule>) -> Self {
         Self::from_facts(Facts {
             id,
             title,
             language: None,
             audience,
             created,
-            phase: Phase::Scheduled,
+            phase: if schedule.is_some() { Phase::Scheduled } else { Phase::Open },
+            schedule,
             recording: Recording::On,
+            people: People::default(),
+            asking: Asking::default(),
+            locked: false,
         })
     }
 
     /// A space as it was before a restart, with an empty stage.
     pub fn from_facts(facts: Facts) -> Self {
-        Self { facts, stage: Vec::new(), speaking: None, events: VecDeque::new() }
+        Self {
+            facts,
+            stage: Stage::default(),
+            hands: Hands::default(),
+            speaking: None,
+            empty_since: None,
+            awaiting: false,
+            events: VecDeque::new(),
+        }
     }
 
-    /// Obeys a command, or says which rule forbids it. Drain [`Space::poll`] afterwards.
-    pub fn handle(&mut self, now: SystemTime, actor: Actor, command: Command) -> Result<(), Refusal> {
-        let by_host = matches!(command, Command::Start | Command::End | Command::DeleteRecording);
-        match (by_host, actor) {
-            (true, Actor::Host | Actor::House) | (false, Actor::House) => {}
-            (true, _) => return Err(Refusal::NotHost),
-            (false, _) => return Err(Refusal::NotHouse),
-        }
-        match command {
+    /// Obeys a command, or says which rule forbids it. Drain [`Space::poll`] afterwards, and ask for the [`Space::deadline`].
+    pub fn handle(&mut self, now: Now, actor: Actor, command: Command) -> Result<(), Refusal> {
+        let rank = self.rank(&actor);
+        let who = match actor {
+            Actor::House => None,
+            Actor::Person { id, warrant } => Some((id, warrant)),
+        };
+        let is_own = match &command {
+            Command::Mute { participant } => who.as_ref().is_some_and(|(id, _)| id == participant),
+            _ => false,
+        };
+        let host_is_there = self.facts.people.host().is_some_and(|host| self.stage.is_on(&host.id));
+        Needs::of(&command).allow(rank, is_own, host_is_there)?;
+        let done = match command {
             Command::Start => self.start(now),
             Command::End => self.end(now),
+            Command::Postpone { starts, reason } => self.postpone(now, starts, reason),
+            Command::Cancel { reason } => self.cancel(now, reason),
+            Command::Retitle { title } => self.retitle(title),
+            Command::LetAsk(asking) => self.let_ask(asking),
+            Command::Lock => self.lock(true),
+            Command::Unlock => self.lock(false),
+            Command::Agree { name } => self.agree(who, name),
+            Command::RaiseHand { name } => self.raise_hand(who, name),
+            Command::LowerHand => self.lower_hand(who),
+            Command::Accept => self.accept(now, who),
+            Command::Decline => self.decline(who),
+            Command::Unmute { participant } => self.unmute(who, &participant),
+            Command::Mute { participant } => self.mute(rank, is_own, &participant),
+            Command::MuteAll => self.mute_all(rank, who),
+            Command::Call { participant } => self.call(now, &participant),
+            Command::Dismiss { participant } => self.dismiss(&participant),
+            Command::SendBack { participant } => self.send_back(rank, &participant),
+            Command::Remove { participant } => self.send_away(rank, &participant, crate::Standing::Removed),
+            Command::Block { participant } => self.send_away(rank, &participant, crate::Standing::Blocked),
+            Command::Pardon { participant } => self.pardon(&participant),
+            Command::MakeCoHost { participant } => self.make_co_host(&participant),
+            Command::UnmakeCoHost { participant } => self.unmake_co_host(&participant),
+            Command::HandOver { participant } => self.hand_over(&participant),
             Command::DeleteRecording => self.remove_recording(Recording::Deleted),
-            Command::ExpireRecording => self.remove_recording(Recording::Expired { removed: now }),
-            Command::Arrive { participant, name } => self.arrive(participant, name),
+            Command::TimePasses => Ok(()),
+            Command::Arrive { participant, name, warrant } => self.arrive(participant, name, warrant),
             Command::Depart { participant } => self.depart(&participant),
             Command::Hear { participant } => self.hear(participant),
             Command::PauseRecording => self.pause_recording(),
             Command::ResumeRecording => self.resume_recording(),
             Command::Post(replay) => self.post(replay),
             Command::GiveUpReplay => self.give_up_replay(),
+            Command::ExpireRecording => self.remove_recording(Recording::Expired { removed: now.wall }),
+        };
+        if done.is_ok() {
+            self.pass_time(now);
         }
+        done
     }
 
     /// What happened, oldest first; `None` when all is told.
     pub fn poll(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// When [`Command::TimePasses`] is due; `None` if nothing is. What was agreed for a time of day moves when somebody sets the clock:
+    /// ask again after each command, and at least once a second.
+    pub fn deadline(&self, now: Now) -> Option<Instant> {
+        [self.begins(now), self.empties(), self.stage.deadline()].into_iter().flatten().min()
     }
 
     /// What outlives a restart.
@@ -170,8 +212,23 @@ impl Space {
     }
 
     /// Who is on the stage, in the order of arrival.
-    pub fn stage(&self) -> &[Participant] {
-        &self.stage
+    pub fn stage(&self) -> impl Iterator<Item = &Participant> {
+        self.stage.on().filter_map(|id| self.facts.people.find(id))
+    }
+
+    /// How far somebody is on their way to the stage.
+    pub fn presence(&self, id: &ParticipantId) -> Option<Presence> {
+        self.stage.presence(id)
+    }
+
+    /// Who asks for the word, the first first.
+    pub fn hands(&self) -> impl Iterator<Item = &Hand> {
+        self.hands.iter()
+    }
+
+    /// How many ask before somebody; `None` if they do not ask.
+    pub fn place(&self, id: &ParticipantId) -> Option<usize> {
+        self.hands.place(id)
     }
 
     /// Who is heard now.
@@ -179,151 +236,59 @@ impl Space {
         self.speaking.as_ref()
     }
 
-    /// Whether people can speak now.
+    /// Whether it is time, and a host is awaited.
+    pub fn awaits_host(&self) -> bool {
+        self.awaiting
+    }
+
+    /// What somebody with such a pass is here.
+    pub fn role(&self, id: &ParticipantId, warrant: Warrant) -> Role {
+        match (self.facts.people.find(id), warrant) {
+            (Some(known), _) => known.role,
+            // The spaces of earlier versions did not know who their host is: whoever has the pass is.
+            (None, Warrant::Host) if self.facts.people.host().is_none() => Role::Host,
+            (None, Warrant::Host | Warrant::Speak) => Role::Speaker,
+            (None, Warrant::Listen) => Role::Listener,
+        }
+    }
+
+    /// Whether it is on.
     pub fn require_live(&self) -> Result<(), Refusal> {
         match self.facts.phase {
             Phase::Live { .. } => Ok(()),
-            Phase::Scheduled => Err(Refusal::NotStarted),
+            Phase::Scheduled | Phase::Open => Err(Refusal::NotStarted),
             Phase::Ended { .. } | Phase::Posted { .. } => Err(Refusal::AlreadyEnded),
+            Phase::Cancelled { .. } => Err(Refusal::Cancelled),
         }
     }
 
-    fn start(&mut self, now: SystemTime) -> Result<(), Refusal> {
+    /// Whether people can come, to listen or to the stage.
+    pub fn require_open(&self) -> Result<(), Refusal> {
         match self.facts.phase {
-            Phase::Scheduled => {}
-            Phase::Live { .. } => return Err(Refusal::AlreadyStarted),
-            Phase::Ended { .. } | Phase::Posted { .. } => return Err(Refusal::AlreadyEnded),
+            Phase::Open | Phase::Live { .. } => Ok(()),
+            Phase::Scheduled => Err(Refusal::DoorsShut),
+            Phase::Ended { .. } | Phase::Posted { .. } => Err(Refusal::AlreadyEnded),
+            Phase::Cancelled { .. } => Err(Refusal::Cancelled),
         }
-        self.facts.phase = Phase::Live { started: now };
-        self.events.push_back(Event::Started);
-        Ok(())
     }
 
-    fn end(&mut self, now: SystemTime) -> Result<(), Refusal> {
-        let started = match self.facts.phase {
-            Phase::Live { started } => started,
-            Phase::Scheduled => return Err(Refusal::NotStarted),
-            Phase::Ended { .. } | Phase::Posted { .. } => return Err(Refusal::AlreadyEnded),
-        };
-        // A wall clock may have been set back meanwhile; a space does not end before it began.
-        self.facts.phase = Phase::Ended { started, ended: now.max(started) };
-        if matches!(self.facts.recording, Recording::On | Recording::Paused) {
-            self.facts.recording = Recording::Sealing;
-        }
-        self.stage.clear();
-        self.speaking = None;
-        self.events.push_back(Event::Ended);
-        Ok(())
-    }
-
-    fn remove_recording(&mut self, becomes: Recording) -> Result<(), Refusal> {
+    /// Whether it is not over.
+    fn require_ahead(&self) -> Result<(), Refusal> {
         match self.facts.phase {
-            Phase::Scheduled => return Err(Refusal::NotStarted),
-            Phase::Live { .. } => return Err(Refusal::StillLive),
-            Phase::Ended { .. } | Phase::Posted { .. } => {}
-        }
-        match self.facts.recording {
-            // Its maker still writes: what is deleted now would come back a second later.
-            Recording::Sealing => return Err(Refusal::ReplayInTheMaking),
-            Recording::Off | Recording::Deleted | Recording::Expired { .. } => return Err(Refusal::NoRecording),
-            Recording::On | Recording::Paused | Recording::Unsealed | Recording::Replay(_) => {}
-        }
-        if let Phase::Posted { started, ended } = self.facts.phase {
-            self.facts.phase = Phase::Ended { started, ended };
-        }
-        self.facts.recording = becomes;
-        self.events.push_back(Event::RecordingDeleted);
-        Ok(())
-    }
-
-    fn arrive(&mut self, id: ParticipantId, name: Name) -> Result<(), Refusal> {
-        self.require_live()?;
-        let full = self.stage.len() >= SPEAKERS_MAX;
-        match self.stage.iter_mut().find(|participant| participant.id == id) {
-            Some(participant) if participant.name == name => return Ok(()), // reconnected
-            Some(participant) => participant.name = name,
-            None if full => return Err(Refusal::StageFull),
-            None => self.stage.push(Participant { id, name }),
-        }
-        self.events.push_back(Event::StageChanged);
-        Ok(())
-    }
-
-    fn depart(&mut self, id: &ParticipantId) -> Result<(), Refusal> {
-        let place = self.stage.iter().position(|participant| participant.id == *id).ok_or(Refusal::NotOnStage)?;
-        self.stage.remove(place);
-        if self.speaking.as_ref() == Some(id) {
-            self.speaking = None;
-            self.events.push_back(Event::SpeakingChanged);
-        }
-        self.events.push_back(Event::StageChanged);
-        Ok(())
-    }
-
-    fn hear(&mut self, id: Option<ParticipantId>) -> Result<(), Refusal> {
-        if let Some(id) = &id
-            && !self.stage.iter().any(|participant| participant.id == *id)
-        {
-            return Err(Refusal::NotOnStage);
-        }
-        if self.speaking != id {
-            self.speaking = id;
-            self.events.push_back(Event::SpeakingChanged);
-        }
-        Ok(())
-    }
-
-    fn pause_recording(&mut self) -> Result<(), Refusal> {
-        self.require_live()?;
-        match self.facts.recording {
-            Recording::On => {
-                self.facts.recording = Recording::Paused;
-                self.events.push_back(Event::RecordingChanged);
-                Ok(())
-            }
-            Recording::Paused => Ok(()),
-            _ => Err(Refusal::NoRecording),
+            Phase::Scheduled => Ok(()),
+            _ => self.require_open(),
         }
     }
 
-    fn resume_recording(&mut self) -> Result<(), Refusal> {
-        self.require_live()?;
-        match self.facts.recording {
-            Recording::Paused => {
-                self.facts.recording = Recording::On;
-                self.events.push_back(Event::RecordingChanged);
-                Ok(())
-            }
-            Recording::On => Ok(()),
-            _ => Err(Refusal::NoRecording),
+    fn rank(&self, actor: &Actor) -> Rank {
+        match actor {
+            Actor::House => Rank::House,
+            Actor::Person { id, warrant } => Rank::Person(self.role(id, *warrant)),
         }
     }
 
-    fn post(&mut self, replay: Replay) -> Result<(), Refusal> {
-        let (started, ended) = self.sealing()?;
-        self.facts.phase = Phase::Posted { started, ended };
-        self.facts.recording = Recording::Replay(replay);
-        self.events.push_back(Event::Posted);
-        Ok(())
-    }
-
-    fn give_up_replay(&mut self) -> Result<(), Refusal> {
-        self.sealing()?;
-        self.facts.recording = Recording::Unsealed;
-        self.events.push_back(Event::ReplayFailed);
-        Ok(())
-    }
-
-    /// When the space whose replay is being made began and ended.
-    fn sealing(&self) -> Result<(SystemTime, SystemTime), Refusal> {
-        match (self.facts.phase, self.facts.recording) {
-            (Phase::Scheduled, _) => Err(Refusal::NotStarted),
-            (Phase::Live { .. }, _) => Err(Refusal::StillLive),
-            (Phase::Ended { started, ended } | Phase::Posted { started, ended }, Recording::Sealing) => {
-                Ok((started, ended))
-            }
-            (Phase::Ended { .. } | Phase::Posted { .. }, _) => Err(Refusal::NoRecording),
-        }
+    fn tell(&mut self, event: Event) {
+        self.events.push_back(event);
     }
 }
 

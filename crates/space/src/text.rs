@@ -59,6 +59,32 @@ impl Name {
     }
 }
 
+/// Why something is not as it was said: 1 to 280 characters on one line.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reason(String);
+
+impl Reason {
+    /// Longest reason, in characters: four lines on a phone.
+    pub const CHARS_MAX: usize = 280;
+
+    /// Cleans a reason. [`Refusal::ReasonEmpty`] or [`Refusal::ReasonTooLong`] if what is left breaks a limit.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        if text.len() > Self::CHARS_MAX * 8 {
+            return Err(Refusal::ReasonTooLong);
+        }
+        match clean(text) {
+            reason if reason.is_empty() => Err(Refusal::ReasonEmpty),
+            reason if reason.chars().count() > Self::CHARS_MAX => Err(Refusal::ReasonTooLong),
+            reason => Ok(Self(reason)),
+        }
+    }
+
+    /// The reason as text. Still to be escaped.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The language that is mostly spoken: a BCP 47 tag, checked for shape only (RFC 5646 §2.1), in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Language(String);

@@ -1,4 +1,4 @@
-//! The passes of the stage: to create spaces, to invite, to speak, to host. Ed25519, signed in the house alone.
+//! The passes of the stage: to create spaces, to invite, to ask for the word, to speak, to host. Ed25519, signed in the house alone.
 //!
 //! Only the house holds the private key. Anyone else may hold the [`StageVerifier`] and still not let anyone speak.
 
@@ -15,6 +15,7 @@ const CREATE: u8 = b'C';
 const INVITE: u8 = b'I';
 const SPEAK: u8 = b'S';
 const HOST: u8 = b'H';
+const ASK: u8 = b'A';
 const OPERATE: u8 = b'O';
 /// Signed before the pass's own bytes, so that no other signature of this key can be taken for a pass.
 const CONTEXT: &[u8] = b"hiwar 2026-11 pass of the stage, version 1\0";
@@ -57,6 +58,8 @@ pub enum Grant {
     Create,
     /// To get passes to speak in one space, under a name of one's own.
     Invite(Scope),
+    /// To hear one space, and to ask for the word there.
+    Ask(Scope, Person),
     /// To speak in one space.
     Speak(Scope, Person),
     /// To speak in one space and to rule it.
@@ -81,7 +84,7 @@ impl StagePass {
     pub fn space(&self) -> Option<&Scope> {
         match &self.grant {
             Grant::Create | Grant::Operate => None,
-            Grant::Invite(scope) | Grant::Speak(scope, _) | Grant::Host(scope, _) => Some(scope),
+            Grant::Invite(scope) | Grant::Ask(scope, _) | Grant::Speak(scope, _) | Grant::Host(scope, _) => Some(scope),
         }
     }
 
@@ -95,19 +98,13 @@ impl StagePass {
         if self.grant == Grant::Operate { Ok(()) } else { Err(Refusal::WrongRole) }
     }
 
-    /// May it rule that space? Answers who does.
-    pub fn hosts(&self, space: &str) -> Result<&Person, Refusal> {
+    /// Whom it names in that space. What they may do there is the space's to say.
+    pub fn person(&self, space: &str) -> Result<&Person, Refusal> {
         match &self.grant {
-            Grant::Host(scope, person) => in_scope(scope, space).map(|()| person),
-            _ => Err(Refusal::WrongRole),
-        }
-    }
-
-    /// May it speak in that space? Answers who does.
-    pub fn speaks(&self, space: &str) -> Result<&Person, Refusal> {
-        match &self.grant {
-            Grant::Host(scope, person) | Grant::Speak(scope, person) => in_scope(scope, space).map(|()| person),
-            _ => Err(Refusal::WrongRole),
+            Grant::Ask(scope, person) | Grant::Speak(scope, person) | Grant::Host(scope, person) => {
+                in_scope(scope, space).map(|()| person)
+            }
+            Grant::Create | Grant::Operate | Grant::Invite(_) => Err(Refusal::WrongRole),
         }
     }
 
@@ -151,6 +148,7 @@ impl StageKey {
             Grant::Create => (CREATE, None, None),
             Grant::Operate => (OPERATE, None, None),
             Grant::Invite(scope) => (INVITE, Some(scope), None),
+            Grant::Ask(scope, person) => (ASK, Some(scope), Some(person)),
             Grant::Speak(scope, person) => (SPEAK, Some(scope), Some(person)),
             Grant::Host(scope, person) => (HOST, Some(scope), Some(person)),
         };
@@ -186,7 +184,7 @@ impl StageVerifier {
     pub fn verify(&self, now: SystemTime, token: &str) -> Result<StagePass, Refusal> {
         let bytes = wire::decode(token)?;
         let (version, kind) = wire::head(&bytes)?;
-        if version != VERSION || !matches!(kind, CREATE | INVITE | SPEAK | HOST | OPERATE) {
+        if version != VERSION || !matches!(kind, CREATE | INVITE | ASK | SPEAK | HOST | OPERATE) {
             return Err(Refusal::WrongKind);
         }
         let (signed, signature) = bytes.split_last_chunk::<64>().ok_or(Refusal::Malformed)?;
@@ -199,6 +197,7 @@ impl StageVerifier {
             CREATE => Grant::Create,
             OPERATE => Grant::Operate,
             INVITE => Grant::Invite(scope(&mut fields)?),
+            ASK => Grant::Ask(scope(&mut fields)?, person(&mut fields)?),
             SPEAK => Grant::Speak(scope(&mut fields)?, person(&mut fields)?),
             _ => Grant::Host(scope(&mut fields)?, person(&mut fields)?),
         };
@@ -244,10 +243,10 @@ mod tests {
         StagePass { id: PassId([9; 8]), expires: NOW + Duration::from_secs(60), grant }
     }
 
-    fn grants() -> [Grant; 5] {
-        let in_demo = [Grant::Invite(demo()), Grant::Speak(demo(), person()), Grant::Host(demo(), person())];
-        let [invite, speak, host] = in_demo;
-        [Grant::Create, invite, speak, host, Grant::Operate]
+    fn grants() -> [Grant; 6] {
+        let people = [Grant::Ask, Grant::Speak, Grant::Host].map(|grant| grant(demo(), person()));
+        let [ask, speak, host] = people;
+        [Grant::Create, Grant::Invite(demo()), ask, speak, host, Grant::Operate]
     }
 
     #[test]
@@ -262,26 +261,25 @@ mod tests {
     #[test]
     fn each_grant_allows_its_own_and_nothing_else() {
         let table = [
-            // create, invite, speak, host, see, operate
-            (Grant::Create, [true, false, false, false, false, false]),
-            (Grant::Invite(demo()), [false, true, false, false, true, false]),
-            (Grant::Speak(demo(), person()), [false, false, true, false, true, false]),
-            (Grant::Host(demo(), person()), [false, true, true, true, true, false]),
-            (Grant::Operate, [false, false, false, false, false, true]),
+            // create, invite, be somebody, see, operate
+            (Grant::Create, [true, false, false, false, false]),
+            (Grant::Invite(demo()), [false, true, false, true, false]),
+            (Grant::Ask(demo(), person()), [false, false, true, true, false]),
+            (Grant::Speak(demo(), person()), [false, false, true, true, false]),
+            (Grant::Host(demo(), person()), [false, true, true, true, false]),
+            (Grant::Operate, [false, false, false, false, true]),
         ];
         for (grant, allowed) in table {
             let pass = pass(grant.clone());
             let asked = [
                 pass.creates().is_ok(),
                 pass.invites("demo").is_ok(),
-                pass.speaks("demo").is_ok(),
-                pass.hosts("demo").is_ok(),
+                pass.person("demo").is_ok(),
                 pass.sees("demo").is_ok(),
                 pass.operates().is_ok(),
             ];
             assert_eq!(asked, allowed, "{grant:?}");
-            for elsewhere in [pass.invites("other").is_ok(), pass.speaks("other").is_ok(), pass.hosts("other").is_ok()]
-            {
+            for elsewhere in [pass.invites("other").is_ok(), pass.person("other").is_ok(), pass.sees("other").is_ok()] {
                 assert!(!elsewhere, "{grant:?} in another space");
             }
         }
@@ -290,7 +288,7 @@ mod tests {
     #[test]
     fn a_pass_for_another_space_is_named_as_such() {
         let pass = pass(Grant::Host(demo(), person()));
-        assert_eq!(pass.hosts("other"), Err(Refusal::WrongSpace));
+        assert_eq!(pass.person("other"), Err(Refusal::WrongSpace));
         assert_eq!(pass.creates(), Err(Refusal::WrongRole));
     }
 

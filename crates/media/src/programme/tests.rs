@@ -38,6 +38,7 @@ impl World {
             bitrate_bps: 32_000,
             ogg_serial: 7,
             nobody_event: b"nobody".as_slice().into(),
+            audience: Audience::Hears,
         };
         let programme = Programme::new(config).unwrap();
         Self { start: Instant::now(), programme, beats: 0, chunks: Vec::new(), returns: Default::default(), spent: 0 }

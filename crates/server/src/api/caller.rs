@@ -9,14 +9,15 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
-use hiwar_admission::StagePass;
+use hiwar_admission::{Grant, StagePass};
 use hiwar_segment_log::LogId;
-use hiwar_space::Audience;
+use hiwar_space::{Audience, Name, ParticipantId, Warrant};
 use serde::de::DeserializeOwned;
 
 use super::problem::{Kind, Problem};
 use super::speech::Language;
 use super::{Api, Keys};
+use crate::registry::Holder;
 
 /// The media type of bodies that are neither SDP nor a problem.
 const JSON: &str = "application/json";
@@ -57,9 +58,19 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may be on the stage of this space.
-    pub(super) fn is_on_stage(&self, keys: &Keys, space: &LogId) -> bool {
-        self.pass(keys).is_ok_and(|pass| pass.sees(space.as_str()).is_ok())
+    /// Whom the caller's pass names in this space.
+    pub(super) fn holder(&self, keys: &Keys, space: &LogId) -> Result<Holder, Problem> {
+        let pass = self.pass(keys)?;
+        let person = pass.person(space.as_str())?;
+        let warrant = match pass.grant {
+            Grant::Host(..) => Warrant::Host,
+            Grant::Speak(..) => Warrant::Speak,
+            Grant::Ask(..) | Grant::Create | Grant::Invite(_) | Grant::Operate => Warrant::Listen,
+        };
+        let id = ParticipantId::parse(person.participant()).ok_or(Kind::PassInvalid)?;
+        // Passes of encoders may name nobody; they are called by their id.
+        let name = Name::parse(person.name()).or_else(|_| Name::parse(person.participant()))?;
+        Ok(Holder { id, name, warrant })
     }
 }
 
@@ -80,11 +91,11 @@ impl Api {
         Ok(id)
     }
 
-    /// The same, if this caller rules it.
-    pub(super) fn hosted_space(&self, id: &str, caller: &Caller) -> Result<LogId, Problem> {
+    /// The same, and whom this caller's pass names there.
+    pub(super) fn stage_of(&self, id: &str, caller: &Caller) -> Result<(LogId, Holder), Problem> {
         let (id, _) = self.space(id)?;
-        caller.pass(&self.keys)?.hosts(id.as_str())?;
-        Ok(id)
+        let holder = caller.holder(&self.keys, &id)?;
+        Ok((id, holder))
     }
 }
 
@@ -101,6 +112,15 @@ pub(super) fn require_type(headers: &HeaderMap, expected: &'static str) -> Resul
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case(expected) { Ok(()) } else { Err(Problem::media_type(expected)) }
+}
+
+/// The body of a request that may have none: then as if it said nothing.
+pub(super) fn json_if_any<T: DeserializeOwned + Default>(
+    headers: &HeaderMap,
+    read: Result<Bytes, BytesRejection>,
+) -> Result<T, Problem> {
+    let bytes = body(read)?;
+    if bytes.is_empty() { Ok(T::default()) } else { json(headers, Ok(bytes)) }
 }
 
 /// The body of a request as what it is to be.

@@ -1,8 +1,8 @@
 //! The events that travel inside the sound, as docs/formats/event.md describes them: UTF-8 JSON.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::registry::SpaceView;
+use crate::registry::{SpaceView, SpeakerView};
 
 /// Somebody is heard from here on. `participant` is an id, so the event is short and says no name.
 pub fn speaking_event(participant: &str) -> Vec<u8> {
@@ -11,17 +11,49 @@ pub fn speaking_event(participant: &str) -> Vec<u8> {
 
 /// How the stage stands; repeated every two seconds for those who join late.
 pub fn stage_event(view: &SpaceView) -> Vec<u8> {
-    let speakers: Vec<_> =
-        view.speakers.iter().map(|who| json!({ "id": who.id, "name": who.name, "muted": false })).collect();
-    let stage = json!({
+    let mut stage = json!({
         "t": "stage",
         "title": view.title,
         "lang": view.language,
-        "speakers": speakers,
+        "speakers": view.speakers.iter().map(speaker).collect::<Vec<_>>(),
         "state": view.state,
         "recording": view.recording,
     });
+    // What is mostly so is not said: it travels every two seconds to everybody.
+    if view.asking == "everybody" {
+        stage["asks"] = view.asks.into();
+    }
+    if let Some(starts) = view.starts_at.as_ref().filter(|_| view.state == "open") {
+        stage["starts_at"] = starts.as_str().into();
+        if view.awaits_host {
+            stage["awaits_host"] = true.into();
+        }
+        if let Some(postponed) = &view.postponed {
+            stage["postponed"] = postponed.reason.as_deref().unwrap_or_default().into();
+        }
+    }
     stage.to_string().into_bytes()
+}
+
+fn speaker(who: &SpeakerView) -> Value {
+    let mut speaker = json!({ "id": who.id, "name": who.name });
+    if who.role != "speaker" {
+        speaker["role"] = who.role.into();
+    }
+    if who.muted {
+        speaker["muted"] = true.into();
+    }
+    speaker
+}
+
+/// A seat on the stage is offered to somebody who listens.
+pub fn called_event(participant: &str) -> Vec<u8> {
+    json!({ "t": "called", "id": participant }).to_string().into_bytes()
+}
+
+/// The conversation does not take place; no more sound follows.
+pub fn cancelled_event(reason: Option<&str>) -> Vec<u8> {
+    json!({ "t": "cancelled", "reason": reason }).to_string().into_bytes()
 }
 
 /// The conversation is over; no more sound follows.
@@ -33,7 +65,7 @@ pub fn ended_event() -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::api::AskedBy;
-    use crate::registry::{CrowdView, Links, SpeakerView};
+    use crate::registry::{CrowdView, Links, PostponedView};
     use crate::studio::Numbers;
 
     /// What one event may have (docs/formats/event.md).
@@ -42,20 +74,31 @@ mod tests {
     #[test]
     fn the_fullest_stage_fits_one_event() {
         let links = Links { mp4: String::new(), ogg: String::new(), mp3: String::new(), hls: String::new() };
-        let speaker = SpeakerView { id: "p".repeat(16), name: "\"".repeat(64), speaking: true };
+        let name = "\"".repeat(64);
+        let speaker = SpeakerView { id: "p".repeat(16), name, role: "co-host", muted: true, speaking: true };
         let view = SpaceView {
             id: "demo".into(),
             title: "🎙".repeat(hiwar_space::Title::CHARS_MAX),
-            state: "scheduled",
+            state: "open",
             audience: "unlisted",
             language: Some("a".repeat(35)),
             created_at: String::new(),
+            starts_at: Some("2026-11-27T20:00:00Z".into()),
+            doors_at: Some("2026-11-27T19:50:00Z".into()),
+            begins: Some("by-itself"),
+            awaits_host: true,
+            postponed: Some(PostponedView { from: None, reason: Some("\"".repeat(280)) }),
+            cancelled_at: None,
+            cancel_reason: None,
             started_at: None,
             ended_at: None,
             listen: links,
             page: String::new(),
             replay: None,
-            speakers: vec![speaker; hiwar_space::SPEAKERS_MAX],
+            speakers: vec![speaker; hiwar_media::programme::SEATS],
+            asking: "everybody",
+            asks: hiwar_space::HANDS_MAX,
+            locked: true,
             listeners: u32::MAX,
             crowd: CrowdView::new(&Numbers::default(), AskedBy::Players),
             recording: "paused",
@@ -64,6 +107,6 @@ mod tests {
         let event = stage_event(&view);
         assert!(event.len() <= EVENT_BYTES_MAX, "{}", event.len());
         let read: serde_json::Value = serde_json::from_slice(&event).expect("JSON");
-        assert_eq!(read["speakers"][19]["name"], "\"".repeat(64));
+        assert_eq!(read["speakers"][25]["name"], "\"".repeat(64));
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
-use futures_util::Stream;
-use futures_util::stream::unfold;
+use futures_util::stream::{iter, unfold};
+use futures_util::{Stream, StreamExt};
 
 use super::Shared;
 use super::caller::Caller;
@@ -22,7 +22,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// At most so often a state is sent: a debate changes its speaker several times a second, eyes do not.
 const BETWEEN: Duration = Duration::from_millis(100);
 
-/// Follow a space: an event `space` with the whole space at once and at every change
+/// Follow a space: an event `space` with the whole space at once and at every change; for whoever has a pass that names somebody, an event `stage` beside it
 #[utoipa::path(get, path = "/api/spaces/v1/spaces/{id}/events", tag = "spaces", params(("id" = String, Path)),
     security((), ("pass" = [])),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = 401, body = Details),
@@ -33,8 +33,12 @@ pub(super) async fn follow(
     caller: Caller,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let id = api.seen_space(&id, &caller)?;
-    let watcher = if caller.is_on_stage(&api.keys, &id) {
+    let holder = caller.holder(&api.keys, &id).ok();
+    let seen = holder.as_ref().and_then(|holder| api.registry.stage_view(&id, holder)).map(|stage| stage.you);
+    let watcher = if seen.as_ref().is_some_and(|you| you.person.role != "listener" || you.answer_within_s.is_some()) {
         Watcher::OnStage
+    } else if seen.is_some_and(|you| you.place.is_some()) {
+        Watcher::Asking
     } else if caller.is_invited(&api.keys, &id).is_ok() {
         Watcher::Invited
     } else {
@@ -42,15 +46,19 @@ pub(super) async fn follow(
     };
     let mut changes = api.registry.watch(&id, watcher)?;
     changes.mark_changed();
-    let states = unfold((api, changes, false), move |(api, mut changes, told)| async move {
+    let states = unfold((api, changes, holder, false), move |(api, mut changes, holder, told)| async move {
         changes.changed().await.ok()?;
         if told {
             tokio::time::sleep(BETWEEN).await;
         }
         changes.mark_unchanged();
         let view = api.registry.view(&id)?;
-        let event = Event::default().event("space").json_data(&view).ok()?;
-        Some((Ok(event), (api, changes, true)))
+        let mut events = vec![Ok(Event::default().event("space").json_data(&view).ok()?)];
+        if let Some(holder) = &holder {
+            let stage = api.registry.stage_view(&id, holder)?;
+            events.push(Ok(Event::default().event("stage").json_data(&stage).ok()?));
+        }
+        Some((iter(events), (api, changes, holder, true)))
     });
-    Ok(Sse::new(states).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    Ok(Sse::new(states.flatten()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }

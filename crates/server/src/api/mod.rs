@@ -18,15 +18,16 @@ mod problem;
 mod rehearsals;
 mod spaces;
 mod speech;
+mod stage;
 mod whip;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{any, delete, get, post};
+use axum::routing::{any, delete, get, post, put};
 
-pub use event::{ended_event, speaking_event, stage_event};
+pub use event::{called_event, cancelled_event, ended_event, speaking_event, stage_event};
 pub use keys::Keys;
 pub use speech::Language;
 
@@ -92,10 +93,19 @@ pub fn router(api: Api) -> Router {
         .route("/api/openapi.json", get(openapi::document))
         .route("/api/spaces/v1/config", get(spaces::config))
         .route("/api/spaces/v1/spaces", get(spaces::list).post(spaces::create))
-        .route("/api/spaces/v1/spaces/{id}", get(spaces::show))
-        .route("/api/spaces/v1/spaces/{id}/start", post(spaces::start))
-        .route("/api/spaces/v1/spaces/{id}/end", post(spaces::end))
-        .route("/api/spaces/v1/spaces/{id}/recording", delete(spaces::delete_recording))
+        .route("/api/spaces/v1/spaces/{id}", get(spaces::show).patch(stage::change))
+        .route("/api/spaces/v1/spaces/{id}/start", post(stage::start))
+        .route("/api/spaces/v1/spaces/{id}/end", post(stage::end))
+        .route("/api/spaces/v1/spaces/{id}/postpone", post(stage::postpone))
+        .route("/api/spaces/v1/spaces/{id}/cancel", post(stage::cancel))
+        .route("/api/spaces/v1/spaces/{id}/recording", delete(stage::delete_recording))
+        .route("/api/spaces/v1/spaces/{id}/stage", get(stage::show))
+        .route("/api/spaces/v1/spaces/{id}/agreement", post(stage::agree))
+        .route("/api/spaces/v1/spaces/{id}/hand", put(stage::raise_hand).delete(stage::lower_hand))
+        .route("/api/spaces/v1/spaces/{id}/seat", post(stage::accept).delete(stage::decline))
+        .route("/api/spaces/v1/spaces/{id}/mute-all", post(stage::mute_all))
+        .route("/api/spaces/v1/spaces/{id}/people/{participant}/{action}", post(stage::act))
+        .route("/api/spaces/v1/spaces/{id}/links", get(spaces::invitations))
         .route("/api/spaces/v1/spaces/{id}/passes", post(spaces::invite))
         .route("/api/spaces/v1/spaces/{id}/events", get(events::follow))
         .route("/api/spaces/v1/rehearsals", post(rehearsals::prove))

@@ -1,5 +1,6 @@
 //! What whoever runs a conversation is told about this server: problem details of things that have not gone wrong yet.
 
+use hiwar_admission::Grant;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -38,7 +39,7 @@ impl Api {
     /// The same for whoever may make or host conversations; a listener can do nothing about a disk.
     pub(super) fn notices_for(&self, caller: &Caller) -> Vec<Notice> {
         let host = caller.pass(&self.keys).is_ok_and(|pass| {
-            pass.creates().is_ok() || pass.space().is_some_and(|space| pass.hosts(space.as_str()).is_ok())
+            pass.creates().is_ok() || matches!(pass.grant, Grant::Host(..))
         });
         if host { self.notices(caller.language) } else { Vec::new() }
     }

@@ -4,14 +4,15 @@ use axum::response::Json;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{delivery, events, rehearsals, spaces, whip};
+use super::{delivery, events, rehearsals, spaces, stage, whip};
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Hiwar", description = "Live audio spaces: make, start, end; speak by WHIP. Refusals are problem details (RFC 9457)."),
+    info(title = "Hiwar", description = "Live audio spaces: make, host, take part; speak by WHIP. Refusals are problem details (RFC 9457)."),
     paths(
-        spaces::config, spaces::list, spaces::show, spaces::create, spaces::start, spaces::end, spaces::delete_recording,
-        spaces::invite, rehearsals::prove, delivery::show, delivery::change, events::follow, whip::look, whip::publish, whip::look_at_session, whip::patch, whip::hang_up
+        spaces::config, spaces::list, spaces::show, spaces::create, spaces::invite, spaces::invitations,
+        stage::start, stage::end, stage::postpone, stage::cancel, stage::change, stage::delete_recording, stage::show, stage::agree, stage::raise_hand,
+        stage::lower_hand, stage::accept, stage::decline, stage::mute_all, stage::act, rehearsals::prove, delivery::show, delivery::change, events::follow, whip::look, whip::publish, whip::look_at_session, whip::patch, whip::hang_up
     ),
     modifiers(&Pass)
 )]

@@ -2,6 +2,8 @@
 //!
 //! A handler returns a [`Problem`]; the outermost layer ([`super::dress`]) knows the client's language and writes it out.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::header::{CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -65,11 +67,36 @@ pub enum Kind {
     Unavailable,
     Storage,
     DiskFull,
+    NotHost,
+    NotCoHost,
+    NotThemselves,
+    NotBelow,
+    DoorsShut,
+    Cancelled,
+    TimeMalformed,
+    InThePast,
+    TooFarAhead,
+    DoorsTooEarly,
+    ReasonTooLong,
+    StageLocked,
+    CoHostsFull,
+    PeopleFull,
+    NotOnStage,
+    AlreadyOnStage,
+    NotCalled,
+    NotAgreed,
+    Removed,
+    Blocked,
+    NotRemoved,
+    AskingClosed,
+    HandsFull,
+    NoHand,
+    ParticipantUnknown,
 }
 
 impl Kind {
     /// All of them, in the order above.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 63] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::SpaceNotFound,
@@ -108,6 +135,31 @@ impl Kind {
         Self::Unavailable,
         Self::Storage,
         Self::DiskFull,
+        Self::NotHost,
+        Self::NotCoHost,
+        Self::NotThemselves,
+        Self::NotBelow,
+        Self::DoorsShut,
+        Self::Cancelled,
+        Self::TimeMalformed,
+        Self::InThePast,
+        Self::TooFarAhead,
+        Self::DoorsTooEarly,
+        Self::ReasonTooLong,
+        Self::StageLocked,
+        Self::CoHostsFull,
+        Self::PeopleFull,
+        Self::NotOnStage,
+        Self::AlreadyOnStage,
+        Self::NotCalled,
+        Self::NotAgreed,
+        Self::Removed,
+        Self::Blocked,
+        Self::NotRemoved,
+        Self::AskingClosed,
+        Self::HandsFull,
+        Self::NoHand,
+        Self::ParticipantUnknown,
     ];
 
     /// Last part of the type's address.
@@ -161,6 +213,31 @@ impl Kind {
             Self::Unavailable => ("unavailable", S::SERVICE_UNAVAILABLE),
             Self::Storage => ("storage", S::SERVICE_UNAVAILABLE),
             Self::DiskFull => ("disk-full", S::INSUFFICIENT_STORAGE),
+            Self::NotHost => ("not-host", S::FORBIDDEN),
+            Self::NotCoHost => ("not-co-host", S::FORBIDDEN),
+            Self::NotThemselves => ("not-themselves", S::FORBIDDEN),
+            Self::NotBelow => ("not-below", S::FORBIDDEN),
+            Self::DoorsShut => ("doors-shut", S::CONFLICT),
+            Self::Cancelled => ("cancelled", S::CONFLICT),
+            Self::TimeMalformed => ("time-malformed", S::UNPROCESSABLE_ENTITY),
+            Self::InThePast => ("in-the-past", S::UNPROCESSABLE_ENTITY),
+            Self::TooFarAhead => ("too-far-ahead", S::UNPROCESSABLE_ENTITY),
+            Self::DoorsTooEarly => ("doors-too-early", S::UNPROCESSABLE_ENTITY),
+            Self::ReasonTooLong => ("reason-too-long", S::UNPROCESSABLE_ENTITY),
+            Self::StageLocked => ("stage-locked", S::CONFLICT),
+            Self::CoHostsFull => ("co-hosts-full", S::CONFLICT),
+            Self::PeopleFull => ("people-full", S::CONFLICT),
+            Self::NotOnStage => ("not-on-stage", S::CONFLICT),
+            Self::AlreadyOnStage => ("already-on-stage", S::CONFLICT),
+            Self::NotCalled => ("not-called", S::CONFLICT),
+            Self::NotAgreed => ("not-agreed", S::CONFLICT),
+            Self::Removed => ("removed", S::FORBIDDEN),
+            Self::Blocked => ("blocked", S::FORBIDDEN),
+            Self::NotRemoved => ("not-removed", S::CONFLICT),
+            Self::AskingClosed => ("asking-closed", S::CONFLICT),
+            Self::HandsFull => ("hands-full", S::SERVICE_UNAVAILABLE),
+            Self::NoHand => ("no-hand", S::CONFLICT),
+            Self::ParticipantUnknown => ("participant-unknown", S::NOT_FOUND),
         }
     }
 
@@ -171,6 +248,12 @@ impl Kind {
             Self::TitleTooLong => space::Title::CHARS_MAX,
             Self::NameTooLong => space::Name::BYTES_MAX,
             Self::StageFull => space::SPEAKERS_MAX,
+            Self::TooFarAhead => days(space::Schedule::AHEAD_MAX),
+            Self::DoorsTooEarly => minutes(space::Schedule::DOORS_BEFORE_MAX),
+            Self::ReasonTooLong => space::Reason::CHARS_MAX,
+            Self::CoHostsFull => space::CO_HOSTS_MAX,
+            Self::PeopleFull => space::KNOWN_MAX,
+            Self::HandsFull => space::HANDS_MAX,
             Self::SpacesFull => registry::SPACES_MAX,
             _ => 0,
         }
@@ -180,7 +263,7 @@ impl Kind {
     fn retry_s(self) -> Option<u32> {
         match self {
             Self::NotStarted | Self::ReplayInTheMaking | Self::Unavailable | Self::SubscribersFull => Some(RETRY_S),
-            Self::StageFull | Self::Storage => Some(30),
+            Self::StageFull | Self::Storage | Self::HandsFull | Self::DoorsShut => Some(30),
             Self::DiskFull => Some(300),
             Self::SpacesFull => Some(3600),
             _ => None,
@@ -191,6 +274,14 @@ impl Kind {
     pub fn words(self, language: Language) -> (String, String) {
         Problem::from(self).words(language)
     }
+}
+
+fn days(duration: Duration) -> usize {
+    minutes(duration) / (24 * 60)
+}
+
+fn minutes(duration: Duration) -> usize {
+    usize::try_from(duration.as_secs() / 60).unwrap_or(usize::MAX)
 }
 
 /// A problem on its way to the client.
@@ -324,15 +415,39 @@ impl From<space::Refusal> for Problem {
     fn from(refusal: space::Refusal) -> Self {
         use space::Refusal as R;
         Self::from(match refusal {
-            R::NotHost | R::NotHouse => Kind::PassNotEnough,
+            R::NotHouse => Kind::PassNotEnough,
+            R::NotHost => Kind::NotHost,
+            R::NotCoHost => Kind::NotCoHost,
+            R::NotThemselves => Kind::NotThemselves,
+            R::NotBelow => Kind::NotBelow,
+            R::DoorsShut => Kind::DoorsShut,
             R::AlreadyStarted => Kind::AlreadyStarted,
             R::NotStarted => Kind::NotStarted,
             R::AlreadyEnded => Kind::AlreadyEnded,
+            R::Cancelled => Kind::Cancelled,
+            R::InThePast => Kind::InThePast,
+            R::TooFarAhead => Kind::TooFarAhead,
             R::StillLive => Kind::StillLive,
             R::NoRecording => Kind::NoRecording,
             R::ReplayInTheMaking => Kind::ReplayInTheMaking,
             R::StageFull => Kind::StageFull,
-            R::NotOnStage => Kind::SessionNotFound,
+            R::StageLocked => Kind::StageLocked,
+            R::CoHostsFull => Kind::CoHostsFull,
+            R::TooManyKnown => Kind::PeopleFull,
+            R::NotOnStage => Kind::NotOnStage,
+            R::AlreadyOnStage => Kind::AlreadyOnStage,
+            R::NotCalled => Kind::NotCalled,
+            R::NotAgreed => Kind::NotAgreed,
+            R::Removed => Kind::Removed,
+            R::Blocked => Kind::Blocked,
+            R::NotRemoved => Kind::NotRemoved,
+            R::AskingClosed => Kind::AskingClosed,
+            R::HandsFull => Kind::HandsFull,
+            R::NoHand => Kind::NoHand,
+            R::Unknown => Kind::ParticipantUnknown,
+            // The API takes an empty reason for none.
+            R::ReasonEmpty => Kind::Malformed,
+            R::ReasonTooLong => Kind::ReasonTooLong,
             R::TitleEmpty => Kind::TitleEmpty,
             R::TitleTooLong => Kind::TitleTooLong,
             R::NameEmpty => Kind::NameEmpty,

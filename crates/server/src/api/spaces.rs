@@ -1,6 +1,6 @@
-//! Spaces: list, make, start, end, delete a recording, invite.
+//! Spaces: list, show, make, give passes. What happens in one is in [`super::stage`].
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::Json;
 use axum::extract::rejection::BytesRejection;
@@ -9,8 +9,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hiwar_admission::{Grant, Person, Scope};
-use hiwar_space::{Actor, Audience, Command, Name, ParticipantId, Title};
+use hiwar_space::{Actor, Asking, Audience, Beginning, Command, Name, ParticipantId, Role, Schedule, Title, Warrant};
+use hiwar_segment_log::LogId;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 use super::caller::{Caller, json};
@@ -20,7 +23,7 @@ use super::problem::{Details, Kind, Problem};
 use super::speech::Language;
 use super::{Api, Shared};
 use crate::disk::Room;
-use crate::registry::{NewSpace, SpaceView};
+use crate::registry::{Holder, NewSpace, SpaceView};
 use crate::studio::Keep;
 
 /// Where things are.
@@ -57,6 +60,48 @@ pub(super) struct NewSpaceRequest {
     recording: RecordingName,
     /// What to call the host; "Host" in the caller's language unless told.
     host_name: Option<String>,
+    /// When it is to begin (RFC 3339). Without, its doors are open from the first, and it begins by hand.
+    #[schema(example = "2026-12-01T20:00:00+03:00")]
+    starts_at: Option<String>,
+    /// So many minutes before, listeners may come: 0 to 1440; 10 unless told.
+    doors_minutes: Option<u16>,
+    /// What happens when it is time.
+    #[serde(default)]
+    begins: BeginsName,
+    /// Who may ask for the word.
+    #[serde(default)]
+    asking: AskingName,
+}
+
+/// What happens when it is time.
+#[derive(Deserialize, ToSchema, Clone, Copy, Default)]
+#[serde(rename_all = "kebab-case")]
+enum BeginsName {
+    /// It begins at its second if a host is on the stage, else when one comes.
+    #[default]
+    ByItself,
+    /// It begins when a host says so.
+    ByHand,
+}
+
+/// Who may ask for the word.
+#[derive(Deserialize, ToSchema, Clone, Copy, Default)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum AskingName {
+    /// Whoever hears it.
+    #[default]
+    Everybody,
+    /// Nobody.
+    Nobody,
+}
+
+impl From<AskingName> for Asking {
+    fn from(name: AskingName) -> Self {
+        match name {
+            AskingName::Everybody => Self::Everybody,
+            AskingName::Nobody => Self::Nobody,
+        }
+    }
 }
 
 /// Who may find and hear a space.
@@ -99,16 +144,26 @@ pub(super) struct NewSpaceAnswer {
     notices: Vec<Notice>,
 }
 
-/// Somebody who is to speak.
+/// Links to send to people.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LinksAnswer {
+    /// Link for speakers; whoever opens it gives a name and gets a pass.
+    speaker_link: String,
+    /// Link for listeners.
+    listen_link: String,
+}
+
+/// Somebody who is to speak, or to ask for the word.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PassRequest {
     /// What the pass is for.
-    #[serde(rename = "role")]
-    #[allow(dead_code, reason = "there is one role so far; it is checked by being read")]
     role: RoleName,
     /// What to call them; up to 64 bytes.
     name: String,
+    /// "I know that this is recorded": of a speaker in a recorded conversation, if they have been asked already.
+    #[serde(default)]
+    agreed: bool,
 }
 
 /// What a pass is for.
@@ -117,12 +172,14 @@ pub(super) struct PassRequest {
 enum RoleName {
     /// To speak.
     Speaker,
+    /// To ask for the word.
+    Listener,
 }
 
-/// A pass to speak.
+/// A pass that names somebody.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PassAnswer {
-    /// Bearer token for WHIP, good for a day.
+    /// Bearer token for the API and for WHIP, good for a day.
     pass: String,
     /// Who its holder is in the space.
     participant: String,
@@ -186,6 +243,19 @@ pub(super) async fn create(
         AudienceName::Unlisted => Audience::Unlisted,
         AudienceName::Invited => Audience::Invited,
     };
+    let now = SystemTime::now();
+    let schedule = match &request.starts_at {
+        Some(text) => Some(Schedule {
+            doors_before: doors(request.doors_minutes)?,
+            beginning: match request.begins {
+                BeginsName::ByItself => Beginning::ByItself,
+                BeginsName::ByHand => Beginning::ByHand,
+            },
+            ..Schedule::new(now, moment(text)?)?
+        }),
+        None => None,
+    };
+    let host = new_participant();
     let new = NewSpace {
         title: Title::parse(&request.title)?,
         language: request.language.as_deref().map(hiwar_space::Language::parse).transpose()?,
@@ -194,60 +264,25 @@ pub(super) async fn create(
             RecordingName::On => Keep::All,
             RecordingName::Off => Keep::LIVE,
         },
+        schedule,
+        asking: request.asking.into(),
+        host: Some((host.clone(), host_name.clone())),
     };
     let space = api.registry.create(new).await?;
     let location = format!("/api/spaces/v1/spaces/{}", space.id);
-    let answer = links(&api, space, audience, &host_name, caller.language).ok_or(Kind::Unavailable)?;
+    let answer = links(&api, space, audience, &host, &host_name, caller.language).ok_or(Kind::Unavailable)?;
     api.studio.told().await;
     let mut response = (StatusCode::CREATED, Json(answer)).into_response();
     response.headers_mut().insert(header::LOCATION, HeaderValue::try_from(location).map_err(|_| Kind::Unavailable)?);
     Ok(response)
 }
 
-/// Start a space; it starts once
-#[utoipa::path(post, path = "/api/spaces/v1/spaces/{id}/start", tag = "spaces", params(("id" = String, Path)),
-    security(("pass" = [])),
-    responses((status = 200, body = SpaceView), (status = 401, body = Details), (status = 403, body = Details),
-        (status = 404, body = Details), (status = 409, body = Details)))]
-pub(super) async fn start(
-    State(api): Shared,
-    Path(id): Path<String>,
-    caller: Caller,
-) -> Result<Json<SpaceView>, Problem> {
-    rule(&api, &id, &caller, Command::Start).await
-}
-
-/// End a space for all
-#[utoipa::path(post, path = "/api/spaces/v1/spaces/{id}/end", tag = "spaces", params(("id" = String, Path)),
-    security(("pass" = [])),
-    responses((status = 200, body = SpaceView), (status = 401, body = Details), (status = 403, body = Details),
-        (status = 404, body = Details), (status = 409, body = Details)))]
-pub(super) async fn end(
-    State(api): Shared,
-    Path(id): Path<String>,
-    caller: Caller,
-) -> Result<Json<SpaceView>, Problem> {
-    rule(&api, &id, &caller, Command::End).await
-}
-
-/// Delete the recording of a space that is over
-#[utoipa::path(delete, path = "/api/spaces/v1/spaces/{id}/recording", tag = "spaces", params(("id" = String, Path)),
-    security(("pass" = [])),
-    responses((status = 200, body = SpaceView), (status = 401, body = Details), (status = 403, body = Details),
-        (status = 404, body = Details), (status = 409, body = Details)))]
-pub(super) async fn delete_recording(
-    State(api): Shared,
-    Path(id): Path<String>,
-    caller: Caller,
-) -> Result<Json<SpaceView>, Problem> {
-    rule(&api, &id, &caller, Command::DeleteRecording).await
-}
-
-/// Get a pass to speak, by a host's or an inviting pass
+/// Get a pass: to speak, by a host's or an inviting pass; to ask for the word, by whoever may hear it
 #[utoipa::path(post, path = "/api/spaces/v1/spaces/{id}/passes", tag = "spaces", params(("id" = String, Path)),
-    request_body = PassRequest, security(("pass" = [])),
+    request_body = PassRequest, security((), ("pass" = [])),
     responses((status = 201, body = PassAnswer), (status = 400, body = Details), (status = 401, body = Details),
-        (status = 403, body = Details), (status = 404, body = Details), (status = 422, body = Details)))]
+        (status = 403, body = Details), (status = 404, body = Details), (status = 409, body = Details),
+        (status = 422, body = Details)))]
 pub(super) async fn invite(
     State(api): Shared,
     Path(id): Path<String>,
@@ -255,50 +290,119 @@ pub(super) async fn invite(
     headers: HeaderMap,
     read: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<PassAnswer>), Problem> {
-    let (id, _) = api.space(&id)?;
-    caller.pass(&api.keys)?.invites(id.as_str())?;
+    let id = match api.space(&id)? {
+        // Who is refused is told that, before what is wrong with the rest.
+        (id, Audience::Invited) => {
+            caller.is_invited(&api.keys, &id)?;
+            id
+        }
+        (id, Audience::Public | Audience::Unlisted) => id,
+    };
     let request: PassRequest = json(&headers, read)?;
+    if let RoleName::Speaker = request.role {
+        invites(&api, &id, &caller)?;
+    }
     let name = Name::parse(&request.name)?;
     let participant = new_participant();
-    let grant = Scope::parse(id.as_str())
+    if let (RoleName::Speaker, true) = (&request.role, request.agreed) {
+        let actor = Actor::Person { id: participant.clone(), warrant: Warrant::Speak };
+        api.registry.command(id, actor, Command::Agree { name: name.clone() }).await?;
+    }
+    let grant = match request.role {
+        RoleName::Speaker => Grant::Speak,
+        RoleName::Listener => Grant::Ask,
+    };
+    let (scope, person) = Scope::parse(id.as_str())
         .zip(Person::new(participant.as_str(), name.as_str()))
-        .map(|(scope, person)| Grant::Speak(scope, person))
         .ok_or(Kind::Malformed)?;
-    let pass = api.keys.stage_pass(SystemTime::now() + SPEAK_LIFE, grant);
+    let pass = api.keys.stage_pass(SystemTime::now() + SPEAK_LIFE, grant(scope, person));
     Ok((StatusCode::CREATED, Json(PassAnswer { pass, participant: participant.as_str().to_owned() })))
 }
 
-async fn rule(api: &Api, id: &str, caller: &Caller, command: Command) -> Result<Json<SpaceView>, Problem> {
-    let id = api.hosted_space(id, caller)?;
-    api.registry.command(id, Actor::Host, command).await.inspect_err(|why| {
-        tracing::debug!(space = %id, "a host's command failed: {why}");
-    })?;
-    let view = api.registry.view(&id).ok_or(Kind::SpaceNotFound)?;
-    api.studio.told().await;
-    Ok(Json(view))
+/// Where to send people
+#[utoipa::path(get, path = "/api/spaces/v1/spaces/{id}/links", tag = "spaces", params(("id" = String, Path)),
+    security(("pass" = [])),
+    responses((status = 200, body = LinksAnswer), (status = 401, body = Details), (status = 403, body = Details),
+        (status = 404, body = Details)))]
+pub(super) async fn invitations(
+    State(api): Shared,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<Json<LinksAnswer>, Problem> {
+    let (id, audience) = api.space(&id)?;
+    let holder = caller.holder(&api.keys, &id)?;
+    require_co_host(&api, &id, &holder)?;
+    let scope = Scope::parse(id.as_str()).ok_or(Kind::Unavailable)?;
+    Ok(Json(LinksAnswer::new(&api, &scope, audience)))
+}
+
+/// Whoever has the speakers' link, or hosts, lets people speak.
+fn invites(api: &Api, id: &LogId, caller: &Caller) -> Result<(), Problem> {
+    if caller.pass(&api.keys)?.invites(id.as_str()).is_ok() {
+        return Ok(());
+    }
+    let holder = caller.holder(&api.keys, id)?;
+    require_co_host(api, id, &holder)
+}
+
+fn require_co_host(api: &Api, id: &LogId, holder: &Holder) -> Result<(), Problem> {
+    let role = api.registry.role(id, holder).ok_or(Kind::SpaceNotFound)?;
+    if role >= Role::CoHost { Ok(()) } else { Err(Kind::NotCoHost.into()) }
+}
+
+/// A moment that somebody wrote.
+pub(super) fn moment(text: &str) -> Result<SystemTime, Problem> {
+    OffsetDateTime::parse(text, &Rfc3339).map(SystemTime::from).map_err(|_| Kind::TimeMalformed.into())
+}
+
+/// How long before the start listeners may come.
+fn doors(minutes: Option<u16>) -> Result<Duration, Problem> {
+    let Some(minutes) = minutes else { return Ok(Schedule::DOORS_BEFORE) };
+    let before = Duration::from_secs(60 * u64::from(minutes));
+    if before <= Schedule::DOORS_BEFORE_MAX { Ok(before) } else { Err(Kind::DoorsTooEarly.into()) }
 }
 
 /// Signs the passes of a new space and puts them into links. `None` only if ids and names broke the limits of passes.
-fn links(api: &Api, space: SpaceView, audience: Audience, host: &Name, language: Language) -> Option<NewSpaceAnswer> {
+fn links(
+    api: &Api,
+    space: SpaceView,
+    audience: Audience,
+    host: &ParticipantId,
+    name: &Name,
+    language: Language,
+) -> Option<NewSpaceAnswer> {
     let origin = &api.settings.public_origin;
-    let (id, expires) = (space.id.clone(), SystemTime::now() + LINK_LIFE);
-    let scope = Scope::parse(&id)?;
-    let person = Person::new(new_participant().as_str(), host.as_str())?;
-    let host_pass = api.keys.stage_pass(expires, Grant::Host(scope.clone(), person));
-    let invitation = api.keys.stage_pass(expires, Grant::Invite(scope.clone()));
-    let listen_link = match audience {
-        Audience::Invited => format!("{origin}/s/{id}?pass={}", api.keys.listen_pass(expires, scope)),
-        Audience::Public | Audience::Unlisted => format!("{origin}/s/{id}"),
-    };
+    let scope = Scope::parse(&space.id)?;
+    let person = Person::new(host.as_str(), name.as_str())?;
+    let LinksAnswer { speaker_link, listen_link } = LinksAnswer::new(api, &scope, audience);
+    let host_pass = api.keys.stage_pass(SystemTime::now() + LINK_LIFE, Grant::Host(scope, person));
     Some(NewSpaceAnswer {
-        // Behind the #, so that no server and no Referer sees these passes.
-        host_link: format!("{origin}/#/s/{id}/stage?token={host_pass}"),
-        speaker_link: format!("{origin}/#/s/{id}/stage?token={invitation}"),
+        host_link: stage_link(origin, &space.id, &host_pass),
+        speaker_link,
         listen_link,
         host_pass,
         space,
         notices: api.notices(language),
     })
+}
+
+impl LinksAnswer {
+    fn new(api: &Api, scope: &Scope, audience: Audience) -> Self {
+        let (origin, id, expires) = (&api.settings.public_origin, scope.as_str(), SystemTime::now() + LINK_LIFE);
+        let invitation = api.keys.stage_pass(expires, Grant::Invite(scope.clone()));
+        Self {
+            speaker_link: stage_link(origin, id, &invitation),
+            listen_link: match audience {
+                Audience::Invited => format!("{origin}/s/{id}?pass={}", api.keys.listen_pass(expires, scope.clone())),
+                Audience::Public | Audience::Unlisted => format!("{origin}/s/{id}"),
+            },
+        }
+    }
+}
+
+/// A link with a pass, behind the #, so that no server and no Referer sees it.
+fn stage_link(origin: &str, id: &str, pass: &str) -> String {
+    format!("{origin}/#/s/{id}/stage?token={pass}")
 }
 
 fn new_participant() -> ParticipantId {

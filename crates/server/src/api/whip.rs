@@ -1,7 +1,7 @@
 //! WHIP (RFC 9725): how speakers of any make reach the stage.
 //!
 //! The endpoint is `/whip/{space}`, a session `/whip/{space}/{session}`. The pass names the participant; the newest session
-//! of a participant takes the place of the older one. A session may be touched by its participant and by hosts.
+//! of a participant takes the place of the older one. A session may be touched by its participant alone: whoever hosts has commands for the rest.
 
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
@@ -46,12 +46,12 @@ pub(super) async fn publish(
     read: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let (id, _) = api.space(&space)?;
-    let pass = caller.pass(&api.keys)?;
-    let person = pass.speaks(id.as_str())?;
+    let holder = caller.holder(&api.keys, &id)?;
     require_type(&headers, SDP)?;
     let offer = text(read, Kind::OfferMalformed)?;
-    let published = api.registry.speak(&id, person.participant(), person.name(), offer).await.inspect_err(|why| {
-        tracing::info!(space = %id, participant = person.participant(), "a speaker was not seated: {why}");
+    let participant = holder.id.clone();
+    let published = api.registry.speak(&id, holder, offer).await.inspect_err(|why| {
+        tracing::info!(space = %id, %participant, "a speaker was not seated: {why}");
     })?;
     let mut response = (StatusCode::CREATED, published.answer).into_response();
     let headers = response.headers_mut();
@@ -127,14 +127,9 @@ pub(super) async fn hang_up(
 impl Api {
     /// The space and entity tag of a session that this caller may touch.
     fn own_session(&self, space: &str, session: &str, caller: &Caller) -> Result<(LogId, String), Problem> {
-        let (id, _) = self.space(space)?;
-        let pass = caller.pass(&self.keys)?;
-        let person = pass.speaks(id.as_str())?;
+        let (id, holder) = self.stage_of(space, caller)?;
         let (participant, etag) = self.registry.session(&id, session)?;
-        if person.participant() != participant.as_str() {
-            pass.hosts(id.as_str())?;
-        }
-        Ok((id, etag))
+        if holder.id == participant { Ok((id, etag)) } else { Err(Kind::NotThemselves.into()) }
     }
 }
 

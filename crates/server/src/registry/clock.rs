@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use hiwar_space::Now;
+
 /// After the start nothing is removed by age: so long the network may take to set the clock.
 const FIRST_WAIT: Duration = Duration::from_secs(600);
 /// A clock that goes on by so much more than time did was set: no quartz drifts an hour in a minute. Ages are days.
@@ -15,21 +17,10 @@ const LEAP_WAIT: Duration = Duration::from_secs(86_400);
 /// The first of January 2026, in seconds since 1970. No conversation of ours ended earlier: what says so was told by a clock that was not set.
 const OURS_SINCE: u64 = 1_767_225_600;
 
-/// What both clocks show at once.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    /// What people mean; can be set.
-    pub wall: SystemTime,
-    /// What only goes on. It stands still while the machine sleeps, so a sleep looks like a leap of the other.
-    pub steady: Instant,
-}
-
-impl Now {
-    /// Reads both.
-    #[must_use]
-    pub fn read() -> Self {
-        Self { wall: SystemTime::now(), steady: Instant::now() }
-    }
+/// Reads both clocks. The steady one stands still while the machine sleeps, so a sleep looks like a leap of the other.
+#[must_use]
+pub fn now() -> Now {
+    Now { wall: SystemTime::now(), steady: Instant::now() }
 }
 
 /// Since when something is over, for its age: what was seen ending at `seen` is not older than the time that passed since.
@@ -89,7 +80,7 @@ mod tests {
 
     #[test]
     fn age_waits_after_the_start_and_after_a_leap() {
-        let start = Now::read();
+        let start = now();
         let mut trust = Trust::new(start, Some(DAY * 90));
         assert_eq!(trust.doubt(start), FIRST_WAIT);
         assert_eq!(trust.doubt(after(start, FIRST_WAIT, FIRST_WAIT)), Duration::ZERO);
@@ -107,7 +98,7 @@ mod tests {
 
     #[test]
     fn what_was_seen_ending_is_not_older_than_what_passed_since() {
-        let ended = Now::read();
+        let ended = now();
         let since = |seen, now| over_since(ended.wall, seen, now);
         let seen = Some(ended.steady);
         let leapt = after(ended, HOUR, DAY * 9_000);

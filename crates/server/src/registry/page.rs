@@ -81,7 +81,8 @@ fn head(origin: &str, view: &SpaceView) -> String {
     let title = if view.title.is_empty() { language.say("private-title", &[]) } else { escaped(&view.title) };
     let description = language.say(
         match (view.state, &view.replay) {
-            ("scheduled", _) => "page-description-scheduled",
+            ("scheduled" | "open", _) => "page-description-scheduled",
+            ("cancelled", _) => "page-description-cancelled",
             ("live", _) => "page-description-live",
             (_, None) if view.removed_at.is_some() => "page-description-removed",
             (_, None) => "page-description-over",

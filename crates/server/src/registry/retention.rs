@@ -10,10 +10,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
 use hiwar_segment_log::LogId;
-use hiwar_space::{Actor, Command, Phase, Recording, Space};
+use hiwar_space::{Actor, Command, Now, Phase, Recording, Space};
 use serde::{Deserialize, Serialize};
 
-pub use super::clock::Now;
+pub use super::clock::now;
 use super::clock::{Trust, over_since};
 use super::{Entry, Error, Registry};
 
@@ -100,9 +100,9 @@ impl Registry {
         if limits.keep_everything() {
             return;
         }
-        let mut seen = Seen::new(Now::read(), limits);
+        let mut seen = Seen::new(now(), limits);
         loop {
-            let wait = self.sweep(limits, Now::read(), &mut seen).await;
+            let wait = self.sweep(limits, now(), &mut seen).await;
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = self.0.grown.notified() => {}
@@ -176,7 +176,7 @@ impl Registry {
         let Some(entry) = spaces.get_mut(id) else { return false };
         let mut facts = entry.space.facts().clone();
         let (Recording::Replay(_), Phase::Posted { started, ended } | Phase::Ended { started, ended }) =
-            (facts.recording, facts.phase)
+            (facts.recording, facts.phase.clone())
         else {
             return false;
         };
@@ -215,11 +215,11 @@ impl Registry {
 impl Entry {
     fn kept(&self, id: LogId, now: Now) -> Kept<LogId> {
         let facts = self.space.facts();
-        let over_since = match (facts.phase, facts.recording) {
-            (Phase::Scheduled | Phase::Live { .. }, _) => None,
+        let over_since = match (&facts.phase, facts.recording) {
+            (Phase::Scheduled | Phase::Open | Phase::Live { .. } | Phase::Cancelled { .. }, _) => None,
             (_, Recording::Off | Recording::Sealing | Recording::Deleted | Recording::Expired { .. }) => None,
             (Phase::Ended { ended, .. } | Phase::Posted { ended, .. }, _) => {
-                Some(over_since(ended, self.seen_over, now))
+                Some(over_since(*ended, self.seen_over, now))
             }
         };
         Kept { id, over_since, bytes: 0 }

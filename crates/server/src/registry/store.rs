@@ -5,17 +5,20 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hiwar_space::{Audience, Facts, Id, Language, Phase, Recording, Replay, Title};
+use hiwar_space::{
+    Asking, Audience, Beginning, Facts, Id, Language, Name, Participant, ParticipantId, People, Phase, Postponement,
+    Reason, Recording, Replay, Role, Schedule, Standing, Title,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::studio::Keep;
 
-/// Longest file looked at; ours have about 500 bytes.
-const FILE_BYTES_MAX: u64 = 64 * 1024;
+/// Longest file looked at: 512 people with the longest names are some 130 kB.
+const FILE_BYTES_MAX: u64 = 256 * 1024;
 /// What this version writes. A file of a later version is left alone.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-/// The file, field by field; times in milliseconds since 1970.
+/// The file, field by field; times in milliseconds since 1970. What came with version 2 is absent in files of version 1.
 #[derive(Serialize, Deserialize)]
 struct Saved {
     version: u32,
@@ -24,8 +27,15 @@ struct Saved {
     language: Option<String>,
     audience: String,
     created_ms: u64,
+    /// Whether its doors are open though it has not started; version 1 knew no doors that are shut.
+    #[serde(default = "yes")]
+    open: bool,
     started_ms: Option<u64>,
     ended_ms: Option<u64>,
+    #[serde(default)]
+    cancelled: Option<SavedCancellation>,
+    #[serde(default)]
+    schedule: Option<SavedSchedule>,
     recording: String,
     replay_ms: Option<u64>,
     replay_lufs: Option<f32>,
@@ -34,6 +44,48 @@ struct Saved {
     removed_ms: Option<u64>,
     /// How long the log of an unrecorded space is kept, in seconds.
     keep_s: Option<u64>,
+    #[serde(default)]
+    people: Vec<SavedParticipant>,
+    /// Whether everybody may ask for the word.
+    #[serde(default = "yes")]
+    asking: bool,
+    #[serde(default)]
+    locked: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedCancellation {
+    at_ms: u64,
+    reason: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedSchedule {
+    starts_ms: u64,
+    doors_before_s: u64,
+    by_hand: bool,
+    /// That it was to begin at another time, if it was.
+    postponed: Option<SavedPostponement>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedPostponement {
+    from_ms: Option<u64>,
+    reason: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedParticipant {
+    id: String,
+    name: String,
+    role: String,
+    standing: String,
+    muted: bool,
+    agreed: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Writes a space's facts durably. Blocks.
@@ -92,9 +144,15 @@ fn read(path: &Path, id: &Id) -> io::Result<(Facts, Keep)> {
 impl Saved {
     fn of(facts: &Facts, keep: Keep) -> Self {
         let (started, ended) = match facts.phase {
-            Phase::Scheduled => (None, None),
+            Phase::Scheduled | Phase::Open | Phase::Cancelled { .. } => (None, None),
             Phase::Live { started } => (Some(started), None),
             Phase::Ended { started, ended } | Phase::Posted { started, ended } => (Some(started), Some(ended)),
+        };
+        let cancelled = match &facts.phase {
+            Phase::Cancelled { cancelled, reason } => {
+                Some(SavedCancellation { at_ms: ms(*cancelled), reason: reason.as_ref().map(text) })
+            }
+            _ => None,
         };
         let (recording, replay) = match facts.recording {
             Recording::Off => ("off", None),
@@ -118,6 +176,9 @@ impl Saved {
             }
             .to_owned(),
             created_ms: ms(facts.created),
+            open: facts.phase != Phase::Scheduled,
+            cancelled,
+            schedule: facts.schedule.as_ref().map(SavedSchedule::of),
             started_ms: started.map(ms),
             ended_ms: ended.map(ms),
             recording: recording.to_owned(),
@@ -132,6 +193,9 @@ impl Saved {
                 Keep::All => None,
                 Keep::Window(window) => Some(window.as_secs()),
             },
+            people: facts.people.iter().map(SavedParticipant::of).collect(),
+            asking: facts.asking == Asking::Everybody,
+            locked: facts.locked,
         }
     }
 
@@ -151,18 +215,27 @@ impl Saved {
             "expired" => Recording::Expired { removed: time(self.removed_ms?)? },
             _ => return None,
         };
-        let phase = match (self.started_ms, self.ended_ms) {
-            (None, None) => Phase::Scheduled,
-            (Some(started), None) => Phase::Live { started: time(started)? },
-            (Some(started), Some(ended)) => {
+        let phase = match (self.started_ms, self.ended_ms, self.cancelled) {
+            (None, None, Some(cancelled)) => {
+                Phase::Cancelled { cancelled: time(cancelled.at_ms)?, reason: reason(cancelled.reason) }
+            }
+            (None, None, None) if self.open => Phase::Open,
+            (None, None, None) => Phase::Scheduled,
+            (Some(started), None, None) => Phase::Live { started: time(started)? },
+            (Some(started), Some(ended), None) => {
                 let (started, ended) = (time(started)?, time(ended)?);
                 match recording {
                     Recording::Replay(_) => Phase::Posted { started, ended },
                     _ => Phase::Ended { started, ended },
                 }
             }
-            (None, Some(_)) => return None,
+            (None, Some(_), _) | (Some(_), _, Some(_)) => return None,
         };
+        let schedule = match self.schedule {
+            Some(schedule) => Some(schedule.schedule()?),
+            None => None,
+        };
+        let people = self.people.into_iter().map(SavedParticipant::participant).collect::<Option<Vec<_>>>()?;
         let facts = Facts {
             id: Id::parse(&self.id)?,
             title: Title::parse(&self.title).ok()?,
@@ -174,12 +247,96 @@ impl Saved {
                 _ => return None,
             },
             created: time(self.created_ms)?,
+            schedule,
             phase,
             recording,
+            people: People::from_list(people),
+            asking: if self.asking { Asking::Everybody } else { Asking::Nobody },
+            locked: self.locked,
         };
         let keep = self.keep_s.map_or(Keep::All, |seconds| Keep::Window(Duration::from_secs(seconds)));
-        (self.version == VERSION).then_some((facts, keep))
+        (1..=VERSION).contains(&self.version).then_some((facts, keep))
     }
+}
+
+impl SavedSchedule {
+    fn of(schedule: &Schedule) -> Self {
+        Self {
+            starts_ms: ms(schedule.starts),
+            doors_before_s: schedule.doors_before.as_secs(),
+            by_hand: schedule.beginning == Beginning::ByHand,
+            postponed: schedule.postponed.as_ref().map(|postponed| SavedPostponement {
+                from_ms: postponed.from.map(ms),
+                reason: postponed.reason.as_ref().map(text),
+            }),
+        }
+    }
+
+    fn schedule(self) -> Option<Schedule> {
+        Some(Schedule {
+            starts: time(self.starts_ms)?,
+            doors_before: Duration::from_secs(self.doors_before_s),
+            beginning: if self.by_hand { Beginning::ByHand } else { Beginning::ByItself },
+            postponed: self.postponed.map(|postponed| Postponement {
+                from: postponed.from_ms.and_then(time),
+                reason: reason(postponed.reason),
+            }),
+        })
+    }
+}
+
+impl SavedParticipant {
+    fn of(participant: &Participant) -> Self {
+        Self {
+            id: participant.id.as_str().to_owned(),
+            name: participant.name.as_str().to_owned(),
+            role: match participant.role {
+                Role::Listener => "listener",
+                Role::Speaker => "speaker",
+                Role::CoHost => "co-host",
+                Role::Host => "host",
+            }
+            .to_owned(),
+            standing: match participant.standing {
+                Standing::Welcome => "welcome",
+                Standing::Removed => "removed",
+                Standing::Blocked => "blocked",
+            }
+            .to_owned(),
+            muted: participant.muted,
+            agreed: participant.agreed,
+        }
+    }
+
+    fn participant(self) -> Option<Participant> {
+        Some(Participant {
+            id: ParticipantId::parse(&self.id)?,
+            name: Name::parse(&self.name).ok()?,
+            role: match self.role.as_str() {
+                "listener" => Role::Listener,
+                "speaker" => Role::Speaker,
+                "co-host" => Role::CoHost,
+                "host" => Role::Host,
+                _ => return None,
+            },
+            standing: match self.standing.as_str() {
+                "welcome" => Standing::Welcome,
+                "removed" => Standing::Removed,
+                "blocked" => Standing::Blocked,
+                _ => return None,
+            },
+            muted: self.muted,
+            agreed: self.agreed,
+        })
+    }
+}
+
+fn text(reason: &Reason) -> String {
+    reason.as_str().to_owned()
+}
+
+fn reason(text: Option<String>) -> Option<Reason> {
+    text.and_then(|text| Reason::parse(&text).ok())
 }
 
 fn ms(time: SystemTime) -> u64 {
@@ -202,9 +359,31 @@ mod tests {
             language: Some(Language::parse("ar-EG").expect("a language")),
             audience: Audience::Invited,
             created: time(1_700_000_000_123).expect("a time"),
+            schedule: Some(Schedule {
+                starts: time(1_700_000_000_500).expect("a time"),
+                doors_before: Duration::from_secs(60),
+                beginning: Beginning::ByHand,
+                postponed: Some(Postponement {
+                    from: time(1_700_000_000_400),
+                    reason: Some(Reason::parse("القطار متأخر").expect("a reason")),
+                }),
+            }),
             phase,
             recording,
+            people: People::from_list(vec![somebody("h", Role::Host), somebody("c", Role::CoHost), blocked()]),
+            asking: Asking::Nobody,
+            locked: true,
         }
+    }
+
+    fn somebody(id: &str, role: Role) -> Participant {
+        let id = ParticipantId::parse(id).expect("an id");
+        let agreed = Participant { agreed: true, ..Participant::new(id, Name::parse("ليلى").expect("a name"), role) };
+        Participant { muted: role == Role::CoHost, ..agreed }
+    }
+
+    fn blocked() -> Participant {
+        Participant { standing: Standing::Blocked, ..somebody("b", Role::Listener) }
     }
 
     #[test]
@@ -215,6 +394,8 @@ mod tests {
         let silent = Replay { duration: Duration::ZERO, loudness_lufs: f32::NEG_INFINITY };
         let all = [
             facts("a", Phase::Scheduled, Recording::On),
+            facts("a2", Phase::Open, Recording::On),
+            facts("a3", Phase::Cancelled { cancelled: ended, reason: Reason::parse("storm").ok() }, Recording::On),
             facts("b", Phase::Live { started }, Recording::Paused),
             facts("c", Phase::Ended { started, ended }, Recording::Sealing),
             facts("d", Phase::Posted { started, ended }, Recording::Replay(replay)),
@@ -233,6 +414,26 @@ mod tests {
         assert_eq!((last.recording, keep), (Recording::Off, Keep::Window(Duration::from_secs(60))));
         assert_eq!(loaded.into_iter().map(|(facts, _)| facts).collect::<Vec<_>>(), all);
         assert_eq!(load(dir.path(), 2).expect("a directory").len(), 2);
+    }
+
+    #[test]
+    fn what_the_first_version_wrote_is_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let write = |id: &str, more: &str| {
+            fs::create_dir(dir.path().join(id)).expect("a disk");
+            let text = format!(
+                r#"{{"version":1,"id":"{id}","title":"t","language":null,"audience":"public","created_ms":1,"recording":"on",
+                    "replay_ms":null,"replay_lufs":null,"keep_s":null,{more}}}"#
+            );
+            fs::write(dir.path().join(id).join("space.json"), text).expect("a disk");
+        };
+        write("a", r#""started_ms":null,"ended_ms":null"#);
+        write("b", r#""started_ms":5,"ended_ms":null"#);
+        let mut loaded = load(dir.path(), 100).expect("a directory");
+        loaded.sort_by(|a, b| a.0.id.cmp(&b.0.id));
+        let phases: Vec<Phase> = loaded.iter().map(|(facts, _)| facts.phase.clone()).collect();
+        assert_eq!(phases, [Phase::Open, Phase::Live { started: time(5).expect("a time") }]);
+        assert!(loaded.iter().all(|(facts, _)| facts.asking == Asking::Everybody && !facts.locked));
     }
 
     #[test]

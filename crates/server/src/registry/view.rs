@@ -1,12 +1,14 @@
 //! A space as the API, the page and the watchers show it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use hiwar_space::{Audience, Phase, Recording};
+use hiwar_space::{Asking, Audience, Beginning, Participant, Phase, Presence, Recording, Role, Standing};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Entry;
+use super::{Entry, Holder};
 use crate::api::{AskedBy, Settings};
 use crate::studio::{Numbers, Totals};
 
@@ -19,7 +21,7 @@ pub struct SpaceView {
     pub id: String,
     /// What it is called; at most 200 characters.
     pub title: String,
-    /// `scheduled`, `live`, `ended` or `posted`.
+    /// `scheduled` (its doors are shut), `open` (listeners wait inside), `live`, `ended`, `posted` or `cancelled`.
     pub state: &'static str,
     /// `public`, `unlisted` or `invited`.
     pub audience: &'static str,
@@ -27,6 +29,20 @@ pub struct SpaceView {
     pub language: Option<String>,
     /// RFC 3339, UTC.
     pub created_at: String,
+    /// When it is to begin, if that was said. RFC 3339, UTC.
+    pub starts_at: Option<String>,
+    /// When its doors open. RFC 3339, UTC.
+    pub doors_at: Option<String>,
+    /// `by-itself`, at its second, or `by-hand`, when a host says so. Absent without a time.
+    pub begins: Option<&'static str>,
+    /// It is time, and nobody who hosts is there: it begins when somebody comes.
+    pub awaits_host: bool,
+    /// That it was to begin at another time, if it was.
+    pub postponed: Option<PostponedView>,
+    /// RFC 3339, UTC.
+    pub cancelled_at: Option<String>,
+    /// Why it does not take place, if told.
+    pub cancel_reason: Option<String>,
     /// RFC 3339, UTC.
     pub started_at: Option<String>,
     /// RFC 3339, UTC.
@@ -39,6 +55,12 @@ pub struct SpaceView {
     pub replay: Option<ReplayView>,
     /// Who is on the stage, in the order of arrival.
     pub speakers: Vec<SpeakerView>,
+    /// Who may ask for the word: `everybody` or `nobody`.
+    pub asking: &'static str,
+    /// How many ask.
+    pub asks: usize,
+    /// Whether nobody comes to the stage whom no host calls.
+    pub locked: bool,
     /// How many hear it now, in whatever form. Rehearsals are not counted.
     pub listeners: u32,
     /// Who hears it, in numbers.
@@ -149,8 +171,79 @@ pub struct SpeakerView {
     pub id: String,
     /// What to call them.
     pub name: String,
+    /// `host`, `co-host` or `speaker`.
+    pub role: &'static str,
+    /// Whether their sound is kept from everybody.
+    pub muted: bool,
     /// Whether they are heard now.
     pub speaking: bool,
+}
+
+/// That a space was to begin at another time.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Postponed)]
+pub struct PostponedView {
+    /// When, if that had been said. RFC 3339, UTC.
+    pub from: Option<String>,
+    /// Why not, if told.
+    pub reason: Option<String>,
+}
+
+/// The stage as somebody with a pass sees it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Stage)]
+pub struct StageView {
+    /// Whoever asks.
+    pub you: YouView,
+    /// Whether it is recorded and they have not said that they know: their voice is not taken until then.
+    pub consent_needed: bool,
+    /// Who asks for the word, the first first; for those who host.
+    pub hands: Vec<HandView>,
+    /// Everybody that the space knows, the longest known first; for those who host.
+    pub people: Vec<PersonView>,
+}
+
+/// Whoever asks, as the space knows them.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = You)]
+pub struct YouView {
+    /// What the space knows of them.
+    #[serde(flatten)]
+    pub person: PersonView,
+    /// Whether they have said that they know that it is recorded.
+    pub agreed: bool,
+    /// Within so many seconds a call is to be answered, or a promise kept.
+    pub answer_within_s: Option<u64>,
+    /// How many ask for the word before them; absent if they do not ask.
+    pub place: Option<usize>,
+}
+
+/// Somebody that a space knows.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Person)]
+pub struct PersonView {
+    /// Names them in this space.
+    pub id: String,
+    /// What to call them.
+    pub name: String,
+    /// `host`, `co-host`, `speaker` or `listener`.
+    pub role: &'static str,
+    /// `welcome`, `removed` or `blocked`.
+    pub standing: &'static str,
+    /// Whether their sound is kept from everybody.
+    pub muted: bool,
+    /// `away`, `called` to the stage, `coming` or `on-stage`.
+    pub presence: &'static str,
+}
+
+/// Somebody who asks for the word.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Hand)]
+pub struct HandView {
+    /// Names them in this space.
+    pub id: String,
+    /// What to call them.
+    pub name: String,
 }
 
 impl Entry {
@@ -161,6 +254,8 @@ impl Entry {
         let id = facts.id.as_str();
         let (state, started, ended) = match facts.phase {
             Phase::Scheduled => ("scheduled", None, None),
+            Phase::Open => ("open", None, None),
+            Phase::Cancelled { .. } => ("cancelled", None, None),
             Phase::Live { started } => ("live", Some(started), None),
             Phase::Ended { started, ended } => ("ended", Some(started), Some(ended)),
             Phase::Posted { started, ended } => ("posted", Some(started), Some(ended)),
@@ -175,9 +270,16 @@ impl Entry {
             }),
             _ => None,
         };
-        let speaker = |participant: &hiwar_space::Participant| SpeakerView {
+        let (cancelled, reason) = match &facts.phase {
+            Phase::Cancelled { cancelled, reason } => (Some(*cancelled), reason.as_ref()),
+            _ => (None, None),
+        };
+        let schedule = facts.schedule.as_ref();
+        let speaker = |participant: &Participant| SpeakerView {
             id: participant.id.as_str().to_owned(),
             name: participant.name.as_str().to_owned(),
+            role: role(participant.role),
+            muted: participant.muted,
             speaking: self.space.speaking() == Some(&participant.id),
         };
         SpaceView {
@@ -191,6 +293,19 @@ impl Entry {
             },
             language: facts.language.as_ref().map(|language| language.as_str().to_owned()),
             created_at: rfc3339(facts.created),
+            starts_at: schedule.map(|schedule| rfc3339(schedule.starts)),
+            doors_at: schedule.map(|schedule| rfc3339(schedule.doors())),
+            begins: schedule.map(|schedule| match schedule.beginning {
+                Beginning::ByItself => "by-itself",
+                Beginning::ByHand => "by-hand",
+            }),
+            awaits_host: self.space.awaits_host(),
+            postponed: schedule.and_then(|schedule| schedule.postponed.as_ref()).map(|postponed| PostponedView {
+                from: postponed.from.map(rfc3339),
+                reason: postponed.reason.as_ref().map(|reason| reason.as_str().to_owned()),
+            }),
+            cancelled_at: cancelled.map(rfc3339),
+            cancel_reason: reason.map(|reason| reason.as_str().to_owned()),
             started_at: started.map(rfc3339),
             ended_at: ended.map(rfc3339),
             listen: Links {
@@ -201,7 +316,13 @@ impl Entry {
             },
             page: format!("/s/{id}"),
             replay,
-            speakers: self.space.stage().iter().map(speaker).collect(),
+            speakers: self.space.stage().map(speaker).collect(),
+            asking: match facts.asking {
+                Asking::Everybody => "everybody",
+                Asking::Nobody => "nobody",
+            },
+            asks: self.space.hands().count(),
+            locked: facts.locked,
             listeners: self.numbers.listeners(),
             crowd: CrowdView::new(&self.numbers, settings.hls_asked_by),
             recording: match facts.recording {
@@ -217,28 +338,76 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// The stage as somebody sees it.
+    pub(super) fn stage_view(&self, holder: &Holder) -> StageView {
+        let people = &self.space.facts().people;
+        let known = people.find(&holder.id);
+        let own_role = self.space.role(&holder.id, holder.warrant);
+        let person = known.map_or_else(
+            || self.person(&Participant::new(holder.id.clone(), holder.name.clone(), own_role)),
+            |known| self.person(known),
+        );
+        let agreed = known.is_some_and(|known| known.agreed);
+        let hosts = own_role >= Role::CoHost;
+        let until = match self.space.presence(&holder.id) {
+            Some(Presence::Called { until } | Presence::Coming { until }) => Some(until),
+            Some(Presence::OnStage) | None => None,
+        };
+        let within = until.map(|until| until.saturating_duration_since(super::clock::now().steady).as_secs());
+        let hand = |hand: &hiwar_space::Hand| HandView {
+            id: hand.participant.as_str().to_owned(),
+            name: hand.name.as_str().to_owned(),
+        };
+        StageView {
+            you: YouView { person, agreed, answer_within_s: within, place: self.space.place(&holder.id) },
+            consent_needed: self.space.is_recorded() && !agreed,
+            hands: if hosts { self.space.hands().map(hand).collect() } else { Vec::new() },
+            people: if hosts { people.iter().map(|known| self.person(known)).collect() } else { Vec::new() },
+        }
+    }
+
+    fn person(&self, participant: &Participant) -> PersonView {
+        PersonView {
+            id: participant.id.as_str().to_owned(),
+            name: participant.name.as_str().to_owned(),
+            role: role(participant.role),
+            standing: match participant.standing {
+                Standing::Welcome => "welcome",
+                Standing::Removed => "removed",
+                Standing::Blocked => "blocked",
+            },
+            muted: participant.muted,
+            presence: match self.space.presence(&participant.id) {
+                None => "away",
+                Some(Presence::Called { .. }) => "called",
+                Some(Presence::Coming { .. }) => "coming",
+                Some(Presence::OnStage) => "on-stage",
+            },
+        }
+    }
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Listener => "listener",
+        Role::Speaker => "speaker",
+        Role::CoHost => "co-host",
+        Role::Host => "host",
+    }
+}
+
 /// A moment as RFC 3339 writes it, in UTC, to the second.
 fn rfc3339(time: SystemTime) -> String {
-    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Days since 1 March of year 0 in the proleptic Gregorian calendar: leap days come last, so months count evenly.
-    let day = days + 719_468;
-    let era = day / 146_097;
-    let of_era = day % 146_097;
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    let whole = OffsetDateTime::from(time).replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    // Years beyond 9999 cannot be written so.
+    whole.format(&Rfc3339).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
     fn moments_are_written_as_rfc_3339_does() {

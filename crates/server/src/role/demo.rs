@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::registry::{Guest, Registry};
 use crate::studio::perform::{self, Performer};
-use crate::studio::{Keep, Speaking, Studio};
+use crate::studio::{Keep, Speaking, Studio, Voicing};
 
 /// The demo's space.
 const ID: &str = "demo";
@@ -87,7 +87,11 @@ pub async fn start(studio: &Studio, registry: &Registry) -> Result<(), String> {
         let file = SOUNDS.iter().find(|(name, _)| *name == voice.sound).ok_or("a voice without sound")?.1;
         let stream = ogg::frames(file).map_err(|why| format!("{}: {why:?}", voice.sound))?;
         let frames: Arc<[Box<[u8]>]> = stream.packets.into_iter().map(Vec::into_boxed_slice).collect();
-        let who = Speaking { participant: voice.id.clone(), speaking_event: crate::api::speaking_event(&voice.id) };
+        let who = Speaking {
+            participant: voice.id.clone(),
+            speaking_event: crate::api::speaking_event(&voice.id),
+            voicing: Voicing::Open,
+        };
         performers.push(Performer { who, frames });
     }
     perform::start(studio, space, performers).map_err(|why| format!("{why:?}"))

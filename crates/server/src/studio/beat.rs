@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use hiwar_media::Time;
 use hiwar_media::chunk::Chunk;
 use hiwar_media::packet::{Packet, Payload};
-use hiwar_media::programme::{Input, Output, Programme, Seat, Speaker};
+use hiwar_media::programme::{Audience, Input, Output, Programme, Seat, Speaker, Voicing};
 use hiwar_rtc::ring::{Reader, Writer};
 use rtrb::{Consumer, Producer};
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
@@ -83,6 +83,10 @@ pub enum Command {
     Seat { slot: u16, line: Box<Line> },
     /// A speaker leaves; the line comes back as [`Notice::Line`].
     Unseat { slot: u16, token: u64 },
+    /// A speaker is muted, or open again.
+    Voice { slot: u16, token: u64, voicing: Voicing },
+    /// The audience hears the stage, or does not any more.
+    Audience { slot: u16, audience: Audience },
     /// The standing event changes.
     Stand { slot: u16, event: Box<[u8]> },
     /// An event for the current chunk.
@@ -179,7 +183,7 @@ impl Beat {
         let (mut told, mut returned) = (false, false);
         for _ in 0..COMMANDS_PER_BEAT {
             let Ok(command) = self.commands.pop() else { break };
-            told |= self.obey(command);
+            told |= self.obey(now, command);
         }
         while let Ok((slot, chunk)) = self.recycled.pop() {
             match self.slots.get_mut(usize::from(slot)) {
@@ -211,7 +215,7 @@ impl Beat {
     }
 
     /// Carries out one command; true when it left a notice.
-    fn obey(&mut self, command: Command) -> bool {
+    fn obey(&mut self, now: Instant, command: Command) -> bool {
         let (notices, figures) = (&mut self.notices, &self.figures);
         match command {
             Command::Air { slot, space } => match self.slots.get_mut(usize::from(slot)) {
@@ -251,6 +255,20 @@ impl Beat {
                 let Some(mut line) = space.lines[seat].take() else { return false };
                 line.speaker = space.programme.unseat(Seat(u8::try_from(seat).unwrap_or(u8::MAX)));
                 give(notices, figures, Notice::Line(line))
+            }
+            Command::Voice { slot, token, voicing } => {
+                if let Some(Some(space)) = self.slots.get_mut(usize::from(slot))
+                    && let Some(seat) = space.seat_of(token).and_then(|seat| u8::try_from(seat).ok())
+                {
+                    space.programme.handle(now, Input::Mute { seat: Seat(seat), voicing });
+                }
+                false
+            }
+            Command::Audience { slot, audience } => {
+                if let Some(Some(space)) = self.slots.get_mut(usize::from(slot)) {
+                    space.programme.handle(now, Input::Audience(audience));
+                }
+                false
             }
             Command::Stand { slot, event } => match self.slots.get_mut(usize::from(slot)) {
                 Some(Some(space)) => match space.programme.stand(event) {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hiwar_engine::live_bus::{Access, Down};
 use hiwar_media::chunk::Chunk;
-use hiwar_media::programme::{Input, Output};
+use hiwar_media::programme::{Audience, Input, Output};
 use hiwar_media::{CHUNK_FRAMES, Time};
 use hiwar_segment_log::disk::Recovered;
 use hiwar_segment_log::{LogId, Position, Record};
@@ -68,7 +68,7 @@ pub(super) fn cross(
 
 /// Chunks without a voice from `begin` up to `end`.
 fn silence(space: &LogId, begin: Origin, end: Origin) -> Vec<Chunk> {
-    let Some(mut programme) = control::programme_at(space, begin) else { return Vec::new() };
+    let Some(mut programme) = control::programme_at(space, begin, Audience::Hears) else { return Vec::new() };
     // Whoever was heard last is not heard now.
     let _ = programme.tell(control::NOBODY.into());
     let now = Instant::now();

@@ -10,7 +10,7 @@ use hiwar_engine::live_bus::{Access, Count, WorkerId};
 use hiwar_media::Time;
 use hiwar_media::jitter::Repair;
 use hiwar_media::packet::Packet;
-use hiwar_media::programme::{self, Beginning, Programme, Returning, SpeakerConfig, Voicing};
+use hiwar_media::programme::{self, Audience, Beginning, Programme, Returning, SpeakerConfig, Voicing};
 use hiwar_rtc::ring::{Reader, Writer};
 use hiwar_rtc::udp::SessionId;
 use hiwar_segment_log::disk::Recovered;
@@ -78,7 +78,9 @@ struct Air {
     /// For the programme that follows the one on its way back. At most [`PENDING_MAX`].
     pending: Vec<Later>,
     epoch: Epoch,
-    recording: bool,
+    /// Whether its log was claimed. What is aired goes into it once the audience hears the stage.
+    claimed: bool,
+    audience: Audience,
     /// The space is ending: nothing wakes it any more.
     ending: bool,
 }
@@ -175,7 +177,13 @@ impl Control {
     }
 
     /// Returns the header to announce when the space is new or its access changed.
-    pub(super) fn open(&mut self, space: LogId, access: Access, origin: Origin) -> Option<Record> {
+    pub(super) fn open(
+        &mut self,
+        space: LogId,
+        access: Access,
+        origin: Origin,
+        audience: Audience,
+    ) -> Option<Record> {
         if let Some(air) = self.spaces.get_mut(&space) {
             let changed = air.access != access;
             air.access = access;
@@ -199,7 +207,8 @@ impl Control {
                 caption: Caption::default(),
                 pending: Vec::new(),
                 epoch: Epoch(0),
-                recording: false,
+                claimed: false,
+                audience,
                 ending: false,
             },
         );
@@ -215,7 +224,7 @@ impl Control {
         self.spaces.keys().copied().collect()
     }
 
-    /// The log was claimed: chunks are recorded from now on. The programme, whether it sleeps or runs (people listen to the
+    /// The log was claimed: chunks are recorded from when the audience hears the stage. The programme, whether it sleeps or runs (people listen to the
     /// pre-roll), keeps its own time unless the log is ahead of it. False: no such space.
     pub(super) fn begin_log(&mut self, space: &LogId, recovered: &Recovered) -> bool {
         let Some(air) = self.spaces.get_mut(space) else { return false };
@@ -223,15 +232,40 @@ impl Control {
             air.origin = Origin { index: recovered.next.0, time: Time(recovered.next_time) };
         }
         air.epoch = recovered.epoch;
-        air.recording = true;
+        air.claimed = true;
         true
+    }
+
+    /// Whether a space's log was claimed.
+    pub(super) fn has_log(&self, space: &LogId) -> bool {
+        self.spaces.get(space).is_some_and(|air| air.claimed)
+    }
+
+    /// The audience hears the stage from the next beat on, and what is aired is recorded. False: no such space.
+    pub(super) fn begin(&mut self, space: &LogId) -> bool {
+        let Some(air) = self.spaces.get_mut(space) else { return false };
+        air.audience = Audience::Hears;
+        // A programme that is yet to be built begins like that.
+        self.command(space, |slot| Command::Audience { slot, audience: Audience::Hears });
+        true
+    }
+
+    /// Mutes or opens somebody on the stage.
+    pub(super) fn voice(&mut self, space: &LogId, participant: &str, voicing: Voicing) {
+        let theirs = |person: &Person| person.space == *space && person.participant == participant;
+        let tokens: Vec<u64> =
+            self.lines.iter().filter(|(_, person)| theirs(person)).map(|(token, _)| *token).collect();
+        for token in tokens {
+            self.command(space, move |slot| Command::Voice { slot, token, voicing });
+        }
     }
 
     /// The epoch of a space's log, if it is being recorded, and its id; `None` for a slot that is free.
     pub(super) fn slot(&self, slot: u16) -> Option<(LogId, Option<Epoch>, Epoch)> {
         let space = (*self.slots.get(usize::from(slot))?)?;
         let air = self.spaces.get(&space)?;
-        Some((space, air.recording.then_some(air.epoch), air.epoch))
+        let recorded = air.claimed && air.audience == Audience::Hears;
+        Some((space, recorded.then_some(air.epoch), air.epoch))
     }
 
     pub(super) fn participant(&self, token: u64) -> Option<String> {
@@ -269,7 +303,7 @@ impl Control {
         let config = SpeakerConfig {
             speaking_event: who.speaking_event.into_boxed_slice(),
             returning: if returns.is_some() { Returning::Wanted } else { Returning::Unwanted },
-            voicing: Voicing::Open,
+            voicing: who.voicing,
             return_bitrate_bps: RETURN_BITRATE_BPS,
         };
         let speaker = programme::Speaker::new(config).map_err(|why| {
@@ -515,7 +549,7 @@ impl Control {
         if self.beat.slots() <= air.pending.len() {
             return None;
         }
-        let mut programme = Box::new(programme_at(space, air.origin)?);
+        let mut programme = Box::new(programme_at(space, air.origin, air.audience)?);
         if let Some(event) = &air.standing {
             programme.stand(event.clone().into_boxed_slice());
         }
@@ -547,7 +581,7 @@ impl Control {
 }
 
 /// A programme with nobody on stage. `None`: no codec.
-pub(super) fn programme_at(space: &LogId, origin: Origin) -> Option<Programme> {
+pub(super) fn programme_at(space: &LogId, origin: Origin, audience: Audience) -> Option<Programme> {
     let config = programme::Config {
         index: origin.index,
         time: origin.time,
@@ -555,6 +589,7 @@ pub(super) fn programme_at(space: &LogId, origin: Origin) -> Option<Programme> {
         bitrate_bps: PROGRAMME_BITRATE_BPS,
         ogg_serial: airing::serial(space),
         nobody_event: NOBODY.into(),
+        audience,
     };
     Programme::new(config).inspect_err(|why| tracing::error!("no codec for a programme: {why}")).ok()
 }

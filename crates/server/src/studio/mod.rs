@@ -32,6 +32,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use hiwar_engine::SpaceLog;
 use hiwar_engine::live_bus::{Access, Document, Down, Publisher, Report, Up, WorkerFigures};
 use hiwar_media::Time;
+pub use hiwar_media::programme::{Audience, Voicing};
 use hiwar_rtc::candidate;
 use hiwar_rtc::offer::{self, Certificate};
 use hiwar_rtc::ring::ring;
@@ -98,6 +99,8 @@ pub struct Speaking {
     pub participant: String,
     /// Put into the sound when this speaker is heard (opaque).
     pub speaking_event: Vec<u8>,
+    /// Muted from the first or not.
+    pub voicing: Voicing,
 }
 
 /// A speaker's session, answered.
@@ -254,15 +257,15 @@ impl Studio {
         Ok((studio, happened))
     }
 
-    /// Puts a space on the air: workers learn of it, and it wakes when somebody comes. `since` is when its clock began;
+    /// Puts a space on the air: workers learn of it, and it wakes when somebody comes. Its `audience` hears the stage, or waits until [`Studio::begin`]. `since` is when its clock began;
     /// what was aired before a restart and never logged lies before now on it.
-    pub fn open(&self, space: &LogId, access: Access, since: SystemTime) {
-        self.open_at(space, access, Origin::since(since));
+    pub fn open(&self, space: &LogId, access: Access, since: SystemTime, audience: Audience) {
+        self.open_at(space, access, Origin::since(since), audience);
     }
 
-    fn open_at(&self, space: &LogId, access: Access, origin: Origin) {
+    fn open_at(&self, space: &LogId, access: Access, origin: Origin, audience: Audience) {
         let mut control = self.inner.lock();
-        if let Some(header) = control.open(*space, access, origin) {
+        if let Some(header) = control.open(*space, access, origin, audience) {
             self.inner.publisher.publish(airing::opened(space, access, header));
             self.open_radio(space, &control);
         }
@@ -288,7 +291,7 @@ impl Studio {
         let recovered = match self.claim(space, keep).await {
             Ok(recovered) => recovered,
             Err(why) => {
-                self.open(space, access, since);
+                self.open(space, access, since, Audience::Hears);
                 return Err(why);
             }
         };
@@ -299,7 +302,7 @@ impl Studio {
             tracing::info!(%space, chunks = given_back.len(), "the workers gave back what the log had lost");
         }
         let origin = bridge::cross(&self.inner, space, access, &recovered, given_back, since);
-        self.open_at(space, access, origin);
+        self.open_at(space, access, origin, Audience::Hears);
         if self.inner.lock().begin_log(space, &recovered) { Ok(()) } else { Err(Failure::NotOnAir) }
     }
 
@@ -312,7 +315,32 @@ impl Studio {
         radio::closed(space).into_iter().for_each(|closed| self.inner.publisher.publish(closed));
     }
 
-    /// Begins the log of a space, or goes on with one that failed.
+    /// The audience hears the stage from the next beat on, and what it hears is recorded if the log was claimed.
+    ///
+    /// # Errors
+    /// The space is not on the air.
+    pub fn begin(&self, space: &LogId) -> Result<(), Failure> {
+        if self.inner.lock().begin(space) { Ok(()) } else { Err(Failure::NotOnAir) }
+    }
+
+    /// Mutes or opens somebody on the stage, within a beat.
+    pub fn voice(&self, space: &LogId, participant: &str, voicing: Voicing) {
+        self.inner.lock().voice(space, participant, voicing);
+    }
+
+    /// Whether there is sound of a space.
+    #[must_use]
+    pub fn is_on_air(&self, space: &LogId) -> bool {
+        self.inner.lock().knows(space)
+    }
+
+    /// Whether the log of a space was claimed by [`Studio::record`].
+    #[must_use]
+    pub fn has_log(&self, space: &LogId) -> bool {
+        self.inner.lock().has_log(space)
+    }
+
+    /// Claims the log of a space, or goes on with one that failed: chunks go into it once the audience hears the stage.
     ///
     /// # Errors
     /// The space is not on the air, or its log cannot be claimed.

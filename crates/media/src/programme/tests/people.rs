@@ -168,7 +168,7 @@ fn a_listening_seat_shares_the_programmes_own_frames() {
 }
 
 #[test]
-fn the_twenty_first_speaker_is_given_back() {
+fn whoever_comes_to_a_full_stage_is_given_back() {
     let mut world = World::new();
     for _ in 0..SEATS {
         world.voice(|_| 0.0);
@@ -183,7 +183,7 @@ fn the_twenty_first_speaker_is_given_back() {
     assert!(world.programme.unseat(Seat(3)).is_some());
     assert!(world.programme.unseat(Seat(3)).is_none());
     assert!(world.programme.unseat(Seat(200)).is_none());
-    assert_eq!(world.programme.speaker_count(), 19);
+    assert_eq!(world.programme.speaker_count(), SEATS - 1);
 }
 
 #[test]
@@ -203,4 +203,24 @@ fn what_was_said_before_a_silence_does_not_come_again_after_it() {
         both += usize::from(first > 0.02 && second > 0.02);
     }
     assert_eq!(both, 0, "of two sounds that are 100 ms apart, both in 20 ms");
+}
+
+#[test]
+fn who_waits_for_the_start_hears_nothing_while_the_stage_hears_itself() {
+    let mut world = World::new();
+    world.programme.handle(world.now(), Input::Audience(Audience::Waits));
+    let mut one = world.voice(|n| tone(400.0, 0.2, n));
+    let two = world.voice(|_| 0.0);
+    world.run(200, &mut [&mut one]);
+    world.programme.handle(world.now(), Input::Audience(Audience::Hears));
+    world.run(100, &mut [&mut one]);
+    let heard = world.heard();
+    // The codec holds back 312 samples, the limiter 64.
+    assert!(heard[..200 * 960].iter().all(|sample| sample.abs() < 1e-4));
+    let (first, later) = (amount(&heard[202 * 960..212 * 960], 400.0), amount(&heard[230 * 960..280 * 960], 400.0));
+    assert!(first > 0.5 * later && later > 0.1, "the first word is cut: {first} of {later}");
+    assert!(amount(&world.heard_by(two.seat)[48_000..4 * 48_000], 400.0) > 0.15);
+    assert!(world.chunks[..20].iter().all(|chunk| chunk.facts == Facts::default()));
+    let spoke = world.events().into_iter().filter(|(_, event)| event.starts_with("speaker")).map(|(frame, _)| frame);
+    assert_eq!(spoke.min().map(|frame| frame / 10), Some(20), "nobody is named before");
 }

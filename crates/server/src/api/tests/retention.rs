@@ -1,7 +1,7 @@
 //! Recordings are removed by age and by size, with a clock that is given.
 
 use super::*;
-use crate::registry::retention::{Limits, Now, Seen};
+use crate::registry::retention::{Limits, Seen, now};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -65,7 +65,7 @@ async fn the_oldest_recordings_go_by_size_and_by_age_and_what_is_live_stays() {
     let (newer, _) = house.posted().await;
     let (live, _) = house.live_space().await;
     let all = [&scheduled, &oldest, &newer, &live];
-    let now = Now::read();
+    let now = now();
     let mut seen = Seen::new(now, Limits::default());
     let removed = || all.map(|id| house.removed(id));
 
@@ -105,14 +105,14 @@ async fn a_recording_that_the_disk_keeps_does_not_cost_the_next_one() {
         std::fs::write(house.home(&id).join("log/1.seg"), vec![0; 100_000]).expect("a disk");
         spaces.push(id);
     }
-    let mut seen = Seen::new(Now::read(), Limits::default());
-    house.registry.sweep(Limits { age: None, bytes: Some(u64::MAX) }, Now::read(), &mut seen).await;
+    let mut seen = Seen::new(now(), Limits::default());
+    house.registry.sweep(Limits { age: None, bytes: Some(u64::MAX) }, now(), &mut seen).await;
     // A file where the removal needs a folder: no disk removes this, whoever asks.
     let stuck = house.home(&spaces[0]).join("replay.deleted");
     std::fs::write(&stuck, "").expect("a disk");
     let limits = Limits { age: None, bytes: Some(2_500_000) };
     for _ in 0..3 {
-        house.registry.sweep(limits, Now::read(), &mut seen).await;
+        house.registry.sweep(limits, now(), &mut seen).await;
     }
     let left = |id: &String, folder: &str| house.home(id).join(folder).exists();
     assert_eq!(house.registry.tally().expired, 1);
@@ -122,7 +122,7 @@ async fn a_recording_that_the_disk_keeps_does_not_cost_the_next_one() {
     // By age each is due for itself; but a disk that refuses is asked once in a sweep.
     std::fs::write(house.home(&spaces[1]).join("replay.deleted"), "").expect("a disk");
     let by_age = Limits { age: Some(Duration::ZERO), bytes: None };
-    house.registry.sweep(by_age, Now::read(), &mut seen).await;
+    house.registry.sweep(by_age, now(), &mut seen).await;
     assert_eq!((house.registry.tally().expired, left(&spaces[2], "log")), (2, true));
 
     // When the disk lets it, what is owed goes.
@@ -137,11 +137,11 @@ async fn what_a_host_deleted_takes_no_room_any_more() {
     let (kept, _) = house.posted().await;
     let (deleted, host) = house.posted().await;
     let limits = Limits { age: None, bytes: Some(1_500_000) };
-    let mut seen = Seen::new(Now::read(), limits);
-    house.registry.sweep(Limits { bytes: Some(3_000_000), ..limits }, Now::read(), &mut seen).await;
+    let mut seen = Seen::new(now(), limits);
+    house.registry.sweep(Limits { bytes: Some(3_000_000), ..limits }, now(), &mut seen).await;
     let answer = house.ask_as(&host, "DELETE", &format!("{SPACES}/{deleted}/recording")).await;
     assert!(answer.status.is_success(), "{}", answer.body);
-    house.registry.sweep(limits, Now::read(), &mut seen).await;
+    house.registry.sweep(limits, now(), &mut seen).await;
     assert!(!house.removed(&kept));
 }
 
@@ -150,7 +150,7 @@ async fn a_clock_that_is_set_removes_nothing() {
     let house = House::new().await;
     let (id, _) = house.posted().await;
     let limits = Limits { age: Some(DAY * 7), bytes: None };
-    let start = Now::read();
+    let start = now();
     let mut seen = Seen::new(start, limits);
     // It ended in the past, as the clock had it; then the network told the time.
     for (steady, wall) in [(1, 9_001), (2, 9_002), (6, 9_006)] {
@@ -163,7 +163,7 @@ async fn a_clock_that_is_set_removes_nothing() {
     // It is ahead when the house starts, and is set back soon.
     let (id, _) = house.posted().await;
     let house = house.restarted().await;
-    let ahead = later(Now::read(), Duration::ZERO, DAY * 9_000);
+    let ahead = later(now(), Duration::ZERO, DAY * 9_000);
     let mut seen = Seen::new(ahead, limits);
     let wait = house.registry.sweep(limits, ahead, &mut seen).await;
     assert_eq!((wait, house.removed(&id)), (Duration::from_secs(60), false));
@@ -176,7 +176,7 @@ async fn a_clock_that_is_set_removes_nothing() {
     (facts["started_ms"], facts["ended_ms"]) = (json!(1_000), json!(61_000));
     std::fs::write(&file, facts.to_string()).expect("a disk");
     let house = house.restarted().await;
-    let start = Now::read();
+    let start = now();
     let mut seen = Seen::new(start, limits);
     house.registry.sweep(limits, later(start, DAY * 6, DAY * 6), &mut seen).await;
     assert!(!house.removed(&id));
@@ -217,10 +217,10 @@ async fn a_look_that_fails_once_is_repeated() {
     let stuck = house.home(&id).join("log.deleted");
     std::fs::write(&stuck, "").expect("a disk");
     let limits = Limits { age: None, bytes: Some(500_000) };
-    let mut seen = Seen::new(Now::read(), limits);
-    house.registry.sweep(limits, Now::read(), &mut seen).await;
+    let mut seen = Seen::new(now(), limits);
+    house.registry.sweep(limits, now(), &mut seen).await;
     assert!(!house.removed(&id), "removed for a size that nobody knows");
     std::fs::remove_file(&stuck).expect("a disk");
-    house.registry.sweep(limits, Now::read(), &mut seen).await;
+    house.registry.sweep(limits, now(), &mut seen).await;
     assert!(house.removed(&id));
 }
