@@ -99,7 +99,8 @@ class House:
 
     def speaker(self, name, token, who):
         """A pass to speak for somebody called `who`."""
-        return self.ask("POST", f"/api/spaces/v1/spaces/{name}/passes", {"role": "speaker", "name": who}, token)["pass"]
+        wish = {"role": "speaker", "name": who, "agreed": True}
+        return self.ask("POST", f"/api/spaces/v1/spaces/{name}/passes", wish, token)["pass"]
 
     def whip(self, name):
         return f"{self.stage}/whip/{name}"

@@ -28,9 +28,6 @@ pub fn stage_event(view: &SpaceView) -> Vec<u8> {
         if view.awaits_host {
             stage["awaits_host"] = true.into();
         }
-        if let Some(postponed) = &view.postponed {
-            stage["postponed"] = postponed.reason.as_deref().unwrap_or_default().into();
-        }
     }
     stage.to_string().into_bytes()
 }
@@ -49,6 +46,12 @@ fn speaker(who: &SpeakerView) -> Value {
 /// A seat on the stage is offered to somebody who listens.
 pub fn called_event(participant: &str) -> Vec<u8> {
     json!({ "t": "called", "id": participant }).to_string().into_bytes()
+}
+
+/// It begins at another time. Told once: whoever comes later reads it on the page.
+pub fn postponed_event(view: &SpaceView) -> Vec<u8> {
+    let reason = view.postponed.as_ref().and_then(|postponed| postponed.reason.as_deref());
+    json!({ "t": "postponed", "starts_at": view.starts_at, "reason": reason }).to_string().into_bytes()
 }
 
 /// The conversation does not take place; no more sound follows.
@@ -87,7 +90,7 @@ mod tests {
             doors_at: Some("2026-11-27T19:50:00Z".into()),
             begins: Some("by-itself"),
             awaits_host: true,
-            postponed: Some(PostponedView { from: None, reason: Some("\"".repeat(280)) }),
+            postponed: Some(PostponedView { from: None, reason: Some("\"".repeat(hiwar_space::Reason::CHARS_MAX)) }),
             cancelled_at: None,
             cancel_reason: None,
             started_at: None,
@@ -104,6 +107,7 @@ mod tests {
             recording: "paused",
             removed_at: None,
         };
+        assert!(postponed_event(&view).len() <= EVENT_BYTES_MAX);
         let event = stage_event(&view);
         assert!(event.len() <= EVENT_BYTES_MAX, "{}", event.len());
         let read: serde_json::Value = serde_json::from_slice(&event).expect("JSON");

@@ -3,6 +3,7 @@
 mod delivery;
 mod rehearsals;
 mod retention;
+mod stage;
 
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
@@ -174,6 +175,18 @@ impl House {
         (text(&made.json()["space"]["id"]), text(&made.json()["host_pass"]))
     }
 
+    /// A new space that is to begin in so many seconds, with doors that open so many minutes before.
+    async fn planned_space(&self, in_s: u64, doors_minutes: u16) -> (String, String) {
+        let starts = time::OffsetDateTime::from(SystemTime::now() + Duration::from_secs(in_s));
+        let starts = starts.format(&time::format_description::well_known::Rfc3339).expect("a time");
+        let wish =
+            json!({ "title": "حوار", "audience": "public", "starts_at": starts, "doors_minutes": doors_minutes });
+        let made = self.post_json(&self.creator(), SPACES, wish).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        (text(&made.json()["space"]["id"]), text(&made.json()["host_pass"]))
+    }
+
     async fn live_space(&self) -> (String, String) {
         let (id, host) = self.space("public").await;
         let started = self.ask_as(&host, "POST", &format!("{SPACES}/{id}/start")).await;
@@ -181,7 +194,13 @@ impl House {
         (id, host)
     }
 
+    /// Says that they know that it is recorded, and offers a microphone.
     async fn publish(&self, space: &str, token: &str) -> Answer {
+        self.ask_as(token, "POST", &format!("{SPACES}/{space}/agreement")).await;
+        self.offer(space, token).await
+    }
+
+    async fn offer(&self, space: &str, token: &str) -> Answer {
         let authorization = format!("Bearer {token}");
         let headers = [("authorization", authorization.as_str()), ("content-type", SDP)];
         self.ask("POST", &format!("/whip/{space}"), &headers, OFFER).await
@@ -226,7 +245,7 @@ async fn a_space_is_made_started_ended_and_its_recording_deleted() {
     assert_eq!(made.status, StatusCode::CREATED);
     let (space, host) = (made.json()["space"].clone(), made.json()["host_pass"].as_str().expect("a pass").to_owned());
     let id = space["id"].as_str().expect("an id").to_owned();
-    assert_eq!((id.len(), &space["title"], &space["state"]), (16, &json!("قهوة"), &json!("scheduled")));
+    assert_eq!((id.len(), &space["title"], &space["state"]), (16, &json!("قهوة"), &json!("open")));
     assert_eq!(made.header("location"), format!("{SPACES}/{id}"));
     let link = |name: &str| made.json()[name].as_str().expect("a link").to_owned();
     assert!(link("host_link").starts_with(&format!("https://talk.example/#/s/{id}/stage?token=")));
@@ -298,7 +317,7 @@ async fn passes_open_what_they_are_for_and_nothing_else() {
     let expired = house.keys.create_pass(SystemTime::UNIX_EPOCH);
     house.ask_as(&expired, "POST", &start).await.is_problem(401, "pass-expired");
     house.ask_as(&house.creator(), "POST", &start).await.is_problem(403, "pass-not-enough");
-    house.ask_as(&house.speaker(&id, "p1"), "POST", &start).await.is_problem(403, "pass-not-enough");
+    house.ask_as(&house.speaker(&id, "p1"), "POST", &start).await.is_problem(403, "not-co-host");
     house.ask_as(&host, "POST", &format!("{SPACES}/{other}/start")).await.is_problem(403, "pass-wrong-space");
     house.ask_as(&host, "POST", &format!("{SPACES}/nosuch/start")).await.is_problem(404, "space-not-found");
     house.ask_as(&host, "POST", &format!("{SPACES}/NO%00SUCH/start")).await.is_problem(404, "space-not-found");
@@ -339,7 +358,7 @@ async fn an_invitation_becomes_a_pass_to_speak() {
     let answer = house.post_json(invitation, &passes, json!({ "role": "speaker", "name": "ليلى" })).await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
     let pass = house.keys.stage(SystemTime::now(), answer.json()["pass"].as_str().expect("a pass")).expect("a pass");
-    let person = pass.speaks(id).expect("may speak");
+    let person = pass.person(id).expect("names somebody");
     assert_eq!((person.name(), person.participant()), ("ليلى", answer.json()["participant"].as_str().expect("an id")));
     house.post_json(invitation, &passes, json!({ "role": "host", "name": "x" })).await.is_problem(400, "malformed");
     house
@@ -350,14 +369,14 @@ async fn an_invitation_becomes_a_pass_to_speak() {
     house
         .post_json(&speaker, &passes, json!({ "role": "speaker", "name": "x" }))
         .await
-        .is_problem(403, "pass-not-enough");
+        .is_problem(403, "not-co-host");
     house.ask_as(invitation, "POST", &format!("{SPACES}/{id}/start")).await.is_problem(403, "pass-not-enough");
 }
 
 #[tokio::test]
 async fn whip_answers_an_offer_as_rfc_9725_says() {
     let house = House::new().await;
-    let (id, host) = house.live_space().await;
+    let (id, _) = house.live_space().await;
     let speaker = house.speaker(&id, "p1");
     let made = house.publish(&id, &speaker).await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
@@ -391,9 +410,9 @@ async fn whip_answers_an_offer_as_rfc_9725_says() {
     house.ask_as(&speaker, "POST", &session).await.is_problem(405, "method-not-allowed");
 
     let stranger = house.speaker(&id, "p2");
-    house.ask_as(&stranger, "DELETE", &session).await.is_problem(403, "pass-not-enough");
-    house.patch(&session, &stranger, Some("*"), TRICKLE).await.is_problem(403, "pass-not-enough");
-    let gone = house.ask_as(&host, "DELETE", &session).await;
+    house.ask_as(&stranger, "DELETE", &session).await.is_problem(403, "not-themselves");
+    house.patch(&session, &stranger, Some("*"), TRICKLE).await.is_problem(403, "not-themselves");
+    let gone = house.ask_as(&speaker, "DELETE", &session).await;
     assert!(gone.status == StatusCode::OK && !gone.body.is_empty());
     house.ask_as(&speaker, "DELETE", &session).await.is_problem(404, "session-not-found");
     house.patch(&session, &speaker, Some("*"), TRICKLE).await.is_problem(404, "session-not-found");
@@ -403,7 +422,9 @@ async fn whip_answers_an_offer_as_rfc_9725_says() {
 async fn whip_refuses_bad_offers_by_name() {
     let house = House::new().await;
     let (id, _) = house.live_space().await;
-    let speaker = format!("Bearer {}", house.speaker(&id, "p1"));
+    let speaker = house.speaker(&id, "p1");
+    house.ask_as(&speaker, "POST", &format!("{SPACES}/{id}/agreement")).await;
+    let speaker = format!("Bearer {speaker}");
     let endpoint = format!("/whip/{id}");
     let offer = |kind: &'static str| [("authorization", speaker.clone()), ("content-type", kind.to_owned())];
     let ask = async |kind, body: Vec<u8>| {
@@ -431,9 +452,11 @@ async fn whip_tells_why_there_is_no_stage() {
     house.ask("POST", &format!("/whip/{id}"), &[("content-type", SDP)], OFFER).await.is_problem(401, "pass-missing");
     house.publish(&id, &house.creator()).await.is_problem(403, "pass-not-enough");
     house.publish(&id, &house.speaker("other", "p1")).await.is_problem(403, "pass-wrong-space");
-    let early = house.publish(&id, &house.speaker(&id, "p1")).await;
-    early.is_problem(409, "not-started");
+    let planned = house.planned_space(3600, 5).await.0;
+    let early = house.publish(&planned, &house.speaker(&planned, "p1")).await;
+    early.is_problem(409, "doors-shut");
     assert!(!early.header("retry-after").is_empty());
+    house.offer(&id, &house.speaker(&id, "p1")).await.is_problem(409, "not-agreed");
     house.ask_as(&host, "POST", &format!("{SPACES}/{id}/start")).await;
     house.ask_as(&host, "POST", &format!("{SPACES}/{id}/end")).await;
     let late = house.publish(&id, &house.speaker(&id, "p1")).await;
@@ -461,7 +484,7 @@ async fn speakers_come_are_heard_and_leave() {
     let session = location.rsplit('/').next().expect("a name").to_owned();
     let connected = StudioEvent::Connected { space, session: session.clone() };
     let view = house.tell_until(connected, &id, |view| view["speakers"] != json!([])).await;
-    assert_eq!(view["speakers"], json!([{ "id": "p1", "name": "ليلى", "speaking": false }]));
+    assert_eq!(view["speakers"], json!([{ "id": "p1", "name": "ليلى", "role": "speaker", "muted": false, "speaking": false }]));
     let speaking = StudioEvent::Speaking { space, participant: Some("p1".into()) };
     house.tell_until(speaking, &id, |view| view["speakers"][0]["speaking"] == true).await;
     let totals = Totals { joined: 9, silent: 1, turned_away: 2, bytes: 3_000 };
@@ -508,7 +531,7 @@ async fn a_restart_keeps_spaces_and_a_live_one_goes_on() {
     let (live, host) = house.live_space().await;
     let house = house.restarted().await;
     let state = async |id: &str| house.ask("GET", &format!("{SPACES}/{id}"), &[], "").await.json()["state"].clone();
-    assert_eq!((state(&scheduled).await, state(&live).await), (json!("scheduled"), json!("live")));
+    assert_eq!((state(&scheduled).await, state(&live).await), (json!("open"), json!("live")));
     assert_eq!(house.publish(&live, &house.speaker(&live, "p1")).await.status, StatusCode::CREATED);
     assert_eq!(house.ask_as(&host, "POST", &format!("{SPACES}/{live}/end")).await.status, StatusCode::OK);
 }
@@ -539,7 +562,7 @@ async fn watchers_get_the_space_at_once_and_at_every_change() {
     let mut stream = response.into_body().into_data_stream();
     let mut next = async || String::from_utf8(stream.next().await.expect("an event").expect("bytes").to_vec()).unwrap();
     let first = next().await;
-    assert!(first.contains("event: space") && first.contains("\"state\":\"scheduled\""), "{first}");
+    assert!(first.contains("event: space") && first.contains("\"state\":\"open\""), "{first}");
     house.ask_as(&host, "POST", &format!("{SPACES}/{id}/start")).await;
     assert!(next().await.contains("\"state\":\"live\""));
 }

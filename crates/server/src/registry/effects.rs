@@ -14,14 +14,18 @@ const HANDS_EVERY: Duration = Duration::from_millis(250);
 const RETRY_EVERY: Duration = Duration::from_secs(10);
 
 impl Registry {
-    /// Has a space do something, and does what follows from it. What only concerns the stage is done when this returns, in the sound too; it is written to
-    /// disk soon after.
+    /// Has a space do something, and does what follows from it: what concerns the stage at once, also in the sound, and then it is written to disk.
     ///
     /// # Errors
     /// [`Error::Unknown`], [`Error::Refused`], or that it was allowed but could not be done wholly.
     pub async fn command(&self, id: LogId, actor: Actor, command: Command) -> Result<(), Error> {
         if !takes_turn(&command) {
-            return self.report(&id, actor, command);
+            self.report(&id, actor, command)?;
+            // What was said to be so is still so after a crash.
+            if self.lock().get(&id).is_some_and(|entry| entry.saving) {
+                self.save(id).await;
+            }
+            return Ok(());
         }
         let registry = self.clone();
         // A task of its own: whoever asked may hang up, what was begun is finished.
@@ -104,11 +108,14 @@ impl Registry {
                 Event::Unmuted { participant } => self.voice(id, &participant, Voicing::Open),
                 Event::Unseated { participant } => self.unseat(id, &participant),
                 Event::Called { participant } => self.0.studio.tell(id, api::called_event(participant.as_str())),
-                Event::Retitled | Event::Postponed => {
+                Event::Postponed => {
                     self.save_soon(id);
                     self.announce(id);
+                    if let Some(view) = self.view(id).filter(|_| self.0.studio.is_on_air(id)) {
+                        self.0.studio.tell(id, api::postponed_event(&view));
+                    }
                 }
-                Event::RolesChanged => {
+                Event::Retitled | Event::RolesChanged => {
                     self.save_soon(id);
                     self.announce(id);
                 }

@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use hiwar_engine::live_bus::Document;
 
+use super::view::PostponedView;
 use super::{CrowdView, SpaceView};
 use crate::api::{AskedBy, Language, Settings};
 use crate::studio::Numbers;
@@ -72,7 +73,17 @@ fn fill(template: &str, text_of: impl Fn(&str) -> String) -> String {
 /// What may be known without a pass.
 fn stripped(view: &SpaceView) -> SpaceView {
     let crowd = CrowdView::new(&Numbers::default(), AskedBy::Players);
-    SpaceView { title: String::new(), speakers: Vec::new(), listeners: 0, crowd, language: None, ..view.clone() }
+    SpaceView {
+        title: String::new(),
+        speakers: Vec::new(),
+        asks: 0,
+        postponed: view.postponed.as_ref().map(|_| PostponedView { from: None, reason: None }),
+        cancel_reason: None,
+        listeners: 0,
+        crowd,
+        language: None,
+        ..view.clone()
+    }
 }
 
 /// Title and link preview (OpenGraph), in the language of the space.
@@ -210,6 +221,13 @@ mod tests {
             audience,
             language: Some("ar".into()),
             created_at: "2026-11-23T00:00:00Z".into(),
+            starts_at: None,
+            doors_at: None,
+            begins: None,
+            awaits_host: false,
+            postponed: None,
+            cancelled_at: None,
+            cancel_reason: None,
             started_at: None,
             ended_at: None,
             listen: Links {
@@ -220,7 +238,16 @@ mod tests {
             },
             page: "/s/demo".into(),
             replay: None,
-            speakers: vec![SpeakerView { id: "p1".into(), name: "</script><i>".into(), speaking: true }],
+            speakers: vec![SpeakerView {
+                id: "p1".into(),
+                name: "</script><i>".into(),
+                role: "host",
+                muted: false,
+                speaking: true,
+            }],
+            asking: "everybody",
+            asks: 0,
+            locked: false,
             listeners: 3,
             crowd: CrowdView::new(&Numbers { streams: 3, ..Numbers::default() }, AskedBy::Players),
             recording: "on",

@@ -1,5 +1,7 @@
 //! Speakers' sessions: who may open a microphone, whose session it is, and when it ends.
 
+use hiwar_space::SPEAKERS_MAX;
+
 use super::*;
 use crate::studio::Voicing;
 
@@ -74,6 +76,12 @@ impl Registry {
         let spaces = self.lock();
         let entry = spaces.get(id).ok_or(Error::Unknown)?;
         entry.space.admits(&holder.id, holder.warrant)?;
+        // Whoever connects has no seat yet, and could keep one from others without ever coming.
+        let speaks = |holder: &Holder| entry.space.role(&holder.id, holder.warrant) < Role::CoHost;
+        let others = entry.sessions.values().filter(|other| other.holder.id != holder.id && speaks(&other.holder));
+        if speaks(holder) && others.count() >= SPEAKERS_MAX {
+            return Err(Refusal::StageFull.into());
+        }
         Ok(if entry.is_muted(&holder.id) { Voicing::Muted } else { Voicing::Open })
     }
 

@@ -16,7 +16,7 @@ fn a_conversation_is_heard_seen_ended_and_replayed() {
     let says = |text: &str| {
         watcher.body(text, |body| String::from_utf8_lossy(body).contains(text).then_some(()));
     };
-    says("\"state\":\"scheduled\"");
+    says("\"state\":\"open\"");
     server.host(&space, "start");
     says("\"state\":\"live\"");
     let by_mp4 = Ear::on(server.public, &format!("/listen/{}.mp4", space.id));

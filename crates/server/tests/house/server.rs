@@ -235,7 +235,7 @@ impl Server {
 
     /// A pass to speak.
     pub(crate) fn speaker_pass(&self, space: &Space, name: &str) -> String {
-        let wish = json!({ "role": "speaker", "name": name });
+        let wish = json!({ "role": "speaker", "name": name, "agreed": true });
         let reply = self.api("POST", &format!("/{}/passes", space.id), &space.host_pass, Some(wish));
         assert_eq!(reply.status, 201, "{reply:?}");
         reply.json()["pass"].as_str().expect("a pass").to_owned()

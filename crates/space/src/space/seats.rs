@@ -219,7 +219,7 @@ impl Space {
 
     /// Nobody opens another person's microphone: not a host, and not the house.
     pub(super) fn unmute(&mut self, who: Who, id: &ParticipantId) -> Result<(), Refusal> {
-        if !who.is_some_and(|(asks, _)| asks == *id) {
+        if who.is_none_or(|(asks, _)| asks != *id) {
             return Err(Refusal::NotThemselves);
         }
         self.on_stage(id)?;

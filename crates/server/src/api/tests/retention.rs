@@ -1,5 +1,7 @@
 //! Recordings are removed by age and by size, with a clock that is given.
 
+use hiwar_space::Now;
+
 use super::*;
 use crate::registry::retention::{Limits, Seen, now};
 
@@ -47,7 +49,7 @@ impl House {
 
     fn removed(&self, id: &str) -> bool {
         let view = self.registry.view(&LogId::parse(id).expect("an id")).expect("the entry stays");
-        if view.state == "scheduled" {
+        if view.state == "open" {
             return view.removed_at.is_some();
         }
         let gone = !self.home(id).join("replay").exists() && !self.home(id).join("log").exists();
