@@ -27,6 +27,7 @@ mod crash;
 mod data;
 mod demo;
 mod disk;
+mod examples;
 mod export;
 mod hls;
 mod hls_name;
