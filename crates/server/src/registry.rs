@@ -38,8 +38,8 @@ pub use error::Error;
 pub use page::nowhere;
 pub use seats::Holder;
 pub use store::title;
-pub use view::{CrowdView, SpaceView, StageView};
 pub use view::SpeakerView;
+pub use view::{CrowdView, SpaceView, StageView};
 #[cfg(test)]
 pub use view::{Links, PostponedView};
 

@@ -119,9 +119,7 @@ impl People {
         kept: impl Fn(&ParticipantId) -> bool,
     ) -> Result<&mut Participant, Refusal> {
         if self.0.len() >= KNOWN_MAX {
-            let goes = |standing| {
-                move |known: &&Participant| known.role <= Role::Speaker && known.standing == standing
-            };
+            let goes = |standing| move |known: &&Participant| known.role <= Role::Speaker && known.standing == standing;
             let forgotten = [Standing::Welcome, Standing::Removed]
                 .into_iter()
                 .find_map(|standing| self.0.iter().filter(goes(standing)).find(|known| !kept(&known.id)))

@@ -80,7 +80,13 @@ fn command(name: &str) -> Command {
 }
 
 fn fresh(schedule: Option<Schedule>) -> Space {
-    Space::new(Id::parse("demo").expect("an id"), Title::parse("t").expect("a title"), Audience::Public, now().wall, schedule)
+    Space::new(
+        Id::parse("demo").expect("an id"),
+        Title::parse("t").expect("a title"),
+        Audience::Public,
+        now().wall,
+        schedule,
+    )
 }
 
 fn planned() -> Schedule {

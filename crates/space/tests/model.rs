@@ -306,9 +306,7 @@ impl Model {
                 ];
                 [house(), self.is_shut(), self.is_away(whom), rest].concat()
             }
-            Command::Depart { participant } => {
-                [house(), vec![(!self.is_on(who(participant)), R::NotOnStage)]].concat()
-            }
+            Command::Depart { participant } => [house(), vec![(!self.is_on(who(participant)), R::NotOnStage)]].concat(),
             Command::Hear { participant } => {
                 let off = participant.as_ref().is_some_and(|id| !self.is_on(who(id)));
                 [house(), vec![(off, R::NotOnStage)]].concat()
@@ -598,6 +596,7 @@ fn kind(text: &str) -> String {
     text.chars().take_while(|letter| letter.is_alphanumeric()).collect()
 }
 
+#[allow(clippy::disallowed_methods, reason = "there is no other way to come by an Instant; no time passes by it")]
 fn play(seen_all: &mut Seen, recorded: bool, scheduled: bool, steps: &[Step]) -> Result<(), TestCaseError> {
     let began = Instant::now();
     let recording = if recorded { Recording::On } else { Recording::Off };

@@ -38,9 +38,8 @@ impl Api {
 
     /// The same for whoever may make or host conversations; a listener can do nothing about a disk.
     pub(super) fn notices_for(&self, caller: &Caller) -> Vec<Notice> {
-        let host = caller.pass(&self.keys).is_ok_and(|pass| {
-            pass.creates().is_ok() || matches!(pass.grant, Grant::Host(..))
-        });
+        let host =
+            caller.pass(&self.keys).is_ok_and(|pass| pass.creates().is_ok() || matches!(pass.grant, Grant::Host(..)));
         if host { self.notices(caller.language) } else { Vec::new() }
     }
 }

@@ -9,8 +9,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hiwar_admission::{Grant, Person, Scope};
-use hiwar_space::{Actor, Asking, Audience, Beginning, Command, Name, ParticipantId, Role, Schedule, Title, Warrant};
 use hiwar_segment_log::LogId;
+use hiwar_space::{Actor, Asking, Audience, Beginning, Command, Name, ParticipantId, Role, Schedule, Title, Warrant};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -312,9 +312,8 @@ pub(super) async fn invite(
         RoleName::Speaker => Grant::Speak,
         RoleName::Listener => Grant::Ask,
     };
-    let (scope, person) = Scope::parse(id.as_str())
-        .zip(Person::new(participant.as_str(), name.as_str()))
-        .ok_or(Kind::Malformed)?;
+    let (scope, person) =
+        Scope::parse(id.as_str()).zip(Person::new(participant.as_str(), name.as_str())).ok_or(Kind::Malformed)?;
     let pass = api.keys.stage_pass(SystemTime::now() + SPEAK_LIFE, grant(scope, person));
     Ok((StatusCode::CREATED, Json(PassAnswer { pass, participant: participant.as_str().to_owned() })))
 }

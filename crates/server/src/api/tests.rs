@@ -366,10 +366,7 @@ async fn an_invitation_becomes_a_pass_to_speak() {
         .await
         .is_problem(422, "name-empty");
     let speaker = house.speaker(id, "p1");
-    house
-        .post_json(&speaker, &passes, json!({ "role": "speaker", "name": "x" }))
-        .await
-        .is_problem(403, "not-co-host");
+    house.post_json(&speaker, &passes, json!({ "role": "speaker", "name": "x" })).await.is_problem(403, "not-co-host");
     house.ask_as(invitation, "POST", &format!("{SPACES}/{id}/start")).await.is_problem(403, "pass-not-enough");
 }
 
@@ -484,7 +481,10 @@ async fn speakers_come_are_heard_and_leave() {
     let session = location.rsplit('/').next().expect("a name").to_owned();
     let connected = StudioEvent::Connected { space, session: session.clone() };
     let view = house.tell_until(connected, &id, |view| view["speakers"] != json!([])).await;
-    assert_eq!(view["speakers"], json!([{ "id": "p1", "name": "ليلى", "role": "speaker", "muted": false, "speaking": false }]));
+    assert_eq!(
+        view["speakers"],
+        json!([{ "id": "p1", "name": "ليلى", "role": "speaker", "muted": false, "speaking": false }])
+    );
     let speaking = StudioEvent::Speaking { space, participant: Some("p1".into()) };
     house.tell_until(speaking, &id, |view| view["speakers"][0]["speaking"] == true).await;
     let totals = Totals { joined: 9, silent: 1, turned_away: 2, bytes: 3_000 };

@@ -171,8 +171,7 @@ impl Registry {
 
     /// Puts a space on the air whose audience waits.
     pub(super) fn open_doors(&self, id: &LogId) {
-        let Some((access, created)) =
-            self.lock().get(id).map(|entry| (entry.access(), entry.space.facts().created))
+        let Some((access, created)) = self.lock().get(id).map(|entry| (entry.access(), entry.space.facts().created))
         else {
             return;
         };
@@ -298,8 +297,7 @@ impl Registry {
 
     /// Tells everybody how things stand: the sound, the page, the watchers.
     pub(super) fn announce(&self, id: &LogId) {
-        let Some((view, on_air)) =
-            self.lock().get(id).map(|entry| (entry.view(&self.0.settings), entry.is_on_air()))
+        let Some((view, on_air)) = self.lock().get(id).map(|entry| (entry.view(&self.0.settings), entry.is_on_air()))
         else {
             return;
         };
@@ -415,10 +413,6 @@ impl Registry {
 fn takes_turn(command: &Command) -> bool {
     matches!(
         command,
-        Command::Start
-            | Command::End
-            | Command::Cancel { .. }
-            | Command::DeleteRecording
-            | Command::ExpireRecording
+        Command::Start | Command::End | Command::Cancel { .. } | Command::DeleteRecording | Command::ExpireRecording
     )
 }

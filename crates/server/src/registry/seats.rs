@@ -147,7 +147,11 @@ impl Registry {
     /// Ends the sessions of somebody who has lost their seat: they are out of the sound with the next frame.
     pub(super) fn unseat(&self, id: &LogId, participant: &ParticipantId) {
         let theirs: Vec<String> = match self.lock().get_mut(id) {
-            Some(entry) => entry.sessions.extract_if(|_, session| session.holder.id == *participant).map(|(name, _)| name).collect(),
+            Some(entry) => entry
+                .sessions
+                .extract_if(|_, session| session.holder.id == *participant)
+                .map(|(name, _)| name)
+                .collect(),
             None => return,
         };
         for session in theirs {

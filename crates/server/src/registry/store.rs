@@ -378,7 +378,8 @@ mod tests {
 
     fn somebody(id: &str, role: Role) -> Participant {
         let id = ParticipantId::parse(id).expect("an id");
-        let agreed = Participant { agreed: true, ..Participant::new(id, Name::parse("ليلى").expect("a name"), role) };
+        let agreed =
+            Participant { agreed: true, ..Participant::new(id, Name::parse("ليلى").expect("a name"), role) };
         Participant { muted: role == Role::CoHost, ..agreed }
     }
 

@@ -3,9 +3,9 @@
 use std::time::SystemTime;
 
 use hiwar_space::{Asking, Audience, Beginning, Participant, Phase, Presence, Recording, Role, Standing};
+use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Entry, Holder};

@@ -177,13 +177,7 @@ impl Control {
     }
 
     /// Returns the header to announce when the space is new or its access changed.
-    pub(super) fn open(
-        &mut self,
-        space: LogId,
-        access: Access,
-        origin: Origin,
-        audience: Audience,
-    ) -> Option<Record> {
+    pub(super) fn open(&mut self, space: LogId, access: Access, origin: Origin, audience: Audience) -> Option<Record> {
         if let Some(air) = self.spaces.get_mut(&space) {
             let changed = air.access != access;
             air.access = access;

@@ -40,5 +40,6 @@ mod rehearse;
 mod restart;
 mod retention;
 mod secure;
+mod stage;
 mod supervisor;
 mod whip;

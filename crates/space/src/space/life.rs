@@ -40,12 +40,7 @@ impl Space {
     }
 
     /// Doors that are open stay so: nobody who came is sent out.
-    pub(super) fn postpone(
-        &mut self,
-        now: Now,
-        starts: SystemTime,
-        reason: Option<Reason>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn postpone(&mut self, now: Now, starts: SystemTime, reason: Option<Reason>) -> Result<(), Refusal> {
         self.require_to_come()?;
         schedule::require_ahead(now.wall, starts)?;
         let (from, doors_before, beginning) = match &self.facts.schedule {

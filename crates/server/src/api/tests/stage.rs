@@ -42,7 +42,8 @@ impl Scene {
         let session = made.header("location").to_owned();
         let space = LogId::parse(&self.space).expect("an id");
         let name = session.rsplit('/').next().expect("a name").to_owned();
-        let on_stage = |view: &Value| view["speakers"].as_array().is_some_and(|all| all.iter().any(|one| one["id"] == *who.id));
+        let on_stage =
+            |view: &Value| view["speakers"].as_array().is_some_and(|all| all.iter().any(|one| one["id"] == *who.id));
         self.house.tell_until(StudioEvent::Connected { space, session: name }, &self.space, on_stage).await;
         session
     }
@@ -193,8 +194,14 @@ async fn a_planned_space_opens_its_doors_waits_for_its_host_and_begins() {
     let at = |what: &str| format!("{SPACES}/{id}{what}");
     let view = house.ask("GET", &at(""), &[], "").await.json();
     assert_eq!((&view["state"], &view["begins"]), (&json!("scheduled"), &json!("by-itself")));
-    house.post_json(&host, &at("/postpone"), json!({ "starts_at": "tomorrow" })).await.is_problem(422, "time-malformed");
-    house.post_json(&host, &at("/postpone"), json!({ "starts_at": "2020-01-01T00:00:00Z" })).await.is_problem(422, "in-the-past");
+    house
+        .post_json(&host, &at("/postpone"), json!({ "starts_at": "tomorrow" }))
+        .await
+        .is_problem(422, "time-malformed");
+    house
+        .post_json(&host, &at("/postpone"), json!({ "starts_at": "2020-01-01T00:00:00Z" }))
+        .await
+        .is_problem(422, "in-the-past");
     let soon = time::OffsetDateTime::from(SystemTime::now() + Duration::from_secs(1));
     let soon = soon.format(&time::format_description::well_known::Rfc3339).expect("a time");
     let wish = json!({ "starts_at": soon, "reason": " القطار\u{202e} متأخر " });
