@@ -61,6 +61,12 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
     put("beat_busy_microseconds_total", "counter", "Time spent working in beats.", figures.busy_us);
     put("encodes_total", "counter", "Calls of the Opus encoder.", figures.encodes);
     put("decodes_total", "counter", "Calls of the Opus decoder.", figures.decodes);
+    put(
+        "programme_panics_total",
+        "counter",
+        "Programmes given up because of a bug, each followed by a new one.",
+        figures.panics,
+    );
     put("notices_lost_total", "counter", "Notices of the beat lost to a full ring.", figures.overrun);
     if let (_, Some(usage)) = api.disk.found() {
         put("disk_free_bytes", "gauge", "Bytes that may still be written to the file system of the data.", usage.free);

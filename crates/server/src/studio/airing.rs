@@ -3,9 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::thread::Thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hiwar_admission::ladder::Cadence;
@@ -13,10 +14,12 @@ use hiwar_engine::live_bus::{Access, CadenceNotice, Down, Notices};
 use hiwar_media::chunk::Chunk;
 use hiwar_media::package::{Track, emsg, fmp4, ogg};
 use hiwar_media::{CHUNK_FRAMES, FRAME_SAMPLES, SAMPLE_RATE, Time};
+use hiwar_rtc::udp::SessionId;
 use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
 use rtrb::{Consumer, Producer};
 
-use super::beat::Notice;
+use super::beat::{Notice, OnAir};
+use super::control::Origin;
 use super::{Inner, StudioEvent, log};
 
 /// Body parts of a chunk record, as docs/formats/record.md names them.
@@ -66,13 +69,28 @@ impl Airing {
             }
             Notice::Speaking { slot, token } => {
                 let control = self.studio.lock();
-                let Some((space, ..)) = control.slot(slot) else { return };
+                let Some(space) = control.slot(slot) else { return };
                 let participant = token.and_then(|token| control.participant(token));
                 drop(control);
                 self.studio.happened(StudioEvent::Speaking { space, participant });
             }
             Notice::Rested { slot, space } => self.studio.lock().rested(slot, space.programme()),
+            Notice::Broken { slot, space } => self.reopen(slot, space),
             Notice::Line(_) | Notice::Spent(_) | Notice::SpentChunk(_) => {}
+        }
+    }
+
+    /// A programme panicked. Its space goes on with a new one behind the last chunk that was aired, over the same connections and in the same log.
+    fn reopen(&self, slot: u16, broken: Box<OnAir>) {
+        let (said, unaired) = (broken.last_words().replace('\n', " "), broken.unaired());
+        // It may panic once more as it is dropped.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(broken)));
+        let Some((space, gone)) = self.studio.lock().broken(slot, unaired, Instant::now()) else { return };
+        tracing::error!(%space, speakers = gone.len(), "the sound of a conversation broke off and begins anew; this is a bug: {said}");
+        self.studio.happened(StudioEvent::Speaking { space, participant: None });
+        for (token, session) in gone {
+            self.studio.close(SessionId(token));
+            self.studio.happened(StudioEvent::Left { space, session });
         }
     }
 
@@ -83,7 +101,8 @@ impl Airing {
         if *silenced {
             return;
         }
-        let Some((log, recorded, epoch)) = self.studio.lock().slot(slot) else { return };
+        let next = Origin { index: chunk.index + 1, time: Time(chunk.time.0 + u64::from(chunk.duration)) };
+        let Some((log, recorded, epoch)) = self.studio.lock().aired(slot, next) else { return };
         let record = record(chunk, epoch);
         self.studio.publisher.publish(Down::Chunk { log, record: record.clone() });
         self.studio.made(log, &record);

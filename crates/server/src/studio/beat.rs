@@ -2,8 +2,12 @@
 //!
 //! Law: after [`Beat::new`] nothing here allocates, frees, locks or logs. Everything that is built or dropped is built
 //! and dropped by others: boxes come in through [`Command`] and leave through [`Notice`]. The schedule is absolute
-//! (beat *k* is due at start + *k* × 20 ms), so that lateness never adds up.
+//! (beat *k* is due at start + *k* × 20 ms), so that lateness never adds up. A panic in one space is no reason for the
+//! others to fall silent: its programme is handed over as [`Notice::Broken`], and the next space is played.
 
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::Thread;
@@ -20,6 +24,8 @@ use rustix::time::{Timespec, clock_gettime};
 
 use super::PACKETS_WAITING;
 
+/// What the thread is called.
+pub const THREAD: &str = "beat";
 /// One frame.
 pub const BEAT: Duration = Duration::from_millis(20);
 /// Spaces on the air in one shard; at 4 speakers each a core is full long before.
@@ -54,13 +60,39 @@ pub struct OnAir {
     counted: (u64, u64),
     /// Stops as soon as the chunk that was begun is whole.
     resting: bool,
+    /// Frames since the last whole chunk.
+    unaired: u32,
+    /// It panicked: nothing is asked of it any more.
+    broken: Option<Panic>,
+    /// Panics in so many beats, for tests.
+    #[cfg(debug_assertions)]
+    faulty: Option<u32>,
 }
 
 impl OnAir {
     /// A programme with nobody on stage yet.
     pub fn new(programme: Box<Programme>) -> Self {
         let (lines, room) = ([const { None }; SEATS], Payload::default());
-        Self { programme, lines, active: None, room, counted: (0, 0), resting: false }
+        Self {
+            programme,
+            lines,
+            active: None,
+            room,
+            counted: (0, 0),
+            resting: false,
+            unaired: 0,
+            broken: None,
+            #[cfg(debug_assertions)]
+            faulty: None,
+        }
+    }
+
+    /// Panics on the beat, in so many beats: what a bug in the mixing of one space would do.
+    #[cfg(debug_assertions)]
+    #[must_use]
+    pub fn breaking_in(mut self, beats: Option<u32>) -> Self {
+        self.faulty = beats;
+        self
     }
 
     /// Where the next chunk begins, for the programme that follows this one.
@@ -68,9 +100,26 @@ impl OnAir {
         &self.programme
     }
 
+    /// Frames that were made, or were due, since the last whole chunk.
+    pub fn unaired(&self) -> u32 {
+        self.unaired
+    }
+
+    /// What it said as it panicked.
+    pub fn last_words(&self) -> &str {
+        self.broken.as_ref().map_or("", |panic| &panic.said)
+    }
+
     fn seat_of(&self, token: u64) -> Option<usize> {
         self.lines.iter().position(|line| line.as_ref().is_some_and(|l| l.token == token))
     }
+}
+
+/// A panic, carried away from the beat.
+struct Panic {
+    /// Where, and what.
+    said: String,
+    _payload: Box<dyn Any + Send>,
 }
 
 /// What others ask of the beat. Every box was made elsewhere.
@@ -101,6 +150,9 @@ pub enum Notice {
     Speaking { slot: u16, token: Option<u64> },
     /// The programme of `slot` stopped.
     Rested { slot: u16, space: Box<OnAir> },
+    /// The programme of `slot` panicked, and the slot is free. What is inside may be in any state: it is good for nothing but
+    /// to be dropped, and that with care.
+    Broken { slot: u16, space: Box<OnAir> },
     /// A line that is no longer on stage, or found no seat.
     Line(#[expect(dead_code, reason = "carried to be dropped off the beat")] Box<Line>),
     /// A chunk to drop.
@@ -122,6 +174,8 @@ pub struct Figures {
     pub encodes: AtomicU64,
     /// Calls of the Opus decoder.
     pub decodes: AtomicU64,
+    /// Programmes that panicked.
+    pub panics: AtomicU64,
     /// Chunks or notices that found a full ring.
     pub overrun: AtomicU64,
     /// Ask the thread to end.
@@ -200,13 +254,30 @@ impl Beat {
             let slot = u16::try_from(slot).unwrap_or(u16::MAX);
             // With a full ring it waits for the end of another chunk rather than being lost.
             let room = !self.notices.is_full();
-            if let Some(space) = place.take_if(|space| room && space.resting && space.programme.is_between_chunks()) {
+            let ends =
+                |space: &mut Box<OnAir>| space.broken.is_none() && space.resting && space.programme.is_between_chunks();
+            if let Some(space) = place.take_if(|space| room && ends(space)) {
                 told |= give(&mut self.notices, &self.figures, Notice::Rested { slot, space });
             }
             let Some(space) = place else { continue };
-            let played = play(slot, space, now, &mut self.notices, &self.figures);
-            told |= played.told;
-            returned |= played.returned;
+            space.unaired = space.unaired.saturating_add(1);
+            if space.broken.is_none() {
+                // Whoever hears the others hears nothing of a panic, but that this beat may be late: it allocates.
+                let play = || play(slot, space, now, &mut self.notices, &self.figures);
+                match catch_unwind(AssertUnwindSafe(play)) {
+                    Ok(played) => {
+                        told |= played.told;
+                        returned |= played.returned;
+                    }
+                    Err(payload) => {
+                        self.figures.panics.fetch_add(1, Relaxed);
+                        space.broken = Some(Panic { said: SAID.take(), _payload: payload });
+                    }
+                }
+            }
+            if let Some(space) = place.take_if(|space| space.broken.is_some() && !self.notices.is_full()) {
+                told |= give(&mut self.notices, &self.figures, Notice::Broken { slot, space });
+            }
         }
         self.net.taken(now + BEAT, returned);
         if told {
@@ -299,6 +370,10 @@ struct Played {
 /// One beat of one space.
 fn play(slot: u16, space: &mut OnAir, now: Instant, notices: &mut Producer<Notice>, figures: &Figures) -> Played {
     let (mut told, mut returned) = (false, false);
+    #[cfg(debug_assertions)]
+    if let Some(beats) = &mut space.faulty {
+        *beats = beats.checked_sub(1).expect("a fault was wished for");
+    }
     for (seat, line) in space.lines.iter_mut().enumerate() {
         let Some(line) = line else { continue };
         let seat = Seat(u8::try_from(seat).unwrap_or(u8::MAX));
@@ -317,7 +392,10 @@ fn play(slot: u16, space: &mut OnAir, now: Instant, notices: &mut Producer<Notic
                     std::mem::forget(surplus);
                 }
             }
-            Output::Chunk(chunk) => told |= give(notices, figures, Notice::Chunk { slot, chunk }),
+            Output::Chunk(chunk) => {
+                told |= give(notices, figures, Notice::Chunk { slot, chunk });
+                space.unaired = 0;
+            }
             Output::Return { seat, payload, time } => {
                 if let Some(Some(line)) = space.lines.get_mut(usize::from(seat.0))
                     && let Some(returns) = &mut line.returns
@@ -355,7 +433,108 @@ fn give(notices: &mut Producer<Notice>, figures: &Figures, notice: Notice) -> bo
     }
 }
 
+thread_local! {
+    /// What the last panic of this thread said, until it is carried away.
+    static SAID: Cell<String> = const { Cell::new(String::new()) };
+}
+
+/// Panics of the thread that beats are not written by it, which might wait for whoever reads, but noted and said by others ([`OnAir::last_words`]).
+/// For the whole process; all other threads' panics are told as before.
+pub fn note_panics() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some(THREAD) {
+            SAID.set(panic.to_string());
+        } else {
+            tell(panic);
+        }
+    }));
+}
+
 fn later(at: Timespec, by: Duration) -> Timespec {
     let nanos = at.tv_nsec + i64::from(by.subsec_nanos());
     Timespec { tv_sec: at.tv_sec + by.as_secs().cast_signed() + nanos / 1_000_000_000, tv_nsec: nanos % 1_000_000_000 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+
+    use hiwar_rtc::udp::{Shard, Sockets};
+
+    use super::*;
+    use crate::studio::control::{Origin, programme_at};
+
+    /// A beat that nobody keeps but the test, with both ends of its rings.
+    fn beat() -> (Beat, Producer<Command>, Consumer<Notice>) {
+        let (commands, commands_in) = rtrb::RingBuffer::new(16);
+        let (notices, notices_in) = rtrb::RingBuffer::new(256);
+        let (_, recycled) = rtrb::RingBuffer::new(1);
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (net, ..) = Shard::spawn(Sockets { udp, tcp: None }).unwrap();
+        let beat = Beat::new(commands_in, notices, recycled, Arc::default(), std::thread::current(), net);
+        (beat, commands, notices_in)
+    }
+
+    fn space(name: &str, index: u64) -> OnAir {
+        let origin = Origin { index, time: Time(index * 9_600) };
+        OnAir::new(Box::new(programme_at(&hiwar_segment_log::LogId::parse(name).unwrap(), origin).unwrap()))
+    }
+
+    #[test]
+    fn a_panic_in_one_space_costs_that_space_only() {
+        let (mut beat, mut commands, mut notices) = beat();
+        for (slot, space) in
+            [(0, space("first", 0)), (1, space("second", 0).breaking_in(Some(24))), (2, space("third", 0))]
+        {
+            commands.push(Command::Air { slot, space: Box::new(space) }).unwrap();
+        }
+        let begun = Instant::now();
+        let mut chunks = [0; 3];
+        let mut broken = None;
+        for n in 0..100 {
+            beat.beat(begun + n * BEAT);
+            while let Ok(notice) = notices.pop() {
+                match notice {
+                    Notice::Chunk { slot, chunk } => {
+                        assert_eq!(chunk.index, chunks[usize::from(slot)]);
+                        chunks[usize::from(slot)] += 1;
+                    }
+                    Notice::Broken { slot, space } => broken = Some((n, slot, space)),
+                    _ => panic!("nobody speaks, and nothing was told"),
+                }
+            }
+        }
+        assert_eq!(chunks, [10, 2, 10]);
+        assert_eq!(beat.figures.panics.load(Relaxed), 1);
+        // In its 25th beat, four frames after its second chunk.
+        let (at, slot, space) = broken.expect("the broken programme");
+        assert_eq!((at, slot, space.unaired()), (24, 1, 5));
+
+        // Its place can be taken at once by the one that follows it.
+        commands.push(Command::Air { slot: 1, space: Box::new(self::space("second", 2)) }).unwrap();
+        for n in 100..110 {
+            beat.beat(begun + n * BEAT);
+        }
+        let indices: Vec<_> = std::iter::from_fn(|| notices.pop().ok())
+            .filter_map(|notice| if let Notice::Chunk { slot: 1, chunk } = notice { Some(chunk.index) } else { None })
+            .collect();
+        assert_eq!(indices, [2]);
+    }
+
+    #[test]
+    fn a_broken_programme_waits_for_room_among_the_notices() {
+        let (mut beat, mut commands, mut notices) = beat();
+        commands.push(Command::Air { slot: 7, space: Box::new(space("only", 0).breaking_in(Some(3))) }).unwrap();
+        let begun = Instant::now();
+        while beat.notices.push(Notice::Spent(Box::new([]))).is_ok() {}
+        for n in 0..6 {
+            beat.beat(begun + n * BEAT);
+        }
+        while notices.pop().is_ok() {}
+        beat.beat(begun + 6 * BEAT);
+        let Ok(Notice::Broken { slot: 7, space }) = notices.pop() else { panic!("it was lost") };
+        assert_eq!(space.unaired(), 7, "frames that were due meanwhile count, too");
+        assert_eq!(beat.figures.overrun.load(Relaxed), 0);
+    }
 }

@@ -26,6 +26,11 @@ const QUIET: Duration = Duration::from_secs(5);
 /// Commands kept while a programme comes back from the beat, which takes a fifth of a second: everyone on a full stage
 /// leaving and coming.
 const PENDING_MAX: usize = 64;
+/// A programme that panics again within this time is not begun anew before it has passed: it may panic with every beat.
+const BREAK_WAIT: Duration = Duration::from_secs(1);
+/// Frames that a programme which follows a broken one makes up for: with the first beat one chunk is whole, and another not yet. If more were lost, its time
+/// stands still for them.
+const MADE_UP_MAX: u32 = 2 * hiwar_media::CHUNK_FRAMES as u32 - 2;
 /// A worker's counts are forgotten when it has not reported for this long (it reports every second).
 const REPORT_LIFE: Duration = Duration::from_secs(5);
 /// Speech in full band, mono.
@@ -50,6 +55,12 @@ fn repair() -> Repair {
     Repair { copies: has("red"), fec: has("fec"), concealment: has("plc"), patience: has("jitter") }
 }
 
+/// In how many beats the first programme panics: `HIWAR_PANIC_IN`, in builds that are not released, for the test of what follows then.
+#[cfg(debug_assertions)]
+fn fault() -> Option<u32> {
+    std::env::var("HIWAR_PANIC_IN").ok()?.parse().ok()
+}
+
 /// Everything the studio knows, behind one lock.
 pub(super) struct Control {
     beat: Producer<Command>,
@@ -62,6 +73,8 @@ pub(super) struct Control {
     reports: HashMap<WorkerId, (Instant, HashMap<LogId, Ears>)>,
     next_token: u64,
     repair: Repair,
+    #[cfg(debug_assertions)]
+    fault: Option<u32>,
 }
 
 /// A space on the air.
@@ -73,6 +86,10 @@ struct Air {
     tokens: Vec<u64>,
     ears: Ears,
     quiet_since: Instant,
+    /// When its programme last panicked.
+    broke: Option<Instant>,
+    /// No programme begins before this.
+    held_until: Option<Instant>,
     standing: Option<Vec<u8>>,
     caption: Caption,
     /// For the programme that follows the one on its way back. At most [`PENDING_MAX`].
@@ -173,6 +190,8 @@ impl Control {
             reports: HashMap::new(),
             next_token: 1,
             repair: repair(),
+            #[cfg(debug_assertions)]
+            fault: fault(),
         }
     }
 
@@ -197,6 +216,8 @@ impl Control {
                 tokens: Vec::new(),
                 ears,
                 quiet_since: Instant::now(),
+                broke: None,
+                held_until: None,
                 standing: None,
                 caption: Caption::default(),
                 pending: Vec::new(),
@@ -254,10 +275,17 @@ impl Control {
         }
     }
 
-    /// The epoch of a space's log, if it is being recorded, and its id; `None` for a slot that is free.
-    pub(super) fn slot(&self, slot: u16) -> Option<(LogId, Option<Epoch>, Epoch)> {
-        let space = (*self.slots.get(usize::from(slot))?)?;
-        let air = self.spaces.get(&space)?;
+    /// Whose a slot is; `None` if it is free.
+    pub(super) fn slot(&self, slot: u16) -> Option<LogId> {
+        (*self.slots.get(usize::from(slot))?).filter(|space| self.knows(space))
+    }
+
+    /// A chunk of a slot is whole, and the next one begins at `next`. Whose it is, the epoch of their log if they are being
+    /// recorded, and the epoch of the chunk; `None` for a slot that is free.
+    pub(super) fn aired(&mut self, slot: u16, next: Origin) -> Option<(LogId, Option<Epoch>, Epoch)> {
+        let space = self.slot(slot)?;
+        let air = self.spaces.get_mut(&space)?;
+        air.origin = next;
         let recorded = air.claimed && air.audience == Audience::Hears;
         Some((space, recorded.then_some(air.epoch), air.epoch))
     }
@@ -505,6 +533,25 @@ impl Control {
         }
     }
 
+    /// The programme of `slot` panicked, `unaired` frames after its last whole chunk, behind which the next one begins. Everybody leaves its stage, since
+    /// what they sent may be why: whose space it is, and who left, as in [`Self::leave`] (their clients come again).
+    pub(super) fn broken(&mut self, slot: u16, unaired: u32, now: Instant) -> Option<(LogId, Vec<(u64, String)>)> {
+        let space = self.slots.get_mut(usize::from(slot)).and_then(Option::take)?;
+        self.orphans.retain(|orphan| *orphan != slot);
+        let air = self.spaces.get_mut(&space)?;
+        if let State::Resting { done: Some(done), .. } = std::mem::replace(&mut air.state, State::Asleep) {
+            let _ = done.send(());
+        }
+        air.pending.clear();
+        let again = air.broke.replace(now).is_some_and(|before| now.saturating_duration_since(before) < BREAK_WAIT);
+        air.held_until = again.then_some(now + BREAK_WAIT);
+        let gone = air.tokens.clone().into_iter().filter_map(|token| Some((token, self.leave(token)?.1))).collect();
+        if self.spaces.get(&space).is_some_and(Air::is_needed) {
+            self.wake_behind(&space, unaired);
+        }
+        Some((space, gone))
+    }
+
     fn rest(&mut self, space: &LogId, done: Option<oneshot::Sender<()>>) -> bool {
         let Some(air) = self.spaces.get_mut(space) else { return false };
         match &mut air.state {
@@ -530,14 +577,22 @@ impl Control {
         }
     }
 
-    /// Makes sure that a programme runs, or will. `None`: no slot is free, the space is ending, or the beat takes no
+    /// Makes sure that a programme runs, or will. `None`: no slot is free, the space is ending, its programme panics again and again, or the beat takes no
     /// commands; [`Control::tidy`] tries again.
     fn wake(&mut self, space: &LogId) -> Option<()> {
+        self.wake_behind(space, 0)
+    }
+
+    /// The same for a programme that is so many frames behind: it makes up for them in silence.
+    fn wake_behind(&mut self, space: &LogId, frames: u32) -> Option<()> {
         let air = self.spaces.get_mut(space)?;
         if air.ending {
             return None;
         }
         let State::Asleep = air.state else { return Some(()) };
+        if air.held_until.is_some_and(|until| Instant::now() < until) {
+            return None;
+        }
         let free = self.slots.iter().position(Option::is_none)?;
         let slot = u16::try_from(free).ok()?;
         if self.beat.slots() <= air.pending.len() {
@@ -547,7 +602,18 @@ impl Control {
         if let Some(event) = &air.standing {
             programme.stand(event.clone().into_boxed_slice());
         }
-        self.beat.push(Command::Air { slot, space: Box::new(OnAir::new(programme)) }).ok()?;
+        if frames > 0 {
+            // Whoever was heard last is not heard now.
+            let _ = programme.tell(NOBODY.into());
+        }
+        for _ in 0..frames.min(MADE_UP_MAX) {
+            // At most one chunk comes of it, which waits for the beat to take it.
+            programme.handle(Instant::now(), programme::Input::Beat);
+        }
+        let on_air = OnAir::new(programme);
+        #[cfg(debug_assertions)]
+        let on_air = on_air.breaking_in(self.fault.take());
+        self.beat.push(Command::Air { slot, space: Box::new(on_air) }).ok()?;
         air.state = State::Awake { slot };
         air.quiet_since = Instant::now();
         self.slots[free] = Some(*space);
@@ -586,4 +652,70 @@ pub(super) fn programme_at(space: &LogId, origin: Origin, audience: Audience) ->
         audience,
     };
     Programme::new(config).inspect_err(|why| tracing::error!("no codec for a programme: {why}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use hiwar_engine::live_bus::Figures;
+
+    use super::*;
+
+    /// A control whose commands the test takes, and a space that is listened to.
+    fn heard() -> (Control, rtrb::Consumer<Command>, LogId) {
+        let (beat, commands) = rtrb::RingBuffer::new(16);
+        let mut control = Control::new(beat);
+        let space = LogId::parse("broken").unwrap();
+        control.open(space, Access::Open, Origin { index: 0, time: Time(0) });
+        let audience = Figures { listening: 1, ..Figures::default() };
+        let count = Count { log: space, audience, rehearsal: Figures::default(), fetched: false, lean: false };
+        control.counted(WorkerId(1), &[count], Instant::now());
+        (control, commands, space)
+    }
+
+    /// The programme that begins next, and in which slot.
+    fn begins(commands: &mut rtrb::Consumer<Command>) -> Option<(u16, Box<OnAir>)> {
+        std::iter::from_fn(|| commands.pop().ok()).find_map(|command| match command {
+            Command::Air { slot, space } => Some((slot, space)),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_programme_that_follows_a_broken_one_goes_on_behind_the_last_chunk_where_that_one_would_be() {
+        let (mut control, mut commands, space) = heard();
+        let (slot, _) = begins(&mut commands).expect("somebody listens");
+        control.aired(slot, Origin { index: 7, time: Time(70_000) });
+        let (of, gone) = control.broken(slot, 5, Instant::now()).expect("its space");
+        assert_eq!((of, gone.len()), (space, 0));
+        let (_, next) = begins(&mut commands).expect("another");
+        assert_eq!(next.programme().next(), (7, Time(70_000)));
+        assert_eq!(next.programme().stats().beats, 5);
+    }
+
+    #[test]
+    fn a_programme_that_breaks_at_once_is_not_begun_with_every_beat() {
+        let (mut control, mut commands, space) = heard();
+        let now = Instant::now();
+        let (slot, _) = begins(&mut commands).expect("somebody listens");
+        control.broken(slot, 1, now);
+        let (slot, _) = begins(&mut commands).expect("another");
+        control.broken(slot, 1, now + Duration::from_millis(20));
+        control.tidy(now);
+        assert!(begins(&mut commands).is_none());
+        // The time has come.
+        control.spaces.get_mut(&space).unwrap().held_until = Some(now);
+        control.tidy(now);
+        assert!(begins(&mut commands).is_some());
+    }
+
+    #[test]
+    fn whoever_waits_for_the_end_of_a_programme_that_breaks_is_told() {
+        let (mut control, mut commands, space) = heard();
+        let (slot, _) = begins(&mut commands).expect("somebody listens");
+        let mut stopped = control.stop(&space).expect("it runs");
+        control.broken(slot, 1, Instant::now());
+        assert_eq!(stopped.try_recv(), Ok(()));
+        assert!(begins(&mut commands).is_none(), "a space that ends begins nothing");
+        assert_eq!(control.on_air(), 0);
+    }
 }

@@ -247,7 +247,8 @@ impl Studio {
         beside::start(radio::Radio::new(inner.clone()), radio_jobs)?;
         beside::start(lean::Lean::new(inner.clone()), lean_jobs)?;
         let beat = beat::Beat::new(commands_in, notices, recycle_in, figures, airing, inner.net.clone());
-        std::thread::Builder::new().name("beat".into()).spawn(move || {
+        beat::note_panics();
+        std::thread::Builder::new().name(beat::THREAD.into()).spawn(move || {
             realtime::enter("the beat");
             beat.run();
         })?;
@@ -558,6 +559,7 @@ impl Studio {
             busy_us: figures.busy_us.load(Relaxed),
             encodes: figures.encodes.load(Relaxed),
             decodes: figures.decodes.load(Relaxed),
+            panics: figures.panics.load(Relaxed),
             overrun: figures.overrun.load(Relaxed),
         }
     }
@@ -636,11 +638,8 @@ impl Studio {
         if self.inner.log.send(job) { Ok(()) } else { Err(Failure::Unavailable) }
     }
 
-    /// Says goodbye to a session. A net thread that is behind will find it silent later.
     fn close(&self, session: net::SessionId) {
-        if let Err(why) = self.inner.net.remove(session) {
-            tracing::warn!(session = session.0, "cannot close a session now: {why}");
-        }
+        self.inner.close(session);
     }
 
     fn left(&self, id: u64) {
@@ -690,6 +689,8 @@ pub struct Figures {
     pub encodes: u64,
     /// Calls of the Opus decoder.
     pub decodes: u64,
+    /// Programmes that panicked, and whose spaces went on with new ones.
+    pub panics: u64,
     /// Notices lost to a full ring.
     pub overrun: u64,
 }
@@ -699,6 +700,13 @@ impl Inner {
     fn made(&self, space: LogId, record: &Record) {
         self.radio.chunk(space, record.clone());
         self.lean.chunk(space, record.clone());
+    }
+
+    /// Says goodbye to a session. A net thread that is behind will find it silent later.
+    fn close(&self, session: net::SessionId) {
+        if let Err(why) = self.net.remove(session) {
+            tracing::warn!(session = session.0, "cannot close a session now: {why}");
+        }
     }
 
     /// Tells the registry. What will be told again anyway leaves room for the rest.

@@ -24,19 +24,38 @@ pub struct Performer {
     pub frames: Arc<[Box<[u8]>]>,
 }
 
-/// Seats the performers and lets them speak in unison, round after round, for as long as the studio lives.
+/// How long they wait until they sit down again, where there was no seat.
+const SEAT_WAIT: Duration = Duration::from_secs(1);
+
+/// Seats the performers and lets them speak in unison, round after round, for as long as the space is on the air.
 ///
 /// # Errors
 /// No seat, or no thread.
 pub fn start(studio: &Studio, space: LogId, performers: Vec<Performer>) -> Result<(), PublishRefusal> {
+    let (studio, voices) = (studio.clone(), seat(studio, &space, &performers)?);
+    let perform = move || {
+        run(voices);
+        // Nobody takes what they say: the space is over, or its programme broke and another follows.
+        loop {
+            match seat(&studio, &space, &performers) {
+                Ok(voices) => run(voices),
+                Err(PublishRefusal::NotOnAir) => return,
+                Err(_) => std::thread::park_timeout(SEAT_WAIT),
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("performers".into()).spawn(perform);
+    thread.map(drop).map_err(|_: io::Error| PublishRefusal::Unavailable)
+}
+
+fn seat(studio: &Studio, space: &LogId, performers: &[Performer]) -> Result<Vec<Voice>, PublishRefusal> {
     let mut voices = Vec::with_capacity(performers.len());
     for Performer { who, frames } in performers {
         let (ring, packets) = ring(PACKETS_WAITING);
-        studio.inner.lock().seat(&space, who, None, packets, None)?;
-        voices.push(Voice { ring, frames, sequence: 0 });
+        studio.inner.lock().seat(space, who.clone(), None, packets, None)?;
+        voices.push(Voice { ring, frames: frames.clone(), sequence: 0 });
     }
-    let thread = std::thread::Builder::new().name("performers".into()).spawn(move || run(voices));
-    thread.map(drop).map_err(|_: io::Error| PublishRefusal::Unavailable)
+    Ok(voices)
 }
 
 struct Voice {

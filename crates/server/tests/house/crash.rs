@@ -68,6 +68,50 @@ fn a_killed_house_costs_listeners_a_pause_and_nothing_else() {
 }
 
 #[test]
+fn a_programme_that_panics_costs_its_space_a_moment_and_the_others_nothing() {
+    // Six seconds after somebody comes to the first space.
+    let server = Server::start_told(&[("HIWAR_PANIC_IN", "300")]);
+    let broken = server.live("breaks");
+    let by_mp4 = Ear::on(server.public, &format!("/listen/{}.mp4", broken.id));
+    let by_ogg = Ear::on(server.public, &format!("/listen/{}.ogg", broken.id));
+    let speaker = Mouth::speak(server.stage, &broken.id, &broken.host_pass, 440.0);
+    by_ogg.hears(440.0, 0);
+    let whole = server.live("does not");
+    let untouched = Ear::on(server.public, &format!("/listen/{}.mp4", whole.id));
+    let other = Mouth::speak(server.stage, &whole.id, &whole.host_pass, 600.0);
+    let metrics = || ask(server.stage, "GET", "/metrics", &[], &[]).text();
+    assert!(metrics().contains("hiwar_programme_panics_total 0\n"), "it broke before everybody was there");
+
+    until("the panic", || metrics().contains("hiwar_programme_panics_total 1\n").then_some(()));
+    until("that the speaker is told", || speaker.is_gone().then_some(()));
+    drop(speaker);
+    // They come back with the same pass, and are heard over the same connections, in a stream without a jump.
+    let from = by_ogg.bytes();
+    let speaker = Mouth::speak(server.stage, &broken.id, &broken.host_pass, 700.0);
+    by_ogg.hears(700.0, from);
+    let contiguous = |body: &[u8]| {
+        let pieces = pieces(body);
+        pieces.windows(2).for_each(|pair| assert_eq!(pair[1].time, pair[0].time + 9_600, "heard as a jump in time"));
+        pieces.len()
+    };
+    by_mp4.body("the sound that follows", |body| (contiguous(body) > 45).then_some(()));
+    untouched.body("the sound that goes on", |body| (contiguous(body) > 30).then_some(()));
+    assert!(!other.is_gone() && [&by_mp4, &by_ogg, &untouched].iter().all(|ear| !ear.is_closed()));
+    let said = server.said();
+    assert_eq!(said.matches("a fault was wished for").count(), 1, "it is said once, where it was: {said}");
+
+    server.host(&broken, "end");
+    drop(speaker);
+    let view = server.until_view(&broken, "posted", |view| view["state"] == "posted");
+    let live_s = pieces(&by_mp4.closed("the end")).len() as f64 * 0.2;
+    let duration_s = view["replay"]["duration"].as_f64().unwrap();
+    assert!((live_s - duration_s).abs() <= 0.3, "{live_s} s were heard, the replay has {duration_s} s");
+    let (code, words) = server.verify(&broken.id);
+    assert!(code == Some(0) && words.contains("epochs: 1"), "{words}");
+    assert!(metrics().contains("hiwar_programme_panics_total 1\n"));
+}
+
+#[test]
 fn a_house_that_hangs_is_told_of_as_one_that_died_and_nobody_is_cut_off() {
     let server = Server::start();
     let space = server.live("on the air");

@@ -101,9 +101,14 @@ impl Server {
 
     /// A server without the demo that says everything it does.
     pub(crate) fn start_talkative() -> Self {
+        Self::start_told(&[("HIWAR_LOG", "debug")])
+    }
+
+    /// A server without the demo, with these variables in its environment.
+    pub(crate) fn start_told(variables: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let mut command = command(dir.path());
-        command.arg("--no-demo").env("HIWAR_LOG", "debug");
+        command.arg("--no-demo").envs(variables.iter().copied());
         let mut server = Self::start_with_command(dir.path(), command);
         server.dir = Some(dir);
         server
