@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::listening::Wish;
 use crate::registry::retention;
+use crate::studio::SHARDS_MAX;
 use crate::{cli, disk};
 use hls::Hls;
 use host::{BadHost, Host};
@@ -37,8 +38,10 @@ pub struct Config {
     pub stage: SocketAddr,
     /// Where plain HTTP is sent on to the public side.
     pub redirect: Option<SocketAddr>,
-    /// WebRTC port of shard 0, UDP and TCP; 0 picks any.
+    /// WebRTC port of shard 0, UDP and TCP; the others have the next ones. 0 picks any.
     pub media_port: u16,
+    /// Shards of the studio.
+    pub shards: usize,
     /// Address at which WebRTC listens; the stage's own unless told otherwise.
     pub media_bind: IpAddr,
     /// Address that WebRTC candidates name: `media_bind` unless told otherwise (NAT).
@@ -124,6 +127,7 @@ struct File {
     hls_base: Option<String>,
     hls_here: bool,
     rtc: Rtc,
+    studio: Studio,
     tls: TlsFiles,
     hls_tls: TlsFiles,
     acme: AcmeFile,
@@ -198,6 +202,12 @@ struct Rtc {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct Studio {
+    shards: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct TlsFiles {
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
@@ -220,6 +230,10 @@ pub enum Error {
     Invalid(PathBuf, Box<toml::de::Error>),
     /// A number is out of its range.
     Workers(usize),
+    /// There are no so many shards.
+    Shards(usize),
+    /// Ports end before the last shard's.
+    MediaPorts(u16, usize),
     /// Two of the ports are the same.
     SameAddress(&'static str, &'static str, SocketAddr),
     /// The host is no name.
@@ -260,6 +274,11 @@ impl fmt::Display for Error {
             Self::Unreadable(path, why) => write!(f, "cannot read {}: {why}", path.display()),
             Self::Invalid(path, why) => write!(f, "{}: {why}", path.display()),
             Self::Workers(n) => write!(f, "workers = {n}: give 1 to {WORKERS_MAX}"),
+            Self::Shards(n) => write!(f, "studio.shards = {n}: give 1 to {SHARDS_MAX}"),
+            Self::MediaPorts(port, n) => write!(
+                f,
+                "media_port = {port}, studio.shards = {n}: each shard has a port, the next after the one before, and the last is 65535"
+            ),
             Self::SameAddress("public", "stage", at) => {
                 write!(f, "public and stage are both {at}: the stage needs a port that the crowd cannot fill")
             }
@@ -373,6 +392,15 @@ impl Config {
         if !(1..=WORKERS_MAX).contains(&workers) {
             return Err(Error::Workers(workers));
         }
+        // Each more is a port more that firewalls must let in, and one carries fifty conversations: nobody has several who did not ask.
+        let shards = file.studio.shards.unwrap_or(1);
+        if !(1..=SHARDS_MAX).contains(&shards) {
+            return Err(Error::Shards(shards));
+        }
+        let media_port = args.media_port.or(file.media_port).unwrap_or(8082);
+        if usize::from(media_port) + shards - 1 > usize::from(u16::MAX) {
+            return Err(Error::MediaPorts(media_port, shards));
+        }
         let certificate = args.tls_certificate.clone().or(file.tls.certificate);
         let tls = match (certificate, args.tls_key.clone().or(file.tls.key)) {
             (Some(certificate), Some(key)) => Some(Tls { certificate, key }),
@@ -421,7 +449,8 @@ impl Config {
             public,
             stage,
             redirect,
-            media_port: args.media_port.or(file.media_port).unwrap_or(8082),
+            media_port,
+            shards,
             media_bind,
             media_address,
             workers,
@@ -615,6 +644,20 @@ mod tests {
         let file = config.hls.unwrap().here.unwrap().tls.certificate;
         assert_eq!(file, PathBuf::from("/d/tls/hls.talk.example.pem"));
         assert!(resolve(&[], &format!("hls_base = \"https://talk.example\"\nhls_here = true\n{NAMED}")).is_err());
+    }
+
+    #[test]
+    fn a_studio_has_one_shard_unless_told_and_a_port_for_each() {
+        let shards = |text: &str| resolve(&[], text).map(|config| config.shards);
+        assert_eq!(shards(""), Ok(1));
+        assert_eq!(shards("[studio]\nshards = 8"), Ok(8));
+        for (text, why) in [
+            ("[studio]\nshards = 0", "give 1 to 8"),
+            ("[studio]\nshards = 9", "give 1 to 8"),
+            ("media_port = 65535\n[studio]\nshards = 2", "media_port = 65535"),
+        ] {
+            assert!(shards(text).is_err_and(|said| said.contains(why)), "{text}");
+        }
     }
 
     #[test]

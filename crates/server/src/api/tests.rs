@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tower::ServiceExt;
 
 use super::*;
-use crate::studio::{Keep, Numbers, Setup, StudioEvent, Totals};
+use crate::studio::{Keep, Numbers, Ports, Setup, StudioEvent, Totals};
 
 const OFFER: &str = "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
     a=extmap-allow-mixed\r\na=msid-semantic: WMS stream\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\nc=IN IP4 0.0.0.0\r\n\
@@ -86,10 +86,9 @@ impl House {
         let _ = std::fs::remove_file(&bus);
         let (hub, _) = Hub::spawn(UnixListener::bind(bus).expect("a socket")).expect("a hub");
         let udp = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let candidate = udp.local_addr().expect("an address");
         let setup = Setup {
-            candidate: udp.local_addr().expect("an address"),
-            udp,
-            tcp: TcpListener::bind("127.0.0.1:0").expect("a port"),
+            shards: vec![Ports { udp, tcp: TcpListener::bind("127.0.0.1:0").expect("a port"), candidate }],
             spaces: dir.path().join("spaces"),
             publisher: hub.publisher(),
             workers: 0,

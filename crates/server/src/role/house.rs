@@ -4,7 +4,7 @@
 //! before it; the API comes late so that nobody is answered by half a house, and only then are the workers told that
 //! they have heard of everything there is.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::RawFd;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
@@ -71,11 +71,13 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
 
     let bus: UnixListener = adopt(inherited.bus).map_err(say("no live bus"))?;
     let (hub, reports) = Hub::spawn(bus).map_err(say("no live bus"))?;
-    let shard = inherited.shards.first().ok_or("no WebRTC sockets")?;
+    let shards = inherited.shards.iter().map(|(udp, tcp)| {
+        let udp: UdpSocket = adopt(*udp)?;
+        let candidate = SocketAddr::new(config.media_address, udp.local_addr()?.port());
+        Ok(studio::Ports { udp, tcp: adopt(*tcp)?, candidate })
+    });
     let (studio, happened) = Studio::start(studio::Setup {
-        udp: adopt(shard.0).map_err(say("no WebRTC socket"))?,
-        tcp: adopt(shard.1).map_err(say("no WebRTC socket"))?,
-        candidate: SocketAddr::new(config.media_address, config.media_port),
+        shards: shards.collect::<std::io::Result<_>>().map_err(say("no WebRTC socket"))?,
         spaces: config.data.join("spaces"),
         publisher: hub.publisher(),
         workers: inherited.workers,

@@ -19,7 +19,7 @@ use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Ren
 use rtrb::{Consumer, Producer};
 
 use super::beat::{Notice, OnAir};
-use super::control::Origin;
+use super::control::{Gone, Origin};
 use super::{Inner, StudioEvent, log};
 
 /// Body parts of a chunk record, as docs/formats/record.md names them.
@@ -88,7 +88,7 @@ impl Airing {
         let Some((space, gone)) = self.studio.lock().broken(slot, unaired, Instant::now()) else { return };
         tracing::error!(%space, speakers = gone.len(), "the sound of a conversation broke off and begins anew; this is a bug: {said}");
         self.studio.happened(StudioEvent::Speaking { space, participant: None });
-        for (token, session) in gone {
+        for Gone { token, session } in gone {
             self.studio.close(SessionId(token));
             self.studio.happened(StudioEvent::Left { space, session });
         }

@@ -28,8 +28,10 @@ use super::PACKETS_WAITING;
 pub const THREAD: &str = "beat";
 /// One frame.
 pub const BEAT: Duration = Duration::from_millis(20);
-/// Spaces on the air in one shard; at 4 speakers each a core is full long before.
-pub const SLOTS: usize = 512;
+/// Most shards of a studio; they share the numbers of slots, so that the last of them still have 128 each.
+pub const SHARDS_MAX: usize = 8;
+/// Numbers of slots, for spaces whose programmes run. At 4 speakers each a core is full long before, also if it has but an eighth of them.
+pub const SLOTS: usize = 1024;
 /// Seats in one space, as in `media::programme`.
 const SEATS: usize = hiwar_media::programme::SEATS;
 /// Commands taken in one beat: the rest waits 20 ms, so that a burst of people cannot delay sound.

@@ -1,7 +1,10 @@
 //! The studio's state off the beat: which spaces are on the air, in which slot, with whom on stage.
 //!
-//! Not real time: it allocates and builds what the beat then merely uses. Every change of the beat goes through one
+//! Not real time: it allocates and builds what the beat then merely uses. Every change of a beat goes through one
 //! ring, in order.
+//!
+//! With several shards a space is always in the same one, by its name. Slots and tokens say which: they are numbered so
+//! that what is left over when they are divided by the number of shards is the shard's own ([`Shards`]).
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
@@ -61,9 +64,40 @@ fn fault() -> Option<u32> {
     std::env::var("HIWAR_PANIC_IN").ok()?.parse().ok()
 }
 
+/// How many shards there are, and so which one something belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shards(pub(super) usize);
+
+impl Shards {
+    /// The shard of a slot, or of a token.
+    pub(super) fn of(self, number: impl Into<u64>) -> usize {
+        (number.into() % self.0 as u64) as usize
+    }
+
+    /// The shard of a space: by its name, so that it is known before anybody comes, and nothing has to be remembered.
+    pub(super) fn of_space(self, space: &LogId) -> usize {
+        self.of(airing::serial(space))
+    }
+}
+
+/// The ways to the beats, one for each shard.
+struct Beats(Vec<Producer<Command>>);
+
+impl Beats {
+    fn shards(&self) -> Shards {
+        Shards(self.0.len())
+    }
+
+    /// The one of a slot's, or a token's, shard.
+    fn of(&mut self, number: impl Into<u64>) -> &mut Producer<Command> {
+        let shard = self.shards().of(number);
+        &mut self.0[shard]
+    }
+}
+
 /// Everything the studio knows, behind one lock.
 pub(super) struct Control {
-    beat: Producer<Command>,
+    beats: Beats,
     spaces: HashMap<LogId, Air>,
     /// Which space a slot belongs to, until the beat has given its programme back.
     slots: Box<[Option<LogId>]>,
@@ -171,6 +205,12 @@ enum State {
     },
 }
 
+/// Somebody who had to leave the stage.
+pub(super) struct Gone {
+    pub(super) token: u64,
+    pub(super) session: String,
+}
+
 /// Somebody on stage.
 struct Person {
     space: LogId,
@@ -180,9 +220,10 @@ struct Person {
 }
 
 impl Control {
-    pub(super) fn new(beat: Producer<Command>) -> Self {
+    /// One ring to each shard's beat; at least one.
+    pub(super) fn new(beats: Vec<Producer<Command>>) -> Self {
         Self {
-            beat,
+            beats: Beats(beats),
             spaces: HashMap::new(),
             slots: vec![None; SLOTS].into(),
             orphans: Vec::new(),
@@ -319,7 +360,8 @@ impl Control {
         if air.tokens.len() - usize::from(older.is_some()) >= programme::SEATS {
             return Err(PublishRefusal::Full);
         }
-        let token = self.next_token;
+        let shards = self.beats.shards();
+        let token = self.next_token * shards.0 as u64 + shards.of_space(space) as u64;
         self.next_token += 1;
         self.wake(space).ok_or(PublishRefusal::Full)?;
         let config = SpeakerConfig {
@@ -334,7 +376,7 @@ impl Control {
         })?;
         let speaker = Box::new(speaker.repaired_by(self.repair));
         // The older line leaves first, for the stage may be full; so there must be room for both commands.
-        if self.beat.slots() < 2 {
+        if self.beats.of(token).slots() < 2 {
             return Err(PublishRefusal::Unavailable);
         }
         if let Some(older) = older {
@@ -534,18 +576,27 @@ impl Control {
     }
 
     /// The programme of `slot` panicked, `unaired` frames after its last whole chunk, behind which the next one begins. Everybody leaves its stage, since
-    /// what they sent may be why: whose space it is, and who left, as in [`Self::leave`] (their clients come again).
-    pub(super) fn broken(&mut self, slot: u16, unaired: u32, now: Instant) -> Option<(LogId, Vec<(u64, String)>)> {
+    /// what they sent may be why (their clients come again): whose space it is, and who left.
+    pub(super) fn broken(&mut self, slot: u16, unaired: u32, now: Instant) -> Option<(LogId, Vec<Gone>)> {
         let space = self.slots.get_mut(usize::from(slot)).and_then(Option::take)?;
         self.orphans.retain(|orphan| *orphan != slot);
         let air = self.spaces.get_mut(&space)?;
-        if let State::Resting { done: Some(done), .. } = std::mem::replace(&mut air.state, State::Asleep) {
-            let _ = done.send(());
+        match &mut air.state {
+            State::Awake { slot: expected } if *expected == slot => {}
+            State::Resting { slot: expected, done } if *expected == slot => {
+                if let Some(done) = done.take() {
+                    let _ = done.send(());
+                }
+            }
+            _ => return None,
         }
+        air.state = State::Asleep;
         air.pending.clear();
         let again = air.broke.replace(now).is_some_and(|before| now.saturating_duration_since(before) < BREAK_WAIT);
         air.held_until = again.then_some(now + BREAK_WAIT);
-        let gone = air.tokens.clone().into_iter().filter_map(|token| Some((token, self.leave(token)?.1))).collect();
+        let tokens = air.tokens.clone();
+        let leave = |token| Some(Gone { token, session: self.leave(token)?.1 });
+        let gone = tokens.into_iter().filter_map(leave).collect();
         if self.spaces.get(&space).is_some_and(Air::is_needed) {
             self.wake_behind(&space, unaired);
         }
@@ -557,7 +608,7 @@ impl Control {
         match &mut air.state {
             State::Awake { slot } => {
                 let slot = *slot;
-                if self.beat.push(Command::Rest { slot }).is_err() {
+                if self.beats.of(slot).push(Command::Rest { slot }).is_err() {
                     return false;
                 }
                 air.state = State::Resting { slot, done };
@@ -572,7 +623,7 @@ impl Control {
     }
 
     fn rest_slot(&mut self, slot: u16) {
-        if self.beat.push(Command::Rest { slot }).is_err() {
+        if self.beats.of(slot).push(Command::Rest { slot }).is_err() {
             self.orphans.push(slot);
         }
     }
@@ -593,9 +644,11 @@ impl Control {
         if air.held_until.is_some_and(|until| Instant::now() < until) {
             return None;
         }
-        let free = self.slots.iter().position(Option::is_none)?;
+        let shards = self.beats.shards();
+        let shard = shards.of_space(space);
+        let free = (shard..self.slots.len()).step_by(shards.0).find(|slot| self.slots[*slot].is_none())?;
         let slot = u16::try_from(free).ok()?;
-        if self.beat.slots() <= air.pending.len() {
+        if self.beats.of(slot).slots() <= air.pending.len() {
             return None;
         }
         let mut programme = Box::new(programme_at(space, air.origin, air.audience)?);
@@ -613,13 +666,13 @@ impl Control {
         let on_air = OnAir::new(programme);
         #[cfg(debug_assertions)]
         let on_air = on_air.breaking_in(self.fault.take());
-        self.beat.push(Command::Air { slot, space: Box::new(on_air) }).ok()?;
+        self.beats.of(slot).push(Command::Air { slot, space: Box::new(on_air) }).ok()?;
         air.state = State::Awake { slot };
         air.quiet_since = Instant::now();
         self.slots[free] = Some(*space);
         for later in air.pending.drain(..) {
             // There is room: it was looked at before.
-            let _ = self.beat.push(later(slot));
+            let _ = self.beats.of(slot).push(later(slot));
         }
         Some(())
     }
@@ -630,7 +683,7 @@ impl Control {
         let air = self.spaces.get_mut(space)?;
         match &air.state {
             State::Asleep => None,
-            State::Awake { slot } => self.beat.push(make(*slot)).ok(),
+            State::Awake { slot } => self.beats.of(*slot).push(make(*slot)).ok(),
             State::Resting { .. } if air.pending.len() < PENDING_MAX => {
                 air.pending.push(Box::new(make));
                 Some(())
@@ -663,7 +716,7 @@ mod tests {
     /// A control whose commands the test takes, and a space that is listened to.
     fn heard() -> (Control, rtrb::Consumer<Command>, LogId) {
         let (beat, commands) = rtrb::RingBuffer::new(16);
-        let mut control = Control::new(beat);
+        let mut control = Control::new(vec![beat]);
         let space = LogId::parse("broken").unwrap();
         control.open(space, Access::Open, Origin { index: 0, time: Time(0) });
         let audience = Figures { listening: 1, ..Figures::default() };
@@ -678,6 +731,28 @@ mod tests {
             Command::Air { slot, space } => Some((slot, space)),
             _ => None,
         })
+    }
+
+    #[test]
+    fn a_space_its_slot_and_its_people_are_in_one_shard() {
+        let (beats, mut commands): (Vec<_>, Vec<_>) = (0..3).map(|_| rtrb::RingBuffer::new(64)).unzip();
+        let (mut control, shards) = (Control::new(beats), Shards(3));
+        let mut met = [0; 3];
+        for n in 0..12 {
+            let space = LogId::parse(&format!("space{n}")).unwrap();
+            control.open(space, Access::Open, Origin { index: 0, time: Time(0) });
+            let (_packets, ring) = hiwar_rtc::ring::ring(1);
+            let who = Speaking { participant: "p1".into(), speaking_event: Vec::new() };
+            let (token, _) = control.seat(&space, who, None, ring, None).unwrap();
+            let shard = shards.of_space(&space);
+            assert_eq!(shards.of(token), shard);
+            let (slot, _) = begins(&mut commands[shard]).expect("a programme");
+            assert_eq!(shards.of(slot), shard);
+            assert_eq!(control.slot(slot), Some(space));
+            assert!(matches!(commands[shard].pop(), Ok(Command::Seat { slot: seat, .. }) if seat == slot));
+            met[shard] += 1;
+        }
+        assert!(met.iter().all(|spaces| *spaces > 0), "{met:?}");
     }
 
     #[test]

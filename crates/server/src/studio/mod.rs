@@ -1,7 +1,7 @@
 //! The studio: where speakers are mixed. Spaces go on the air here, speakers are seated, logs are written and sealed.
 //!
-//! Threads: *beat* (real time, [`beat`]), *net* (WebRTC, in `rtc::udp`), *airing* (chunks to the live bus and the log,
-//! [`airing`]), *log* ([`log`]), *radio* (MP3 while somebody listens, [`radio`]), *lean* (lean forms while somebody is to hear them, [`lean`]), and one thread per replay
+//! Threads: for each shard *beat* (real time, [`beat`]), *net* (WebRTC, in `rtc::udp`) and *airing* (chunks to the live bus and the log,
+//! [`airing`]); then *log* ([`log`]), *radio* (MP3 while somebody listens, [`radio`]), *lean* (lean forms while somebody is to hear them, [`lean`]), and one thread per replay
 //! being made ([`seal`]). This file is the only one that the API sees; its lock is never taken by the beat.
 //!
 //! A space on the air costs nothing while nobody is on its stage and nobody listens: its programme is built when
@@ -25,7 +25,7 @@ mod seal;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -44,7 +44,8 @@ use hiwar_segment_log::{Epoch, LogId, Position, Record};
 use tokio::sync::{mpsc, oneshot};
 
 pub use audience::{Numbers, Totals};
-use control::{Control, Origin};
+pub use beat::SHARDS_MAX;
+use control::{Control, Origin, Shards};
 pub use radio::Caption;
 
 /// Speakers' packets waiting for the next beat: 1.2 s of 20 ms frames; past it the oldest sound is stale anyway.
@@ -62,14 +63,20 @@ const TOLD_WAIT: Duration = Duration::from_secs(1);
 /// Log kept when a recording is off: what a late joiner or a rewinding listener may ask for.
 const LIVE_WINDOW: Duration = Duration::from_secs(10 * 60);
 
-/// What the studio needs from the house.
-pub struct Setup {
-    /// WebRTC sockets of shard 0.
+/// WebRTC sockets of one shard.
+pub struct Ports {
+    /// For all its speakers.
     pub udp: UdpSocket,
     /// The TCP twin of `udp`.
     pub tcp: TcpListener,
     /// What candidates name.
     pub candidate: SocketAddr,
+}
+
+/// What the studio needs from the house.
+pub struct Setup {
+    /// One for each shard; at least one.
+    pub shards: Vec<Ports>,
     /// `DATA/spaces`.
     pub spaces: PathBuf,
     /// To the crowd workers.
@@ -185,18 +192,23 @@ struct Inner {
     /// Never locked with `control`.
     audiences: Mutex<audience::Audiences>,
     certificate: Certificate,
-    candidate: SocketAddr,
-    net: net::Handle,
+    shards: Vec<Shard>,
     publisher: Publisher,
     log: log::Handle,
     radio: beside::Handle,
     lean: beside::Handle,
     recollection: recollect::Recollection,
     spaces: PathBuf,
-    figures: Arc<beat::Figures>,
     events: mpsc::Sender<StudioEvent>,
     /// The house ends, and nothing is aired any more.
     silenced: Mutex<bool>,
+}
+
+/// What the API reaches of a shard.
+struct Shard {
+    candidate: SocketAddr,
+    net: net::Handle,
+    figures: Arc<beat::Figures>,
 }
 
 /// Microseconds since 1970.
@@ -220,41 +232,46 @@ impl Studio {
                 log::Change::Lost => StudioEvent::RecordingLost { space: log },
             });
         })?;
-        let (net, net_events, _) = net::Shard::spawn(net::Sockets { udp: setup.udp, tcp: Some(setup.tcp) })?;
-
-        let (commands, commands_in) = rtrb::RingBuffer::new(1024);
-        let (notices, notices_in) = rtrb::RingBuffer::new(NOTICES_WAITING);
-        let (recycle, recycle_in) = rtrb::RingBuffer::new(NOTICES_WAITING);
-        let figures = Arc::new(beat::Figures::default());
+        let (mut shards, mut beats, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+        for Ports { udp, tcp, candidate } in setup.shards {
+            let (net, net_events, _) = net::Shard::spawn(net::Sockets { udp, tcp: Some(tcp) })?;
+            let (commands, commands_in) = rtrb::RingBuffer::new(1024);
+            shards.push(Shard { candidate, net, figures: Arc::default() });
+            beats.push(commands);
+            rest.push((commands_in, net_events));
+        }
         let ((radio, radio_jobs), (lean, lean_jobs)) = (beside::queue(), beside::queue());
         let inner = Arc::new(Inner {
-            control: Mutex::new(Control::new(commands)),
+            control: Mutex::new(Control::new(beats)),
             audiences: Mutex::default(),
             certificate: Certificate::generate().ok_or_else(|| io::Error::other("no certificate for WebRTC"))?,
-            candidate: setup.candidate,
-            net,
+            shards,
             publisher: setup.publisher,
             log,
             radio,
             lean,
             recollection: recollect::Recollection::new(setup.workers),
             spaces: setup.spaces,
-            figures: figures.clone(),
             events,
             silenced: Mutex::new(false),
         });
-        let airing = airing::start(inner.clone(), notices_in, recycle)?;
         beside::start(radio::Radio::new(inner.clone()), radio_jobs)?;
         beside::start(lean::Lean::new(inner.clone()), lean_jobs)?;
-        let beat = beat::Beat::new(commands_in, notices, recycle_in, figures, airing, inner.net.clone());
         beat::note_panics();
-        std::thread::Builder::new().name(beat::THREAD.into()).spawn(move || {
-            realtime::enter("the beat");
-            beat.run();
-        })?;
-        let studio = Self { inner };
-        let watching = studio.clone();
-        std::thread::Builder::new().name("net-events".into()).spawn(move || watching.watch_net(&net_events))?;
+        let (studio, count) = (Self { inner }, rest.len());
+        for (number, (commands, net_events)) in rest.into_iter().enumerate() {
+            let Shard { net, figures, .. } = &studio.inner.shards[number];
+            let (notices, notices_in) = rtrb::RingBuffer::new(NOTICES_WAITING);
+            let (recycle, recycle_in) = rtrb::RingBuffer::new(NOTICES_WAITING);
+            let airing = airing::start(studio.inner.clone(), notices_in, recycle)?;
+            let beat = beat::Beat::new(commands, notices, recycle_in, figures.clone(), airing, net.clone());
+            std::thread::Builder::new().name(beat::THREAD.into()).spawn(move || {
+                realtime::enter("the beat", number, count);
+                beat.run();
+            })?;
+            let watching = studio.clone();
+            std::thread::Builder::new().name("net-events".into()).spawn(move || watching.watch_net(&net_events))?;
+        }
         Ok((studio, happened))
     }
 
@@ -480,11 +497,10 @@ impl Studio {
     /// # Errors
     /// As [`PublishRefusal`] says; nothing is seated then.
     pub async fn publish(&self, space: &LogId, who: Speaking, offer: String) -> Result<Published, PublishRefusal> {
-        let config = offer::Config {
-            certificate: self.inner.certificate.clone(),
-            candidates: vec![self.inner.candidate],
-            tcp: vec![self.inner.candidate],
-        };
+        let shards = Shards(self.inner.shards.len());
+        let candidates = vec![self.inner.shards[shards.of_space(space)].candidate];
+        let certificate = self.inner.certificate.clone();
+        let config = offer::Config { certificate, tcp: candidates.clone(), candidates };
         // Milliseconds of work, and a panic in the parser must cost one request only.
         let accepted = tokio::task::spawn_blocking(move || offer::accept(Instant::now(), &offer, &config)).await;
         let (session, answer) = accepted.map_err(|_| PublishRefusal::Unavailable)?.map_err(PublishRefusal::Offer)?;
@@ -510,7 +526,7 @@ impl Studio {
         if let Some(old) = replaced {
             self.close(old);
         }
-        self.inner.net.add(net::SessionId(id), session, packets_out, returns_in).map_err(|busy| {
+        self.inner.net(id).add(net::SessionId(id), session, packets_out, returns_in).map_err(|busy| {
             self.inner.lock().leave(id);
             match busy {
                 net::Busy::Full => PublishRefusal::Full,
@@ -523,7 +539,7 @@ impl Studio {
     pub async fn patch(&self, session: &str, fragment: String) -> Option<Result<Patched, candidate::Refusal>> {
         let id = self.inner.lock().session(session)?;
         let (reply, answer) = oneshot::channel();
-        let asked = self.inner.net.patch(net::SessionId(id), fragment, move |patched| {
+        let asked = self.inner.net(id).patch(net::SessionId(id), fragment, move |patched| {
             let _ = reply.send(patched);
         });
         asked.ok()?;
@@ -548,19 +564,20 @@ impl Studio {
         true
     }
 
-    /// How many spaces have a programme running, beats, missed beats and busy microseconds since the start.
+    /// How many spaces have a programme running; beats, missed beats, busy microseconds and the rest of all shards since the start.
     #[must_use]
     pub fn figures(&self) -> Figures {
-        let figures = &self.inner.figures;
+        let sum =
+            |of: fn(&beat::Figures) -> &AtomicU64| self.inner.shards.iter().map(|s| of(&s.figures).load(Relaxed)).sum();
         Figures {
             on_air: self.inner.lock().on_air(),
-            beats: figures.beats.load(Relaxed),
-            missed: figures.missed.load(Relaxed),
-            busy_us: figures.busy_us.load(Relaxed),
-            encodes: figures.encodes.load(Relaxed),
-            decodes: figures.decodes.load(Relaxed),
-            panics: figures.panics.load(Relaxed),
-            overrun: figures.overrun.load(Relaxed),
+            beats: sum(|figures| &figures.beats),
+            missed: sum(|figures| &figures.missed),
+            busy_us: sum(|figures| &figures.busy_us),
+            encodes: sum(|figures| &figures.encodes),
+            decodes: sum(|figures| &figures.decodes),
+            panics: sum(|figures| &figures.panics),
+            overrun: sum(|figures| &figures.overrun),
         }
     }
 
@@ -702,9 +719,14 @@ impl Inner {
         self.lean.chunk(space, record.clone());
     }
 
+    /// The net thread that looks after the session of this token.
+    fn net(&self, token: u64) -> &net::Handle {
+        &self.shards[Shards(self.shards.len()).of(token)].net
+    }
+
     /// Says goodbye to a session. A net thread that is behind will find it silent later.
     fn close(&self, session: net::SessionId) {
-        if let Err(why) = self.net.remove(session) {
+        if let Err(why) = self.net(session.0).remove(session) {
             tracing::warn!(session = session.0, "cannot close a session now: {why}");
         }
     }

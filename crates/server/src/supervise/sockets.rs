@@ -32,19 +32,19 @@ struct Asked {
     public: String,
     stage: String,
     redirect: String,
-    media: String,
+    /// One for each shard.
+    media: Vec<String>,
 }
 
 impl Sockets {
     /// Opens every listening socket that was not left to us, and writes the addresses that were really bound back into `config`. `succeeds`: others are
     /// on the air already, so that one that was not there before, and cannot be opened, is done without.
     pub(super) fn open(config: &mut Config, left: &mut Succession, succeeds: bool) -> Result<Self, String> {
-        let media = SocketAddr::new(config.media_bind, config.media_port);
         let mut asked = Asked {
             public: config.public.to_string(),
             stage: config.stage.to_string(),
             redirect: config.redirect.map(|at| at.to_string()).unwrap_or_default(),
-            media: media.to_string(),
+            media: Vec::new(),
         };
         let public =
             left.socket("public", &mut asked.public, || listen(config.public, "the public port", "--public"))?;
@@ -64,22 +64,18 @@ impl Sockets {
         config.redirect = bound.map_err(|e| e.to_string())?;
         config.public = public.local_addr().map_err(|e| e.to_string())?;
         config.stage = stage.local_addr().map_err(|e| e.to_string())?;
-        let mut made = None;
-        let udp = left.socket("udp0", &mut asked.media, || {
-            let (udp, tcp) = media_sockets(media)?;
-            made = Some(tcp);
-            Ok(udp)
-        })?;
-        // The two go together: where the UDP socket is a new one, its twin is.
-        let mut twin = if made.is_some() { String::new() } else { asked.media.clone() };
-        let tcp = left
-            .socket("tcp0", &mut twin, || made.take().ok_or_else(|| format!("cannot open the WebRTC port {media}")))?;
-        let shard = (udp, tcp);
-        config.media_port = shard.0.local_addr().map_err(|e| e.to_string())?.port();
+        let mut shards = Vec::new();
+        for number in 0..config.shards {
+            let port = if config.media_port == 0 { 0 } else { config.media_port + number as u16 };
+            let (shard, at) = shard(left, number, SocketAddr::new(config.media_bind, port))?;
+            shards.push(shard);
+            asked.media.push(at);
+        }
+        config.media_port = shards[0].0.local_addr().map_err(|e| e.to_string())?.port();
         let run = config.data.join("run");
         let api = left.socket("api", &mut String::new(), || unix(&run, "api.sock"))?;
         let bus = left.socket("bus", &mut String::new(), || unix(&run, "bus.sock"))?;
-        Ok(Self { public, stage, redirect, shards: vec![shard], api, bus, asked })
+        Ok(Self { public, stage, redirect, shards, api, bus, asked })
     }
 
     /// All of them by name, with the address that was asked for.
@@ -94,11 +90,27 @@ impl Sockets {
             named.push(("redirect".into(), &self.asked.redirect, redirect));
         }
         for (number, (udp, tcp)) in self.shards.iter().enumerate() {
-            named.push((format!("udp{number}"), &self.asked.media, udp));
-            named.push((format!("tcp{number}"), &self.asked.media, tcp));
+            named.push((format!("udp{number}"), &self.asked.media[number], udp));
+            named.push((format!("tcp{number}"), &self.asked.media[number], tcp));
         }
         named
     }
+}
+
+/// The WebRTC sockets of a shard, and the address that was asked for.
+fn shard(left: &mut Succession, number: usize, at: SocketAddr) -> Result<((UdpSocket, TcpListener), String), String> {
+    let (mut made, mut asked) = (None, at.to_string());
+    let udp = left.socket(&format!("udp{number}"), &mut asked, || {
+        let (udp, tcp) = media_sockets(at)?;
+        made = Some(tcp);
+        Ok(udp)
+    })?;
+    // The two go together: where the UDP socket is a new one, its twin is.
+    let mut twin = if made.is_some() { String::new() } else { asked.clone() };
+    let tcp = left.socket(&format!("tcp{number}"), &mut twin, || {
+        made.take().ok_or_else(|| format!("cannot open the WebRTC port {at}"))
+    })?;
+    Ok(((udp, tcp), asked))
 }
 
 /// A listening socket. `[::]` takes IPv4 too, whatever the system's habit is; where IPv6 is switched off it means `0.0.0.0`.

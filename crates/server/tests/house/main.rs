@@ -40,6 +40,7 @@ mod rehearse;
 mod restart;
 mod retention;
 mod secure;
+mod shards;
 mod stage;
 mod supervisor;
 mod whip;
