@@ -42,6 +42,11 @@ def workers(pid):
     return [one for one in family(pid) if _role(one) == "crowd"]
 
 
+def reserved(pid):
+    """The one that serves the stage port."""
+    return [one for one in family(pid) if _role(one) == "reserved"]
+
+
 def threads(pid):
     """Names of a process's threads, by id; empty if it has ended."""
     names = {}
@@ -58,6 +63,12 @@ def totals():
     values = [int(value) / _TICK for value in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     everything = sum(values)
     return everything - values[3] - values[4], values[7], everything
+
+
+def cores():
+    """Busy seconds of each core since the machine began."""
+    lines = [line.split() for line in Path("/proc/stat").read_text().splitlines() if line.startswith("cpu")]
+    return [sum(int(value) for place, value in enumerate(words[1:9]) if place not in (3, 4)) / _TICK for words in lines[1:]]
 
 
 @contextlib.contextmanager

@@ -1,10 +1,16 @@
 """The programs of crates/rehearsal: given by the environment, or built here in release, once."""
 
 import functools
+import json
 import os
+import queue
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+
+from . import processes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,3 +29,30 @@ def floor():
 def _built(name):
     subprocess.run(["cargo", "build", "--locked", "--release", "--package", "hiwar-rehearsal", "--bin", name], cwd=ROOT, check=True, stdout=sys.stderr)
     return str(Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / name)
+
+
+class Cast:
+    """`voices` at work, on a core of its own. `so_far`: what it has told of itself, if it is to (`--tell`)."""
+
+    def __init__(self, command, core):
+        self.lines, self.so_far = queue.Queue(), []
+        self.process = processes.start(["taskset", "-c", core, *command], stdout=subprocess.PIPE)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            told = json.loads(line)
+            if told["event"] == "so-far":
+                self.so_far.append(told)
+            else:
+                self.lines.put(told)
+        self.lines.put(None)
+
+    def hear(self, event, within_s):
+        deadline = time.monotonic() + within_s
+        while True:
+            told = self.lines.get(timeout=max(0.1, deadline - time.monotonic()))
+            if told is None:
+                raise processes.Died(f"voices ended with {self.process.wait()}")
+            if told["event"] == event:
+                return told
