@@ -272,7 +272,7 @@ class Run(Spending):
         all_s = rounds * ROUND_S + 10
         ear = self._speak([name], [listens], "--talking", 0, "--heard", heard, seconds=all_s)
         ear.hear("connected", 60)
-        can_mute, can_remove = self._has("people/{participant}/mute"), self._has("people/{participant}/remove")
+        can_mute, can_remove = (any(self._has(f"people/{{participant}}/{action}") for action in (what, "{action}")) for what in ("mute", "remove"))
         stop = processes.StopAndGo(machine.reserved(self.house.pid), each_s=0.5) if self.broken == "stop" else None
         done, until = [], now() + rounds * ROUND_S
         for n in range(rounds):
