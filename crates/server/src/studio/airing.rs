@@ -83,9 +83,10 @@ impl Airing {
     /// A programme panicked. Its space goes on with a new one behind the last chunk that was aired, over the same connections and in the same log.
     fn reopen(&self, slot: u16, broken: Box<OnAir>) {
         let (said, unaired) = (broken.last_words().replace('\n', " "), broken.unaired());
-        // It may panic once more as it is dropped.
+        let reopened = self.studio.lock().broken(slot, unaired, Instant::now());
+        // It may panic once more as it is dropped. What its speakers said has an end with it: performers sit down again.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(broken)));
-        let Some((space, gone)) = self.studio.lock().broken(slot, unaired, Instant::now()) else { return };
+        let Some((space, gone)) = reopened else { return };
         tracing::error!(%space, speakers = gone.len(), "the sound of a conversation broke off and begins anew; this is a bug: {said}");
         self.studio.happened(StudioEvent::Speaking { space, participant: None });
         for Gone { token, session } in gone {

@@ -24,8 +24,6 @@ use rustix::time::{Timespec, clock_gettime};
 
 use super::PACKETS_WAITING;
 
-/// What the thread is called.
-pub const THREAD: &str = "beat";
 /// One frame.
 pub const BEAT: Duration = Duration::from_millis(20);
 /// Most shards of a studio; they share the numbers of slots, so that the last of them still have 128 each.
@@ -266,7 +264,10 @@ impl Beat {
             if space.broken.is_none() {
                 // Whoever hears the others hears nothing of a panic, but that this beat may be late: it allocates.
                 let play = || play(slot, space, now, &mut self.notices, &self.figures);
-                match catch_unwind(AssertUnwindSafe(play)) {
+                PLAYING.set(true);
+                let played = catch_unwind(AssertUnwindSafe(play));
+                PLAYING.set(false);
+                match played {
                     Ok(played) => {
                         told |= played.told;
                         returned |= played.returned;
@@ -436,16 +437,18 @@ fn give(notices: &mut Producer<Notice>, figures: &Figures, notice: Notice) -> bo
 }
 
 thread_local! {
-    /// What the last panic of this thread said, until it is carried away.
+    /// Whether this thread is at the beat of a space.
+    static PLAYING: Cell<bool> = const { Cell::new(false) };
+    /// What the last panic there said, until it is carried away.
     static SAID: Cell<String> = const { Cell::new(String::new()) };
 }
 
-/// Panics of the thread that beats are not written by it, which might wait for whoever reads, but noted and said by others ([`OnAir::last_words`]).
-/// For the whole process; all other threads' panics are told as before.
+/// A panic in a space's beat is not written where it happens, which might have to wait for whoever reads, but noted and said by others
+/// ([`OnAir::last_words`]). For the whole process; all other panics are told as before.
 pub fn note_panics() {
     let tell = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if std::thread::current().name() == Some(THREAD) {
+        if PLAYING.get() {
             SAID.set(panic.to_string());
         } else {
             tell(panic);

@@ -24,6 +24,7 @@ mod seal;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -265,9 +266,12 @@ impl Studio {
             let (recycle, recycle_in) = rtrb::RingBuffer::new(NOTICES_WAITING);
             let airing = airing::start(studio.inner.clone(), notices_in, recycle)?;
             let beat = beat::Beat::new(commands, notices, recycle_in, figures.clone(), airing, net.clone());
-            std::thread::Builder::new().name(beat::THREAD.into()).spawn(move || {
+            std::thread::Builder::new().name("beat".into()).spawn(move || {
                 realtime::enter("the beat", number, count);
-                beat.run();
+                // What no space is to blame for ends them all: the supervisor starts another house.
+                if catch_unwind(AssertUnwindSafe(|| beat.run())).is_err() {
+                    std::process::abort();
+                }
             })?;
             let watching = studio.clone();
             std::thread::Builder::new().name("net-events".into()).spawn(move || watching.watch_net(&net_events))?;
