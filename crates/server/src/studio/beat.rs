@@ -483,7 +483,9 @@ mod tests {
 
     fn space(name: &str, index: u64) -> OnAir {
         let origin = Origin { index, time: Time(index * 9_600) };
-        OnAir::new(Box::new(programme_at(&hiwar_segment_log::LogId::parse(name).unwrap(), origin).unwrap()))
+        OnAir::new(Box::new(
+            programme_at(&hiwar_segment_log::LogId::parse(name).unwrap(), origin, Audience::Hears).unwrap(),
+        ))
     }
 
     #[test]

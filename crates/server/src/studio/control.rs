@@ -718,7 +718,7 @@ mod tests {
         let (beat, commands) = rtrb::RingBuffer::new(16);
         let mut control = Control::new(vec![beat]);
         let space = LogId::parse("broken").unwrap();
-        control.open(space, Access::Open, Origin { index: 0, time: Time(0) });
+        control.open(space, Access::Open, Origin { index: 0, time: Time(0) }, Audience::Hears);
         let audience = Figures { listening: 1, ..Figures::default() };
         let count = Count { log: space, audience, rehearsal: Figures::default(), fetched: false, lean: false };
         control.counted(WorkerId(1), &[count], Instant::now());
@@ -740,9 +740,9 @@ mod tests {
         let mut met = [0; 3];
         for n in 0..12 {
             let space = LogId::parse(&format!("space{n}")).unwrap();
-            control.open(space, Access::Open, Origin { index: 0, time: Time(0) });
+            control.open(space, Access::Open, Origin { index: 0, time: Time(0) }, Audience::Hears);
             let (_packets, ring) = hiwar_rtc::ring::ring(1);
-            let who = Speaking { participant: "p1".into(), speaking_event: Vec::new() };
+            let who = Speaking { participant: "p1".into(), speaking_event: Vec::new(), voicing: Voicing::Open };
             let (token, _) = control.seat(&space, who, None, ring, None).unwrap();
             let shard = shards.of_space(&space);
             assert_eq!(shards.of(token), shard);
