@@ -21,6 +21,7 @@ mod realtime;
 mod recollect;
 pub mod recording;
 mod seal;
+mod shards;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -46,8 +47,9 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use audience::{Numbers, Totals};
 pub use beat::SHARDS_MAX;
-use control::{Control, Origin, Shards};
+use control::{Control, Origin};
 pub use radio::Caption;
+use shards::Shards;
 
 /// Speakers' packets waiting for the next beat: 1.2 s of 20 ms frames; past it the oldest sound is stale anyway.
 const PACKETS_WAITING: usize = 64;
