@@ -79,7 +79,7 @@ fn a_programme_that_panics_costs_its_space_a_moment_and_the_others_nothing() {
     let whole = server.live("does not");
     let untouched = Ear::on(server.public, &format!("/listen/{}.mp4", whole.id));
     let other = Mouth::speak(server.stage, &whole.id, &whole.host_pass, 600.0);
-    let metrics = || ask(server.stage, "GET", "/metrics", &[], &[]).text();
+    let metrics = || ask(server.public, "GET", "/metrics", &[], &[]).text();
     assert!(metrics().contains("hiwar_programme_panics_total 0\n"), "it broke before everybody was there");
 
     until("the panic", || metrics().contains("hiwar_programme_panics_total 1\n").then_some(()));
