@@ -79,12 +79,7 @@ pub(crate) fn write_fragment<'a>(
                 }
             });
             if shape != Shape::Live {
-                full(out, b"sbgp", 0, 0, |out| {
-                    out.extend_from_slice(b"roll");
-                    for value in [1, count as u32, 1] {
-                        u32(out, value); // one run: all these frames are of the first group that sgpd describes
-                    }
-                });
+                full(out, b"sbgp", 0, 0, |out| write_all_of_group_one(out, count as u32));
             }
         });
     });
@@ -98,6 +93,48 @@ pub fn init(track: &Track) -> Vec<u8> {
     let mut out = Vec::with_capacity(700);
     write_init(&mut out, track, None);
     out
+}
+
+/// A whole file: `ftyp`, `moov` with every sample in its tables, and one `mdat`. For something short, that is to play where fragments do not.
+///
+/// `skip` samples at the beginning are there for the decoder alone; `duration` samples are heard after them, and what is left is dropped.
+pub(crate) fn write_whole(
+    out: &mut Vec<u8>,
+    track: &Track,
+    (skip, duration): (u64, u64),
+    frames: &[&[u8]],
+    movie_notes: &dyn Fn(&mut Vec<u8>),
+) {
+    boxed(out, b"ftyp", |out| out.extend_from_slice(b"isom\0\0\x02\0isomiso2mp41"));
+    let table = Table { skip, duration, frames };
+    let mut offset_at = 0;
+    boxed(out, b"moov", |out| {
+        write_mvhd(out, duration);
+        boxed(out, b"trak", |out| write_track(out, track, &Contents::Whole(&table), &|_| {}));
+        // The last box of the sample table, and so of the track.
+        offset_at = out.len() - 4;
+        boxed(out, b"udta", movie_notes);
+    });
+    let offset = (out.len() + 8) as u32;
+    out[offset_at..offset_at + 4].copy_from_slice(&offset.to_be_bytes());
+    boxed(out, b"mdat", |out| frames.iter().for_each(|frame| out.extend_from_slice(frame)));
+}
+
+/// The samples of a whole file.
+struct Table<'a> {
+    skip: u64,
+    duration: u64,
+    frames: &'a [&'a [u8]],
+}
+
+/// Where a track's samples are.
+enum Contents<'a> {
+    /// In fragments that never end.
+    Live,
+    /// In fragments, this many samples of them heard.
+    Fragments(u64),
+    /// In the file of this table.
+    Whole(&'a Table<'a>),
 }
 
 /// What only a finished recording can say in its `moov`.
@@ -115,18 +152,14 @@ pub(crate) fn write_init(out: &mut Vec<u8>, track: &Track, finished: Option<&Fin
         out.extend_from_slice(b"iso6\0\0\0\0iso6cmfcmp41");
     });
     boxed(out, b"moov", |out| {
-        full(out, b"mvhd", 0, 0, |out| {
-            u64(out, 0); // creation and modification time: not said
-            u32(out, SAMPLE_RATE);
-            u32(out, 0); // duration: in mehd, or endless
-            u32(out, 0x0001_0000); // rate 1.0
-            u16(out, 0x0100); // volume 1.0
-            out.extend_from_slice(&[0; 10]);
-            matrix(out);
-            out.extend_from_slice(&[0; 24]);
-            u32(out, TRACK_ID + 1);
-        });
-        boxed(out, b"trak", |out| write_track(out, track, finished));
+        write_mvhd(out, 0); // in mehd, or endless
+        let contents = finished.map_or(Contents::Live, |finished| Contents::Fragments(finished.duration));
+        let notes = |out: &mut Vec<u8>| {
+            if let Some(finished) = finished {
+                boxed(out, b"udta", |out| (finished.track_notes)(out));
+            }
+        };
+        boxed(out, b"trak", |out| write_track(out, track, &contents, &notes));
         boxed(out, b"mvex", |out| {
             if let Some(finished) = finished {
                 full(out, b"mehd", 1, 0, |out| u64(out, finished.duration));
@@ -143,23 +176,44 @@ pub(crate) fn write_init(out: &mut Vec<u8>, track: &Track, finished: Option<&Fin
     });
 }
 
-fn write_track(out: &mut Vec<u8>, track: &Track, finished: Option<&Finished<'_>>) {
+fn write_mvhd(out: &mut Vec<u8>, duration: u64) {
+    full(out, b"mvhd", 0, 0, |out| {
+        u64(out, 0); // creation and modification time: not said
+        u32(out, SAMPLE_RATE);
+        u32(out, duration as u32);
+        u32(out, 0x0001_0000); // rate 1.0
+        u16(out, 0x0100); // volume 1.0
+        out.extend_from_slice(&[0; 10]);
+        matrix(out);
+        out.extend_from_slice(&[0; 24]);
+        u32(out, TRACK_ID + 1);
+    });
+}
+
+/// The body of `trak`; `notes` appends what comes last.
+fn write_track(out: &mut Vec<u8>, track: &Track, contents: &Contents<'_>, notes: &dyn Fn(&mut Vec<u8>)) {
+    let (duration, media_duration, edit) = match contents {
+        Contents::Live => (0, 0, None),
+        Contents::Fragments(heard) => (0, 0, Some((*heard, u64::from(PRE_SKIP)))),
+        Contents::Whole(table) => (table.duration, table.skip + table.duration, Some((table.duration, table.skip))),
+    };
     full(out, b"tkhd", 0, 0x7, |out| {
         u64(out, 0);
         u32(out, TRACK_ID);
-        u64(out, 0); // reserved, duration
+        u32(out, 0); // reserved
+        u32(out, duration as u32);
         u64(out, 0); // reserved
         u32(out, 0); // layer, alternate group
         u32(out, 0x0100_0000); // volume 1.0
         matrix(out);
         u64(out, 0); // width, height
     });
-    if let Some(finished) = finished {
+    if let Some((heard, from)) = edit {
         boxed(out, b"edts", |out| {
             full(out, b"elst", 1, 0, |out| {
                 u32(out, 1);
-                u64(out, finished.duration);
-                u64(out, u64::from(PRE_SKIP));
+                u64(out, heard);
+                u64(out, from);
                 u32(out, 0x0001_0000);
             });
         });
@@ -168,7 +222,7 @@ fn write_track(out: &mut Vec<u8>, track: &Track, finished: Option<&Finished<'_>>
         full(out, b"mdhd", 0, 0, |out| {
             u64(out, 0);
             u32(out, SAMPLE_RATE);
-            u32(out, 0);
+            u32(out, media_duration as u32);
             u16(out, packed_language(track.language));
             u16(out, 0);
         });
@@ -186,16 +240,15 @@ fn write_track(out: &mut Vec<u8>, track: &Track, finished: Option<&Finished<'_>>
                     full(out, b"url ", 0, 1, |_| {}); // in this file
                 });
             });
-            boxed(out, b"stbl", |out| write_sample_table(out, track, finished.is_some()));
+            boxed(out, b"stbl", |out| write_sample_table(out, track, contents));
         });
     });
-    if let Some(finished) = finished {
-        boxed(out, b"udta", |out| (finished.track_notes)(out));
-    }
+    notes(out);
 }
 
-/// No samples, because they are in fragments, and how to decode them ("Encapsulation of Opus in ISO Base Media File Format").
-fn write_sample_table(out: &mut Vec<u8>, track: &Track, finished: bool) {
+/// How to decode the samples ("Encapsulation of Opus in ISO Base Media File Format"), and where they are if not in fragments; then `stco` is the last box, and
+/// its last four bytes the offset of `mdat`'s body, to be filled in.
+fn write_sample_table(out: &mut Vec<u8>, track: &Track, contents: &Contents<'_>) {
     full(out, b"stsd", 0, 0, |out| {
         u32(out, 1);
         boxed(out, b"Opus", |out| {
@@ -216,18 +269,51 @@ fn write_sample_table(out: &mut Vec<u8>, track: &Track, finished: bool) {
             });
         });
     });
-    for (kind, zeros) in [(b"stts", 4), (b"stsc", 4), (b"stsz", 8), (b"stco", 4)] {
-        full(out, kind, 0, 0, |out| out.extend_from_slice(&[0; 8][..zeros]));
-    }
-    if finished {
-        // To sound right after a seek, a frame needs 80 ms before it (RFC 7845 §4.6): four frames. A live listener has
-        // nothing before its first frame, and is not told.
-        full(out, b"sgpd", 1, 0, |out| {
-            out.extend_from_slice(b"roll");
-            u32(out, 2); // bytes of each entry
-            u32(out, 1);
-            u16(out, (-4_i16) as u16);
-        });
+    let Contents::Whole(table) = contents else {
+        for (kind, zeros) in [(b"stts", 4), (b"stsc", 4), (b"stsz", 8), (b"stco", 4)] {
+            full(out, kind, 0, 0, |out| out.extend_from_slice(&[0; 8][..zeros]));
+        }
+        if let Contents::Fragments(_) = contents {
+            write_roll(out);
+        }
+        return;
+    };
+    let count = table.frames.len() as u32;
+    let before_last = count.saturating_sub(1);
+    let rest = table.skip + table.duration - u64::from(before_last) * FRAME_SAMPLES as u64;
+    full(out, b"stts", 0, 0, |out| {
+        // The last sample counts for what is heard of it.
+        for value in [2, before_last, FRAME_SAMPLES as u32, 1, rest as u32] {
+            u32(out, value);
+        }
+    });
+    full(out, b"stsc", 0, 0, |out| [1, 1, count, 1].iter().for_each(|&value| u32(out, value))); // all in one chunk
+    full(out, b"stsz", 0, 0, |out| {
+        u32(out, 0);
+        u32(out, count);
+        table.frames.iter().for_each(|frame| u32(out, frame.len() as u32));
+    });
+    write_roll(out);
+    full(out, b"sbgp", 0, 0, |out| write_all_of_group_one(out, count));
+    full(out, b"stco", 0, 0, |out| [1, 0].iter().for_each(|&value| u32(out, value)));
+}
+
+/// To sound right after a seek, a frame needs 80 ms before it (RFC 7845 §4.6): four frames. A live listener has nothing before its
+/// first frame, and is not told.
+fn write_roll(out: &mut Vec<u8>) {
+    full(out, b"sgpd", 1, 0, |out| {
+        out.extend_from_slice(b"roll");
+        u32(out, 2); // bytes of each entry
+        u32(out, 1);
+        u16(out, (-4_i16) as u16);
+    });
+}
+
+/// The body of `sbgp`: one run of `count` frames, all of the first group that `sgpd` describes.
+fn write_all_of_group_one(out: &mut Vec<u8>, count: u32) {
+    out.extend_from_slice(b"roll");
+    for value in [1, count, 1] {
+        u32(out, value);
     }
 }
 
@@ -300,6 +386,31 @@ fn read(bytes: &[u8]) -> Option<Fragment<'_>> {
     let fit = fragment.lengths().all(|length| (1..=FRAME_BYTES_MAX).contains(&length));
     let whole = fit && fragment.lengths().sum::<usize>() == data.len();
     (whole && time.0.checked_add(u64::from(fragment.duration())).is_some()).then_some(fragment)
+}
+
+/// Reads the next fragment of a replay, as [`write_fragment`] wrote it: its frames are appended to `frames`. `None`: it is something else.
+pub(crate) fn recorded<'a>(rest: &mut Cursor<'a>, frames: &mut Vec<&'a [u8]>, most: usize) -> Option<()> {
+    const WITH_DURATIONS: u32 = OFFSET_AND_SIZES | 0x100;
+    while rest.expect(b"emsg").is_some() {}
+    let mut moof = rest.expect(b"moof")?;
+    let mut data = rest.expect(b"mdat")?;
+    moof.expect(b"mfhd")?;
+    let mut traf = moof.expect(b"traf")?;
+    (traf.expect(b"tfhd")?, traf.expect(b"tfdt")?);
+    let mut trun = traf.expect(b"trun")?;
+    let stride = match trun.u32()? {
+        OFFSET_AND_SIZES => 4,
+        WITH_DURATIONS => 8,
+        _ => return None,
+    };
+    let count = usize::try_from(trun.u32()?).ok().filter(|&count| count <= most)?;
+    trun.u32()?;
+    for _ in 0..count {
+        trun.take(stride - 4)?;
+        let length = usize::try_from(trun.u32()?).ok().filter(|length| (1..=FRAME_BYTES_MAX).contains(length))?;
+        frames.push(data.take(length)?);
+    }
+    (trun.is_empty() && data.is_empty()).then_some(())
 }
 
 impl<'a> Fragment<'a> {

@@ -73,10 +73,15 @@ pub(crate) fn write_page<'a>(
 /// The two header pages (RFC 7845 §5): `OpusHead` and `OpusTags` with `tags` as (NAME, value). Tags that do not fit on the
 /// second page (65,025 bytes) are left out, because chunk pages are numbered from [`HEAD_PAGES`].
 pub fn head(serial: u32, track: &Track, tags: &[(&str, &str)]) -> Vec<u8> {
+    head_skipping(PRE_SKIP, serial, track, tags)
+}
+
+/// The same of a stream whose first `pre_skip` samples are there for the decoder alone (RFC 7845 §4.2).
+pub(crate) fn head_skipping(pre_skip: u16, serial: u32, track: &Track, tags: &[(&str, &str)]) -> Vec<u8> {
     let mut id = Vec::with_capacity(19);
     id.extend_from_slice(b"OpusHead\x01");
     id.push(track.channels as u8);
-    id.extend_from_slice(&PRE_SKIP.to_le_bytes());
+    id.extend_from_slice(&pre_skip.to_le_bytes());
     id.extend_from_slice(&SAMPLE_RATE.to_le_bytes());
     id.extend_from_slice(&[0; 3]); // output gain 0, mapping family 0
 

@@ -12,6 +12,7 @@
 //! after the last lets the late samples out, and both files say how much to drop at each end: what is heard is n × 960
 //! samples exactly.
 
+pub mod clip;
 mod gate;
 mod mp4;
 mod notes;
@@ -20,6 +21,7 @@ mod splice;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -31,8 +33,9 @@ pub use self::{
     splice::Unusable,
 };
 use crate::chunk::Facts;
-use crate::package::fmp4::{self, Shape};
-use crate::package::{PRE_SKIP, Track, emsg};
+use crate::package::emsg::{self, Event};
+use crate::package::fmp4::{self, Fragment, Shape};
+use crate::package::{PRE_SKIP, Track};
 use crate::{FRAME_SAMPLES, SAMPLE_RATE, Time};
 
 /// 20 ms of digital silence: CELT only, fullband, mono, one frame (RFC 6716 §3.1, configuration 31), its silence flag set
@@ -48,6 +51,10 @@ pub const HOLE_CUT_TO: Duration = Duration::from_secs(2);
 pub const FRAMES_MAX: u64 = FRAGMENT_FRAMES as u64 * 65_535;
 /// Titles are cut to this many bytes; they are repeated in each file's head.
 pub const TITLE_BYTES_MAX: usize = 1024;
+/// Chapters in a file; the rest is left out. `chpl` counts them in a byte.
+pub const CHAPTERS_MAX: usize = 255;
+/// Titles of chapters are cut to this many bytes, so that all of them fit on the one page that Ogg has for its tags: twice the longest name of a speaker.
+pub const CHAPTER_BYTES_MAX: usize = 128;
 
 /// One stored chunk.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +76,44 @@ pub struct Labels<'a> {
     pub date: Option<&'a str>,
     /// Channels and language.
     pub track: Track,
+    /// In order; none: the recording is one piece.
+    pub chapters: &'a [Chapter],
+}
+
+/// A part of a recording that has a name, up to the next one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chapter {
+    /// Where it begins, as heard.
+    pub begin: Time,
+    /// What it is called.
+    pub title: String,
+}
+
+/// A part that was measured: where it is in the replay.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured<'a> {
+    /// When its first sample is heard.
+    pub begin: Time,
+    fragment: Fragment<'a>,
+}
+
+impl<'a> Measured<'a> {
+    /// Its length in samples.
+    pub fn samples(&self) -> u32 {
+        self.fragment.duration()
+    }
+
+    /// Its events: when each is due in the replay, and what it says.
+    pub fn events(&self) -> impl Iterator<Item = (Time, &'a [u8])> + use<'a> {
+        let Self { begin, fragment } = *self;
+        fragment.events().map(move |event| (due(begin, &fragment, &event), event.payload))
+    }
+}
+
+/// When an event of a part that begins at `begin` is due in the replay.
+fn due(begin: Time, fragment: &Fragment<'_>, event: &Event<'_>) -> Time {
+    let after = event.time.0.saturating_sub(fragment.time.0).min(u64::from(fragment.duration()));
+    Time(begin.0 + after)
 }
 
 /// The first pass: hand it every part in order, then [`finish`](Self::finish).
@@ -104,12 +149,12 @@ impl Sealer {
         Self::default()
     }
 
-    /// Measures one part.
+    /// Measures one part, and says where it is.
     ///
     /// # Errors
     /// One [`Unusable`] per rule. The part then counts as missing, and measuring can go on; the second pass refuses the same
     /// parts again, and must be given them or spared them alike.
-    pub fn measure(&mut self, part: &Part<'_>) -> Result<(), Unusable> {
+    pub fn measure<'a>(&mut self, part: &Part<'a>) -> Result<Measured<'a>, Unusable> {
         let step = self.splice.step(part)?;
         self.true_peak = self.true_peak.max(part.facts.true_peak);
         if let Some(hole) = &step.hole {
@@ -124,6 +169,7 @@ impl Sealer {
                 self.gate.push(0.0);
             }
         }
+        let begin = frame_time(self.frames);
         for event in step.fragment.events() {
             self.open.event_bytes += emsg::EVENT_OVERHEAD_BYTES + event.payload.len();
         }
@@ -133,7 +179,12 @@ impl Sealer {
         for energy in part.facts.energy {
             self.gate.push(energy);
         }
-        Ok(())
+        Ok(Measured { begin, fragment: step.fragment })
+    }
+
+    /// Length in samples so far, as heard.
+    pub fn samples(&self) -> u64 {
+        self.frames * FRAME_SAMPLES as u64
     }
 
     /// Ends the first pass.
@@ -161,7 +212,8 @@ impl Sealer {
             integrated_lufs: self.gate.integrated_lufs(),
             true_peak_dbtp: (self.true_peak > 0.0).then(|| 20.0 * self.true_peak.log10()),
         };
-        let title = &labels.title[..labels.title.floor_char_boundary(TITLE_BYTES_MAX)];
+        let title = cut(labels.title, TITLE_BYTES_MAX);
+        let chapters = &labels.chapters[..labels.chapters.len().min(CHAPTERS_MAX)];
         let mut head = Vec::new();
         fmp4::write_init(
             &mut head,
@@ -169,14 +221,17 @@ impl Sealer {
             Some(&fmp4::Finished {
                 duration: self.frames * FRAME_SAMPLES as u64,
                 track_notes: &|out| notes::track(out, &loudness),
-                movie_notes: &|out| notes::movie(out, title, labels.date, &loudness),
+                movie_notes: &|out| {
+                    notes::movie(out, title, labels.date, &loudness);
+                    notes::chapters(out, chapters);
+                },
             }),
         );
         Ok(Replay {
             frames: self.frames,
             fragments: self.fragments,
             mp4_head: head,
-            ogg_tags: notes::ogg_tags(title, labels.date, &loudness),
+            ogg_tags: notes::ogg_tags(title, labels.date, &loudness, chapters),
             track: labels.track.clone(),
             loudness,
             holes: self.holes,
@@ -212,7 +267,7 @@ pub struct Replay {
     frames: u64,
     fragments: Vec<u32>,
     mp4_head: Vec<u8>,
-    ogg_tags: Vec<(&'static str, String)>,
+    ogg_tags: Vec<(Cow<'static, str>, String)>,
     track: Track,
     /// Loudness of the whole.
     pub loudness: Loudness,
@@ -279,6 +334,11 @@ impl Replay {
             (bytes, (to - from) as u32)
         })
     }
+}
+
+/// At most so many bytes of a text, cut between letters.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 fn frames_long(frames: u64) -> Duration {

@@ -1,7 +1,7 @@
 //! Second pass, `replay.mp4`: head, one `sidx`, fragments of 4 s with their events.
 
 use super::splice::Splice;
-use super::{FRAGMENT_FRAMES, Part, Replay, SILENCE, Step, Unusable, frame_time};
+use super::{FRAGMENT_FRAMES, Part, Replay, SILENCE, Step, Unusable, due, frame_time};
 use crate::package::boxes::{full, u16, u32, u64};
 use crate::package::emsg;
 use crate::package::fmp4::{self, Shape};
@@ -74,8 +74,7 @@ impl<'a> Mp4<'a> {
         // The edit list takes away the encoder's delay, so what was said at n × 960 is heard at n × 960.
         let begin = frame_time(self.frames);
         for event in fragment.events() {
-            let after = event.time.0.saturating_sub(fragment.time.0).min(u64::from(fragment.duration()));
-            self.event(Time(begin.0 + after), event.id, event.payload);
+            self.event(due(begin, &fragment, &event), event.id, event.payload);
         }
         for frame in fragment.iter() {
             self.frame(frame, out);

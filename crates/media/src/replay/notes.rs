@@ -1,7 +1,10 @@
 //! What a recording says about itself: title, date and loudness, in the words of each container.
 
-use super::Loudness;
-use crate::package::boxes::{boxed, full, u16, u32};
+use std::borrow::Cow;
+
+use super::{CHAPTER_BYTES_MAX, Chapter, Loudness, cut};
+use crate::SAMPLE_RATE;
+use crate::package::boxes::{boxed, full, u16, u32, u64};
 
 /// EBU R 128's programme level, to which `R128_TRACK_GAIN` leads (RFC 7845 §5.2.1).
 const R128_LUFS: f32 = -23.0;
@@ -9,11 +12,58 @@ const R128_LUFS: f32 = -23.0;
 const REPLAYGAIN_LUFS: f32 = -18.0;
 
 /// Tags of `OpusTags`.
-pub(super) fn ogg_tags(title: &str, date: Option<&str>, loudness: &Loudness) -> Vec<(&'static str, String)> {
-    let mut tags = vec![("TITLE", title.to_owned())];
-    tags.extend(date.map(|date| ("DATE", date.to_owned())));
-    tags.extend(loudness.integrated_lufs.map(|lufs| ("R128_TRACK_GAIN", r128_gain(lufs).to_string())));
+pub(super) fn ogg_tags(
+    title: &str,
+    date: Option<&str>,
+    loudness: &Loudness,
+    chapters: &[Chapter],
+) -> Vec<(Cow<'static, str>, String)> {
+    let mut tags = vec![("TITLE".into(), title.to_owned())];
+    tags.extend(date.map(|date| ("DATE".into(), date.to_owned())));
+    tags.extend(loudness.integrated_lufs.map(|lufs| ("R128_TRACK_GAIN".into(), r128_gain(lufs).to_string())));
+    for (n, chapter) in chapters.iter().enumerate() {
+        let ms = chapter.begin.0 * 1_000 / u64::from(SAMPLE_RATE);
+        let (hours, minutes, seconds, ms) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60, ms % 1_000);
+        // As the Vorbis comment field CHAPTERxxx is used (wiki.xiph.org/Chapter_Extension).
+        tags.push((format!("CHAPTER{n:03}").into(), format!("{hours:02}:{minutes:02}:{seconds:02}.{ms:03}")));
+        tags.push((format!("CHAPTER{n:03}NAME").into(), cut(&chapter.title, CHAPTER_BYTES_MAX).to_owned()));
+    }
     tags
+}
+
+/// The movie's chapters as Nero writes them, `chpl` in `udta`: in no standard, and read by most players that show chapters.
+pub(super) fn chapters(out: &mut Vec<u8>, chapters: &[Chapter]) {
+    if chapters.is_empty() {
+        return;
+    }
+    full(out, b"chpl", 1, 0, |out| {
+        u32(out, 0); // reserved
+        out.push(chapters.len() as u8);
+        for chapter in chapters {
+            let title = cut(&chapter.title, CHAPTER_BYTES_MAX);
+            u64(out, chapter.begin.0.saturating_mul(10_000_000) / u64::from(SAMPLE_RATE)); // in units of 100 ns
+            out.push(title.len() as u8);
+            out.extend_from_slice(title.as_bytes());
+        }
+    });
+}
+
+/// The `udta` of a clip: its title, the day, and where it is from.
+pub(super) fn clip(out: &mut Vec<u8>, title: &str, date: Option<&str>, link: &str) {
+    full(out, b"meta", 0, 0, |out| {
+        handler(out);
+        boxed(out, b"ilst", |out| {
+            boxed(out, b"\xa9nam", |out| text(out, title));
+            if let Some(date) = date {
+                boxed(out, b"\xa9day", |out| text(out, date));
+            }
+            boxed(out, b"\xa9cmt", |out| text(out, link));
+        });
+    });
+}
+
+fn handler(out: &mut Vec<u8>) {
+    full(out, b"hdlr", 0, 0, |out| out.extend_from_slice(b"\0\0\0\0mdirappl\0\0\0\0\0\0\0\0\0"));
 }
 
 /// Decibels to the EBU level in steps of 1/256 (Q7.8, RFC 7845 §5.2.1).
@@ -24,7 +74,7 @@ fn r128_gain(lufs: f32) -> i16 {
 /// The movie's `udta`: iTunes-style metadata, which is what players read.
 pub(super) fn movie(out: &mut Vec<u8>, title: &str, date: Option<&str>, loudness: &Loudness) {
     full(out, b"meta", 0, 0, |out| {
-        full(out, b"hdlr", 0, 0, |out| out.extend_from_slice(b"\0\0\0\0mdirappl\0\0\0\0\0\0\0\0\0"));
+        handler(out);
         boxed(out, b"ilst", |out| {
             boxed(out, b"\xa9nam", |out| text(out, title));
             if let Some(date) = date {

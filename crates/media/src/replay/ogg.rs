@@ -11,29 +11,15 @@ const PAGE_FRAMES: usize = 50;
 /// Writes `replay.ogg`.
 #[derive(Debug)]
 pub struct Ogg {
-    serial: u32,
     splice: Splice,
-    frames: u64,
-    page: u32,
-    /// The open page: frames end to end, their lengths, and the segments they take.
-    bytes: Vec<u8>,
-    lengths: Vec<u16>,
-    segments: usize,
+    pages: Pages,
 }
 
 impl Ogg {
     pub(super) fn begin(replay: &Replay, serial: u32, out: &mut Vec<u8>) -> Self {
-        let tags: Vec<_> = replay.ogg_tags.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let tags: Vec<_> = replay.ogg_tags.iter().map(|(name, value)| (&**name, value.as_str())).collect();
         out.extend_from_slice(&head(serial, &replay.track, &tags));
-        Self {
-            serial,
-            splice: Splice::default(),
-            frames: 0,
-            page: HEAD_PAGES,
-            bytes: Vec::new(),
-            lengths: Vec::with_capacity(PAGE_FRAMES),
-            segments: 0,
-        }
+        Self { splice: Splice::default(), pages: Pages::new(serial) }
     }
 
     /// Appends to `out` the pages that this part completes.
@@ -43,22 +29,46 @@ impl Ogg {
     pub fn write(&mut self, part: &Part<'_>, out: &mut Vec<u8>) -> Result<(), Unusable> {
         let Step { hole, fragment } = self.splice.step(part)?;
         for _ in 0..hole.map_or(0, |hole| hole.filled_frames) {
-            self.frame(&SILENCE, out);
+            self.pages.frame(&SILENCE, out);
         }
         for frame in fragment.iter() {
-            self.frame(frame, out);
+            self.pages.frame(frame, out);
         }
         Ok(())
     }
 
     /// Appends the last page: its granule position cuts the closing frame of silence to what is due (RFC 7845 §4.4).
     pub fn finish(mut self, out: &mut Vec<u8>) {
-        let end = frame_time(self.frames).0 + u64::from(PRE_SKIP);
-        self.frame(&SILENCE, out);
+        let end = frame_time(self.pages.frames).0 + u64::from(PRE_SKIP);
+        self.pages.frame(&SILENCE, out);
+        self.pages.finish(end, out);
+    }
+}
+
+/// Frames on pages, behind the two of the head.
+#[derive(Debug)]
+pub(super) struct Pages {
+    serial: u32,
+    frames: u64,
+    page: u32,
+    /// The open page: frames end to end, their lengths, and the segments they take.
+    bytes: Vec<u8>,
+    lengths: Vec<u16>,
+    segments: usize,
+}
+
+impl Pages {
+    pub(super) fn new(serial: u32) -> Self {
+        let lengths = Vec::with_capacity(PAGE_FRAMES);
+        Self { serial, frames: 0, page: HEAD_PAGES, bytes: Vec::new(), lengths, segments: 0 }
+    }
+
+    /// Appends the last page, which ends at the granule position `end`.
+    pub(super) fn finish(&mut self, end: u64, out: &mut Vec<u8>) {
         self.flush(4, end, out);
     }
 
-    fn frame(&mut self, frame: &[u8], out: &mut Vec<u8>) {
+    pub(super) fn frame(&mut self, frame: &[u8], out: &mut Vec<u8>) {
         let more = segments(frame.len());
         if self.lengths.len() == PAGE_FRAMES || self.segments + more > PAGE_SEGMENTS_MAX {
             self.flush(0, frame_time(self.frames).0, out);

@@ -56,6 +56,10 @@ fn chunk(n: u64, frames: &Frames) -> Chunk {
     chunk
 }
 
+fn chapter(begin_ms: u64, title: &str) -> Chapter {
+    Chapter { begin: Time(begin_ms * 48), title: title.to_owned() }
+}
+
 struct Sealed {
     replay: Replay,
     mp4: Vec<u8>,
@@ -65,8 +69,9 @@ struct Sealed {
 fn seal(chunks: &[Chunk]) -> Sealed {
     let parts = || chunks.iter().map(|chunk| Part { index: chunk.index, mp4: &chunk.mp4, facts: chunk.facts });
     let mut sealer = Sealer::new();
-    let refused: Vec<_> = parts().map(|part| sealer.measure(&part)).collect();
-    let labels = Labels { title: "حوار", date: Some("2026-11-23"), track: Track::mono() };
+    let refused: Vec<_> = parts().map(|part| sealer.measure(&part).map(drop)).collect();
+    let chapters = [chapter(0, "ليلى"), chapter(61_500, "Sara")];
+    let labels = Labels { title: "حوار", date: Some("2026-11-23"), track: Track::mono(), chapters: &chapters };
     let replay = sealer.finish(&labels).unwrap();
     let (mut mp4, mut ogg) = (Vec::new(), Vec::new());
     let mut writer = replay.mp4(&mut mp4);
@@ -249,7 +254,10 @@ fn a_second_pass_over_other_parts_is_noticed() {
 
 #[test]
 fn an_empty_recording_has_no_replay() {
-    assert_eq!(Sealer::new().finish(&Labels { title: "", date: None, track: Track::mono() }).unwrap_err(), Empty);
+    assert_eq!(
+        Sealer::new().finish(&Labels { title: "", date: None, track: Track::mono(), chapters: &[] }).unwrap_err(),
+        Empty
+    );
 }
 
 #[test]
@@ -280,6 +288,222 @@ fn the_files_say_title_date_and_loudness() {
 }
 
 #[test]
+fn the_files_list_the_chapters() {
+    let sealed = seal(&dummy(30, 80));
+    let tags = String::from_utf8_lossy(&sealed.ogg[..500]).into_owned();
+    for tag in ["CHAPTER000=00:00:00.000", "CHAPTER000NAME=ليلى", "CHAPTER001=00:01:01.500", "CHAPTER001NAME=Sara"]
+    {
+        assert!(tags.contains(tag), "{tag}");
+    }
+    let [chpl] =
+        sealed.mp4.windows(4).enumerate().filter(|(_, w)| w == b"chpl").map(|(at, _)| at).collect::<Vec<_>>()[..]
+    else {
+        panic!("not one chpl")
+    };
+    let body = &sealed.mp4[chpl + 4..][..4 + 4 + 1 + 9 + 8 + 9 + 4];
+    let mut expected = vec![1, 0, 0, 0, 0, 0, 0, 0, 2];
+    for (begin, title) in [(0_u64, "ليلى"), (615_000_000, "Sara")] {
+        expected.extend_from_slice(&begin.to_be_bytes());
+        expected.push(title.len() as u8);
+        expected.extend_from_slice(title.as_bytes());
+    }
+    assert_eq!(body, expected);
+}
+
+#[test]
+fn as_many_chapters_as_may_be_leave_room_for_the_rest_of_the_head() {
+    let chapters: Vec<_> = (0..400).map(|n| chapter(n, &"ح".repeat(200))).collect();
+    let mut sealer = Sealer::new();
+    let chunk = dummy(1, 3).remove(0);
+    sealer.measure(&Part { index: 0, mp4: &chunk.mp4, facts: chunk.facts }).unwrap();
+    let title = "t".repeat(2 * TITLE_BYTES_MAX);
+    let labels = Labels { title: &title, date: Some("2026-11-23"), track: Track::mono(), chapters: &chapters };
+    let replay = sealer.finish(&labels).unwrap();
+    let (mut mp4, mut ogg) = (Vec::new(), Vec::new());
+    drop((replay.mp4(&mut mp4), replay.ogg(1, &mut ogg)));
+    assert!(mp4.len() < clip::FRONT_BYTES, "{}", mp4.len());
+    let tags = String::from_utf8_lossy(&ogg);
+    assert!(tags.contains("CHAPTER254NAME=") && !tags.contains("CHAPTER255"), "all of them fit on their page");
+}
+
+#[test]
+fn a_part_says_where_in_the_replay_its_events_are() {
+    let mut chunks = dummy(30, 80);
+    chunks.drain(5..12);
+    let mut sealer = Sealer::new();
+    let mut events = Vec::new();
+    for chunk in &chunks {
+        let measured = sealer.measure(&Part { index: chunk.index, mp4: &chunk.mp4, facts: chunk.facts }).unwrap();
+        assert_eq!(measured.samples(), 9600);
+        events.extend(measured.events().map(|(time, event)| (time.0, String::from_utf8(event.to_vec()).unwrap())));
+    }
+    let found = open(&seal(&chunks)).events;
+    assert_eq!(events, found.into_iter().filter(|(_, event)| !event.contains("gap")).collect::<Vec<_>>());
+}
+
+fn front(sealed: &Sealed) -> clip::Recorded {
+    let start = &sealed.mp4[..sealed.mp4.len().min(clip::FRONT_BYTES)];
+    clip::Recorded::read(&sealed.mp4[..clip::front_bytes(start).unwrap()]).unwrap()
+}
+
+const LABEL: clip::Label<'_> = clip::Label { link: "https://talk.example/s/demo#t=1", serial: 5 };
+
+/// The frames of the MP4 form of a clip, with its edit and how long its media is.
+fn whole(file: &[u8]) -> (Vec<Vec<u8>>, (u64, u64), u64) {
+    let mut rest = file;
+    let mut moov = None;
+    while let Some(atom) = Any::decode_maybe(&mut rest).unwrap() {
+        if let Any::Moov(found) = atom {
+            moov = Some(found);
+        }
+    }
+    let trak = &moov.unwrap().trak[0];
+    let stbl = &trak.mdia.minf.stbl;
+    let mut at = stbl.stco.as_ref().unwrap().entries[0] as usize;
+    let mp4_atom::StszSamples::Different { sizes } = &stbl.stsz.samples else { panic!("no sizes") };
+    let frames = sizes.iter().map(|&size| {
+        let frame = file[at..at + size as usize].to_vec();
+        at += size as usize;
+        frame
+    });
+    let frames: Vec<_> = frames.collect();
+    assert_eq!(at, file.len());
+    let edit = &trak.edts.as_ref().unwrap().elst.as_ref().unwrap().entries[0];
+    let media = stbl.stts.entries.iter().map(|e| u64::from(e.sample_count) * u64::from(e.sample_delta)).sum();
+    (frames, (edit.media_time.unwrap(), edit.segment_duration), media)
+}
+
+#[test]
+fn a_clip_has_the_frames_of_its_part_and_says_which_samples_are_heard() {
+    // Every frame is another, so that it can be told which they are.
+    let mut chunks = dummy(41, 80);
+    for (n, chunk) in chunks.iter_mut().enumerate() {
+        let at = chunk.mp4.len() - 800;
+        (0..10).for_each(|frame| {
+            chunk.mp4[at + frame * 80 + 1..][..2].copy_from_slice(&(n as u16 * 10 + frame as u16).to_be_bytes())
+        });
+    }
+    let sealed = seal(&chunks);
+    let (recorded, all) = (front(&sealed), open(&sealed).frames);
+    assert_eq!((recorded.title(), recorded.samples()), ("حوار", 41 * 9600));
+    let end = 41 * 9600;
+    for (from, to) in [
+        (0, 1),
+        (0, end),
+        (48, 48 + 960),
+        (9_288, 9_289),
+        (9_600, 19_200),
+        (191_000, 193_000),
+        (192_000, 192_048),
+        (383_687, 383_689),
+        (383_688, end),
+        (end - 1, end),
+        (end - 960, end),
+        (100_000, 390_000),
+    ] {
+        let clip = recorded.clip(Time(from), Time(to)).unwrap();
+        let bytes = clip.bytes();
+        let bytes = &sealed.mp4[bytes.start as usize..bytes.end as usize];
+        let (mp4, ogg) = (clip.mp4(bytes, &LABEL).unwrap(), clip.ogg(bytes, &LABEL).unwrap());
+        let (frames, (skip, heard), media) = whole(&mp4);
+        assert_eq!((heard, media), (to - from, skip + to - from), "{from} to {to}");
+        let first = (from + 312 - skip) / 960;
+        assert_eq!((from + 312 - skip) % 960, 0);
+        assert_eq!(frames[..], all[first as usize..][..frames.len()]);
+        assert!(skip >= 9_600 || first == 0, "there is enough to find the way in: {skip} before {from}");
+        assert!((frames.len() as u64 - 1) * 960 < media && media <= frames.len() as u64 * 960);
+        let stream = ogg::frames(&ogg).unwrap();
+        assert!(u64::from(stream.pre_skip) == skip && stream.packets == frames);
+        let mut reader = ::ogg::PacketReader::new(std::io::Cursor::new(&ogg));
+        let mut last = None;
+        while let Some(packet) = reader.read_packet().unwrap() {
+            last = Some(packet);
+        }
+        let last = last.unwrap();
+        assert!(last.last_in_stream() && last.absgp_page() == media);
+    }
+}
+
+#[test]
+fn a_clip_sounds_as_the_whole_does_there() {
+    let sealed = seal(&buzz(40));
+    let decode = |file: &[u8]| {
+        let stream = ogg::frames(file).unwrap();
+        let mut decoder = Decoder::new(48_000, opus::Channels::Mono).unwrap();
+        let mut heard = Vec::new();
+        for packet in &stream.packets {
+            let mut pcm = [0.0; 960];
+            decoder.decode_float(packet, &mut pcm, false).unwrap();
+            heard.extend_from_slice(&pcm);
+        }
+        heard.split_off(usize::from(stream.pre_skip))
+    };
+    let (recorded, all) = (front(&sealed), decode(&sealed.ogg));
+    for (from, to) in [(100_000, 200_000), (0, 50_000), (191_999, 250_001), (300_000, 384_000)] {
+        let clip = recorded.clip(Time(from), Time(to)).unwrap();
+        let bytes = clip.bytes();
+        let ogg = clip.ogg(&sealed.mp4[bytes.start as usize..bytes.end as usize], &LABEL).unwrap();
+        let (heard, there) = (decode(&ogg), &all[from as usize..to as usize]);
+        let power =
+            |samples: &mut dyn Iterator<Item = f32>| samples.map(|sample| f64::from(sample).powi(2)).sum::<f64>();
+        let error = power(&mut heard.iter().zip(there).map(|(one, other)| one - other));
+        let decibels = 10.0 * (power(&mut there.iter().copied()) / error.max(1e-12)).log10();
+        assert!(decibels > 50.0, "{from} to {to}: {decibels} dB");
+    }
+}
+
+#[test]
+fn a_clip_says_what_it_is_of() {
+    let sealed = seal(&dummy(41, 80));
+    let recorded = front(&sealed);
+    let clip = recorded.clip(Time(48_000), Time(8 * 48_000)).unwrap();
+    let bytes = clip.bytes();
+    let bytes = &sealed.mp4[bytes.start as usize..bytes.end as usize];
+    for file in [clip.mp4(bytes, &LABEL).unwrap(), clip.ogg(bytes, &LABEL).unwrap()] {
+        let head = String::from_utf8_lossy(&file[..file.len().min(4_000)]).into_owned();
+        for said in ["حوار (0:01–0:08)", "2026-11-23", LABEL.link] {
+            assert!(head.contains(said), "{said}");
+        }
+    }
+}
+
+#[test]
+fn outside_the_recording_there_is_no_clip() {
+    let sealed = seal(&dummy(5, 80));
+    let recorded = front(&sealed);
+    for (from, to) in [(0, 0), (5, 4), (0, 48_001), (48_000, 48_001), (48_001, 48_002), (0, u64::MAX), (u64::MAX, 1)] {
+        assert_eq!(recorded.clip(Time(from), Time(to)), Err(clip::NoClip::Outside), "{from} to {to}");
+    }
+    assert!(recorded.clip(Time(0), Time(48_000)).is_ok());
+}
+
+#[test]
+fn damage_makes_no_clip_and_no_panic() {
+    let sealed = seal(&dummy(30, 80));
+    let recorded = front(&sealed);
+    let clip = recorded.clip(Time(4_800), Time(240_000)).unwrap();
+    let bytes = clip.bytes();
+    let bytes = &sealed.mp4[bytes.start as usize..bytes.end as usize];
+    for end in 0..bytes.len() {
+        assert_eq!(clip.ogg(&bytes[..end], &LABEL), Err(clip::Malformed));
+    }
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.to_vec();
+        damaged[at] ^= 0x81;
+        let _ = clip.mp4(&damaged, &LABEL);
+    }
+    let head = &sealed.mp4[..clip::front_bytes(&sealed.mp4).unwrap()];
+    for at in 0..head.len() {
+        let mut damaged = head.to_vec();
+        damaged[at] ^= 0x81;
+        if let (Ok(_), Ok(recorded)) = (clip::front_bytes(&damaged), clip::Recorded::read(&damaged)) {
+            let _ = recorded.clip(Time(4_800), Time(240_000)).map(|clip| clip.mp4(bytes, &LABEL));
+        }
+        assert!(clip::Recorded::read(&head[..at]).is_err());
+    }
+}
+
+#[test]
 fn a_silent_recording_claims_no_loudness() {
     let mut chunks = dummy(5, 3);
     chunks.iter_mut().for_each(|chunk| chunk.facts = Facts::default());
@@ -296,7 +520,7 @@ fn a_long_title_is_cut_between_letters() {
     let mut sealer = Sealer::new();
     let chunk = dummy(1, 3).remove(0);
     sealer.measure(&Part { index: 0, mp4: &chunk.mp4, facts: chunk.facts }).unwrap();
-    let replay = sealer.finish(&Labels { title: &title, date: None, track: Track::mono() }).unwrap();
+    let replay = sealer.finish(&Labels { title: &title, date: None, track: Track::mono(), chapters: &[] }).unwrap();
     let mut out = Vec::new();
     replay.ogg(1, &mut out).finish(&mut out);
     let tags = String::from_utf8_lossy(&out).matches('ح').count();
