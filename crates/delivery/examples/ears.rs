@@ -8,7 +8,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hiwar_delivery::http::{Access, Config, Update, Worker};
+use hiwar_delivery::clip::Unclippable;
+use hiwar_delivery::http::{Access, Config, Uncut, Update, Worker};
 use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
@@ -26,6 +27,7 @@ fn main() {
     let config = Config {
         keys: hiwar_admission::CrowdKeys::from_bytes([0; 32]),
         replay_root: "none".into(),
+        cut: std::sync::Arc::new(|_, _, _| Err(Uncut::Refused(Unclippable::Forbidden))),
         serves: hiwar_delivery::http::Serves::Crowd,
         security: hiwar_delivery::http::Security::Plain,
         hls_name: None,

@@ -12,6 +12,7 @@ use hiwar_admission::{Asking, CrowdKeys};
 use hiwar_segment_log::LogId;
 
 use crate::audience::{Crowd, Who};
+use crate::clip::{Clip, ClipForm};
 use crate::coding::{self, Coding};
 use crate::fanout::Reader;
 use crate::head::Head;
@@ -210,24 +211,31 @@ pub enum ReplayForm {
     Ogg,
     /// `index.m3u8`
     Playlist,
+    /// `chapters.json`
+    Chapters,
+    /// A part of it, which is in no file.
+    Clip(Clip),
 }
 
 impl ReplayForm {
-    /// Its file's name in the recording's folder.
+    /// Its file's name in the recording's folder; of a clip that of what it is cut from.
     pub fn file_name(self) -> &'static str {
         match self {
-            Self::Mp4 => "replay.mp4",
+            Self::Mp4 | Self::Clip(_) => "replay.mp4",
             Self::Ogg => "replay.ogg",
             Self::Playlist => "index.m3u8",
+            Self::Chapters => "chapters.json",
         }
     }
 
     /// Its `Content-Type`.
     pub fn mime(self) -> &'static str {
         match self {
-            Self::Mp4 => "audio/mp4",
-            Self::Ogg => "audio/ogg",
+            Self::Mp4 | Self::Clip(Clip { form: ClipForm::Mp4, .. }) => "audio/mp4",
+            Self::Ogg | Self::Clip(Clip { form: ClipForm::Ogg, .. }) => "audio/ogg",
             Self::Playlist => "application/vnd.apple.mpegurl",
+            // As podcasts have them (github.com/Podcastindex-org/podcast-namespace, chapters/jsonChapters.md).
+            Self::Chapters => "application/json+chapters",
         }
     }
 }
@@ -258,7 +266,11 @@ pub fn answer(site: &mut Site, request: &Request<'_>, now: SystemTime) -> Answer
         Route::Other if site.serves == Serves::Stage => Ok(Answer::Forward),
         Route::Listen { log, name } => listen(site, request, log, name, keep, now),
         Route::Hls { log, file } => hls(site, request, log, file, keep, now),
-        Route::Replay { log, form } => replay(site, request, log, form, keep, now),
+        Route::Replay { log, form } => replay(site, request, log, |_| Ok(form), keep, now),
+        Route::Clip { log, form } => {
+            let clip = |request: &Request<'_>| Clip::parse(form, request).map(ReplayForm::Clip).map_err(Problem::Clip);
+            replay(site, request, log, clip, keep, now)
+        }
         Route::Nothing => Err(Problem::NotFound),
         Route::Unready => Err(Problem::Starting),
         Route::Other => document(site, request, keep, now),
@@ -339,6 +351,10 @@ enum Route<'p> {
         log: LogId,
         form: ReplayForm,
     },
+    Clip {
+        log: LogId,
+        form: ClipForm,
+    },
     /// Whether this worker lives.
     Health,
     /// Whether it is ready, and it is not.
@@ -354,16 +370,28 @@ fn route(path: &str) -> Route<'_> {
     } else if let Some(rest) = path.strip_prefix("/hls/") {
         rest.split_once('/').and_then(|(log, file)| Some(Route::Hls { log: kept(log)?, file }))
     } else if let Some(rest) = path.strip_prefix("/replay/") {
-        let named = rest
-            .strip_suffix(".mp4")
-            .map(|log| (log, ReplayForm::Mp4))
-            .or_else(|| rest.strip_suffix(".ogg").map(|log| (log, ReplayForm::Ogg)))
-            .or_else(|| rest.strip_suffix("/index.m3u8").map(|log| (log, ReplayForm::Playlist)));
-        named.and_then(|(log, form)| Some(Route::Replay { log: kept(log)?, form }))
+        recording(rest)
     } else {
         return Route::Other;
     };
     routed.unwrap_or(Route::Nothing)
+}
+
+fn recording(rest: &str) -> Option<Route<'_>> {
+    let (log, form) = match rest.split_once('/') {
+        Some((log, file)) => match (ClipForm::parse(file), file) {
+            (Some(form), _) => return Some(Route::Clip { log: kept(log)?, form }),
+            (None, "index.m3u8") => (log, ReplayForm::Playlist),
+            (None, "chapters.json") => (log, ReplayForm::Chapters),
+            _ => return None,
+        },
+        None => match rest.rsplit_once('.')? {
+            (log, "mp4") => (log, ReplayForm::Mp4),
+            (log, "ogg") => (log, ReplayForm::Ogg),
+            _ => return None,
+        },
+    };
+    Some(Route::Replay { log: kept(log)?, form })
 }
 
 /// A log that can be asked for by name: one beside another is a form of that, and is asked for as such.
@@ -570,7 +598,7 @@ fn replay(
     site: &Site,
     request: &Request<'_>,
     log: LogId,
-    form: ReplayForm,
+    form: impl FnOnce(&Request<'_>) -> Result<ReplayForm, Problem>,
     keep: Keep,
     now: SystemTime,
 ) -> Result<Answer, Problem> {
@@ -580,6 +608,7 @@ fn replay(
     // Known logs only: the access of one that was never announced here is unknown, so it is not served.
     let access = site.logs.get(&log).ok_or(site.told.unknown())?.access();
     admitted(site, request, log, access, now)?;
+    let form = form(request)?;
     let text = |name| request.field(name).map(str::to_owned);
     let wish = Wish {
         range: text("range").filter(|_| request.method == Method::Get),
@@ -629,6 +658,8 @@ fn ready(status: u16, document: &Document, request: &Request<'_>, keep: Keep, no
         .field("Cache-Control", if status == 404 { "no-store" } else { &document.cache })
         .maybe("Vary", document.brotli.as_ref().map(|_| "Accept-Encoding"))
         .maybe("Content-Security-Policy", document.policy.as_ref())
+        // The same for everyone, whoever asks: a player on another page reads there what it plays.
+        .field("Access-Control-Allow-Origin", "*")
         .maybe("Connection", (keep == Keep::Close).then_some("close"));
     if !known {
         head = head

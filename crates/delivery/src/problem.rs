@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use std::time::SystemTime;
 
+use crate::clip::Unclippable;
 use crate::head::Head;
 use crate::hls::Misdirection;
 use crate::request::{Method, Refusal};
@@ -32,6 +33,8 @@ pub enum Problem {
     Badge,
     /// The conversation has ended; the recording may be there.
     Ended,
+    /// There is no such clip of a recording.
+    Clip(Unclippable),
     /// What was waited for did not come, because nothing comes for now: come back in a moment.
     NotYet,
     /// The house has not told everything yet: what is not known here may be there all the same.
@@ -93,6 +96,9 @@ impl Problem {
             Self::Pass => 401,
             Self::Badge => 403,
             Self::Ended => 410,
+            Self::Clip(Unclippable::Forbidden) => 403,
+            Self::Clip(Unclippable::Outside) => 404,
+            Self::Clip(_) => 400,
             Self::NotYet | Self::Starting | Self::HouseAway | Self::Busy => 503,
             Self::HouseSlow => 504,
         }
@@ -122,6 +128,11 @@ impl Problem {
             Self::Pass => "pass",
             Self::Badge => "rehearsal",
             Self::Ended => "ended",
+            Self::Clip(Unclippable::Nonsense) => "clip-times",
+            Self::Clip(Unclippable::Reversed) => "clip-reversed",
+            Self::Clip(Unclippable::TooLong) => "clip-too-long",
+            Self::Clip(Unclippable::Outside) => "clip-outside",
+            Self::Clip(Unclippable::Forbidden) => "clips-off",
             Self::NotYet => "not-yet",
             Self::Starting => "starting",
             Self::HouseAway => "house-away",
@@ -186,6 +197,26 @@ impl Problem {
             Self::Ended => (
                 ("The conversation has ended", "The recording may be on its page."),
                 ("انتهى الحوار", "قد تجد التسجيل في صفحة الحوار."),
+            ),
+            Self::Clip(Unclippable::Nonsense) => (
+                ("Which part?", "from and to are seconds with at most three decimals, such as from=754&to=784.5."),
+                ("أي جزء؟", "قيمة from وقيمة to ثوانٍ بثلاث منازل عشرية على الأكثر، مثل from=754&to=784.5."),
+            ),
+            Self::Clip(Unclippable::Reversed) => (
+                ("It ends before it begins", "to must be later than from."),
+                ("ينتهي قبل أن يبدأ", "يجب أن تكون قيمة to بعد قيمة from."),
+            ),
+            Self::Clip(Unclippable::TooLong) => (
+                ("Too long for a clip", "A clip has at most 90 seconds."),
+                ("أطول مما يُقتطع", "مدة المقطع ٩٠ ثانية على الأكثر."),
+            ),
+            Self::Clip(Unclippable::Outside) => (
+                ("Not in the recording", "The recording ends before that."),
+                ("خارج التسجيل", "ينتهي التسجيل قبل ذلك."),
+            ),
+            Self::Clip(Unclippable::Forbidden) => (
+                ("No clips of this one", "The host has not allowed clips of this conversation."),
+                ("لا مقاطع من هذا الحوار", "لم يسمح المضيف باقتطاع مقاطع من هذا الحوار."),
             ),
             Self::NotYet => (
                 ("In a moment", "The sound is about to begin. Please try again in a few seconds."),

@@ -2,13 +2,14 @@
 //!
 //! * `worker` the fan-out thread: accepts, reads heads, answers, and owns every listener
 //! * `exchange` one connection that is not a listener · `slab` where connections live · `held` whose request waits for a log
-//! * `replay` helper threads for recordings · `rewind` what they read of logs · `recall` what was said before · `forward` one thread between clients and the house
+//! * `replay` helper threads for recordings · `clips` what they have cut out of them · `rewind` what they read of logs · `recall` what was said before · `forward` one thread between clients and the house
 //! * `upload` bodies on their way in · `neighbours` what one address may hold of the way to the house
 //! * `http2` the name of HLS: HTTP/2 there, on a thread of its own
 //! * `room` how files are shared by all of them
 //! * `stream` a connection, with TLS or without · `tls` what rustls does for it
 //! * `mailbox` bounded queues with a bell that epoll hears · `socket` what is set on a socket, and why
 
+mod clips;
 mod exchange;
 mod forward;
 mod held;
@@ -43,6 +44,7 @@ pub use crate::audience::{Count, FETCHED_FOR, Figures, Heard, News, Register};
 use crate::audience::{Counters, Crowd};
 pub use crate::shed::Limits;
 pub use crate::tail::{Access, CadenceNotice, Notices};
+pub use clips::{Cut, Uncut};
 pub use tls::{Certificate, CertificateError};
 pub use worker::Worker;
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub keys: CrowdKeys,
     /// The folder with one folder per log, each with its `log/` and `replay/`.
     pub replay_root: PathBuf,
+    /// Makes clips of recordings.
+    pub cut: Cut,
     /// The house's Unix socket. A path of any length; it need not exist yet.
     pub house: PathBuf,
     /// For whom it is there.

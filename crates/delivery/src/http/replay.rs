@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -15,11 +16,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use hiwar_segment_log::LogId;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::Place;
+use super::clips::{Clips, Cut};
 use super::mailbox::{Inbox, Mail, Outbox, mailbox};
 use super::neighbours::{Neighbours, Share};
 use super::rewind::Shelf;
@@ -71,7 +74,13 @@ struct Job {
 
 impl Pool {
     /// Starts [`HELPERS`] threads over the folder of all logs. They end when the pool is dropped.
-    pub(super) fn start(root: PathBuf, limits: &Limits, returns: Outbox<Returned>, room: Room) -> io::Result<Self> {
+    pub(super) fn start(
+        root: PathBuf,
+        cut: &Cut,
+        limits: &Limits,
+        returns: Outbox<Returned>,
+        room: Room,
+    ) -> io::Result<Self> {
         let limit = limits.replays;
         let shelf = Arc::new(Shelf::new(root.clone()));
         let helpers = (0..HELPERS).map(|_| {
@@ -79,9 +88,9 @@ impl Pool {
             let (root, returns) = (root.clone(), returns.clone());
             let epoll = epoll::create(CreateFlags::CLOEXEC)?;
             epoll::add(&epoll, inbox.bell(), EventData::new_u64(BELL.0), EventFlags::IN)?;
-            let (shelf, reading) = (shelf.clone(), VecDeque::new());
+            let (shelf, reading, clips) = (shelf.clone(), VecDeque::new(), Clips::new(cut.clone()));
             let (slab, patience, looked) = (Slab::default(), limits.replay_pause, Instant::now());
-            let helper = Helper { root, shelf, epoll, inbox, returns, slab, reading, patience, looked };
+            let helper = Helper { root, shelf, clips, epoll, inbox, returns, slab, reading, patience, looked };
             std::thread::Builder::new().name("replay".into()).spawn(move || helper.run())?;
             Ok(outbox)
         });
@@ -113,6 +122,7 @@ impl Pool {
 struct Helper {
     root: PathBuf,
     shelf: Arc<Shelf>,
+    clips: Clips,
     epoll: OwnedFd,
     inbox: Inbox<Job>,
     returns: Outbox<Returned>,
@@ -130,6 +140,8 @@ struct Sending {
     keep: Keep,
     /// Head, or head and a whole small body.
     head: Bytes,
+    /// What comes after it from memory, before what comes from the file.
+    body: Bytes,
     file: Option<File>,
     offset: u64,
     end: u64,
@@ -207,45 +219,50 @@ impl Helper {
             Wish::Rewind(rewind) => match self.shelf.answer(rewind) {
                 Some(head) => {
                     let keep = rewind.keep;
-                    self.send(Opened { head, file: None, bytes: 0..0 }, keep, job);
+                    self.send(Opened::said(head), keep, job);
                 }
                 None => self.reading.push_back(job),
             },
         }
     }
 
-    fn open(&self, replay: &Replay) -> Opened {
+    fn open(&mut self, replay: &Replay) -> Opened {
         let now = SystemTime::now();
-        let mut opened = open(&self.root, replay, now).unwrap_or_else(|why| {
-            let problem = if matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
-                Problem::NotFound
-            } else {
-                // It may well be there: files have run out, or the disk is ill. Nobody is told that it is not.
-                tracing::warn!(log = %replay.log, "cannot open a recording: {why}");
-                Problem::Busy
-            };
+        let folder = self.root.join(replay.log.as_str()).join("replay");
+        let opened = match replay.form {
+            ReplayForm::Clip(clip) => match self.clips.get(replay.log, &folder, clip) {
+                Ok((bytes, meta)) => Ok(part(replay, meta, Content::Memory(bytes), now)),
+                Err(why) => Err(why.problem(replay.log)),
+            },
+            _ => open(&folder, replay, now).map_err(|why| problem(replay.log, &why)),
+        };
+        opened.unwrap_or_else(|problem| {
             let (mut head, body) = problem.answer(replay.language, Some(replay.method), replay.keep, now);
             head.extend_from_slice(&body);
-            Opened { head, file: None, bytes: 0..0 }
-        });
-        if replay.method == Method::Head {
-            opened.bytes = 0..0;
-        }
-        opened
+            Opened::said(head)
+        })
     }
 
     fn send(&mut self, opened: Opened, keep: Keep, job: Job) {
         let Job { socket, peer, read, reader, .. } = job;
         socket::be_patient(socket.socket());
+        let Range { start, end } = opened.bytes;
+        let (body, file) = match opened.content {
+            Content::Nothing => (Bytes::new(), None),
+            Content::File(file) => (Bytes::new(), Some(file)),
+            // Positions in what is held are sizes.
+            Content::Memory(bytes) => (bytes.slice(start as usize..end as usize), None),
+        };
         let sending = Sending {
             socket,
             peer,
             read,
             keep,
             head: Bytes::from(opened.head),
-            file: opened.file,
-            offset: opened.bytes.start,
-            end: opened.bytes.end,
+            body,
+            file,
+            offset: start,
+            end,
             moved: 0,
             judged: Instant::now(),
             _reader: reader,
@@ -289,6 +306,16 @@ impl Sending {
         while !self.head.is_empty() {
             match self.socket.write(&self.head) {
                 Moved::Bytes(bytes) => self.head = self.head.slice(bytes..),
+                Moved::Later => return Progress::More,
+                _ => return Progress::Broken,
+            }
+        }
+        while !self.body.is_empty() {
+            match self.socket.write(&self.body) {
+                Moved::Bytes(bytes) => {
+                    self.body = self.body.slice(bytes..);
+                    self.moved += bytes as u64;
+                }
                 Moved::Later => return Progress::More,
                 _ => return Progress::Broken,
             }
@@ -338,38 +365,72 @@ impl Sending {
 
 struct Opened {
     head: Vec<u8>,
-    file: Option<File>,
-    bytes: std::ops::Range<u64>,
+    content: Content,
+    /// Which bytes of the content.
+    bytes: Range<u64>,
 }
 
-fn open(root: &Path, replay: &Replay, now: SystemTime) -> io::Result<Opened> {
-    let path = root.join(replay.log.as_str()).join("replay").join(replay.form.file_name());
-    let mut file = File::open(path)?;
+enum Content {
+    Nothing,
+    File(File),
+    Memory(Bytes),
+}
+
+impl Opened {
+    /// All of it is in the head.
+    fn said(head: Vec<u8>) -> Self {
+        Self { head, content: Content::Nothing, bytes: 0..0 }
+    }
+}
+
+/// What to say of a recording that cannot be opened.
+pub(super) fn problem(log: LogId, why: &io::Error) -> Problem {
+    match why.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Problem::NotFound,
+        io::ErrorKind::ResourceBusy => Problem::Busy,
+        _ => {
+            // It may well be there: files have run out, or the disk is ill. Nobody is told that it is not.
+            tracing::warn!(%log, "cannot open a recording: {why}");
+            Problem::Busy
+        }
+    }
+}
+
+fn open(folder: &Path, replay: &Replay, now: SystemTime) -> io::Result<Opened> {
+    let mut file = File::open(folder.join(replay.form.file_name()))?;
     let meta = file.metadata()?;
     if !meta.is_file() || meta.file_type().is_fifo() {
         return Err(io::ErrorKind::NotFound.into());
     }
-    let mime = replay.form.mime();
-    let cache = if replay.access == Access::Pass { "private, no-cache" } else { "public, max-age=60" };
     if let Some(pass) = replay.pass.as_ref().filter(|_| replay.form == ReplayForm::Playlist) {
         let mut text = String::new();
         Read::by_ref(&mut file).take(PLAYLIST_BYTES_MAX).read_to_string(&mut text)?;
         let text = playlist::with_pass(&text, pass);
         let mut head = crate::head::Head::new(200, now)
-            .field("Content-Type", mime)
+            .field("Content-Type", replay.form.mime())
             .field("Content-Length", text.len())
-            .field("Cache-Control", cache)
+            .field("Cache-Control", cache(replay))
             .field("Access-Control-Allow-Origin", "*")
             .maybe("Connection", (replay.keep == Keep::Close).then_some("close"))
             .end();
         if replay.method != Method::Head {
             head.extend_from_slice(text.as_bytes());
         }
-        return Ok(Opened { head, file: None, bytes: 0..0 });
+        return Ok(Opened::said(head));
     }
     let meta = Meta { bytes: meta.len(), modified: meta.modified()? };
-    let part = range::answer(&replay.wish, meta, mime, cache, replay.keep, now);
-    Ok(Opened { head: part.head, file: Some(file), bytes: part.bytes })
+    Ok(part(replay, meta, Content::File(file), now))
+}
+
+/// The part of the content that is wished for.
+fn part(replay: &Replay, meta: Meta, content: Content, now: SystemTime) -> Opened {
+    let part = range::answer(&replay.wish, meta, replay.form.mime(), cache(replay), replay.keep, now);
+    let bytes = if replay.method == Method::Head { 0..0 } else { part.bytes };
+    Opened { head: part.head, content, bytes }
+}
+
+fn cache(replay: &Replay) -> &'static str {
+    if replay.access == Access::Pass { "private, no-cache" } else { "public, max-age=60" }
 }
 
 /// What a client must take in [`Limits::replay_pause`]: a tenth of what speech takes at 32 kbit/s in three minutes.

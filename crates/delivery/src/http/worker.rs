@@ -178,7 +178,7 @@ impl Worker {
         watch(&epoll, &listener, LISTENER, EventFlags::IN | EventFlags::EXCLUSIVE)?;
         Ok(Self {
             recall: Recall::start(config.replay_root.clone(), updates_in.clone())?,
-            replay: replay::Pool::start(config.replay_root, &limits, returns_in.clone(), room.clone())?,
+            replay: replay::Pool::start(config.replay_root, &config.cut, &limits, returns_in.clone(), room.clone())?,
             forward: forward::Desk::start(config.house, &limits, returns_in.clone(), &room)?,
             http2: http2::Desk::start(config.hls_name, &limits, returns_in.clone(), shared.clone(), &room)?,
             room,

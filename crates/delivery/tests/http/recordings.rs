@@ -82,8 +82,95 @@ fn a_recording_by_invitation_needs_the_pass_and_repeats_it() {
     let pass = hiwar_admission::Listen { id: hiwar_admission::PassId([1; 8]), scope, expires };
     let token = hiwar_admission::ListenKey::from_bytes([7; 32]).sign(&pass);
     assert_eq!(ask(&rig, &format!("GET /replay/demo.mp4?pass={token}"), "").status, 200);
+    allow_clips(&rig);
+    for clip in ["GET /replay/demo/clip.mp4?from=1&to=2", "GET /replay/demo/chapters.json", "GET /replay/demo/clip.mp4"]
+    {
+        assert_eq!(ask(&rig, clip, "").status, 401, "{clip}");
+    }
+    let clip = ask(&rig, &format!("GET /replay/demo/clip.mp4?from=1&to=2&pass={token}"), "");
+    assert!(clip.status == 200 && clip.has("Cache-Control: private, no-cache"), "{clip:?}");
     let playlist = ask(&rig, &format!("GET /replay/demo/index.m3u8?pass={token}"), "");
     assert_eq!(playlist.body, format!("#EXTM3U\n../demo.mp4?pass={token}\n"));
+}
+
+fn allow_clips(rig: &Rig) {
+    std::fs::write(rig.folder.path().join("spaces/demo/replay/clips"), "").unwrap();
+}
+
+#[test]
+fn a_clip_is_sent_whole_or_in_part_to_any_page() {
+    let rig = rig(Access::Open);
+    allow_clips(&rig);
+    let whole = ask(&rig, "GET /replay/demo/clip.mp4?from=1&to=2.5", "Origin: https://blog.example\r\n");
+    assert_eq!((whole.status, &*whole.body), (200, "demo Mp4 klmnopqrstuvwxy"));
+    for field in
+        ["Content-Type: audio/mp4", "Accept-Ranges: bytes", "Content-Length: 24", "Access-Control-Allow-Origin: *"]
+    {
+        assert!(whole.has(field), "{field} in {whole:?}");
+    }
+    let ogg = ask(&rig, "GET /replay/demo/clip.ogg?from=0&to=0.1", "");
+    assert!(ogg.body == "demo Ogg a" && ogg.has("Content-Type: audio/ogg"), "{ogg:?}");
+    let part = ask(&rig, "GET /replay/demo/clip.mp4?from=1&to=2.5", "Range: bytes=9-11\r\n");
+    assert_eq!((part.status, &*part.body), (206, "klm"));
+    assert!(part.has("Content-Range: bytes 9-11/24"), "{part:?}");
+    let tag = whole.head.lines().find_map(|line| line.strip_prefix("ETag: ")).unwrap();
+    let again = ask(&rig, "GET /replay/demo/clip.mp4?from=1&to=2.5", &format!("If-None-Match: {tag}\r\n"));
+    assert_eq!((again.status, &*again.body), (304, ""));
+    let head = ask(&rig, "HEAD /replay/demo/clip.mp4?from=1&to=2.5", "");
+    assert!(head.status == 200 && head.body.is_empty() && head.has("Content-Length: 24"), "{head:?}");
+    assert_eq!(ask(&rig, "OPTIONS /replay/demo/clip.mp4?from=1&to=2.5", "").status, 204);
+}
+
+#[test]
+fn after_a_clip_the_connection_goes_on() {
+    let rig = rig(Access::Open);
+    allow_clips(&rig);
+    std::fs::write(rig.folder.path().join("spaces/demo/replay/replay.mp4"), vec![b'x'; 900]).unwrap();
+    let mut client = rig.client();
+    for _ in 0..2 {
+        client.say("GET /replay/demo/clip.mp4?from=0&to=90 HTTP/1.1\r\nHost: a\r\n\r\n");
+        let head = client.hear_until("\r\n\r\n");
+        assert!(head.contains("Content-Length: 909\r\n") && !head.contains("Connection: close"), "{head}");
+        let mut body = [0; 909];
+        client.0.read_exact(&mut body).unwrap();
+        assert!(body.ends_with(&[b'x'; 900]));
+    }
+}
+
+#[test]
+fn a_clip_that_cannot_be_is_refused_in_words_of_both_languages() {
+    let rig = rig(Access::Open);
+    let refused = |path: &str, status: u16, name: &str| {
+        for (language, code) in [("ar", "ar"), ("fr, en", "en")] {
+            let answer = ask(&rig, &format!("GET /replay/{path}"), &format!("Accept-Language: {language}\r\n"));
+            assert_eq!(answer.status, status, "{path}: {answer:?}");
+            assert!(answer.has("Content-Type: application/problem+json") && answer.body.contains(name), "{answer:?}");
+            assert!(answer.body.contains(&format!("\"lang\":\"{code}\"")), "{answer:?}");
+        }
+    };
+    refused("demo/clip.mp4?from=1&to=2", 403, "/problems/clips-off");
+    allow_clips(&rig);
+    refused("demo/clip.mp4", 400, "/problems/clip-times");
+    refused("demo/clip.mp4?from=a&to=b", 400, "/problems/clip-times");
+    refused("demo/clip.ogg?from=2&to=1", 400, "/problems/clip-reversed");
+    refused("demo/clip.mp4?from=1&to=91.001", 400, "/problems/clip-too-long");
+    refused("demo/clip.mp4?from=9990&to=10001", 404, "/problems/clip-outside");
+    refused("demo/clip.wav?from=1&to=2", 404, "/problems/not-found");
+    refused("none/clip.mp4?from=1&to=2", 404, "/problems/not-found");
+    assert_eq!(ask(&rig, "POST /replay/demo/clip.mp4?from=1&to=2", "").status, 405);
+    std::fs::remove_file(rig.folder.path().join("spaces/demo/replay/replay.mp4")).unwrap();
+    refused("demo/clip.mp4?from=1&to=2", 404, "/problems/not-found");
+}
+
+#[test]
+fn chapters_are_for_podcast_players() {
+    let rig = rig(Access::Open);
+    assert_eq!(ask(&rig, "GET /replay/demo/chapters.json", "").status, 404);
+    std::fs::write(rig.folder.path().join("spaces/demo/replay/chapters.json"), "{}").unwrap();
+    let chapters = ask(&rig, "GET /replay/demo/chapters.json", "");
+    assert_eq!((chapters.status, &*chapters.body), (200, "{}"));
+    assert!(chapters.has("Content-Type: application/json+chapters"), "{chapters:?}");
+    assert!(chapters.has("Access-Control-Allow-Origin: *"), "{chapters:?}");
 }
 
 #[test]

@@ -3,15 +3,16 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use hiwar_admission::CrowdKeys;
 use hiwar_admission::ladder::Cadence;
+use hiwar_delivery::clip::{Clip, Unclippable};
 use hiwar_delivery::http::{
-    Access, CadenceNotice, Config, Count, Document, Handle, Limits, Notices, Security, Serves, Update, Worker,
+    Access, CadenceNotice, Config, Count, Document, Handle, Limits, Notices, Security, Serves, Uncut, Update, Worker,
 };
 use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
 
@@ -186,12 +187,21 @@ fn config(folder: &Path, security: Security, limits: Limits) -> Config {
     Config {
         keys: CrowdKeys::from_bytes([7; 32]),
         replay_root: folder.join("spaces"),
+        cut: Arc::new(cut),
         house: folder.join("api.sock"),
         serves: Serves::Crowd,
         security,
         hls_name: (security == Security::Tls).then(|| String::from(HLS_NAME)),
         limits: Some(limits),
     }
+}
+
+/// Recordings of text here, of a letter for each 100 ms.
+fn cut(log: LogId, folder: &Path, clip: Clip) -> Result<Vec<u8>, Uncut> {
+    let all = std::fs::read(folder.join("replay.mp4"))?;
+    let part = all.get(clip.from_ms as usize / 100..clip.to_ms as usize / 100);
+    let part = part.ok_or(Uncut::Refused(Unclippable::Outside))?;
+    Ok([format!("{log} {:?} ", clip.form).as_bytes(), part].concat())
 }
 
 /// What listeners of `mp4` can be told; those of others cannot.

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub(crate) mod certificate;
+mod clip;
 mod demo;
 mod greet;
 mod house;

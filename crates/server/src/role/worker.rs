@@ -69,6 +69,7 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
     let settings = http::Config {
         keys: CrowdKeys::from_bytes(key),
         replay_root: config.data.join("spaces"),
+        cut: super::clip::cutter(config.public_origin()),
         house: run.join("api.sock"),
         serves: match post {
             Post::Crowd { .. } => Serves::Crowd,

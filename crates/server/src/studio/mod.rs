@@ -12,6 +12,7 @@ mod audience;
 pub mod beat;
 mod beside;
 mod bridge;
+mod chapters;
 mod control;
 mod lean;
 mod log;

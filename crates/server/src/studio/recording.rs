@@ -14,6 +14,7 @@ use hiwar_segment_log::reader::Damaged;
 use hiwar_segment_log::{Kind, LogId, Position, Record};
 
 use super::airing::{PART_FACTS, PART_MP4, serial};
+use super::chapters::{Chapters, Turns};
 
 /// Bytes gathered before they are written.
 const FLUSH_AT: usize = 256 * 1024;
@@ -24,6 +25,7 @@ const REASONS_MAX: usize = 16;
 pub struct Recording {
     log: PathBuf,
     replay: Replay,
+    chapters: Chapters,
     serial: u32,
     taken: Taken,
     left_out: LeftOut,
@@ -102,7 +104,7 @@ impl Recording {
     /// # Errors
     /// [`Failure::Log`] and [`Failure::Empty`].
     pub fn measure(log: &Path, space: &LogId, title: &str, read: &mut dyn FnMut(u64)) -> Result<Self, Failure> {
-        let mut sealer = Sealer::new();
+        let (mut sealer, mut turns) = (Sealer::new(), Turns::default());
         let (mut taken, mut begun_wall_us) = (None::<Taken>, 0);
         let mut left_out = LeftOut::default();
         let mut records = Reader::open(log)?.records(Position(0))?;
@@ -127,16 +129,18 @@ impl Recording {
             });
             (taken.last, taken.chunks) = (record.position, taken.chunks + 1);
             // What cannot be used is skipped by every pass alike, and becomes a hole.
-            let used = with_part(&record, |part| sealer.measure(part).is_ok());
+            let used = with_part(&record, |part| sealer.measure(part).map(|measured| turns.hear(&measured)).is_ok());
             left_out.unusable += u64::from(used != Some(true));
         }
         left_out.damage_total = records.damage_total();
         left_out.damage = records.damage().to_vec();
         let date = taken.map(|_| date(begun_wall_us));
-        let labels = Labels { title, date: date.as_deref(), track: Track::mono() };
+        let chapters = turns.finish(sealer.samples());
+        let listed = chapters.labels();
+        let labels = Labels { title, date: date.as_deref(), track: Track::mono(), chapters: &listed };
         match (taken, sealer.finish(&labels)) {
             (Some(taken), Ok(replay)) => {
-                Ok(Self { log: log.to_owned(), replay, serial: serial(space), taken, left_out })
+                Ok(Self { log: log.to_owned(), replay, chapters, serial: serial(space), taken, left_out })
             }
             _ => Err(Failure::Empty(left_out)),
         }
@@ -176,6 +180,12 @@ impl Recording {
     #[must_use]
     pub fn replay(&self) -> &Replay {
         &self.replay
+    }
+
+    /// Who has the word in it, and when.
+    #[must_use]
+    pub fn chapters(&self) -> &Chapters {
+        &self.chapters
     }
 
     /// What of the log is not in it.

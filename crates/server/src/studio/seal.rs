@@ -1,4 +1,4 @@
-//! Sealing: makes `replay.mp4`, `replay.ogg` and `index.m3u8` from the log of a space that has ended.
+//! Sealing: makes `replay.mp4`, `replay.ogg`, `chapters.json` and `index.m3u8` from the log of a space that has ended.
 //!
 //! What is in them is [`super::recording`]'s; here is when, and where to. One replay is made at a time, on a thread of its own, so that a station that
 //! ends ten spaces at once does not take the disk away from the live ones.
@@ -61,7 +61,7 @@ fn persist(home: &Path, space: &LogId, title: &str) -> io::Result<Made> {
             Err(why) => why,
         };
         // Half-made files would keep the disk full.
-        for name in ["replay.mp4", "replay.ogg", "index.m3u8"] {
+        for name in ["replay.mp4", "replay.ogg", "chapters.json", "index.m3u8"] {
             let _ = std::fs::remove_file(home.join("replay").join(format!("{name}.new")));
         }
         tries += 1;
@@ -90,6 +90,7 @@ fn seal(home: &Path, space: &LogId, title: &str) -> io::Result<Made> {
     store(&out, "replay.mp4", |file| recording.write_mp4(file, &mut |_| {}).map_err(refused))?;
     store(&out, "replay.ogg", |file| recording.write_ogg(file, &mut |_| {}).map_err(refused))?;
     let replay = recording.replay();
+    store(&out, "chapters.json", |file| file.write_all(&recording.chapters().json(title)))?;
     // The playlist last: who finds it finds the file that it names.
     store(&out, "index.m3u8", |file| file.write_all(replay.playlist(&format!("../{space}.mp4")).as_bytes()))?;
     File::open(&out)?.sync_all()?;
