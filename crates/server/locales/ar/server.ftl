@@ -135,6 +135,8 @@ problem-rehearsal-refused = لا تجربة بهذا الإذن
         [elsewhere] إذن التجربة لعنوان ليس من عناوين هذا الخادم. اطلب إذنًا خاصًا به ممن يديره: hiwar admin rehearsal-grant.
        *[other] تعذّر استعماله.
     }
+problem-format-unknown = بصيغة JSON فقط
+    .detail = الإجابة هنا بصيغة JSON وحدها: احذف المعامل format أو اجعله format=json.
 problem-unavailable = نعود بعد لحظات
     .detail = جزء من الخدمة مشغول أو يُعاد تشغيله. حاول بعد ثوانٍ قليلة.
 problem-disk-full = قرص هذا الخادم يكاد يمتلئ

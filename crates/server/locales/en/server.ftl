@@ -130,6 +130,8 @@ problem-rehearsal-refused = No rehearsal by this grant
         [elsewhere] The grant is for an address that is not this server's own. Ask whoever runs this server for one of its own: hiwar admin rehearsal-grant.
        *[other] It could not be used.
     }
+problem-format-unknown = Only as JSON
+    .detail = This is told as JSON alone: leave out format, or say format=json.
 problem-unavailable = Back in a moment
     .detail = A part of the service is busy or restarting. Please try again in a few seconds.
 problem-disk-full = The disk of this server is almost full

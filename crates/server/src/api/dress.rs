@@ -29,7 +29,7 @@ const PREFLIGHT_LIFE_S: HeaderValue = HeaderValue::from_static("86400");
 pub(super) async fn dress(request: Request, next: Next) -> Response {
     let language = Language::of(request.headers());
     let whip = request.uri().path().starts_with("/whip/");
-    let open = whip || request.uri().path().starts_with("/api/");
+    let open = whip || request.uri().path().starts_with("/api/") || request.uri().path() == "/oembed";
     // A preflight carries no pass (RFC 9725 §4.5), and neither needs one.
     let options = open && request.method() == Method::OPTIONS;
     let mut response = if options { preflight(whip) } else { next.run(request).await };

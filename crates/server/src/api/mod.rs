@@ -13,6 +13,7 @@ mod events;
 mod health;
 mod keys;
 mod notice;
+mod oembed;
 mod openapi;
 mod problem;
 mod rehearsals;
@@ -112,6 +113,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/spaces/v1/delivery", get(delivery::show).put(delivery::change))
         .route("/whip/{space}", get(whip::look).post(whip::publish))
         .route("/whip/{space}/{session}", get(whip::look_at_session).patch(whip::patch).delete(whip::hang_up))
+        .route("/oembed", get(oembed::embedding))
         .route("/.well-known/acme-challenge/{token}", get(health::challenge))
         .route("/problems/{name}", get(health::problem))
         .route("/healthz", get(health::alive))

@@ -64,6 +64,7 @@ pub enum Kind {
     RehearsalRefused,
     CadenceUnknown,
     BitrateUnknown,
+    FormatUnknown,
     Unavailable,
     Storage,
     DiskFull,
@@ -96,7 +97,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order above.
-    pub const ALL: [Self; 63] = [
+    pub const ALL: [Self; 64] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::SpaceNotFound,
@@ -132,6 +133,7 @@ impl Kind {
         Self::RehearsalRefused,
         Self::CadenceUnknown,
         Self::BitrateUnknown,
+        Self::FormatUnknown,
         Self::Unavailable,
         Self::Storage,
         Self::DiskFull,
@@ -194,6 +196,7 @@ impl Kind {
             Self::LanguageUnknown => ("language-unknown", S::UNPROCESSABLE_ENTITY),
             Self::CadenceUnknown => ("cadence-unknown", S::UNPROCESSABLE_ENTITY),
             Self::BitrateUnknown => ("bitrate-unknown", S::UNPROCESSABLE_ENTITY),
+            Self::FormatUnknown => ("format-unknown", S::NOT_IMPLEMENTED),
             Self::AlreadyStarted => ("already-started", S::CONFLICT),
             Self::NotStarted => ("not-started", S::CONFLICT),
             Self::AlreadyEnded => ("already-ended", S::CONFLICT),

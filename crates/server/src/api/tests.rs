@@ -1,6 +1,7 @@
 //! The API from outside, request by request, without a network.
 
 mod delivery;
+mod oembed;
 mod rehearsals;
 mod retention;
 mod stage;
