@@ -1,15 +1,22 @@
 // Resolves the Fluent messages of the light page into a table, at build time: the page then needs no library.
 // Allowed there: text, plain variables, and one selector per message; anything else stops the build.
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { parse } from "@fluent/syntax";
 
-/** Messages of one catalogue by key, as Fluent's syntax tree. Throws on a line that Fluent would skip as junk. */
+/** Messages of one language by key, of all its files, as Fluent's syntax tree. Throws on a line that Fluent would skip as junk, and on a key that stands twice. */
 export function catalogue(language) {
-  const path = new URL(`../locales/${language}/app.ftl`, import.meta.url);
-  const entries = parse(readFileSync(path, "utf8"), {}).body;
-  const junk = entries.find((entry) => entry.type === "Junk");
-  if (junk) throw new Error(`${language}/app.ftl: ${junk.annotations[0]?.message} near ${junk.content.slice(0, 60)}`);
-  return new Map(entries.filter((entry) => entry.type === "Message").map((entry) => [entry.id.name, entry.value]));
+  const folder = new URL(`../locales/${language}/`, import.meta.url);
+  const all = new Map();
+  for (const file of readdirSync(folder).filter((name) => name.endsWith(".ftl")).sort()) {
+    const entries = parse(readFileSync(new URL(file, folder), "utf8"), {}).body;
+    const junk = entries.find((entry) => entry.type === "Junk");
+    if (junk) throw new Error(`${language}/${file}: ${junk.annotations[0]?.message} near ${junk.content.slice(0, 60)}`);
+    for (const entry of entries.filter((entry) => entry.type === "Message")) {
+      if (all.has(entry.id.name)) throw new Error(`${language}/${file}: ${entry.id.name} stands twice`);
+      all.set(entry.id.name, entry.value);
+    }
+  }
+  return all;
 }
 
 /** The table for `keys`: `{key: [ar, en]}`, each `"…{name}…"` or `["count", {one: "…"}]`. Every key once: the page has few bytes to spare. */
