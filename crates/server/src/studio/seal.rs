@@ -22,6 +22,9 @@ const RETRY_EVERY: Duration = Duration::from_secs(30);
 /// Tries: half a day, in which an operator makes room. The next start of the house begins anew.
 const TRIES_MAX: usize = 1440;
 
+/// Where this file is, workers make clips of the replay (`docs/formats/chapters.md`).
+const CLIPS: &str = "clips";
+
 /// Makes the replay in the background and tells how it went.
 pub(super) fn start(spaces: PathBuf, space: LogId, title: String, events: mpsc::Sender<StudioEvent>) {
     let failed = events.clone();
@@ -61,7 +64,7 @@ fn persist(home: &Path, space: &LogId, title: &str) -> io::Result<Made> {
             Err(why) => why,
         };
         // Half-made files would keep the disk full.
-        for name in ["replay.mp4", "replay.ogg", "chapters.json", "index.m3u8"] {
+        for name in ["replay.mp4", "replay.ogg", CLIPS, "chapters.json", "index.m3u8"] {
             let _ = std::fs::remove_file(home.join("replay").join(format!("{name}.new")));
         }
         tries += 1;
@@ -90,6 +93,7 @@ fn seal(home: &Path, space: &LogId, title: &str) -> io::Result<Made> {
     store(&out, "replay.mp4", |file| recording.write_mp4(file, &mut |_| {}).map_err(refused))?;
     store(&out, "replay.ogg", |file| recording.write_ogg(file, &mut |_| {}).map_err(refused))?;
     let replay = recording.replay();
+    store(&out, CLIPS, |_| Ok(()))?;
     store(&out, "chapters.json", |file| file.write_all(&recording.chapters().json(title)))?;
     // The playlist last: who finds it finds the file that it names.
     store(&out, "index.m3u8", |file| file.write_all(replay.playlist(&format!("../{space}.mp4")).as_bytes()))?;

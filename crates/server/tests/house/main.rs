@@ -22,6 +22,7 @@ mod tls;
 mod admin;
 mod audience;
 mod certificates;
+mod clips;
 mod conversation;
 mod crash;
 mod data;
