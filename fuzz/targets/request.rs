@@ -2,6 +2,7 @@
 //! bytes is read from them whatever follows.
 #![no_main]
 
+use hiwar_delivery::clip::{CLIP_MS_MAX, ClipForm};
 use hiwar_delivery::request::{Parsed, parse};
 use libfuzzer_sys::fuzz_target;
 
@@ -14,6 +15,9 @@ fuzz_target!(|bytes: &[u8]| {
             let _ = (request.pass(), request.parameter("pass"), request.field("host"));
             let file = request.path.rsplit('/').next().unwrap_or_default();
             let _ = hiwar_delivery::hls::File::parse(file, &request);
+            if let Ok(clip) = hiwar_delivery::clip::Clip::parse(ClipForm::Mp4, &request) {
+                assert!(clip.from_ms < clip.to_ms && clip.to_ms - clip.from_ms <= CLIP_MS_MAX);
+            }
             match parse(&bytes[..head_bytes]) {
                 Parsed::Complete { request: again, head_bytes: same } => {
                     assert_eq!((again.path, same), (request.path, head_bytes));
