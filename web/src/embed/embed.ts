@@ -45,6 +45,7 @@ class HiwarPlayer extends HTMLElement {
     sheet.replaceSync(styles);
     this.#root.adoptedStyleSheets = [sheet];
     this.#root.innerHTML = MARKUP;
+    this.#root.append(this.#audio);
     this.#audio.preload = "none";
     for (const kind of ["play", "pause", "ended"]) this.#audio.addEventListener(kind, () => this.#render());
     for (const kind of ["timeupdate", "durationchange", "seeked"]) this.#audio.addEventListener(kind, () => this.#tick());
