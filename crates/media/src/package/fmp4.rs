@@ -396,7 +396,8 @@ pub(crate) fn recorded<'a>(rest: &mut Cursor<'a>, frames: &mut Vec<&'a [u8]>, mo
     let mut data = rest.expect(b"mdat")?;
     moof.expect(b"mfhd")?;
     let mut traf = moof.expect(b"traf")?;
-    (traf.expect(b"tfhd")?, traf.expect(b"tfdt")?);
+    traf.expect(b"tfhd")?;
+    traf.expect(b"tfdt")?;
     let mut trun = traf.expect(b"trun")?;
     let stride = match trun.u32()? {
         OFFSET_AND_SIZES => 4,

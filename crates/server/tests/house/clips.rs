@@ -27,8 +27,9 @@ fn take_turn(server: &Server, space: &str, pass: &str, hz: f32, ear: &Ear) {
     drop(mouth);
     // Nobody has the floor any more, so the next need not be louder.
     ear.body("silence", |body| {
-        let floor = pieces(body).into_iter().flat_map(|piece| piece.events).filter(|event| event["t"] == "speaking");
-        floor.last()?["id"].is_null().then_some(())
+        let mut floor =
+            pieces(body).into_iter().flat_map(|piece| piece.events).filter(|event| event["t"] == "speaking");
+        floor.next_back()?["id"].is_null().then_some(())
     });
 }
 
