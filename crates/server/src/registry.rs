@@ -33,7 +33,7 @@ use hiwar_space::{
 use tokio::sync::{mpsc, watch};
 
 use crate::api::{self, Settings};
-use crate::studio::{self, Failure, Keep, Numbers, PublishRefusal, Published, Speaking, Studio, StudioEvent};
+use crate::studio::{self, Clips, Failure, Keep, Numbers, PublishRefusal, Published, Speaking, Studio, StudioEvent};
 pub use error::Error;
 pub use page::nowhere;
 pub use seats::Holder;
@@ -408,7 +408,7 @@ impl Registry {
             // The house stopped while a replay was being made, or a recording deleted.
             (_, Recording::Sealing) => {
                 self.0.studio.shelve(&id, access);
-                self.0.studio.make_replay(&id, facts.title.as_str().to_owned());
+                self.0.studio.make_replay(&id, facts.title.as_str().to_owned(), Clips::Allowed);
             }
             (Phase::Cancelled { .. }, _) | (_, Recording::Deleted | Recording::Expired { .. } | Recording::Off) => {
                 // Nearly always all is gone; asking the studio for each of thousands would take seconds.

@@ -223,7 +223,9 @@ impl Registry {
             entry.numbers = entry.numbers.over();
             let facts = entry.space.facts();
             let replay = match facts.recording {
-                Recording::Sealing => studio::Replay::Make { title: facts.title.as_str().to_owned() },
+                Recording::Sealing => {
+                    studio::Replay::Make { title: facts.title.as_str().to_owned(), clips: Clips::Allowed }
+                }
                 _ => studio::Replay::None,
             };
             let event = match &facts.phase {

@@ -120,6 +120,14 @@ fn head(origin: &str, view: &SpaceView) -> String {
     } else {
         head.push_str("\n<meta name=\"robots\" content=\"noindex\">");
     }
+    if view.audience != "invited" {
+        // How to show it elsewhere (oembed.com, §4).
+        let asked = format!("{origin}{page}").replace(':', "%3A").replace('/', "%2F");
+        let _ = write!(
+            head,
+            "\n<link rel=\"alternate\" type=\"application/json+oembed\" href=\"{origin}/oembed?url={asked}&amp;format=json\">"
+        );
+    }
     head
 }
 
@@ -289,6 +297,8 @@ mod tests {
             "<source src=\"/listen/demo.mp3\" type=\"audio/mpeg\">",
             "<a href=\"/listen/demo.ogg\">",
             "<a href=\"/listen/demo.mp3\">MP3</a>",
+            "<link rel=\"alternate\" type=\"application/json+oembed\" \
+             href=\"https://talk.example/oembed?url=https%3A%2F%2Ftalk.example%2Fs%2Fdemo&amp;format=json\">",
         ] {
             assert!(page.contains(tag), "{tag} in {page}");
         }
@@ -299,7 +309,7 @@ mod tests {
         let page = page("secret plan", "invited");
         assert!(!page.contains("secret plan") && !page.contains("p1"), "{page}");
         assert!(!page.contains("<audio"), "it would be refused: {page}");
-        assert!(page.contains("noindex") && page.contains("\"state\":\"live\""));
+        assert!(page.contains("noindex") && page.contains("\"state\":\"live\"") && !page.contains("oembed"));
     }
 
     #[test]

@@ -103,6 +103,16 @@ impl Keep {
     pub const LIVE: Self = Self::Window(LIVE_WINDOW);
 }
 
+/// Whether clips of a recording may be made by whoever may hear it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clips {
+    /// They may.
+    Allowed,
+    /// The host does not want it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no host is asked yet"))]
+    Refused,
+}
+
 /// Somebody who is about to speak.
 #[derive(Debug, Clone)]
 pub struct Speaking {
@@ -415,7 +425,7 @@ impl Studio {
             tracing::warn!(%space, "the log was not sealed: {why}");
         }
         match replay {
-            Replay::Make { title } => self.make_replay(space, title),
+            Replay::Make { title, clips } => self.make_replay(space, title, clips),
             // The live window of a conversation that was not to be recorded ends with it.
             Replay::None => self.delete_log(space).await?,
         }
@@ -423,8 +433,8 @@ impl Studio {
     }
 
     /// Makes the replay of a space whose log is complete, in the background. Ends in `ReplayReady` or `ReplayFailed`.
-    pub fn make_replay(&self, space: &LogId, title: String) {
-        seal::start(self.inner.spaces.clone(), *space, title, self.inner.events.clone());
+    pub fn make_replay(&self, space: &LogId, title: String, clips: Clips) {
+        seal::start(self.inner.spaces.clone(), *space, title, clips, self.inner.events.clone());
     }
 
     /// Whether anything is left of the log or the replay of a space, half deleted or whole. Four looks at the disk.
@@ -693,7 +703,7 @@ impl Studio {
 #[derive(Debug, Clone)]
 pub enum Replay {
     /// Yes, with this title in the file.
-    Make { title: String },
+    Make { title: String, clips: Clips },
     /// The recording was off.
     None,
 }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use hiwar_segment_log::LogId;
 use tokio::sync::mpsc;
 
-use super::StudioEvent;
 use super::recording::{Failure, Recording};
+use super::{Clips, StudioEvent};
 
 /// One at a time.
 static SEALING: Mutex<()> = Mutex::new(());
@@ -26,10 +26,10 @@ const TRIES_MAX: usize = 1440;
 const CLIPS: &str = "clips";
 
 /// Makes the replay in the background and tells how it went.
-pub(super) fn start(spaces: PathBuf, space: LogId, title: String, events: mpsc::Sender<StudioEvent>) {
+pub(super) fn start(spaces: PathBuf, space: LogId, title: String, clips: Clips, events: mpsc::Sender<StudioEvent>) {
     let failed = events.clone();
     let work = move || {
-        let event = match persist(&spaces.join(space.as_str()), &space, &title) {
+        let event = match persist(&spaces.join(space.as_str()), &space, &title, clips) {
             Ok(made) => {
                 let loudness_lufs = made.loudness_lufs;
                 StudioEvent::ReplayReady { space, duration: made.duration, loudness_lufs }
@@ -48,13 +48,13 @@ pub(super) fn start(spaces: PathBuf, space: LogId, title: String, events: mpsc::
 
 /// Tries until the replay is there: the log is safe meanwhile, and a full disk is made room on.
 #[expect(clippy::disallowed_methods, reason = "pacing: nothing tells when a disk has room again")]
-fn persist(home: &Path, space: &LogId, title: &str) -> io::Result<Made> {
+fn persist(home: &Path, space: &LogId, title: &str, clips: Clips) -> io::Result<Made> {
     let mut tries = 0;
     loop {
         let begun = Instant::now();
         let made = {
             let _one = SEALING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            seal(home, space, title)
+            seal(home, space, title, clips)
         };
         let why = match made {
             Ok(made) => {
@@ -86,19 +86,30 @@ struct Made {
     loudness_lufs: f32,
 }
 
-fn seal(home: &Path, space: &LogId, title: &str) -> io::Result<Made> {
+fn seal(home: &Path, space: &LogId, title: &str, clips: Clips) -> io::Result<Made> {
     let out = home.join("replay");
     std::fs::create_dir_all(&out)?;
     let recording = Recording::measure(&home.join("log"), space, title, &mut |_| {}).map_err(refused)?;
     store(&out, "replay.mp4", |file| recording.write_mp4(file, &mut |_| {}).map_err(refused))?;
     store(&out, "replay.ogg", |file| recording.write_ogg(file, &mut |_| {}).map_err(refused))?;
     let replay = recording.replay();
-    store(&out, CLIPS, |_| Ok(()))?;
+    allow(&out, clips)?;
     store(&out, "chapters.json", |file| file.write_all(&recording.chapters().json(title)))?;
     // The playlist last: who finds it finds the file that it names.
     store(&out, "index.m3u8", |file| file.write_all(replay.playlist(&format!("../{space}.mp4")).as_bytes()))?;
     File::open(&out)?.sync_all()?;
     Ok(Made { duration: replay.duration(), loudness_lufs: replay.loudness.integrated_lufs.unwrap_or(-70.0) })
+}
+
+/// Says whether clips are made of the replay in this folder; from now on, on every worker.
+fn allow(replay: &Path, clips: Clips) -> io::Result<()> {
+    match clips {
+        Clips::Allowed => store(replay, CLIPS, |_| Ok(())),
+        Clips::Refused => match std::fs::remove_file(replay.join(CLIPS)) {
+            Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+            _ => Ok(()),
+        },
+    }
 }
 
 fn refused(why: Failure) -> io::Error {
@@ -134,6 +145,22 @@ pub(super) fn remove(replay: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clips_are_allowed_and_refused_by_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        for (clips, there) in [
+            (Clips::Refused, false),
+            (Clips::Allowed, true),
+            (Clips::Allowed, true),
+            (Clips::Refused, false),
+            (Clips::Refused, false),
+        ] {
+            allow(dir.path(), clips).unwrap();
+            assert_eq!(dir.path().join(CLIPS).exists(), there, "{clips:?}");
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn a_replay_is_removed_whole_also_after_a_crash_in_the_middle() {
