@@ -2,25 +2,91 @@
  * Our JSON API as the app uses it. Whoever holds a pass talks to the stage's origin, which stays reachable when the
  * public one is full; a listener's questions go to the public origin, where this app comes from.
  */
-import type { Speaker } from "../player/event";
+import type { Postponed, Speaker } from "../player/event";
 
 export type Audience = "public" | "unlisted" | "invited";
-export type SpaceState = "scheduled" | "live" | "ended" | "posted";
+/** scheduled: the doors are shut. open: the stage gathers and hears itself, and the audience hears what comes before it. */
+export type SpaceState = "scheduled" | "open" | "live" | "ended" | "posted" | "cancelled";
+export type Begins = "by-itself" | "by-hand";
+export type Asking = "everybody" | "nobody";
+export type Role = "host" | "co-host" | "speaker" | "listener";
+export type Standing = "welcome" | "removed" | "blocked";
+/** How far somebody is on their way to the stage. called: a seat is offered. coming: they have accepted it. */
+export type Presence = "away" | "called" | "coming" | "on-stage";
 
+/** What everybody may know of a space who may know of it at all. Times are RFC 3339. */
 export interface Space {
   id: string;
   title: string;
   state: SpaceState;
   audience: Audience;
   language: string | null;
+  starts_at: string | null;
+  doors_at: string | null;
+  /** `null`: no time was said. */
+  begins: Begins | null;
+  /** It is time, and it begins when somebody comes who hosts. */
+  awaits_host: boolean;
+  postponed: Postponed | null;
+  cancelled_at: string | null;
+  cancel_reason: string | null;
   started_at: string | null;
   ended_at: string | null;
+  asking: Asking;
+  /** Whoever only has the speakers' link must be called. */
+  locked: boolean;
+  /** Hands that are up. */
+  asks: number;
   page: string;
   speakers: Speaker[];
   listeners: number;
   recording: "on" | "off" | "paused";
   replay: { mp4?: string; ogg?: string } | null;
 }
+
+/** Somebody whom a space knows. */
+export interface Person {
+  id: string;
+  name: string;
+  role: Role;
+  standing: Standing;
+  muted: boolean;
+  presence: Presence;
+}
+
+/** What somebody is here, for themselves. */
+export interface You extends Person {
+  agreed: boolean;
+  /** Seconds until the seat is offered to others; `null` if none is. */
+  answer_within_s: number | null;
+  /** How many ask before them; `null` if they do not ask. */
+  place: number | null;
+}
+
+/** The stage as one person sees it. */
+export interface Stage {
+  you: You;
+  /** It is recorded, and you have not said that you know. */
+  consent_needed: boolean;
+  /** Who asks, first first. For hosts and co-hosts; others see none. */
+  hands: { id: string; name: string }[];
+  /** Everybody that the space knows. For hosts and co-hosts; others see none. */
+  people: Person[];
+}
+
+/** What can be done to somebody on a stage, or about to be. */
+export type Action =
+  | "mute"
+  | "unmute"
+  | "call"
+  | "dismiss"
+  | "send-back"
+  | "remove"
+  | "block"
+  | "pardon"
+  | "make-co-host"
+  | "unmake-co-host"
+  | "hand-over";
 
 export interface Created {
   space: Space;
@@ -46,22 +112,27 @@ export class Problem extends Error {
   ) {
     super(`${status} ${type}`);
   }
+
+  /** The last part of the type: `not-agreed`. */
+  get kind(): string {
+    return this.type.replace(/.*\//, "");
+  }
 }
 
 const API = "/api/spaces/v1";
-let stage: Promise<string> | null = null;
+let stageAt: Promise<string> | null = null;
 
 /** The origin for those who hold a pass; our own if the server does not name one. */
 export function stageOrigin(): Promise<string> {
-  stage ??= ask<{ stage_origin?: string }>("", "/config").then(
+  stageAt ??= ask<{ stage_origin?: string }>("", "/config").then(
     (config) => (config.stage_origin ?? "").replace(/\/$/, ""),
     () => {
       // Ask again next time; until then the public origin forwards.
-      stage = null;
+      stageAt = null;
       return "";
     },
   );
-  return stage;
+  return stageAt;
 }
 
 export async function list(): Promise<Space[]> {
@@ -69,9 +140,12 @@ export async function list(): Promise<Space[]> {
 }
 
 export async function one(id: string, token: string | null): Promise<Space> {
-  const path = `/spaces/${encodeURIComponent(id)}`;
-  const answer = await (token ? asHolder<{ space?: Space } & Space>(token, "GET", path) : ask<{ space?: Space } & Space>("", path));
-  return answer.space ?? answer;
+  return spaceIn(await (token ? asHolder<Answer>(token, "GET", at(id)) : ask<Answer>("", at(id))));
+}
+
+/** A space for whoever was invited to hear it. */
+export async function oneHeard(id: string, listenPass: string): Promise<Space> {
+  return spaceIn(await ask<Answer>("", `${at(id)}?pass=${encodeURIComponent(listenPass)}`));
 }
 
 export interface Wish {
@@ -80,6 +154,11 @@ export interface Wish {
   audience: Audience;
   language: string;
   recording: "on" | "off";
+  asking: Asking;
+  /** RFC 3339; without, the doors are open from the first, and it begins by hand. */
+  starts_at?: string;
+  doors_minutes?: number;
+  begins?: Begins;
 }
 
 export function create(token: string, wish: Wish): Promise<Created> {
@@ -92,22 +171,80 @@ export function notices(token: string): Promise<Notice[]> {
   return config.then((answer) => answer.notices ?? [], () => []);
 }
 
-export function start(token: string, id: string): Promise<unknown> {
-  return asHolder(token, "POST", `/spaces/${id}/start`);
+export async function start(token: string, id: string): Promise<Space> {
+  return spaceIn(await asHolder<Answer>(token, "POST", `${at(id)}/start`));
 }
 
-export function end(token: string, id: string): Promise<unknown> {
-  return asHolder(token, "POST", `/spaces/${id}/end`);
+export async function end(token: string, id: string): Promise<Space> {
+  return spaceIn(await asHolder<Answer>(token, "POST", `${at(id)}/end`));
+}
+
+export async function postpone(token: string, id: string, startsAt: string, reason: string): Promise<Space> {
+  return spaceIn(await asHolder<Answer>(token, "POST", `${at(id)}/postpone`, { starts_at: startsAt, ...(reason ? { reason } : {}) }));
+}
+
+export async function cancel(token: string, id: string, reason: string): Promise<Space> {
+  return spaceIn(await asHolder<Answer>(token, "POST", `${at(id)}/cancel`, reason ? { reason } : {}));
+}
+
+export async function change(token: string, id: string, to: { title?: string; asking?: Asking; locked?: boolean }): Promise<Space> {
+  return spaceIn(await asHolder<Answer>(token, "PATCH", at(id), to));
 }
 
 /** A pass to speak, for whoever has an invitation. */
 export function passFor(token: string, id: string, name: string): Promise<{ pass: string; participant: string }> {
-  return asHolder(token, "POST", `/spaces/${id}/passes`, { role: "speaker", name });
+  return asHolder(token, "POST", `${at(id)}/passes`, { role: "speaker", name });
+}
+
+/** A pass to ask for the word, for whoever may hear the space. */
+export function guestPass(id: string, name: string, listenPass: string | null): Promise<{ pass: string; participant: string }> {
+  const query = listenPass ? `?pass=${encodeURIComponent(listenPass)}` : "";
+  return ask("", `${at(id)}/passes${query}`, { method: "POST", body: { role: "listener", name } });
+}
+
+export function stage(token: string, id: string): Promise<Stage> {
+  return asHolder(token, "GET", `${at(id)}/stage`);
+}
+
+/** "I know that this is recorded." */
+export function agree(token: string, id: string): Promise<Stage> {
+  return asHolder(token, "POST", `${at(id)}/agreement`);
+}
+
+export function raiseHand(token: string, id: string): Promise<Stage> {
+  return asHolder(token, "PUT", `${at(id)}/hand`);
+}
+
+export function lowerHand(token: string, id: string): Promise<Stage> {
+  return asHolder(token, "DELETE", `${at(id)}/hand`);
+}
+
+/** Takes the seat that was offered. */
+export function accept(token: string, id: string): Promise<Stage> {
+  return asHolder(token, "POST", `${at(id)}/seat`);
+}
+
+export function decline(token: string, id: string): Promise<Stage> {
+  return asHolder(token, "DELETE", `${at(id)}/seat`);
+}
+
+/** Everybody below the caller, but themselves. */
+export function muteAll(token: string, id: string): Promise<Stage> {
+  return asHolder(token, "POST", `${at(id)}/mute-all`);
+}
+
+export function act(token: string, id: string, participant: string, action: Action): Promise<Stage> {
+  return asHolder(token, "POST", `${at(id)}/people/${encodeURIComponent(participant)}/${action}`);
 }
 
 export async function newsUrl(id: string): Promise<string> {
-  return `${await stageOrigin()}${API}/spaces/${id}/events`;
+  return `${await stageOrigin()}${API}${at(id)}/events`;
 }
+
+const at = (id: string) => `/spaces/${encodeURIComponent(id)}`;
+
+type Answer = { space?: Space } & Space;
+const spaceIn = (answer: Answer): Space => answer.space ?? answer;
 
 async function asHolder<T>(token: string, method: string, path: string, body?: unknown): Promise<T> {
   const origin = await stageOrigin();

@@ -7,20 +7,46 @@
  */
 import type { Box } from "./boxes";
 
-/** A person on the stage, as listeners are told. */
+/** A person on the stage, as listeners are told. Without a role they are a speaker. */
 export interface Speaker {
   id: string;
   name: string;
+  role?: "host" | "co-host" | "speaker";
   muted?: boolean;
   speaking?: boolean;
 }
 
+/** That it was to begin at another time. */
+export interface Postponed {
+  from: string | null;
+  reason: string | null;
+}
+
+/** How the stage stands. What is not told stays as it was, but for `awaits_host`, which is told only while it is so. */
+export interface Standing {
+  t: "stage";
+  title?: string;
+  lang?: string;
+  state?: "open" | "live";
+  speakers: Speaker[];
+  recording?: "on" | "off" | "paused";
+  /** RFC 3339. */
+  starts_at?: string | null;
+  awaits_host?: boolean;
+  postponed?: Postponed | null;
+  asking?: "everybody" | "nobody";
+  asks?: number;
+}
+
 export type SpaceEvent =
-  | { t: "stage"; title?: string; lang?: string; state?: string; speakers: Speaker[]; recording?: string }
+  | Standing
   | { t: "speaking"; id: string | null }
+  /** This participant is offered a seat on the stage. */
+  | { t: "called"; id: string }
   | { t: "away" }
   | Cadence
-  | { t: "ended" };
+  /** No more sound follows: it is over, or does not take place at all. */
+  | { t: "ended"; cancelled?: true; reason?: string };
 
 /** How long the pieces are in which sound comes, in ms; with `in_ms` it will be so after that time. Said by the worker, of this connection. */
 export interface Cadence {
@@ -88,15 +114,14 @@ function textUntilZero(bytes: Uint8Array, from: number): { text: string; next: n
   return { text: new TextDecoder().decode(bytes.subarray(from, end)), next: end + 1 };
 }
 
-/**
- * Our JSON, checked as far as the page relies on it; `null` for kinds that a later server may add. `kind` is given where
- * the JSON does not say it itself.
- */
-export function parse(json: Uint8Array | string, kind?: SpaceEvent["t"]): SpaceEvent | null {
+/** Our JSON, checked as far as the page relies on it; `null` for kinds that a later server may add. */
+export function parse(json: Uint8Array): SpaceEvent | null {
   try {
-    const value = JSON.parse(typeof json === "string" ? json : new TextDecoder().decode(json));
-    if (kind && value) value.t = kind;
+    const value = JSON.parse(new TextDecoder().decode(json));
     if (value?.t === "ended" || value?.t === "away") return { t: value.t };
+    // What follows is the same: nothing.
+    if (value?.t === "cancelled") return { ...value, t: "ended", cancelled: true };
+    if (value?.t === "called" && typeof value.id === "string") return value;
     // Of a length that no player could have in hand nothing is believed.
     if (value?.t === "cadence" && value.ms >= 200 && value.ms <= 10_000) return value;
     if (value?.t === "speaking") return { t: "speaking", id: typeof value.id === "string" ? value.id : null };

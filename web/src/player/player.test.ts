@@ -18,6 +18,7 @@ function concat(...parts: (Uint8Array | number[])[]): Uint8Array {
 }
 
 const text = (value: string) => new TextEncoder().encode(value);
+const parsed = (json: string) => parse(text(json));
 const number = (value: number, bytes: number) => Array.from({ length: bytes }, (_, i) => Math.floor(value / 256 ** (bytes - 1 - i)) % 256);
 const synchsafe = (value: number) => [21, 14, 7, 0].map((shift) => (value >> shift) & 0x7f);
 
@@ -80,10 +81,20 @@ describe("events", () => {
   });
 
   it("of a stage keep only speakers with an id and a name", () => {
-    const event = parse('{"t":"stage","speakers":[{"id":"a","name":"n"},{"id":1},null]}');
+    const event = parsed('{"t":"stage","speakers":[{"id":"a","name":"n"},{"id":1},null]}');
     expect(event).toMatchObject({ speakers: [{ id: "a", name: "n" }] });
-    expect(parse('{"t":"stage"}')).toBeNull();
-    expect(parse("{")).toBeNull();
+    expect(parsed('{"t":"stage"}')).toBeNull();
+    expect(parsed("{")).toBeNull();
+  });
+
+  it("say that nothing follows, whether it is over or does not take place", () => {
+    expect(parsed('{"t":"ended"}')).toEqual({ t: "ended" });
+    expect(parsed('{"t":"cancelled","reason":"r"}')).toEqual({ t: "ended", cancelled: true, reason: "r" });
+  });
+
+  it("call somebody by their id", () => {
+    expect(parsed('{"t":"called","id":"p1"}')).toEqual({ t: "called", id: "p1" });
+    expect(parsed('{"t":"called"}')).toBeNull();
   });
 
   it("are due when the ear is there, in order", () => {
@@ -97,7 +108,7 @@ describe("events", () => {
 
   it("say that the house is away only after what was sent before that", () => {
     const agenda = new Agenda();
-    expect(parse('{"t":"away"}')).toEqual({ t: "away" });
+    expect(parsed('{"t":"away"}')).toEqual({ t: "away" });
     agenda.add([{ at: 5, event: { t: "speaking", id: "a" } }]);
     agenda.add([{ at: 0, event: { t: "away" } }]);
     expect(agenda.due(4)).toEqual([]);
@@ -198,8 +209,8 @@ describe("catching up at a longer cadence", () => {
   });
 
   it("believes no length that makes no sense", () => {
-    expect(parse('{"t":"cadence","ms":2000,"in_ms":20000}')).toEqual({ t: "cadence", ms: 2000, in_ms: 20000 });
-    for (const ms of ["0", "-5", "1e999", "60000", "null", '"x"', "[]"]) expect(parse(`{"t":"cadence","ms":${ms}}`)).toBeNull();
+    expect(parsed('{"t":"cadence","ms":2000,"in_ms":20000}')).toEqual({ t: "cadence", ms: 2000, in_ms: 20000 });
+    for (const ms of ["0", "-5", "1e999", "60000", "null", '"x"', "[]"]) expect(parsed(`{"t":"cadence","ms":${ms}}`)).toBeNull();
   });
 });
 

@@ -2,16 +2,30 @@
  * What happens on the stage, for those who stand on it: server-sent events read through `fetch`, because `EventSource`
  * cannot carry a bearer pass and the pass has no place in an address.
  */
+import type { Space, Stage } from "../api/spaces";
 import { Backoff, pause, retryAfterMs } from "../player/backoff";
-import { parse, type SpaceEvent } from "../player/event";
+
+/** The whole of what is told, at once and at every change: the space, and the stage as the pass's holder may see it. */
+export type News = { space: Space } | { stage: Stage };
 
 export interface Config {
   url: string;
   token: string;
-  onEvent: (event: SpaceEvent) => void;
+  onNews: (news: News) => void;
   /** The stream broke: the house may have restarted. Called once per break. */
   onBreak: () => void;
+  /**
+   * Whether we are one of many who wait: where too many watch, such a one is not let in, and `ask` is called now and then
+   * instead. A house that restarts is busy, too; who stands on the stage goes on trying.
+   */
+  waits: () => boolean;
+  ask: () => Promise<void>;
 }
+
+/** An offered seat is kept for a minute: asking so often, more or less, nobody misses theirs. */
+const ASK_MS = 20_000;
+/** So often we ask before we try to be let in again. */
+const ASKED_BEFORE_AGAIN = 3;
 
 /** The server writes at least a comment this often; twice of it without a byte is a dead line. */
 const SILENT_MS = 30_000;
@@ -64,11 +78,18 @@ export async function follow(config: Config, signal: AbortSignal): Promise<void>
       if (response.ok && response.body) {
         backoff.reset();
         heard = true;
-        await read(response.body, config.onEvent);
+        await read(response.body, config.onNews);
       } else {
         void response.body?.cancel();
         wait = retryAfterMs(response.headers.get("Retry-After"), Date.now());
         if ([401, 403, 404, 410].includes(response.status)) return;
+        if (response.status === 503 && config.waits()) {
+          for (let asked = 0; asked < ASKED_BEFORE_AGAIN && !signal.aborted; asked++) {
+            await pause(ASK_MS * (0.75 + Math.random() / 2), signal);
+            if (!signal.aborted) await config.ask();
+          }
+          continue;
+        }
       }
     } catch {
       // The network, or our own abort: the loop's condition tells them apart.
@@ -80,7 +101,7 @@ export async function follow(config: Config, signal: AbortSignal): Promise<void>
   }
 }
 
-async function read(body: ReadableStream<Uint8Array>, onEvent: (event: SpaceEvent) => void): Promise<void> {
+async function read(body: ReadableStream<Uint8Array>, onNews: (news: News) => void): Promise<void> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
   const lines = new Lines();
@@ -92,8 +113,8 @@ async function read(body: ReadableStream<Uint8Array>, onEvent: (event: SpaceEven
       const { done, value } = await reader.read();
       if (done) return;
       for (const message of lines.handle(decoder.decode(value, { stream: true }))) {
-        const event = told(message);
-        if (event) onEvent(event);
+        const news = told(message);
+        if (news) onNews(news);
       }
     }
   } finally {
@@ -101,7 +122,16 @@ async function read(body: ReadableStream<Uint8Array>, onEvent: (event: SpaceEven
   }
 }
 
-/** The server's `space` event: the whole space, at once and at every change. Other kinds may come later. */
-export function told(message: Message): SpaceEvent | null {
-  return message.event === "space" ? parse(message.data, "stage") : null;
+/** What an event says, checked as far as the pages rely on it; `null` for kinds that may come later, and for damage. */
+export function told(message: Message): News | null {
+  try {
+    const value = JSON.parse(message.data) as Partial<Space & Stage> | null;
+    if (message.event === "space" && typeof value?.state === "string" && Array.isArray(value.speakers)) return { space: value as Space };
+    if (message.event === "stage" && typeof value?.you?.role === "string" && Array.isArray(value.hands) && Array.isArray(value.people)) {
+      return { stage: value as Stage };
+    }
+  } catch {
+    // The next one is whole again.
+  }
+  return null;
 }

@@ -4,7 +4,7 @@
  * Nothing here checks a signature: that is the house's work. We only read who we are, to show the right page.
  */
 
-export type Kind = "create" | "invite" | "speak" | "host";
+export type Kind = "create" | "invite" | "guest" | "speak" | "host";
 
 export interface Pass {
   token: string;
@@ -16,7 +16,7 @@ export interface Pass {
   name: string | null;
 }
 
-const KINDS: Record<string, Kind> = { C: "create", I: "invite", S: "speak", H: "host" };
+const KINDS: Record<string, Kind> = { C: "create", I: "invite", G: "guest", S: "speak", H: "host" };
 const TOKEN_CHARS_MAX = 300;
 
 /** The pass in `token`, or `null` if it is not one of the stage's. */
@@ -43,29 +43,49 @@ export function read(token: string): Pass | null {
   return { token, kind, expires, space: text(), participant: text(), name: text() };
 }
 
-/** One slot for creating, one per space: in this tab only, gone when it is closed. */
-const slot = (space: string | null) => (space ? `hiwar:stage:${space}` : "hiwar:host");
+/**
+ * One slot for creating, one per space: in this tab only, gone when it is closed. Whoever only asks for the word has a slot beside it,
+ * since nobody has invited them to the stage.
+ */
+const slot = (space: string | null, kind?: Kind) => (space ? `hiwar:${kind === "guest" ? "guest" : "stage"}:${space}` : "hiwar:host");
 
 /** A private window without storage still works, until the page is reloaded. */
 const memory = new Map<string, string>();
 
 export function keep(space: string | null, token: string): void {
-  memory.set(slot(space), token);
+  put(slot(space, read(token)?.kind), token);
+}
+
+/** The pass for the stage, or to create; for whoever has none, the one to ask for the word. */
+export function kept(space: string | null): Pass | null {
+  const token = get(slot(space)) ?? (space && get(slot(space, "guest")));
+  return token ? read(token) : null;
+}
+
+/** The pass to hear a space with invited listeners. */
+export function keepHearing(space: string, pass: string): void {
+  put(`hiwar:listen:${space}`, pass);
+}
+
+export function keptHearing(space: string): string | null {
+  return get(`hiwar:listen:${space}`);
+}
+
+function put(slot: string, token: string): void {
+  memory.set(slot, token);
   try {
-    sessionStorage.setItem(slot(space), token);
+    sessionStorage.setItem(slot, token);
   } catch {
     // See `memory`.
   }
 }
 
-export function kept(space: string | null): Pass | null {
-  let token = memory.get(slot(space)) ?? null;
+function get(slot: string): string | null {
   try {
-    token ??= sessionStorage.getItem(slot(space));
+    return memory.get(slot) ?? sessionStorage.getItem(slot);
   } catch {
-    // See `memory`.
+    return null;
   }
-  return token ? read(token) : null;
 }
 
 /** The links that the house answered with when a space was made, so that a reload does not lose them. */

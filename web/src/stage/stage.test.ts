@@ -53,6 +53,7 @@ describe("a pass", () => {
     expect(read(token("S", "demo", "p1", "ليلى"))).toMatchObject({ kind: "speak", space: "demo", participant: "p1", name: "ليلى", expires: 10_000 });
     expect(read(token("C"))).toMatchObject({ kind: "create", space: null, participant: null });
     expect(read(token("I", "demo"))).toMatchObject({ kind: "invite", space: "demo", participant: null });
+    expect(read(token("G", "demo", "g1", "Omar"))).toMatchObject({ kind: "guest", space: "demo", participant: "g1", name: "Omar" });
   });
 
   it("that is none is nothing", () => {
@@ -73,11 +74,20 @@ describe("server-sent events", () => {
 });
 
 describe("the stage's news", () => {
-  it("is the whole space", () => {
-    const data = '{"id":"demo","title":"T","state":"live","speakers":[{"id":"a","name":"n","speaking":true}],"recording":"on"}';
-    expect(told({ event: "space", data })).toMatchObject({ t: "stage", title: "T", state: "live", speakers: [{ id: "a", speaking: true }] });
-    expect(told({ event: "other", data })).toBeNull();
-    expect(told({ event: "space", data: "{" })).toBeNull();
+  const space = { id: "demo", title: "T", state: "live", speakers: [{ id: "a", name: "n", speaking: true }], recording: "on" };
+  const stage = { you: { id: "a", role: "speaker", place: null }, consent_needed: false, hands: [], people: [] };
+
+  it("is the whole space, or the whole stage", () => {
+    expect(told({ event: "space", data: JSON.stringify(space) })).toEqual({ space });
+    expect(told({ event: "stage", data: JSON.stringify(stage) })).toEqual({ stage });
+  });
+
+  it("that is damaged or of another kind is none", () => {
+    for (const data of ["{", "null", "[]", "{}", '{"you":null}']) {
+      for (const event of ["space", "stage"]) expect(told({ event, data })).toBeNull();
+    }
+    expect(told({ event: "other", data: JSON.stringify(space) })).toBeNull();
+    expect(told({ event: "stage", data: JSON.stringify(space) })).toBeNull();
   });
 });
 
