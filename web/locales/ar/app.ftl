@@ -34,9 +34,11 @@ player-to-live = العودة إلى البث المباشر
 page-title = { $title } · حوار
 page-untitled = حوار
 page-live = مباشر
-page-scheduled = لم يبدأ بعد
+page-scheduled = له موعد
+page-open = لم يبدأ بعد
 page-ended = انتهى
 page-posted = تسجيل
+page-cancelled = أُلغي
 page-speakers = على المنصة
 page-speaking = يتحدث الآن
 page-muted = الميكروفون مكتوم
@@ -60,6 +62,17 @@ page-replay-speed = السرعة
 page-replay-download = تنزيل
 page-replay-error = تعذّر تشغيل التسجيل. حاول مجددًا بعد قليل.
 page-open-elsewhere = فتح في مشغّل آخر
+page-host = المضيف
+page-co-host = مضيف مشارك
+page-speaker = متحدث
+page-listener = مستمع
+page-recording = يُسجَّل
+page-begins = البداية: { $when }
+page-doors = فتح الأبواب: { $when }
+page-awaits = حان الموعد. يبدأ الحوار فور حضور المضيف.
+page-postponed = أُجِّل.
+page-cancelled-why = لن يُعقد هذا الحوار.
+page-ask = اطلب الكلمة
 page-speaker-count = { $count ->
     [zero] لا أحد على المنصة
     [one] شخص واحد على المنصة
@@ -68,6 +81,14 @@ page-speaker-count = { $count ->
     [many] { $count } شخصًا على المنصة
    *[other] { $count } شخص على المنصة
 }
+
+## موعد البداية
+
+time-left = بعد { $left }
+time-yours = يبدأ حين تضغط «ابدأ».
+time-by-hand = يبدأ حين يبدؤه المضيف.
+time-by-hand-late = حان الموعد. يبدأ حين يبدؤه المضيف.
+time-by-itself = يبدأ من تلقاء نفسه إن كان على المنصة حينها مضيف أو مضيف مشارك.
 
 ## الصفحة الأولى
 
@@ -106,6 +127,21 @@ host-name-missing = من فضلك اكتب اسمًا.
 host-language = لغة الحوار
 host-language-ar = العربية
 host-language-en = الإنجليزية
+host-when = متى؟
+host-when-now = حين أضغط «ابدأ»
+host-when-now-hint = يدخل المستمعون من الآن وينتظرون.
+host-when-planned = في موعد محدد
+host-when-planned-hint = يدخل المستمعون قبله بعشر دقائق.
+host-starts = اليوم والساعة
+host-starts-hint = بحسب ساعتك: { $zone }.
+host-starts-missing = من فضلك اختر موعدًا لم يمضِ بعد.
+host-begins = عند حلول الموعد
+host-begins-by-itself = يبدأ من تلقاء نفسه
+host-begins-by-itself-hint = إن كان على المنصة مضيف أو مضيف مشارك، وإلا ففور صعود أحدهما.
+host-begins-by-hand = أبدؤه بنفسي
+host-begins-by-hand-hint = ينتظر المستمعون حتى تضغط «ابدأ».
+host-asking = للمستمعين أن يطلبوا الكلمة
+host-asking-hint = يرفع أحدهم يده فتدعوه إلى المنصة أو لا تدعوه. ولك تغيير ذلك في أي وقت.
 host-audience = من يستطيع الاستماع؟
 host-audience-public = الجميع
 host-audience-public-hint = يظهر في الصفحة الأولى.
@@ -114,7 +150,7 @@ host-audience-unlisted-hint = لا يظهر في أي قائمة.
 host-audience-invited = المدعوون فقط
 host-audience-invited-hint = برابط دعوة لا غير.
 host-recording = سجّل الحوار
-host-recording-hint = يُبلَّغ كل من على المنصة بذلك، ويظهر التسجيل بعد النهاية بثوانٍ.
+host-recording-hint = يُسجَّل صوتك أيضًا، وعلى كل متحدث أن يوافق أولًا. ويظهر التسجيل بعد النهاية بثوانٍ.
 host-create = إنشاء
 host-creating = جارٍ الإنشاء…
 host-no-pass-heading = يلزمك رابط استضافة
@@ -148,11 +184,12 @@ stage-continue = متابعة
 stage-join = اصعد إلى المنصة
 stage-start = ابدأ الآن
 stage-start-hint = من تلك اللحظة يسمع المستمعون المنصة.
-stage-waiting-host = لم يبدأ المضيف بعد. ستصعد إلى المنصة تلقائيًا عند البدء.
 stage-connecting = جارٍ الاتصال بالمنصة…
 stage-on-air = أنت على الهواء
-stage-off-air = لا أحد يسمعك بعد
+stage-off-air = لا يسمعك إلا من على المنصة
+stage-green = من على المنصة يسمع بعضهم بعضًا، أما الجمهور فلا يسمعكم بعد.
 stage-muted = صوتك مكتوم
+stage-muted-by-other = كتم أحد المضيفين صوتك. أنت وحدك من يستطيع فتح ميكروفونك.
 stage-reconnecting = انقطع الاتصال بالمنصة، وستعود إليها تلقائيًا…
 stage-reconnected = عدت إلى المنصة.
 stage-mute = كتم صوتي
@@ -167,7 +204,6 @@ stage-to-page = إلى التسجيل
 stage-you = أنت
 stage-speakers = على المنصة
 stage-hear-press = اضغط هنا لتسمع الآخرين
-stage-recording = يُسجَّل
 stage-recording-off = لا يُسجَّل
 stage-recording-paused = توقف التسجيل مؤقتًا، والحوار مستمر.
 stage-no-pass-heading = هذا الرابط غير كامل
@@ -176,6 +212,26 @@ stage-listen-instead = أستمع فقط
 stage-now-live = بدأ الحوار. يسمعك الجمهور الآن.
 stage-someone-joined = صعد { $name } إلى المنصة.
 stage-someone-left = غادر { $name } المنصة.
+stage-someone-asks = { $name } يطلب الكلمة.
+stage-someone-called = دُعي { $name } إلى المنصة.
+stage-someone-comes = { $name } في طريقه إلى المنصة.
+stage-someone-declined = لن يصعد { $name } إلى المنصة.
+stage-you-called = أنت مدعو إلى المنصة
+stage-you-speaker = أنت متحدث الآن.
+stage-you-co-host = أنت مضيف مشارك الآن: لك أن تدعو إلى المنصة وتكتم الأصوات وتعيد إلى الجمهور.
+stage-you-host = أنت المضيف الآن.
+stage-you-listener = عدت إلى الجمهور، ولك أن تطلب الكلمة.
+stage-you-removed = أُنزلت عن المنصة، ولك أن تواصل الاستماع.
+stage-you-blocked = حظرك مضيف هذا الحوار.
+stage-you-pardoned = لك أن تعود إلى المنصة.
+stage-asks = { $count ->
+    [zero] لا يد مرفوعة
+    [one] يد مرفوعة
+    [two] يدان مرفوعتان
+    [few] { $count } أيدٍ مرفوعة
+    [many] { $count } يدًا مرفوعة
+   *[other] { $count } يد مرفوعة
+}
 stage-shortcut = المفتاح M يكتم الصوت ويعيده
 stage-left = غادرت المنصة
 stage-rejoin = عُد إلى المنصة
@@ -187,6 +243,98 @@ stage-mic-again = تحقّق من الميكروفون من جديد
 stage-replaced = أنت على المنصة في مكان آخر
 stage-replaced-hint = صعدت إلى المنصة في نافذة أخرى أو من جهاز آخر، فغادرتها هذه النافذة.
 stage-take-back = اصعد إلى المنصة هنا
+
+## قبل المنصة
+
+consent-heading = هذا الحوار يُسجَّل
+consent = ما تقوله على المنصة يُسجَّل مع اسمك، وقد يسمعه لاحقًا كل من يحق له سماع الحوار.
+consent-yes = أوافق على التسجيل
+plan-heading = الأبواب مغلقة بعد
+plan = حين تُفتح تتابع هذه الصفحة من تلقاء نفسها: الميكروفون أولًا، ثم المنصة.
+plan-host = حين تُفتح تتابع هذه الصفحة من تلقاء نفسها: الميكروفون أولًا، ثم المنصة. ولك إلى ذلك الحين أن تغيّر ما تشاء هنا.
+
+## طلب الكلمة
+
+ask-heading = اطلب الكلمة
+ask-lead = يرى المضيف اسمك وله أن يدعوك إلى المنصة. ولا يسمعك أحد قبل ذلك.
+ask-raise = ارفع يدك
+ask-lower = أنزل يدك
+ask-up = يدك مرفوعة
+ask-place = { $count ->
+    [zero] أنت التالي.
+    [one] قبلك شخص واحد.
+    [two] قبلك شخصان.
+    [few] قبلك { $count } أشخاص.
+    [many] قبلك { $count } شخصًا.
+   *[other] قبلك { $count } شخص.
+}
+ask-stay = أبقِ هذه الصفحة مفتوحة، فستسألك حين تُدعى.
+ask-closed = طلب الكلمة غير متاح في هذه اللحظة.
+ask-called-title = أنت مدعو
+ask-called = مقعدك محجوز لك للحظات. إن أتيت فالميكروفون هو الخطوة التالية.
+ask-left = بقي { $seconds } ث
+ask-accept = اصعد إلى المنصة
+ask-decline = لا، شكرًا
+ask-lapsed = لم يصل جوابك فأُعطي المقعد لغيرك. ولك أن تطلب الكلمة من جديد.
+ask-dismissed = أنزل المضيف يدك. ولك أن تطلب الكلمة من جديد.
+ask-listening = استمع في هذه الأثناء
+
+## للمضيفين
+
+tools-heading = الحوار
+tools-asking = للمستمعين أن يطلبوا الكلمة
+tools-lock = أغلق المنصة
+tools-lock-hint = فلا يصعد إليها إلا من تدعوه.
+tools-mute-all = اكتم الجميع غيري
+tools-muted-all = كُتم الجميع غيرك.
+tools-retitle = غيّر العنوان
+tools-save = حفظ
+tools-start = ابدأ قبل الموعد
+tools-start-confirm = هل نبدأ الآن؟
+tools-start-hint = تُفتح الأبواب فورًا، ويسمع المستمعون المنصة متى صعد إليها أحد.
+tools-postpone = أجِّل الموعد
+tools-postpone-yes = تأجيل
+tools-cancel = ألغِ الحوار
+tools-cancel-confirm = هل تلغي الحوار نهائيًا؟
+tools-cancel-yes = نعم، ألغِه
+tools-cancel-no = لا، أبقِه
+tools-reason = السبب
+tools-reason-hint = إن أحببت ذكره. يراه الجميع.
+hands-heading = طالبو الكلمة
+hands-none = لا أحد يطلب الكلمة الآن.
+hands-closed = طلب الكلمة مغلق الآن.
+hands-call = ادعُه
+hands-call-name = ادعُ { $name } إلى المنصة
+hands-dismiss = ليس الآن
+hands-dismiss-name = أنزل يد { $name }
+hands-more = وغيرهم { $count }.
+person-menu = خيارات { $name }
+person-on-the-way = في الطريق إلى المنصة
+person-others = ليسوا على المنصة ({ $count })
+person-called = دُعي
+person-coming = قادم
+person-removed = أُنزل
+person-blocked = محظور
+person-mute = اكتم صوته
+person-call = ادعُه إلى المنصة
+person-make-co-host = اجعله مضيفًا مشاركًا
+person-unmake-co-host = أنهِ مشاركته في الاستضافة
+person-unmake-co-host-confirm = هل تنهي مشاركة { $name } في الاستضافة؟
+person-unmake-co-host-hint = يبقى على المنصة متحدثًا.
+person-hand-over = سلّمه الاستضافة
+person-hand-over-confirm = هل تجعل { $name } هو المضيف؟
+person-hand-over-hint = تصبح أنت مضيفًا مشاركًا، ولا يعيدها إليك إلا المضيف الجديد.
+person-send-back = أعِده إلى الجمهور
+person-send-back-confirm = هل تعيد { $name } إلى الجمهور؟
+person-send-back-hint = له أن يطلب الكلمة من جديد.
+person-remove = أنزِله عن المنصة
+person-remove-confirm = هل تُنزل { $name } عن المنصة؟
+person-remove-hint = يواصل الاستماع، لكنه لا يطلب الكلمة إلى أن تسمح له.
+person-block = احظره
+person-block-confirm = هل تحظر { $name }؟
+person-block-hint = لا يعود إذنه صالحًا هنا.
+person-pardon = اسمح له بالعودة
+sheet-back = رجوع
 
 ## روابط للمشاركة
 

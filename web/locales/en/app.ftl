@@ -34,9 +34,11 @@ player-to-live = Back to live
 page-title = { $title } · Hiwar
 page-untitled = Conversation
 page-live = Live
-page-scheduled = Not started yet
+page-scheduled = Planned
+page-open = Not started yet
 page-ended = Ended
 page-posted = Recording
+page-cancelled = Cancelled
 page-speakers = On the stage
 page-speaking = speaking
 page-muted = muted
@@ -60,6 +62,17 @@ page-replay-speed = Speed
 page-replay-download = Download
 page-replay-error = The recording could not be played. Try again in a moment.
 page-open-elsewhere = Open in another player
+page-host = host
+page-co-host = co-host
+page-speaker = speaker
+page-listener = listener
+page-recording = Recorded
+page-begins = Begins: { $when }
+page-doors = The doors open: { $when }
+page-awaits = It is time. It begins as soon as the host is here.
+page-postponed = Postponed.
+page-cancelled-why = This conversation does not take place.
+page-ask = Ask to speak
 page-speaker-count = { $count ->
     [zero] Nobody on the stage
     [one] One person on the stage
@@ -68,6 +81,14 @@ page-speaker-count = { $count ->
     [many] { $count } people on the stage
    *[other] { $count } people on the stage
 }
+
+## When it begins
+
+time-left = in { $left }
+time-yours = It begins when you press Start.
+time-by-hand = It begins when the host starts it.
+time-by-hand-late = It is time. It begins when the host starts it.
+time-by-itself = It begins by itself if a host or co-host is on the stage then.
 
 ## Landing
 
@@ -106,6 +127,21 @@ host-name-missing = Please give a name.
 host-language = Language of the conversation
 host-language-ar = Arabic
 host-language-en = English
+host-when = When
+host-when-now = When I press Start
+host-when-now-hint = Listeners may come in at once and wait.
+host-when-planned = At a time of its own
+host-when-planned-hint = Listeners may come in ten minutes before.
+host-starts = Day and time
+host-starts-hint = By your own clock: { $zone }.
+host-starts-missing = Please choose a time that is still to come.
+host-begins = When it is time
+host-begins-by-itself = It begins by itself
+host-begins-by-itself-hint = If a host or co-host is on the stage; otherwise as soon as one comes.
+host-begins-by-hand = I start it by hand
+host-begins-by-hand-hint = Listeners wait until you press Start.
+host-asking = Listeners may ask to speak
+host-asking-hint = They raise a hand; you call them to the stage, or not. You can change this at any time.
 host-audience = Who can listen
 host-audience-public = Everyone
 host-audience-public-hint = Listed on the first page.
@@ -114,7 +150,7 @@ host-audience-unlisted-hint = Not listed anywhere.
 host-audience-invited = Invited people
 host-audience-invited-hint = Only with an invitation link.
 host-recording = Record the conversation
-host-recording-hint = Everyone on the stage is told. The replay appears a few seconds after the end.
+host-recording-hint = You too are recorded, and everyone who speaks must agree first. The replay appears a few seconds after the end.
 host-create = Create
 host-creating = Creating …
 host-no-pass-heading = You need a hosting link
@@ -148,11 +184,12 @@ stage-continue = Continue
 stage-join = Go on the stage
 stage-start = Start now
 stage-start-hint = From then on listeners hear the stage.
-stage-waiting-host = The host has not started yet. You will join the stage when it starts.
 stage-connecting = Connecting to the stage …
 stage-on-air = You are on air
-stage-off-air = Nobody hears you yet
+stage-off-air = Only the stage hears you
+stage-green = The stage hears each other. The audience does not hear you yet.
 stage-muted = You are muted
+stage-muted-by-other = A host has muted you. Only you can open your microphone again.
 stage-reconnecting = The connection to the stage was lost. Coming back by itself …
 stage-reconnected = You are back on the stage.
 stage-mute = Mute
@@ -167,7 +204,6 @@ stage-to-page = To the replay
 stage-you = you
 stage-speakers = On the stage
 stage-hear-press = Press here to hear the others
-stage-recording = Recorded
 stage-recording-off = Not recorded
 stage-recording-paused = Recording is paused. The conversation goes on.
 stage-no-pass-heading = This link is not complete
@@ -176,6 +212,26 @@ stage-listen-instead = Just listen
 stage-now-live = The conversation has started. Listeners hear you now.
 stage-someone-joined = { $name } came on the stage.
 stage-someone-left = { $name } left the stage.
+stage-someone-asks = { $name } asks to speak.
+stage-someone-called = { $name } was called to the stage.
+stage-someone-comes = { $name } is coming to the stage.
+stage-someone-declined = { $name } is not coming to the stage.
+stage-you-called = You are called to the stage
+stage-you-speaker = You are a speaker now.
+stage-you-co-host = You are a co-host now: you may call people up, mute them and send them back.
+stage-you-host = You are the host now.
+stage-you-listener = You are in the audience again. You may ask to speak.
+stage-you-removed = You were taken off the stage. You can go on listening.
+stage-you-blocked = You were blocked by the host of this conversation.
+stage-you-pardoned = You may come to the stage again.
+stage-asks = { $count ->
+    [zero] Nobody asks
+    [one] One hand is up
+    [two] Two hands are up
+    [few] { $count } hands are up
+    [many] { $count } hands are up
+   *[other] { $count } hands are up
+}
 stage-shortcut = Key M mutes and unmutes
 stage-left = You left the stage
 stage-rejoin = Go back on the stage
@@ -187,6 +243,98 @@ stage-mic-again = Check the microphone again
 stage-replaced = You are on the stage somewhere else
 stage-replaced-hint = You came on the stage in another tab or on another device, so this one has left it.
 stage-take-back = Come on the stage here
+
+## Before the stage
+
+consent-heading = This conversation is recorded
+consent = Whatever you say on the stage is recorded with your name and may be heard later by anyone who may hear the conversation.
+consent-yes = I agree to be recorded
+plan-heading = The doors are still shut
+plan = When they open, this page goes on by itself: first your microphone, then the stage.
+plan-host = When they open, this page goes on by itself: first your microphone, then the stage. Until then you can change things here.
+
+## Asking to speak
+
+ask-heading = Ask to speak
+ask-lead = The host sees your name and may call you to the stage. Until then nobody hears you.
+ask-raise = Raise your hand
+ask-lower = Lower your hand
+ask-up = Your hand is up
+ask-place = { $count ->
+    [zero] You are next.
+    [one] One person asks before you.
+    [two] Two people ask before you.
+    [few] { $count } people ask before you.
+    [many] { $count } people ask before you.
+   *[other] { $count } people ask before you.
+}
+ask-stay = Keep this page open: when you are called, it asks you.
+ask-closed = Nobody can ask to speak at the moment.
+ask-called-title = You are called
+ask-called = Your seat is kept for a moment. If you come, your microphone is next.
+ask-left = { $seconds } s left
+ask-accept = Go on the stage
+ask-decline = No, thank you
+ask-lapsed = Your seat was given back, because no answer came. You may ask again.
+ask-dismissed = The host took your hand down. You may ask again.
+ask-listening = Listen meanwhile
+
+## For whoever hosts
+
+tools-heading = The conversation
+tools-asking = Listeners may ask to speak
+tools-lock = Lock the stage
+tools-lock-hint = Then only those whom you call can come on it.
+tools-mute-all = Mute everyone else
+tools-muted-all = Everyone else is muted.
+tools-retitle = Change the title
+tools-save = Save
+tools-start = Start before the time
+tools-start-confirm = Start now?
+tools-start-hint = The doors open at once, and listeners hear the stage as soon as somebody is on it.
+tools-postpone = Postpone
+tools-postpone-yes = Postpone
+tools-cancel = Cancel the conversation
+tools-cancel-confirm = Cancel the conversation for good?
+tools-cancel-yes = Yes, cancel it
+tools-cancel-no = No, keep it
+tools-reason = Reason
+tools-reason-hint = If you want to give one. Everyone sees it.
+hands-heading = Asking to speak
+hands-none = Nobody asks at the moment.
+hands-closed = Listeners cannot ask at the moment.
+hands-call = Call up
+hands-call-name = Call { $name } to the stage
+hands-dismiss = Not now
+hands-dismiss-name = Take down the hand of { $name }
+hands-more = And { $count } more.
+person-menu = What to do with { $name }
+person-on-the-way = On the way to the stage
+person-others = Not on the stage ({ $count })
+person-called = called
+person-coming = coming
+person-removed = removed
+person-blocked = blocked
+person-mute = Mute
+person-call = Call to the stage
+person-make-co-host = Make co-host
+person-unmake-co-host = Co-host no longer
+person-unmake-co-host-confirm = Shall { $name } be a co-host no longer?
+person-unmake-co-host-hint = They stay on the stage as a speaker.
+person-hand-over = Hand over as host
+person-hand-over-confirm = Make { $name } the host?
+person-hand-over-hint = You become a co-host. Only the new host can give it back to you.
+person-send-back = Back to the audience
+person-send-back-confirm = Send { $name } back to the audience?
+person-send-back-hint = They may ask to speak again.
+person-remove = Remove from the stage
+person-remove-confirm = Remove { $name }?
+person-remove-hint = They go on listening, but may not ask to speak again until you let them.
+person-block = Block
+person-block-confirm = Block { $name }?
+person-block-hint = Their pass is worth nothing here any more.
+person-pardon = Let them come again
+sheet-back = Back
 
 ## Links to share
 

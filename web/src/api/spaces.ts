@@ -38,6 +38,7 @@ export interface Space {
   /** Hands that are up. */
   asks: number;
   page: string;
+  listen?: { hls?: string };
   speakers: Speaker[];
   listeners: number;
   recording: "on" | "off" | "paused";

@@ -1,10 +1,10 @@
 /** Where we are, from the fragment of the address. A pass in it is taken out before anything else sees the address. */
-import { keep, read } from "../stage/pass";
+import { keep, keepHearing, read } from "../stage/pass";
 
 export type Route =
   | { name: "home" }
   | { name: "host" }
-  | { name: "stage"; space: string }
+  | { name: "stage"; space: string; asks: boolean }
   | { name: "nowhere" };
 
 const at = $state<{ route: Route; visit: number }>({ route: { name: "nowhere" }, visit: 0 });
@@ -18,26 +18,27 @@ export function visit(): number {
   return at.visit;
 }
 
-/** The route of a fragment, and the token in it. Pure. */
-export function parse(hash: string): { route: Route; token: string | null } {
+/** The route of a fragment, and the passes in it: the token of an invitation, and the pass to hear a space with invited listeners. Pure. */
+export function parse(hash: string): { route: Route; token: string | null; hearing: string | null } {
   const [path = "", query = ""] = hash.replace(/^#/, "").split("?", 2);
-  const token = new URLSearchParams(query).get("token");
-  if (path === "" || path === "/") return { route: { name: "home" }, token };
-  if (path === "/host") return { route: { name: "host" }, token };
-  const space = /^\/s\/([a-z0-9-]{1,40})\/stage$/.exec(path)?.[1];
-  return { route: space ? { name: "stage", space } : { name: "nowhere" }, token };
+  const values = new URLSearchParams(query);
+  const passes = { token: values.get("token"), hearing: values.get("pass") };
+  if (path === "" || path === "/") return { route: { name: "home" }, ...passes };
+  if (path === "/host") return { route: { name: "host" }, ...passes };
+  const [, space, way] = /^\/s\/([a-z0-9-]{1,40})\/(stage|ask)$/.exec(path) ?? [];
+  return { route: space ? { name: "stage", space, asks: way === "ask" } : { name: "nowhere" }, ...passes };
 }
 
 function look(): void {
-  const found = parse(location.hash);
-  const { token } = found;
-  if (token && (found.route.name === "host" || found.route.name === "stage")) {
-    const space = found.route.name === "stage" ? found.route.space : null;
+  const { route, token, hearing } = parse(location.hash);
+  if ((token || hearing) && (route.name === "host" || route.name === "stage")) {
+    const space = route.name === "stage" ? route.space : null;
     // A damaged link must not throw out a good pass.
-    if (read(token)) keep(space, token);
-    history.replaceState(null, "", location.pathname + location.search + (space ? `#/s/${space}/stage` : "#/host"));
+    if (token && read(token)) keep(space, token);
+    if (hearing && space) keepHearing(space, hearing);
+    history.replaceState(null, "", location.pathname + location.search + location.hash.split("?")[0]);
   }
-  at.route = found.route;
+  at.route = route;
   at.visit += 1;
   scrollTo(0, 0);
 }

@@ -62,6 +62,16 @@ export function kept(space: string | null): Pass | null {
   return token ? read(token) : null;
 }
 
+/** A pass to ask for the word that is good no more. */
+export function forget(space: string): void {
+  memory.delete(slot(space, "guest"));
+  try {
+    sessionStorage.removeItem(slot(space, "guest"));
+  } catch {
+    // See `memory`.
+  }
+}
+
 /** The pass to hear a space with invited listeners. */
 export function keepHearing(space: string, pass: string): void {
   put(`hiwar:listen:${space}`, pass);
@@ -76,7 +86,7 @@ function put(slot: string, token: string): void {
   try {
     sessionStorage.setItem(slot, token);
   } catch {
-    // See `memory`.
+    // Then it lasts as long as the page.
   }
 }
 
