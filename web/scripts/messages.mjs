@@ -1,5 +1,5 @@
 // Resolves the Fluent messages of the light page into a table, at build time: the page then needs no library.
-// Allowed there: text, plain variables, and one selector per message; anything else stops the build.
+// Allowed there: text and plain variables; anything else stops the build.
 import { readFileSync, readdirSync } from "node:fs";
 import { parse } from "@fluent/syntax";
 
@@ -19,26 +19,17 @@ export function catalogue(language) {
   return all;
 }
 
-/** The table for `keys`: `{key: [ar, en]}`, each `"…{name}…"` or `["count", {one: "…"}]`. Every key once: the page has few bytes to spare. */
-export function table(keys) {
-  const languages = ["ar", "en"].map(catalogue);
-  return Object.fromEntries(keys.map((key) => [key, languages.map((all) => resolve(key, all.get(key)))]));
-}
-
-function resolve(key, pattern) {
-  if (!pattern) throw new Error(`no message ${key}`);
-  const [only] = pattern.elements;
-  if (pattern.elements.length === 1 && only.type === "Placeable" && only.expression.type === "SelectExpression") {
-    const { selector, variants } = only.expression;
-    const sentences = Object.fromEntries(variants.map((v) => [v.key.name, flat(key, v.value)]));
-    // What is not there is said as `other`.
-    const needed = Object.entries(sentences).filter(([category, text]) => category === "other" || text !== sentences.other);
-    return [selector.id.name, Object.fromEntries(needed)];
-  }
-  return flat(key, pattern);
+/** The sentences `keys` of one language, each `"…{name}…"`, in their order and with a bar between two: nothing is packed smaller. */
+export function sentences(language, keys) {
+  const all = catalogue(language);
+  const found = keys.map((key) => flat(key, all.get(key)));
+  const barred = found.find((sentence) => sentence.includes("|"));
+  if (barred) throw new Error(`"${barred}" has a bar, which divides sentences`);
+  return found.join("|");
 }
 
 function flat(key, pattern) {
+  if (!pattern) throw new Error(`no message ${key}`);
   return pattern.elements
     .map((element) => {
       if (element.type === "TextElement") return element.value;

@@ -4,35 +4,44 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { build } from "vite";
 import { Features, transform } from "lightningcss";
-import { table } from "./messages.mjs";
+import { sentences } from "./messages.mjs";
 
 const root = new URL("..", import.meta.url).pathname;
 const read = (path) => readFileSync(root + path, "utf8");
 const write = (name, text) => writeFileSync(`${root}dist/${name}`, text);
 
 const KEY = /"(brand|(?:page|player|language|ear|embed)-[a-z0-9-]+)"/g;
+/** What follows `page-` is put together at run time: the state of the space, and roles. */
+const STATES = ["scheduled", "open", "live", "ended", "posted", "cancelled", "host", "co-host"];
 /** Put together at run time. */
-const STATES = ["page-scheduled", "page-live", "page-ended", "page-posted"];
 const ENDS = ["ear-clip-from", "ear-clip-to", "ear-clip-from-here", "ear-clip-to-here"];
 
-/** What a script says: every key named in its own sources, so that its table has what is used and nothing more; each by a name of few letters, but for those put together. */
-function wording(folder, composed = []) {
+/**
+ * What a script says: every key named in its own sources, so that it has what is used and nothing more. A key is a number there, its place among the sentences;
+ * those put together at run time come first and keep their names, without `prefix`.
+ */
+function wording(folder, composed = [], prefix = "") {
   const sources = readdirSync(root + folder).filter((f) => /(?<!\.test)\.ts$|\.html$/.test(f));
   const found = sources.flatMap((file) => [...read(`${folder}/${file}`).matchAll(KEY)].map((match) => match[1]));
-  const keys = [...new Set([...found, ...composed])].sort();
-  const names = new Map(keys.map((key, n) => [key, composed.includes(key) ? key : n.toString(36)]));
-  const messages = Object.fromEntries(Object.entries(table(keys)).map(([key, message]) => [names.get(key), message]));
-  return { messages, renamed: (code) => code.replace(KEY, (quoted, key) => (names.has(key) ? `"${names.get(key)}"` : quoted)) };
+  const keys = [...new Set([...composed.map((name) => prefix + name), ...found.sort()])];
+  const said = (language) => JSON.stringify(sentences(language, keys));
+  return {
+    define: { __AR__: said("ar"), __EN__: said("en"), __NAMED__: JSON.stringify(composed.join(" ")) },
+    renamed: (code) => {
+      const numbered = code.replace(KEY, (_, key) => `"${keys.indexOf(key)}"`);
+      return prefix ? numbered.replaceAll("`" + prefix + "${", "`${") : numbered;
+    },
+  };
 }
 
-async function script(entry, { messages, renamed }, format = "iife", define = {}) {
+async function script(entry, words, format = "iife", define = {}) {
   const folder = root + entry.replace(/[^/]*$/, "");
   const result = await build({
     configFile: false,
     root,
     logLevel: "warn",
-    define: { __MESSAGES__: JSON.stringify(messages), ...define },
-    plugins: [{ name: "message-names", enforce: "pre", transform: (code, id) => (id.startsWith(folder) && id.endsWith(".ts") ? renamed(code) : null) }],
+    define: { ...words.define, ...define },
+    plugins: [{ name: "message-names", enforce: "pre", transform: (code, id) => (id.startsWith(folder) && id.endsWith(".ts") ? words.renamed(code) : null) }],
     build: {
       write: false,
       target: "es2022",
@@ -53,7 +62,7 @@ function styles() {
 }
 
 const hash = (text) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
-const words = wording("src/page", STATES);
+const words = wording("src/page", STATES, "page-");
 const ear = await script("src/ear/ear.ts", wording("src/ear", ENDS), "es");
 const ear_path = `assets/ear-${createHash("sha256").update(ear).digest("base64url").slice(0, 8)}.js`;
 mkdirSync(root + "dist/assets", { recursive: true });

@@ -1,6 +1,6 @@
 # حوار بالعربية. المفاتيح نفسها في ../en/app.ftl ويقارن بينهما `npm run check`.
 # الرسائل التي تبدأ بـ page- أو player- تدخل أيضًا في صفحة الحوار الخفيفة عند البناء (scripts/page.mjs):
-# فلا يُسمح فيها إلا بمتغيرات بسيطة ومُنتقٍ واحد في كل رسالة.
+# فلا يُسمح فيها إلا بمتغيرات بسيطة.
 
 ## الاسم وما تشترك فيه اللغتان
 
@@ -25,21 +25,18 @@ player-latency = يصلك الكلام بعد قوله بنحو { $seconds } ث�
 player-crowded = هذا أطول قليلًا من المعتاد، ليتسع البث للجميع.
 player-latency-hls = يصلك الصوت في هذا المتصفح بعد قوله ببضع ثوانٍ.
 player-behind = متأخر عن البث المباشر { $behind }، وقيل هذا الساعة { $time }.
-player-past = الموضع في الحوار
-player-past-failed = تعذّر الرجوع إلى هذا الموضع الآن. حاول مجددًا بعد قليل.
+player-failed = تعذّر التشغيل. حاول مجددًا بعد قليل.
 player-to-live = العودة إلى البث المباشر
 
 ## صفحة الحوار
 
 page-title = { $title } · حوار
-page-untitled = حوار
 page-live = مباشر
 page-scheduled = له موعد
 page-open = لم يبدأ بعد
 page-ended = انتهى
 page-posted = تسجيل
 page-cancelled = أُلغي
-page-speakers = على المنصة
 page-speaking = يتحدث الآن
 page-muted = الميكروفون مكتوم
 page-now = المتحدث الآن: { $name }
@@ -47,20 +44,15 @@ page-nobody = لا أحد يتحدث الآن
 page-empty-stage = لا أحد على المنصة بعد
 page-stage-link = إلى المنصة
 page-home = كل الحوارات
-page-ended-title = انتهى الحوار
-page-replay-preparing = يجري تجهيز التسجيل، وسيظهر هنا تلقائيًا.
-page-replay-removed = حُذف التسجيل في { $date }؛ فهذا الخادم يحتفظ بالتسجيلات مدةً محدودة.
+page-replay-preparing = سيظهر التسجيل هنا بعد قليل.
+page-replay-removed = حُذف التسجيل في { $date }.
 page-replay-none = لا يوجد تسجيل لهذا الحوار.
-page-replay-play = تشغيل التسجيل
-page-replay-pause = إيقاف التسجيل مؤقتًا
 page-replay-position = الموضع
 page-replay-position-text = { $position } من { $duration }
 page-replay-back = رجوع { $seconds } ثانية
 page-replay-forward = تقديم { $seconds } ثانية
-page-stage-hint = لديك إذن بالصعود إلى منصة هذا الحوار.
 page-replay-speed = السرعة
 page-replay-download = تنزيل
-page-replay-error = تعذّر تشغيل التسجيل. حاول مجددًا بعد قليل.
 page-open-elsewhere = فتح في مشغّل آخر
 page-host = المضيف
 page-co-host = مضيف مشارك
@@ -73,14 +65,6 @@ page-awaits = حان الموعد. يبدأ الحوار فور حضور الم�
 page-postponed = أُجِّل.
 page-cancelled-why = لن يُعقد هذا الحوار.
 page-ask = اطلب الكلمة
-page-speaker-count = { $count ->
-    [zero] لا أحد على المنصة
-    [one] شخص واحد على المنصة
-    [two] شخصان على المنصة
-    [few] { $count } أشخاص على المنصة
-    [many] { $count } شخصًا على المنصة
-   *[other] { $count } شخص على المنصة
-}
 
 ## موعد البداية
 
@@ -202,7 +186,7 @@ stage-end-no = نواصل الحديث
 stage-ended = انتهى الحوار
 stage-to-page = إلى التسجيل
 stage-you = أنت
-stage-speakers = على المنصة
+page-speakers = على المنصة
 stage-hear-press = اضغط هنا لتسمع الآخرين
 stage-recording-off = لا يُسجَّل
 stage-recording-paused = توقف التسجيل مؤقتًا، والحوار مستمر.

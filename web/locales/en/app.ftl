@@ -1,6 +1,6 @@
 # Hiwar in English. The same keys stand in ../ar/app.ftl; `npm run check` compares them.
 # Messages named page-… and player-… are also resolved into the light page of a space at build time
-# (scripts/page.mjs): there, only plain variables and one selector per message are allowed.
+# (scripts/page.mjs): there, only plain variables are allowed.
 
 ## The name, and what both languages share
 
@@ -25,21 +25,18 @@ player-latency = You hear the stage about { $seconds } s after it is said.
 player-crowded = A little later than usual, so that there is room for everyone.
 player-latency-hls = In this browser the sound comes several seconds after it is said.
 player-behind = { $behind } behind live, said at { $time }.
-player-past = Place in the conversation
-player-past-failed = That part cannot be had just now. Try again in a moment.
+player-failed = That could not be played. Try again in a moment.
 player-to-live = Back to live
 
 ## The page of a space
 
 page-title = { $title } · Hiwar
-page-untitled = Conversation
 page-live = Live
 page-scheduled = Planned
 page-open = Not started yet
 page-ended = Ended
 page-posted = Recording
 page-cancelled = Cancelled
-page-speakers = On the stage
 page-speaking = speaking
 page-muted = muted
 page-now = { $name } is speaking
@@ -47,20 +44,15 @@ page-nobody = Nobody is speaking right now
 page-empty-stage = Nobody is on the stage yet
 page-stage-link = Go to the stage
 page-home = All conversations
-page-ended-title = The conversation has ended
-page-replay-preparing = The recording is being prepared. It will appear here by itself.
-page-replay-removed = The recording was removed on { $date }. This server keeps recordings for a while only.
+page-replay-preparing = The recording will be here in a moment.
+page-replay-removed = The recording was removed on { $date }.
 page-replay-none = There is no recording of this conversation.
-page-replay-play = Play the recording
-page-replay-pause = Pause the recording
 page-replay-position = Position
 page-replay-position-text = { $position } of { $duration }
 page-replay-back = Back { $seconds } seconds
 page-replay-forward = Forward { $seconds } seconds
-page-stage-hint = You have a pass for the stage of this conversation.
 page-replay-speed = Speed
 page-replay-download = Download
-page-replay-error = The recording could not be played. Try again in a moment.
 page-open-elsewhere = Open in another player
 page-host = host
 page-co-host = co-host
@@ -73,14 +65,6 @@ page-awaits = It is time. It begins as soon as the host is here.
 page-postponed = Postponed.
 page-cancelled-why = This conversation does not take place.
 page-ask = Ask to speak
-page-speaker-count = { $count ->
-    [zero] Nobody on the stage
-    [one] One person on the stage
-    [two] Two people on the stage
-    [few] { $count } people on the stage
-    [many] { $count } people on the stage
-   *[other] { $count } people on the stage
-}
 
 ## When it begins
 
@@ -202,7 +186,7 @@ stage-end-no = Keep talking
 stage-ended = The conversation has ended
 stage-to-page = To the replay
 stage-you = you
-stage-speakers = On the stage
+page-speakers = On the stage
 stage-hear-press = Press here to hear the others
 stage-recording-off = Not recorded
 stage-recording-paused = Recording is paused. The conversation goes on.

@@ -4,8 +4,9 @@
  * No framework and no second request: everything it needs to know stands in the JSON island, everything new comes inside the sound.
  */
 import { Player, type State } from "../player/player";
-import type { SpaceEvent, Speaker } from "../player/event";
+import type { Postponed, SpaceEvent, Speaker } from "../player/event";
 import { apply, choose, parts, store, stored, type Language } from "../text/language";
+import { moment } from "../text/time";
 import { Replay, type Recording } from "./replay";
 import { Rewind } from "./rewind";
 import { numbers, say, speak } from "./text";
@@ -14,9 +15,15 @@ import { by, entitle, icon, people, put } from "./view";
 interface Space {
   id: string;
   title: string;
-  state: "scheduled" | "live" | "ended" | "posted";
+  state: "scheduled" | "open" | "live" | "ended" | "posted" | "cancelled";
   language?: string;
-  speakers?: Speaker[];
+  speakers: Speaker[];
+  starts_at?: string | null;
+  doors_at?: string | null;
+  awaits_host?: boolean;
+  postponed?: Postponed | null;
+  cancel_reason?: string | null;
+  asking?: "everybody" | "nobody";
   replay?: Recording | null;
   listen?: { hls?: string };
   recording?: "on" | "off" | "paused";
@@ -34,16 +41,24 @@ const NOTICES: Partial<Record<State, string>> = {
   unsupported: "player-unsupported",
 };
 
+/** All who wait for the doors come within so long after they open. */
+const SPREAD_MS = 10_000;
+/** By this reader's clock they should be open. */
+const EARLY_MS = 30_000;
+/** Browsers count no further than some days more. */
+const TIMER_MS_MAX = 2e9;
+
 const space = island();
 const pass = new URLSearchParams(location.search).get("pass");
 const query = pass ? `?pass=${encodeURIComponent(pass)}` : "";
 const audio = by<HTMLAudioElement>("audio");
 let language: Language = choose(location.search, stored(), navigator.languages);
-let speakers = space.speakers ?? [];
-let speaking: string | null = speakers.find((speaker) => speaker.speaking)?.id ?? null;
+/** Set by the app when this reader opened a speaking or hosting link in this tab. */
+let hasStage = false;
+let speaking: string | null = null;
 /** The house is lost and is being started again. */
 let away = false;
-let over = space.state === "ended" || space.state === "posted";
+let over = ["ended", "posted", "cancelled"].includes(space.state);
 
 const replay = new Replay(space.id, query);
 const player = new Player({
@@ -55,7 +70,7 @@ const player = new Player({
   onState: (state) => {
     // What was said on another connection, or before a pause, says nothing of now.
     if (["idle", "connecting", "reconnecting"].includes(state)) away = false;
-    if (state === "ended") end();
+    if (state === "ended") end("ended");
     else render();
   },
   onEvent,
@@ -68,28 +83,41 @@ function island(): Space {
   try {
     return JSON.parse(by("space").textContent!) as Space;
   } catch {
-    return { id: "", title: "", state: "ended" };
+    return { id: "", title: "", state: "ended", speakers: [] };
   }
 }
 
 function onEvent(event: SpaceEvent): void {
   away = event.t === "away";
   if (event.t === "speaking") speaking = event.id;
-  if (event.t === "stage") {
-    speakers = event.speakers;
-    if (event.title) space.title = event.title;
-    if (event.state === "live") space.state = "live";
-    if (event.recording === "on" || event.recording === "off") space.recording = event.recording;
+  if (event.t === "stage") Object.assign(space, { awaits_host: false }, event);
+  if (event.t === "ended" && event.cancelled) {
+    space.cancel_reason = event.reason;
+    end("cancelled");
   }
   render();
 }
 
-function end(): void {
+function end(how: "ended" | "cancelled"): void {
   if (over) return;
   over = true;
-  space.state = "ended";
-  void replay.begin(null, space.recording !== "off");
+  space.state = how;
+  if (how === "ended") void replay.begin(null, space.recording !== "off");
   render();
+}
+
+/** When it begins, and what it waits for; or that it does not. */
+function when(): string {
+  const { state, postponed, starts_at, doors_at } = space;
+  const lines: (string | false | null | undefined)[] = [];
+  if (state === "cancelled") lines.push(say("page-cancelled-why"), space.cancel_reason);
+  else if (state === "scheduled" || state === "open") {
+    if (postponed) lines.push(say("page-postponed"), postponed.reason);
+    if (starts_at) lines.push(say("page-begins", { when: moment(starts_at, numbers()) }));
+    if (space.awaits_host) lines.push(say("page-awaits"));
+    if (state === "scheduled" && doors_at) lines.push(say("page-doors", { when: moment(doors_at, numbers()) }));
+  }
+  return lines.filter(Boolean).join("\n");
 }
 
 /** Draws everything; cheap enough to be done at every change. */
@@ -98,19 +126,26 @@ function render(): void {
   const wanted = !["idle", "blocked", "refused", "missing", "unsupported", "ended"].includes(state);
   for (const element of document.querySelectorAll<HTMLElement>("[data-text]")) element.textContent = say(element.dataset.text!);
   put("lang", say("language-other"));
-  const title = space.title || say("page-untitled");
+  const title = space.title || say("brand");
   document.title = say("page-title", { title: parts(title, language)[0] }).replace(/[\u2068\u2069]/g, "");
   entitle(by("title"), title, language);
   by("title").lang = space.language ?? "";
   by("state").hidden = !space.id;
   by("state").classList.toggle("on", space.state === "live");
-  put("state-text", say(`page-${space.state ?? "scheduled"}`));
+  put("state-text", say(`page-${space.state}`));
+  by("recording").hidden = over || space.recording !== "on";
+  put("when", when());
+  by("to-stage").hidden = over || !(hasStage || (space.asking === "everybody" && space.state !== "scheduled"));
+  by<HTMLAnchorElement>("stage-link").href = `/#/s/${space.id}/${hasStage ? "stage" : "ask" + query}`;
+  put("stage-link", say(hasStage ? "page-stage-link" : "page-ask"));
   by("live").hidden = over;
   by("over").hidden = !over;
   if (over && !space.id) put("replay-notice", say("player-missing"));
   else if (over) replay.render();
   else {
-    put("count", speakers.length ? say("page-speaker-count", { count: speakers.length }) : say("page-empty-stage"));
+    const { speakers } = space;
+    by("player").hidden = space.state === "scheduled";
+    put("count", say(speakers.length ? "page-speakers" : "page-empty-stage"));
     // Who spoke when the page was made is no news: only a listener's page knows who speaks now.
     const heard = space.state === "live" && state === "playing";
     people(by("stage"), speakers, heard ? speaking : null, language);
@@ -145,7 +180,7 @@ function late(): void {
 /** The lock screen shows what is heard, and its keys work. */
 function announceToSystem(title: string): void {
   if (!("mediaSession" in navigator) || player.state === "idle") return;
-  const artist = speakers.find((speaker) => speaker.id === speaking)?.name ?? say("brand");
+  const artist = space.speakers.find((speaker) => speaker.id === speaking)?.name ?? say("brand");
   const shown = navigator.mediaSession.metadata;
   if (shown?.title === title && shown.artist === artist) return;
   navigator.mediaSession.metadata = new MediaMetadata({ title, artist });
@@ -188,15 +223,17 @@ navigator.mediaSession?.setActionHandler("play", () => (over ? void audio.play()
 navigator.mediaSession?.setActionHandler("pause", () => (over ? audio.pause() : player.stop()));
 
 try {
-  // Set by the app when this reader opened a speaking or hosting link in this tab.
-  if (!over && sessionStorage.getItem(`hiwar:stage:${space.id}`)) {
-    by<HTMLAnchorElement>("stage-link").href = `/#/s/${space.id}/stage`;
-    by("to-stage").hidden = false;
-  }
+  hasStage = !!sessionStorage.getItem(`hiwar:stage:${space.id}`);
 } catch {
   // No storage, no pass.
 }
 
+if (space.state === "scheduled") {
+  // When the doors open the page comes again, once; by a clock that is wrong it looks now and then.
+  const left = Date.parse(space.doors_at!) - Date.now();
+  setTimeout(() => location.reload(), Math.min(left > 0 ? left : EARLY_MS, TIMER_MS_MAX) + Math.random() * SPREAD_MS);
+}
+
 turn(language);
-if (over && space.id) void replay.begin(space.replay ?? null, space.recording !== "off", space.removed_at);
+if (over && space.id && space.state !== "cancelled") void replay.begin(space.replay ?? null, space.recording !== "off", space.removed_at);
 setInterval(late, 1_000);

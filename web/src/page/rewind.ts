@@ -60,7 +60,7 @@ export class Rewind {
       by(id).setAttribute("aria-label", say(key, { seconds }));
       by(id).querySelector("span")!.textContent = count.format(seconds);
     }
-    this.#seek.setAttribute("aria-label", say("player-past"));
+    this.#seek.setAttribute("aria-label", say("page-replay-position"));
     by<HTMLSelectElement>("past-speed").value = String(this.player.rate);
     this.tick();
   }
@@ -68,7 +68,7 @@ export class Rewind {
   /** What changes with every second: true if the listener is behind live. */
   tick(): boolean {
     const place = this.player.place();
-    put("past-notice", this.#failed ? say("player-past-failed") : "");
+    put("past-notice", this.#failed ? say("player-failed") : "");
     if (!place) return false;
     const span = Math.max(1, Math.floor(place.live - place.begin));
     this.#seek.max = String(span);

@@ -1,19 +1,20 @@
 /**
  * The messages of the light page, resolved from the Fluent catalogues at build time (scripts/page.mjs), both languages in the same bytes.
- *
- * A message is a sentence with `{name}` in it, or one sentence per plural category under the name of the number that chooses.
+ * One string for each language, with bars between sentences. A sentence may have `{name}` in it.
  */
 import { isolate, locale, type Language } from "../text/language";
 
-type Message = string | [variable: string, sentences: Record<string, string>];
-declare const __MESSAGES__: Record<string, [ar: Message, en: Message]>;
+declare const __AR__: string;
+declare const __EN__: string;
+/** The first sentences have names, because their keys are put together at run time; the others are called by their place. */
+declare const __NAMED__: string;
 
-let language: Language = "ar";
+let sentences: string[] = [];
 let tag = "ar";
 
 /** Speaks `to` from now on. */
 export function speak(to: Language): void {
-  language = to;
+  sentences = (to === "ar" ? __AR__ : __EN__).split("|");
   tag = locale(to, navigator.languages);
 }
 
@@ -24,12 +25,8 @@ export function numbers(): string {
 
 /** The sentence `key`; names and numbers in it stand in isolates. */
 export function say(key: string, values: Record<string, string | number> = {}): string {
-  let message = __MESSAGES__[key]?.[language === "ar" ? 0 : 1] ?? key;
-  if (typeof message !== "string") {
-    const [variable, sentences] = message;
-    const category = new Intl.PluralRules(language).select(Number(values[variable]));
-    message = (Number(values[variable]) === 0 && sentences.zero) || sentences[category] || sentences.other || key;
-  }
+  const place = __NAMED__.split(" ").indexOf(key);
+  const message = sentences[place < 0 ? Number(key) : place] ?? key;
   return message.replace(/\{(\w+)\}/g, (_, name: string) => {
     const value = values[name] ?? "";
     return isolate(typeof value === "number" ? new Intl.NumberFormat(tag).format(value) : value);

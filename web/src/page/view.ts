@@ -55,7 +55,9 @@ export function people(list: HTMLElement, speakers: Speaker[], speaking: string 
       face.style.setProperty("--hue", String(hue(speaker.id)));
       const name = span("name", "");
       entitle(name, speaker.name, language);
-      item.append(face, name, span("does", talks ? say("page-speaking") : speaker.muted ? say("page-muted") : ""));
+      const role = speaker.role && speaker.role !== "speaker" && say(`page-${speaker.role}`);
+      const does = talks ? say("page-speaking") : speaker.muted && say("page-muted");
+      item.append(face, name, span("does", [role, does].filter(Boolean).join(" · ")));
       return item;
     }),
   );
