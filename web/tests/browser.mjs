@@ -17,9 +17,9 @@ const PICTURES = process.env.HIWAR_PICTURES;
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** A browser whose microphone is a file. No autoplay flag: one press must be enough, and nothing less may be. */
-export function launch() {
-  const microphone = process.env.HIWAR_FAKE_MICROPHONE ?? voice();
+/** A browser whose microphone is a file: something like a voice, or one that can be told from others by its pitch in Hz. No autoplay flag: one press must be enough, and nothing less may be. */
+export function launch(pitch) {
+  const microphone = pitch ? voice(pitch) : (process.env.HIWAR_FAKE_MICROPHONE ?? voice());
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     headless: true,
@@ -49,16 +49,21 @@ export async function page(browser, { lang, width = 1280, height = 900, scheme =
   return { page, errors, close: () => context.close() };
 }
 
-/** Ten seconds of something like a voice: harmonics that glide, syllables, pauses. Browsers take steady tones for noise. */
-function voice() {
+/**
+ * Ten seconds of something like a voice: harmonics that glide, syllables, pauses. Browsers take steady tones for noise. With a `pitch` it glides
+ * by a hundredth only, and its lowest harmonic is the strongest.
+ */
+function voice(pitch) {
   const rate = 48_000;
   const samples = new Int16Array(rate * 10);
   let phase = 0;
   for (let i = 0; i < samples.length; i++) {
     const t = i / rate;
-    phase += (2 * Math.PI * (150 + 40 * Math.sin(2 * Math.PI * 0.7 * t))) / rate;
+    const glide = Math.sin(2 * Math.PI * 0.7 * t);
+    phase += (2 * Math.PI * (pitch ? pitch * (1 + 0.01 * glide) : 150 + 40 * glide)) / rate;
     let sum = 0;
-    for (let h = 1; h <= 16; h++) sum += Math.sin(phase * h) / (1 + ((h - 4 - 2 * Math.sin(9 * t)) / 3) ** 2);
+    if (pitch) for (let h = 1; h <= 6; h++) sum += (2 * Math.sin(phase * h)) / h;
+    else for (let h = 1; h <= 16; h++) sum += Math.sin(phase * h) / (1 + ((h - 4 - 2 * Math.sin(9 * t)) / 3) ** 2);
     const syllable = Math.max(0, Math.sin(2 * Math.PI * 3.3 * t)) ** 0.5;
     samples[i] = 2600 * sum * syllable * (t % 5 < 4.2 ? 1 : 0);
   }
@@ -129,26 +134,38 @@ export const levelNow = (page) => page.evaluate(() => globalThis.level());
 /** Where the needle is, in seconds. */
 export const position = (page) => page.evaluate(() => document.querySelector("audio").currentTime);
 
-/** Makes a space through the API and starts it if `start`; answers with the server's own words. */
+/** Asks the API; answers with the server's own words, and throws at a refusal. */
+export async function api(method, path, token, body) {
+  const headers = { ...(token ? { Authorization: `Bearer ${token}` } : {}), "Content-Type": "application/json" };
+  const response = await fetch(`${ORIGIN}/api/spaces/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+  return response.json().catch(() => null);
+}
+
+/** Makes a space and starts it if `start`. */
 export async function space(wish, { start = false } = {}) {
-  const ask = async (path, token, body) => {
-    const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
-    const response = await fetch(`${ORIGIN}/api/spaces/v1${path}`, { method: "POST", headers, body: body && JSON.stringify(body) });
-    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-    return response.json().catch(() => null);
-  };
-  const made = await ask("/spaces", CREATE, { host_name: "Layla", audience: "public", ...wish });
-  if (start) await ask(`/spaces/${made.space.id}/start`, made.host_pass);
+  const made = await api("POST", "/spaces", CREATE, { host_name: "Layla", audience: "public", ...wish });
+  if (start) await api("POST", `/spaces/${made.space.id}/start`, made.host_pass);
   return made;
 }
 
-/** From the host's form to the microphone's check, all pressed and filled. */
+/** To the microphone's check, agreeing to be recorded where that is asked; whether it was. */
+export async function agree(page) {
+  await page.waitForSelector("#agree, #mic-allow");
+  const asked = await page.locator("#agree").count();
+  if (asked) await page.click("#agree");
+  await page.waitForSelector("#mic-allow");
+  return asked > 0;
+}
+
+/** From the host's form onto the stage, all agreed, pressed and filled. */
 export async function hostUntilStage(page, { lang, title, name, audience = "public" }) {
   await page.goto(`${ORIGIN}/?lang=${lang}#/host?token=${CREATE}`);
   await page.fill("#title", title);
   await page.fill("#name", name);
   await page.check(`input[value=${audience}]`);
   await page.click("button[type=submit]");
+  await agree(page);
   await page.click("#mic-allow");
   await page.click("#mic-go");
   await page.waitForSelector("#start:enabled");
@@ -171,6 +188,36 @@ export function loudest(page, ms) {
     await context.close();
     return most;
   }, ms);
+}
+
+/**
+ * How loud each of several pitches is in what the page's audio element plays, in dB, the loudest of `ms`. From a fetched stream, or from one of
+ * WebRTC.
+ */
+export function pitches(page, all, ms) {
+  return page.evaluate(async ({ all, ms }) => {
+    const audio = document.querySelector("audio");
+    const context = new AudioContext();
+    const analyser = context.createAnalyser();
+    // Windows of a sixth of a second, with 6 Hz between two bins.
+    analyser.fftSize = 8192;
+    analyser.smoothingTimeConstant = 0;
+    const stream = audio.srcObject ?? audio.captureStream();
+    for (const track of stream.getAudioTracks()) context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+    const bins = new Float32Array(analyser.frequencyBinCount);
+    const step = context.sampleRate / analyser.fftSize;
+    const most = all.map(() => -150);
+    for (const end = performance.now() + ms; performance.now() < end; ) {
+      await new Promise((resolve) => setTimeout(resolve, 80));
+      analyser.getFloatFrequencyData(bins);
+      all.forEach((pitch, i) => {
+        const near = bins.subarray(Math.floor((pitch * 0.98) / step), Math.ceil((pitch * 1.02) / step) + 1);
+        most[i] = Math.max(most[i], ...near);
+      });
+    }
+    await context.close();
+    return most.map((level) => Math.round(Number.isFinite(level) ? level : -150));
+  }, { all, ms });
 }
 
 /** What axe finds against WCAG 2.2 A and AA, one line each. */
@@ -209,7 +256,7 @@ function reading(page, lang) {
     const root = document.documentElement;
     if (root.lang !== lang || root.dir !== (lang === "ar" ? "rtl" : "ltr")) wrong.push(`lang=${root.lang} dir=${root.dir}`);
     if (root.scrollWidth > innerWidth + 1) wrong.push(`scrolls sideways: ${root.scrollWidth} > ${innerWidth}`);
-    const key = /^(brand|tagline|(page|player|ear|embed|home|host|mic|stage|share|problem)-[a-z-]+)$/;
+    const key = /^(brand|tagline|(page|player|ear|embed|home|host|mic|stage|share|problem|ask|consent|hands|person|plan|sheet|time|tools)-[a-z-]+)$/;
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
       const said = walker.currentNode.nodeValue.trim();

@@ -1,12 +1,13 @@
 // One whole conversation, in Arabic and in English: a host creates, checks the microphone, starts and talks; a listener with the default
-// autoplay policy presses once and hears within two seconds; a speaker comes by link; a muted microphone is silence; the host ends;
+// autoplay policy presses once and hears within two seconds; a speaker comes by link and agrees to be recorded; before the start the stage hears
+// itself and nobody else does; a muted microphone is silence, and seen; the host ends;
 // the replay plays. Every screen on the way is read at three widths.
 import assert from "node:assert/strict";
-import { CREATE, fine, launch, levelNow, loudest, ORIGIN, page as open, position, pressAndHear, until } from "./browser.mjs";
+import { agree, CREATE, fine, launch, levelNow, loudest, ORIGIN, page as open, position, pressAndHear, until } from "./browser.mjs";
 
 const WORDS = {
-  ar: { title: "حديث المساء عن الإنصات", host: "ليلى", guest: "Omar", live: "مباشر" },
-  en: { title: "An evening about listening", host: "Layla", guest: "عمر", live: "Live" },
+  ar: { title: "حديث المساء عن الإنصات", host: "ليلى", guest: "Omar", live: "مباشر", open: "لم يبدأ بعد" },
+  en: { title: "An evening about listening", host: "Layla", guest: "عمر", live: "Live", open: "Not started yet" },
 };
 /** Sound of a conversation that the replay must have, in seconds. */
 const REPLAY_S_MIN = 5;
@@ -30,7 +31,7 @@ async function conversation(lang) {
   await host.page.fill("#title", words.title);
   await host.page.fill("#name", words.host);
   await host.page.click("button[type=submit]");
-  await host.page.waitForSelector("#mic-allow");
+  await agree(host.page);
   await fine(host.page, lang, "microphone-ask");
   await host.page.click("#mic-allow");
   await host.page.waitForSelector(".verdict.heard", { timeout: 10_000 });
@@ -41,9 +42,10 @@ async function conversation(lang) {
   const listen = await host.page.inputValue("#share-listen");
   const speak = await host.page.inputValue("#share-speak");
 
-  // A listener and a speaker are there before the start; nobody is heard.
+  // A listener and a speaker are there before the start: the stage hears itself, the audience does not.
   const ear = await open(browser, { lang, width: 390, height: 844 });
   await ear.page.goto(`${listen}?lang=${lang}`);
+  assert.equal(await ear.page.textContent("#state-text"), words.open);
   await fine(ear.page, lang, "page-before");
   const guest = await open(browser, { lang, scheme: "dark" });
   await guest.page.goto(speak.replace("/#", `/?lang=${lang}#`));
@@ -51,12 +53,17 @@ async function conversation(lang) {
   await fine(guest.page, lang, "invited-speaker");
   await guest.page.fill("#speaker-name", words.guest);
   await guest.page.click("button[type=submit]");
+  await guest.page.waitForSelector("#agree");
+  await fine(guest.page, lang, "consent");
+  assert.ok(await agree(guest.page), "whoever speaks agrees to be recorded first");
   await guest.page.click("#mic-allow");
   await guest.page.click("#mic-go");
-  await guest.page.waitForSelector("#mute");
+  await guest.page.waitForSelector(".green");
+  await until("the speaker is connected", () => guest.page.evaluate(() => !!document.querySelector("audio").srcObject));
   await fine(guest.page, lang, "stage-waiting");
+  assert.ok((await loudest(guest.page, 4_000)) > 0.003, "the speaker hears the host before the start");
 
-  // The start brings both on the stage.
+  // The start brings both on the air.
   const started = Date.now();
   await host.page.click("#start");
   await host.page.waitForSelector(".sentence.air");
@@ -78,13 +85,16 @@ async function conversation(lang) {
   await fine(ear.page, lang, "page-listening");
   await fine(host.page, lang, "stage");
 
-  // Muted microphones are silence at the ear, shown to whoever muted; by the key M and by the button.
+  // Muted microphones are silence at the ear, shown to whoever muted and to the others; by the key M and by the button.
   await guest.page.keyboard.press("m");
   assert.equal(await guest.page.getAttribute("#mute", "aria-pressed"), "true");
   await host.page.click("#mute");
   assert.equal(await host.page.getAttribute("#mute", "aria-pressed"), "true");
   await quiet(ear.page);
   await fine(guest.page, lang, "stage-muted");
+  const says = lang === "ar" ? "مكتوم" : "muted";
+  await until("the host sees that the speaker is muted", async () => (await host.page.locator(".here li", { hasText: words.guest }).textContent()).includes(says));
+  await until("listeners see that both are muted", async () => (await ear.page.textContent("#stage")).split(says).length === 3);
   await host.page.click("#mute");
   await until("the host is heard again", async () => (await levelNow(ear.page)) > 0.003);
 

@@ -7,7 +7,8 @@ import { Server } from "./server.mjs";
 const here = new URL(".", import.meta.url).pathname;
 const BINARY = process.env.HIWAR_BIN || here + "../../target/debug/hiwar";
 const NOT_TESTS = ["run.mjs", "browser.mjs", "relay.mjs", "server.mjs"];
-const TEST_MS = 150_000;
+/** The longest of them is a whole life of a space, heard at each step. */
+const TEST_MS = 300_000;
 
 const chosen = process.argv.slice(2);
 const tests = readdirSync(here)

@@ -1,7 +1,7 @@
 // The screens that nobody wants to see, in Arabic and in English: wrong addresses, missing passes, a refused microphone, a server that
 // cannot be reached.
 import assert from "node:assert/strict";
-import { CREATE, fine, launch, ORIGIN, page as open, until } from "./browser.mjs";
+import { agree, CREATE, fine, launch, ORIGIN, page as open, until } from "./browser.mjs";
 
 const browser = await launch();
 
@@ -16,6 +16,7 @@ async function screens(lang) {
   await at("/host", "host-without-pass");
   await at("/s/demo/stage", "stage-without-pass");
   await at("/s/demo/stage?token=nonsense", "stage-wrong-pass");
+  await at("/s/demo/ask", "ask");
 
   // A pass that the server does not take.
   await page.goto(`${ORIGIN}/?lang=${lang}#/host?token=${CREATE.slice(0, -6)}AAAAAA`);
@@ -54,6 +55,7 @@ async function microphone(lang) {
   await page.fill("#name", "x");
   await page.check("input[value=unlisted]");
   await page.click("button[type=submit]");
+  await agree(page);
   for (const refusal of ["NotAllowedError", "NotFoundError", "NotReadableError"]) {
     await page.evaluate((refusal) => (globalThis.refuse = refusal), refusal);
     const before = (await page.locator("[role=alert]").count()) && (await page.textContent("[role=alert]"));

@@ -51,7 +51,7 @@ async function eventsBreak() {
     measured.line_back_ms = Date.now() - broke;
     await until("it is muted on the stage", async () => (await who.page.textContent(".sentence")) === "You are muted");
     assert.equal(await who.page.getAttribute("#mute", "aria-pressed"), "true");
-    await until("the stage shows one of us", async () => (await who.page.locator(".stage li").count()) === 1);
+    await until("the stage shows one of us", async () => (await who.page.locator(".stage .here li").count()) === 1);
     await calm();
     assert.equal(who.offers, 2, "and then it is quiet");
     assert.deepEqual(who.errors, []);
@@ -82,7 +82,7 @@ async function houseDies() {
   await until("the listener hears the speaker again", async () => (await levelNow(ear.page)) > 0.003);
   measured.house_heard_again_ms = Date.now() - killed;
   assert.equal(asked, 1, "the listener kept the one connection");
-  await until("the stage shows one of us", async () => (await who.page.locator(".stage li").count()) === 1);
+  await until("the stage shows one of us", async () => (await who.page.locator(".stage .here li").count()) === 1);
   await calm();
   assert.equal(who.offers, 2, "and then it is quiet");
 
