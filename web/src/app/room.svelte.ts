@@ -18,6 +18,8 @@ export class Room {
   /** When the offered seat is offered to others, in milliseconds of `performance.now()`. */
   answerUntil = $state<number | null>(null);
   pass = $state.raw<Pass | null>(null);
+  /** News come by themselves, and sooner than in the sound. */
+  following = false;
   /** The line of news broke: the house may have restarted. */
   onBreak: () => void = () => {};
   /** You do it yourself, so that it is no news to you. */
@@ -57,6 +59,8 @@ export class Room {
   async follow(signal: AbortSignal): Promise<void> {
     const url = await newsUrl(this.id);
     if (signal.aborted || !this.pass) return;
+    this.following = true;
+    signal.addEventListener("abort", () => (this.following = false));
     await follow(
       {
         url,
@@ -68,6 +72,7 @@ export class Room {
       },
       signal,
     );
+    this.following = false;
   }
 
   /** Asks the server for something that answers with the stage; true if it was done. */
@@ -97,8 +102,8 @@ export class Room {
   takeSpace(space: Space): void {
     const before = this.space;
     this.space = space;
-    if (!before) return;
-    if (before.state !== "live" && space.state === "live" && this.stage && this.stage.you.role !== "listener") this.say({ key: "stage-now-live" });
+    if (!before || !this.stage || this.stage.you.role === "listener") return;
+    if (before.state !== "live" && space.state === "live") this.say({ key: "stage-now-live" });
     // All leave at the end; that is one piece of news.
     else if (!this.over) this.say(...moves(before.speakers, space.speakers, this.pass?.participant ?? null));
   }
