@@ -154,7 +154,7 @@ function render(): void {
     icon("press-icon", wanted ? "pause" : "play");
     put("press-text", say(wanted ? "player-pause" : "player-listen"));
     by("press").classList.toggle("busy", wanted && state !== "playing");
-    const notice = away && ["playing", "waiting", "reconnecting"].includes(state) ? "player-away" : NOTICES[state];
+    const notice = away && ["playing", "waiting", "reconnecting"].includes(state) ? "player-away" : NOTICES[state === "playing" && space.state === "open" ? "waiting" : state];
     put("notice", notice ? say(notice) : "");
     by("elsewhere").hidden = state !== "unsupported";
     by("volume").setAttribute("aria-label", say("player-volume"));

@@ -1,7 +1,7 @@
 /** The pure parts of the stage's client, as facts. */
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { Advice } from "./microphone";
-import { Lines, told } from "./news";
+import { follow, Lines, told } from "./news";
 import { read } from "./pass";
 import { codecs, returnsVoices, sessionUrl, takesVoice } from "./sdp";
 
@@ -88,6 +88,44 @@ describe("the stage's news", () => {
     }
     expect(told({ event: "other", data: JSON.stringify(space) })).toBeNull();
     expect(told({ event: "stage", data: JSON.stringify(space) })).toBeNull();
+  });
+});
+
+describe("where too many watch", () => {
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  });
+
+  /** How often the stream was tried and how often it was asked, in a minute and a half in which every stream is refused. */
+  async function refused(waits: boolean): Promise<{ tried: number; asked: number }> {
+    vi.useFakeTimers();
+    vi.stubGlobal("removeEventListener", () => {});
+    const seen = { tried: 0, asked: 0 };
+    vi.stubGlobal("fetch", async () => {
+      seen.tried += 1;
+      return new Response(null, { status: 503, headers: { "Retry-After": "2" } });
+    });
+    const stop = new AbortController();
+    const ask = async () => void (seen.asked += 1);
+    const following = follow({ url: "/events", token: "t", onNews: () => {}, onBreak: () => {}, waits: () => waits, ask }, stop.signal);
+    await vi.advanceTimersByTimeAsync(90_000);
+    stop.abort();
+    await following;
+    return seen;
+  }
+
+  it("one of many who wait asks about every twenty seconds, and seldom tries to be let in", async () => {
+    const { tried, asked } = await refused(true);
+    expect(asked).toBeGreaterThanOrEqual(3);
+    expect(asked).toBeLessThanOrEqual(6);
+    expect(tried).toBeLessThanOrEqual(2);
+  });
+
+  it("whoever stands on the stage goes on trying, as soon as the server lets them", async () => {
+    const { tried, asked } = await refused(false);
+    expect(tried).toBeGreaterThan(3);
+    expect(asked).toBe(0);
   });
 });
 
