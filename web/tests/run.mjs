@@ -8,7 +8,7 @@ const here = new URL(".", import.meta.url).pathname;
 const BINARY = process.env.HIWAR_BIN || here + "../../target/debug/hiwar";
 const NOT_TESTS = ["run.mjs", "browser.mjs", "relay.mjs", "server.mjs"];
 /** The longest of them is a whole life of a space, heard at each step. */
-const TEST_MS = 300_000;
+const TEST_MS = 420_000;
 
 const chosen = process.argv.slice(2);
 const tests = readdirSync(here)

@@ -13,7 +13,7 @@ const [HEARD_DB, SILENT_DB] = [-62, -72];
 /** Longer than the pauses of a voice, and than what is in hand of the sound of a moment ago. */
 const LISTEN_MS = 2_500;
 /** From the making of the main space to its start: everybody gathers meanwhile. */
-const GATHER_S = 45;
+const GATHER_S = 60;
 
 const WORDS = {
   ar: {
