@@ -92,7 +92,10 @@ export type Action =
 export interface Created {
   space: Space;
   host_pass: string;
-  host_link: string;
+}
+
+/** To send to people. The first carries a pass. */
+export interface Links {
   speaker_link: string;
   listen_link: string;
 }
@@ -201,6 +204,10 @@ export function passFor(token: string, id: string, name: string): Promise<{ pass
 export function guestPass(id: string, name: string, listenPass: string | null): Promise<{ pass: string; participant: string }> {
   const query = listenPass ? `?pass=${encodeURIComponent(listenPass)}` : "";
   return ask("", `${at(id)}/passes${query}`, { method: "POST", body: { role: "listener", name } });
+}
+
+export function links(token: string, id: string): Promise<Links> {
+  return asHolder(token, "GET", `${at(id)}/links`);
 }
 
 export function stage(token: string, id: string): Promise<Stage> {

@@ -90,7 +90,8 @@ function island(): Space {
 function onEvent(event: SpaceEvent): void {
   away = event.t === "away";
   if (event.t === "speaking") speaking = event.id;
-  if (event.t === "stage") Object.assign(space, { awaits_host: false }, event);
+  if (event.t === "stage") Object.assign(space, { awaits_host: false, asking: event.asks == null ? "nobody" : "everybody" }, event);
+  if (event.t === "postponed") space.starts_at = (space.postponed = event).starts_at;
   if (event.t === "ended" && event.cancelled) {
     space.cancel_reason = event.reason;
     end("cancelled");

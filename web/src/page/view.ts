@@ -46,7 +46,7 @@ export function people(list: HTMLElement, speakers: Speaker[], speaking: string 
   if (wanted === drawn) return;
   drawn = wanted;
   list.replaceChildren(
-    ...speakers.slice(0, 20).map((speaker) => {
+    ...speakers.map((speaker) => {
       const item = document.createElement("li");
       const talks = speaker.id === speaking;
       if (talks) item.className = "speaking";

@@ -16,13 +16,13 @@ export interface Speaker {
   speaking?: boolean;
 }
 
-/** That it was to begin at another time. */
+/** That it was to begin at another time, and why. */
 export interface Postponed {
-  from: string | null;
+  from?: string | null;
   reason: string | null;
 }
 
-/** How the stage stands. What is not told stays as it was, but for `awaits_host`, which is told only while it is so. */
+/** How the stage stands. `awaits_host` and `asks` are told only while somebody is awaited, and may ask. */
 export interface Standing {
   t: "stage";
   title?: string;
@@ -33,8 +33,6 @@ export interface Standing {
   /** RFC 3339. */
   starts_at?: string | null;
   awaits_host?: boolean;
-  postponed?: Postponed | null;
-  asking?: "everybody" | "nobody";
   asks?: number;
 }
 
@@ -43,6 +41,8 @@ export type SpaceEvent =
   | { t: "speaking"; id: string | null }
   /** This participant is offered a seat on the stage. */
   | { t: "called"; id: string }
+  /** It begins at another time. */
+  | { t: "postponed"; starts_at: string; reason: string | null }
   | { t: "away" }
   | Cadence
   /** No more sound follows: it is over, or does not take place at all. */
@@ -118,10 +118,9 @@ function textUntilZero(bytes: Uint8Array, from: number): { text: string; next: n
 export function parse(json: Uint8Array): SpaceEvent | null {
   try {
     const value = JSON.parse(new TextDecoder().decode(json));
-    if (value?.t === "ended" || value?.t === "away") return { t: value.t };
+    if (["ended", "away", "called", "postponed"].includes(value?.t)) return value;
     // What follows is the same: nothing.
     if (value?.t === "cancelled") return { ...value, t: "ended", cancelled: true };
-    if (value?.t === "called" && typeof value.id === "string") return value;
     // Of a length that no player could have in hand nothing is believed.
     if (value?.t === "cadence" && value.ms >= 200 && value.ms <= 10_000) return value;
     if (value?.t === "speaking") return { t: "speaking", id: typeof value.id === "string" ? value.id : null };

@@ -94,7 +94,7 @@ describe("events", () => {
 
   it("call somebody by their id", () => {
     expect(parsed('{"t":"called","id":"p1"}')).toEqual({ t: "called", id: "p1" });
-    expect(parsed('{"t":"called"}')).toBeNull();
+    expect(parsed('{"t":"call","id":"p1"}')).toBeNull();
   });
 
   it("are due when the ear is there, in order", () => {

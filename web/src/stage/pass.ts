@@ -16,7 +16,7 @@ export interface Pass {
   name: string | null;
 }
 
-const KINDS: Record<string, Kind> = { C: "create", I: "invite", G: "guest", S: "speak", H: "host" };
+const KINDS: Record<string, Kind> = { C: "create", I: "invite", A: "guest", S: "speak", H: "host" };
 const TOKEN_CHARS_MAX = 300;
 
 /** The pass in `token`, or `null` if it is not one of the stage's. */
@@ -93,28 +93,6 @@ function put(slot: string, token: string): void {
 function get(slot: string): string | null {
   try {
     return memory.get(slot) ?? sessionStorage.getItem(slot);
-  } catch {
-    return null;
-  }
-}
-
-/** The links that the house answered with when a space was made, so that a reload does not lose them. */
-export interface Links {
-  listen: string;
-  speak: string;
-}
-
-export function keepLinks(space: string, links: Links): void {
-  try {
-    sessionStorage.setItem(`hiwar:links:${space}`, JSON.stringify(links));
-  } catch {
-    // Then they are shown until the reload.
-  }
-}
-
-export function keptLinks(space: string): Links | null {
-  try {
-    return JSON.parse(sessionStorage.getItem(`hiwar:links:${space}`) ?? "null") as Links | null;
   } catch {
     return null;
   }

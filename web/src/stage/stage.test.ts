@@ -53,7 +53,7 @@ describe("a pass", () => {
     expect(read(token("S", "demo", "p1", "ليلى"))).toMatchObject({ kind: "speak", space: "demo", participant: "p1", name: "ليلى", expires: 10_000 });
     expect(read(token("C"))).toMatchObject({ kind: "create", space: null, participant: null });
     expect(read(token("I", "demo"))).toMatchObject({ kind: "invite", space: "demo", participant: null });
-    expect(read(token("G", "demo", "g1", "Omar"))).toMatchObject({ kind: "guest", space: "demo", participant: "g1", name: "Omar" });
+    expect(read(token("A", "demo", "g1", "Omar"))).toMatchObject({ kind: "guest", space: "demo", participant: "g1", name: "Omar" });
   });
 
   it("that is none is nothing", () => {
