@@ -244,8 +244,9 @@ ask-lead = يرى المضيف اسمك وله أن يدعوك إلى المنص
 ask-raise = ارفع يدك
 ask-lower = أنزل يدك
 ask-up = يدك مرفوعة
+ask-next = أنت التالي.
 ask-place = { $count ->
-    [zero] أنت التالي.
+    [zero] لا أحد قبلك.
     [one] قبلك شخص واحد.
     [two] قبلك شخصان.
     [few] قبلك { $count } أشخاص.
@@ -287,10 +288,10 @@ tools-reason-hint = إن أحببت ذكره. يراه الجميع.
 hands-heading = طالبو الكلمة
 hands-none = لا أحد يطلب الكلمة الآن.
 hands-closed = طلب الكلمة مغلق الآن.
-hands-call = ادعُه
-hands-call-name = ادعُ { $name } إلى المنصة
+hands-call = دعوة
+hands-call-name = دعوة: { $name }
 hands-dismiss = ليس الآن
-hands-dismiss-name = أنزل يد { $name }
+hands-dismiss-name = ليس الآن: { $name }
 hands-more = وغيرهم { $count }.
 person-menu = خيارات { $name }
 person-on-the-way = في الطريق إلى المنصة
@@ -299,25 +300,25 @@ person-called = دُعي
 person-coming = قادم
 person-removed = أُنزل
 person-blocked = محظور
-person-mute = اكتم صوته
-person-call = ادعُه إلى المنصة
-person-make-co-host = اجعله مضيفًا مشاركًا
-person-unmake-co-host = أنهِ مشاركته في الاستضافة
+person-mute = كتم الصوت
+person-call = دعوة إلى المنصة
+person-make-co-host = إشراك في الاستضافة
+person-unmake-co-host = إنهاء المشاركة في الاستضافة
 person-unmake-co-host-confirm = هل تنهي مشاركة { $name } في الاستضافة؟
 person-unmake-co-host-hint = يبقى على المنصة متحدثًا.
-person-hand-over = سلّمه الاستضافة
-person-hand-over-confirm = هل تجعل { $name } هو المضيف؟
+person-hand-over = تسليم الاستضافة
+person-hand-over-confirm = هل تسلّم الاستضافة إلى { $name }؟
 person-hand-over-hint = تصبح أنت مضيفًا مشاركًا، ولا يعيدها إليك إلا المضيف الجديد.
-person-send-back = أعِده إلى الجمهور
+person-send-back = إعادة إلى الجمهور
 person-send-back-confirm = هل تعيد { $name } إلى الجمهور؟
 person-send-back-hint = له أن يطلب الكلمة من جديد.
-person-remove = أنزِله عن المنصة
+person-remove = إنزال عن المنصة
 person-remove-confirm = هل تُنزل { $name } عن المنصة؟
 person-remove-hint = يواصل الاستماع، لكنه لا يطلب الكلمة إلى أن تسمح له.
-person-block = احظره
+person-block = حظر
 person-block-confirm = هل تحظر { $name }؟
 person-block-hint = لا يعود إذنه صالحًا هنا.
-person-pardon = اسمح له بالعودة
+person-pardon = سماح بالعودة
 sheet-back = رجوع
 
 ## روابط للمشاركة

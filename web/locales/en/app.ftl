@@ -244,8 +244,9 @@ ask-lead = The host sees your name and may call you to the stage. Until then nob
 ask-raise = Raise your hand
 ask-lower = Lower your hand
 ask-up = Your hand is up
+ask-next = You are next.
 ask-place = { $count ->
-    [zero] You are next.
+    [zero] Nobody asks before you.
     [one] One person asks before you.
     [two] Two people ask before you.
     [few] { $count } people ask before you.
@@ -288,9 +289,9 @@ hands-heading = Asking to speak
 hands-none = Nobody asks at the moment.
 hands-closed = Listeners cannot ask at the moment.
 hands-call = Call up
-hands-call-name = Call { $name } to the stage
+hands-call-name = Call up: { $name }
 hands-dismiss = Not now
-hands-dismiss-name = Take down the hand of { $name }
+hands-dismiss-name = Not now: { $name }
 hands-more = And { $count } more.
 person-menu = What to do with { $name }
 person-on-the-way = On the way to the stage
