@@ -73,7 +73,7 @@ export class Ear {
     for (const element of document.querySelectorAll<HTMLElement>("[data-ear]")) element.textContent = say(element.dataset.ear!);
     const playing = !this.#audio.paused;
     icon("replay-icon", playing ? "pause" : "play");
-    label("replay-press", say(playing ? "page-replay-pause" : "page-replay-play"));
+    label("replay-press", say(playing ? "player-pause" : "player-listen"));
     label("back", say("page-replay-back", { seconds: STEP_S }));
     label("forward", say("page-replay-forward", { seconds: STEP_S }));
     label("seek", say("page-replay-position"));

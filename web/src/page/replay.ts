@@ -62,7 +62,7 @@ export class Replay {
     const path = `/replay/${this.space}`;
     const mp4 = (recording.mp4 ?? path + ".mp4") + this.query;
     const ogg = (recording.ogg ?? path + ".ogg") + this.query;
-    const trouble = (is: boolean) => this.#say(is ? "page-replay-error" : null);
+    const trouble = (is: boolean) => this.#say(is ? "player-failed" : null);
     try {
       const { show } = (await import(/* @vite-ignore */ __EAR__)) as typeof import("../ear/ear");
       this.#ear = show({ path, query: this.query, mp4, ogg, trouble });
