@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from . import processes
+
 
 @dataclass
 class Piece:
@@ -27,11 +29,11 @@ class Piece:
 class Ear:
     """One connection to a live `.mp4`, read by a thread of its own until it ends or `close`. `pieces` and `events` (`(at, event)`) only grow."""
 
-    def __init__(self, url, tls=None):
-        """`tls`: the `ssl.SSLContext` for an `https` address."""
+    def __init__(self, url, tls=None, ahead=False):
+        """`tls`: the `ssl.SSLContext` for an `https` address. `ahead`: before others at the CPU, so that `at` is when it came."""
         self.pieces, self.events = [], []
         self.ended = False
-        self._closing = False
+        self._closing, self._ahead = False, ahead
         self._changed = threading.Condition()
         where = urlsplit(url)
         self._socket = socket.create_connection((where.hostname, where.port or (443 if tls else 80)), timeout=60)
@@ -41,6 +43,8 @@ class Ear:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
+        if self._ahead:
+            processes.hurry_this_thread()
         buffer, headed, moof, events = b"", False, None, []
         try:
             while more := self._socket.recv(65536):
@@ -142,3 +146,35 @@ def ogg_packets(data):
                 open_packet = b""
         at = body
     return packets[2:]
+
+
+def ogg(chunks):
+    """An Ogg file of chunks of Opus packets of 20 ms, mono (RFC 7845), a page for each. Its pre-skip is 0: a decoder leaves nothing out, and sample 0 is the first of the first packet."""
+    head = b"OpusHead" + struct.pack("<BBHIhB", 1, 1, 0, 48_000, 0, 0)
+    tags = b"OpusTags" + struct.pack("<II", 0, 0)
+    pages, granule = [_page(0, 0, [head], 2), _page(1, 0, [tags])], 0
+    for packets in chunks:
+        granule += 960 * len(packets)
+        pages.append(_page(len(pages), granule, packets))
+    return b"".join(pages)
+
+
+def _page(number, granule, packets, flags=0):
+    """RFC 3533 section 6. Packets of less than 65,025 bytes in all."""
+    lacing = b"".join(bytes([255] * (len(packet) // 255) + [len(packet) % 255]) for packet in packets)
+    page = bytearray(b"OggS" + struct.pack("<BBqIIIB", 0, flags, granule, 1, number, 0, len(lacing)) + lacing + b"".join(packets))
+    crc = 0
+    for byte in page:
+        crc = (crc << 8 & 0xFFFFFFFF) ^ _CRCS[crc >> 24 ^ byte]
+    page[22:26] = crc.to_bytes(4, "little")
+    return bytes(page)
+
+
+def _crc(byte):
+    crc = byte << 24
+    for _ in range(8):
+        crc = (crc << 1 & 0xFFFFFFFF) ^ (0x04C11DB7 if crc >> 31 else 0)
+    return crc
+
+
+_CRCS = [_crc(byte) for byte in range(256)]

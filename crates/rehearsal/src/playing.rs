@@ -252,7 +252,7 @@ mod tests {
     }
 
     fn piece(n: u64) -> Heard {
-        Heard { begins: ms(n * CHUNK_MS), ends: ms((n + 1) * CHUNK_MS) }
+        Heard { begins: ms(n * CHUNK_MS), ends: ms((n + 1) * CHUNK_MS), sounds: true }
     }
 
     fn now_so(length_ms: u64) -> Cadence {

@@ -37,6 +37,9 @@ pub struct Plan {
     pub cadence_ms: u64,
     /// When it began, in seconds since 1970 (UTC).
     pub started_unix_s: u64,
+    /// When the conversation was to begin that they waited for, in milliseconds since 1970, if they did.
+    #[serde(default)]
+    pub starts_unix_ms: Option<u64>,
     /// Who rehearsed: the program's version.
     pub version: String,
 }
@@ -75,6 +78,12 @@ pub struct Second {
     pub join: Histogram,
     /// How long after its scheduled time each chunk became complete.
     pub lateness: Histogram,
+    /// Of listeners who waited for a conversation to begin: how long after its start they had the first piece that is more than silence.
+    #[serde(default)]
+    pub first_word: Histogram,
+    /// Those who had one before.
+    #[serde(default)]
+    pub words_early: u64,
     /// Share of the second (0 to 1) in which the generator's busiest thread was at work, or was ready and had no processor. Finite, as JSON knows nothing else.
     pub busy_share: f64,
     /// What the server needed, if that is known.
@@ -136,6 +145,7 @@ impl Second {
             (&mut self.chunks_lean, other.chunks_lean),
             (&mut self.stalled, other.stalled),
             (&mut self.bytes, other.bytes),
+            (&mut self.words_early, other.words_early),
         ] {
             *ours = ours.saturating_add(theirs);
         }
@@ -143,6 +153,7 @@ impl Second {
         self.stall.merge(&other.stall);
         self.join.merge(&other.join);
         self.lateness.merge(&other.lateness);
+        self.first_word.merge(&other.first_word);
         self.busy_share = self.busy_share.max(other.busy_share);
         // There is one server: whoever else saw it saw the same, perhaps a moment later.
         self.server = match (self.server, other.server) {
@@ -198,6 +209,11 @@ impl Report {
             "stalled_listener_seconds": figures.stalled,
             "stall_ms_p99": milliseconds(figures.stall.quantile(0.99)),
             "stall_ms_max": milliseconds(figures.stall.max()),
+            "first_words": figures.first_word.count(),
+            "first_words_early": figures.words_early,
+            "first_word_ms_p50": milliseconds(figures.first_word.quantile(0.5)),
+            "first_word_ms_p99": milliseconds(figures.first_word.quantile(0.99)),
+            "first_word_ms_max": milliseconds(figures.first_word.max()),
             "faults": figures.faults,
             "bytes": figures.bytes,
             "server_cores_max": figures.server.map(|server| hundredths(server.cores)),
@@ -239,6 +255,8 @@ struct Figures {
     chunks_late: u64,
     chunks_lean: u64,
     lateness: Histogram,
+    first_word: Histogram,
+    words_early: u64,
     /// Seconds times listeners who had nothing to hear.
     stalled: u64,
     /// Of each listener, in all.
@@ -269,11 +287,13 @@ impl Figures {
             (&mut self.chunks_lean, second.chunks_lean),
             (&mut self.stalled, second.stalled),
             (&mut self.bytes, second.bytes),
+            (&mut self.words_early, second.words_early),
         ] {
             *sum = sum.saturating_add(one);
         }
         self.join.merge(&second.join);
         self.lateness.merge(&second.lateness);
+        self.first_word.merge(&second.first_word);
         self.stall.merge(&second.stall);
         self.cadence_ms = self.cadence_ms.max(second.cadence_ms);
         if second.cadence_ms > 0 && (self.cadence_ms_min == 0 || second.cadence_ms < self.cadence_ms_min) {

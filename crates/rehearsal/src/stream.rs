@@ -27,6 +27,8 @@ const PIECES_KEPT: usize = 600;
 const WORKER_IDS: RangeInclusive<u32> = 0x4000_0000..=0x4000_00ff;
 /// One chunk; nothing comes more often.
 const CADENCE_MIN: Duration = Duration::from_millis(200);
+/// A frame of silence has 3 to 10 bytes, a voice's several times as many: one of them among ten tells a piece from silence.
+const SILENT_FRAME_BYTES_MAX: usize = 10;
 /// What is longer makes no sense for sound that is live.
 const CADENCE_MAX: Duration = Duration::from_secs(60);
 
@@ -97,6 +99,8 @@ pub struct Heard {
     pub begins: Duration,
     /// Where its sound ends.
     pub ends: Duration,
+    /// It is more than silence: somebody is heard, if only at its end.
+    pub sounds: bool,
 }
 
 /// Something of a stream that is whole.
@@ -235,12 +239,12 @@ impl Stream {
         }
         while let Some(part) = part(programme.format, &read[used..])? {
             match part.content {
-                Content::Sound { begins, ends } => {
+                Content::Sound { begins, ends, sounds } => {
                     programme.check(begins, ends, &read[used..used + part.bytes])?;
                     if self.next.replace(ends).is_some_and(|next| next != begins) {
                         came(Err(Fault::Gap));
                     }
-                    came(Ok(Came::Sound(Heard { begins: duration(begins), ends: duration(ends) })));
+                    came(Ok(Came::Sound(Heard { begins: duration(begins), ends: duration(ends), sounds })));
                 }
                 Content::Cadence(cadence) => came(Ok(Came::Cadence(cadence))),
                 Content::Other => {}
@@ -286,10 +290,16 @@ enum Content {
     Sound {
         begins: u64,
         ends: u64,
+        sounds: bool,
     },
     Cadence(Cadence),
     /// Nothing that is looked into.
     Other,
+}
+
+/// Whether so many bytes of frames are more than silence, from one time to another.
+fn is_heard(bytes: usize, begins: u64, ends: u64) -> bool {
+    bytes as u64 > (ends - begins) / FRAME_SAMPLES * SILENT_FRAME_BYTES_MAX as u64
 }
 
 fn part(format: Format, read: &[u8]) -> Result<Option<Part>, Fault> {
@@ -312,8 +322,9 @@ fn fragment_or_box(read: &[u8]) -> Result<Option<Part>, Fault> {
         return Err(Fault::Malformed);
     }
     let (begins, ends) = moof_times(&read[8..bytes]).ok_or(Fault::Malformed)?;
+    let sounds = is_heard(mdat_bytes - 8, begins, ends);
     let bytes = bytes + mdat_bytes;
-    Ok((read.len() >= bytes).then_some(Part { bytes, content: Content::Sound { begins, ends } }))
+    Ok((read.len() >= bytes).then_some(Part { bytes, content: Content::Sound { begins, ends, sounds } }))
 }
 
 /// The cadence that an `emsg` box tells of; `None` for all other events. Whether it is one is asked of its id first, because events of the programme, which are
@@ -384,7 +395,8 @@ fn page(read: &[u8]) -> Result<Option<Part>, Fault> {
         return Err(Fault::Malformed);
     }
     let Some(lacing) = read.get(27..27 + usize::from(head[26])) else { return Ok(None) };
-    let bytes = 27 + lacing.len() + lacing.iter().map(|value| usize::from(*value)).sum::<usize>();
+    let sound_bytes = lacing.iter().map(|value| usize::from(*value)).sum::<usize>();
+    let bytes = 27 + lacing.len() + sound_bytes;
     if read.len() < bytes {
         return Ok(None);
     }
@@ -394,7 +406,8 @@ fn page(read: &[u8]) -> Result<Option<Part>, Fault> {
         return Ok(Some(Part { bytes, content: Content::Other }));
     }
     let begins = granule.checked_sub(packets * FRAME_SAMPLES).ok_or(Fault::Malformed)?;
-    Ok(Some(Part { bytes, content: Content::Sound { begins, ends: granule } }))
+    let sounds = is_heard(sound_bytes, begins, granule);
+    Ok(Some(Part { bytes, content: Content::Sound { begins, ends: granule, sounds } }))
 }
 
 #[cfg(test)]

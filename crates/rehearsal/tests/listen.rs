@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use hiwar_media::Time;
 use hiwar_media::chunk::Frames;
@@ -20,6 +20,8 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
 const CHUNK: Duration = Duration::from_millis(200);
+/// Chunks in which nobody speaks yet, of every server.
+const QUIET: u64 = 30;
 
 /// What is wrong with a server, for every second of its listeners but not for the first, who listens alone.
 #[derive(Clone, Copy, PartialEq)]
@@ -42,7 +44,8 @@ enum Flaw {
 fn fragment(n: u64) -> Vec<u8> {
     let mut frames = Frames::new();
     for frame in 0..10 {
-        frames.push(&[(n + frame) as u8; 80]).unwrap();
+        let bytes = if n < QUIET { 6 } else { 80 };
+        frames.push(&[(n + frame) as u8; 80][..bytes]).unwrap();
     }
     let mut out = Vec::new();
     fmp4::fragment(&mut out, n as u32 + 1, Time(n * 9_600), &frames);
@@ -129,6 +132,7 @@ fn options() -> Options {
         seconds: 4,
         stay: None,
         cadence_ms: 200,
+        starts_at: None,
         threads: 1,
         from: Vec::new(),
         trust: None,
@@ -306,6 +310,31 @@ fn a_change_of_cadence_is_a_stall_only_for_who_ignores_the_notice() {
     let stall = |report: &Report| report.summary()["stall_ms_p99"].as_f64().unwrap();
     assert_eq!(stall(&follow), 0.0, "{}", follow.summary());
     assert!(stall(&ignore) > 200.0, "{}", ignore.summary());
+}
+
+#[test]
+fn who_waits_for_the_start_is_asked_when_they_had_the_first_word() {
+    let first = CHUNK * QUIET as u32;
+    let listen = |starts: Duration| {
+        let options = Options { starts_at: Some(SystemTime::now() + starts), ..options() };
+        std::thread::spawn(move || rehearse(Flaw::None, &options).summary())
+    };
+    let (punctual, early) = (listen(first), listen(first + Duration::from_secs(1)));
+    let (punctual, early) = (punctual.join().unwrap(), early.join().unwrap());
+    assert_eq!((&punctual["first_words"], &punctual["first_words_early"]), (&20.into(), &0.into()), "{punctual}");
+    // The chunk with it is whole when it is over.
+    let after = punctual["first_word_ms_p50"].as_f64().unwrap();
+    assert!((190.0..700.0).contains(&after), "{punctual}");
+    assert_eq!((&early["first_words"], &early["first_words_early"]), (&0.into(), &20.into()), "{early}");
+}
+
+#[test]
+fn a_start_that_nobody_would_hear_is_refused() {
+    let url = format!("http://{}/listen/talk.mp4", serve(Flaw::None, None));
+    for starts in [SystemTime::UNIX_EPOCH, SystemTime::now() + Duration::from_secs(60)] {
+        let why = run(&Target::parse(&url).unwrap(), &Options { starts_at: Some(starts), ..options() }).unwrap_err();
+        assert!(why.to_string().contains("--starts-at"), "{why}");
+    }
 }
 
 #[test]

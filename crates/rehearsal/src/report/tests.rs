@@ -14,6 +14,7 @@ fn small() -> Report {
         target: "http://127.0.0.1:8080/listen/demo.mp4".into(),
         listeners: 10,
         cadence_ms: 200,
+        starts_unix_ms: Some(1_764_277_200_500),
         ..Plan::default()
     };
     let first = Second {
@@ -40,6 +41,8 @@ fn small() -> Report {
         stall: milliseconds(&[(0, 10)]),
         join: milliseconds(&[(1, 3)]),
         lateness: milliseconds(&[(10, 44), (900, 1)]),
+        first_word: milliseconds(&[(200, 8)]),
+        words_early: 1,
         busy_share: 0.333,
         chunks_lean: 12,
         server: Some(Server { cores: 0.2, resident_bytes: 41_000_000 }),
@@ -68,6 +71,11 @@ fn a_summary_has_the_figures_of_all_seconds() {
         "stalled_listener_seconds": 0,
         "stall_ms_p99": 0.0,
         "stall_ms_max": 0.0,
+        "first_words": 8,
+        "first_words_early": 1,
+        "first_word_ms_p50": 200.703,
+        "first_word_ms_p99": 200.703,
+        "first_word_ms_max": 200.703,
         "faults": 0,
         "bytes": 2_500,
         "server_cores_max": 0.5,
@@ -86,6 +94,7 @@ fn what_is_not_known_is_null() {
         "join_ms_p50",
         "stall_ms_p99",
         "lateness_ms_max",
+        "first_word_ms_p99",
         "on_time_percent",
         "server_cores_max",
         "server_resident_bytes_max",
@@ -147,6 +156,8 @@ fn another_processs_second_is_added() {
         stall: milliseconds(&[(0, 10)]),
         join: milliseconds(&[(1, 9), (80, 1)]),
         lateness: milliseconds(&[(10, 74), (900, 1)]),
+        first_word: milliseconds(&[(200, 8)]),
+        words_early: 1,
         busy_share: 0.333,
         server: Some(Server { cores: 0.504, resident_bytes: 41_000_000 }),
     };

@@ -82,6 +82,25 @@ fn who_joins_later_or_earlier_hears_the_same() {
 }
 
 #[test]
+fn one_frame_of_a_voice_in_a_chunk_of_silence_is_heard() {
+    for format in [Format::Mp4, Format::Ogg] {
+        // The longest frame that stands for silence, and the shortest of a voice at half the bitrate.
+        for (last, sounds) in [(10, false), (40, true)] {
+            let mut frames = Frames::new();
+            (0..9).for_each(|_| frames.push(&[7; 8]).unwrap());
+            frames.push(&vec![7; last]).unwrap();
+            let mut stream = bytes(format, 0, 0);
+            match format {
+                Format::Mp4 => fmp4::fragment(&mut stream, 1, Time(0), &frames),
+                Format::Ogg => ogg::page(&mut stream, 7, 2, CHUNK + 312, &frames, ogg::Place::Middle),
+            };
+            let (heard, ..) = hear(&mut Programme::new(format), &stream, 1_000);
+            assert_eq!(heard.iter().map(|heard| heard.sounds).collect::<Vec<_>>(), [sounds], "{format:?} {last}");
+        }
+    }
+}
+
+#[test]
 fn a_byte_that_others_heard_otherwise_is_wrong() {
     for format in [Format::Mp4, Format::Ogg] {
         let right = bytes(format, 0, 10);

@@ -54,6 +54,8 @@ pub(super) struct Task {
     /// Moment 0 of every time here.
     pub(super) began: Instant,
     pub(super) ends: Duration,
+    /// When the conversation is to begin that they wait for.
+    pub(super) starts: Option<Duration>,
     /// Which of so many threads has which listeners: number `n` belongs to thread `n % threads`.
     pub(super) threads: u64,
     /// Addresses to connect from, in turn; none: the system's choice.
@@ -98,6 +100,8 @@ struct Listener {
     began: Duration,
     watched: EventFlags,
     state: State,
+    /// Has heard more than silence, if that was to be told.
+    has_word: bool,
     pieces: Pieces,
     stream: Stream,
 }
@@ -280,6 +284,7 @@ impl Ears {
                     began: now,
                     watched,
                     state: State::Connecting,
+                    has_word: false,
                     pieces: Pieces::new(self.task.cadence),
                     stream: Stream::default(),
                 };
@@ -332,12 +337,18 @@ impl Ears {
             };
             self.told.second.bytes += bytes as u64;
             let read = self.buffer.get(..bytes).unwrap_or_default();
-            let Listener { state, pieces, began, .. } = listener;
+            let Listener { state, has_word, pieces, began, .. } = listener;
             let was_hearing = matches!(state, State::Hearing(_));
             let (told, schedule, listening) = (&mut self.told, &mut self.schedule, &mut self.listening);
             let (task, mut gaps) = (&*self.task, 0);
             let taken = listener.stream.take(read, &mut self.programme, |came| match came {
                 Ok(Came::Sound(heard)) => {
+                    if let Some(starts) = task.starts.filter(|_| heard.sounds && !std::mem::replace(has_word, true)) {
+                        match now.checked_sub(starts) {
+                            Some(later) => told.second.first_word.add(later),
+                            None => told.second.words_early += 1,
+                        }
+                    }
                     let since = match state {
                         State::Hearing(playing) => {
                             playing.heard(now, heard);

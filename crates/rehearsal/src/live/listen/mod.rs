@@ -70,6 +70,9 @@ pub struct Options {
     /// Certificates (PEM) to trust instead of the system's
     #[arg(long, value_name = "FILE")]
     pub trust: Option<PathBuf>,
+    /// When the conversation begins that they wait for, in seconds since 1970 (`date +%s`), such as 1764277200.5: tells how long after that each had the first word
+    #[arg(long, value_name = "UNIX_S", value_parser = moment)]
+    pub starts_at: Option<SystemTime>,
     /// Process whose CPU time and memory are the server's, with its children's [default: none; with --data the server's]
     #[arg(long, value_name = "PID")]
     pub watch: Option<u32>,
@@ -209,10 +212,15 @@ pub fn run(target: &Target, options: &Options) -> Result<Report, Error> {
         seed: options.seed,
     };
     let (cadence, notices) = (options.cadence(), options.notices);
-    let task = |crowd: Crowd, threads, ends| {
+    let task = |crowd: Crowd, threads, ends, starts| {
         let (target, secure, from) = (target.clone(), secure.clone(), from.clone());
-        Arc::new(Task { target, secure, crowd, cadence, notices, began: Instant::now(), ends, threads, from })
+        Arc::new(Task { target, secure, crowd, cadence, notices, began: Instant::now(), ends, starts, threads, from })
     };
+    // What is looked at is what they hear around it.
+    let waits = options.starts_at.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+    if waits.is_some_and(|waits| !(options.alone()..options.lasts()).contains(&waits)) {
+        return Err(Error::Asked("--starts-at is not while they listen"));
+    }
 
     room_for(options.listeners.div_ceil(threads))?;
     if let Some(folder) = &options.report {
@@ -220,7 +228,7 @@ pub fn run(target: &Target, options: &Options) -> Result<Report, Error> {
         std::fs::create_dir_all(folder).map_err(|why| Error::World("making the folder of the report", why))?;
     }
     eprintln!("  one listener alone, to hear when sound is due");
-    let alone = task(Crowd { listeners: 1, within: Duration::ZERO, stay: None, ..crowd }, 1, options.alone());
+    let alone = task(Crowd { listeners: 1, within: Duration::ZERO, stay: None, ..crowd }, 1, options.alone(), None);
     let (tell, told) = mpsc::channel();
     let schedule = Ears::new(alone.clone(), 0, target.format, Schedule::default()).and_then(|ears| ears.run(&tell));
     let schedule = schedule.map_err(|why| Error::World("listening", why))?;
@@ -228,7 +236,8 @@ pub fn run(target: &Target, options: &Options) -> Result<Report, Error> {
     heard_something(&told, options.alone())?;
 
     let ends = options.listens();
-    let task = task(crowd, threads, ends);
+    let starts = options.starts_at.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+    let task = task(crowd, threads, ends, starts);
     let schedule = schedule.seen_after(task.began - alone.began);
     let (tell, told) = mpsc::channel();
     for thread in 0..threads {
@@ -246,6 +255,10 @@ pub fn run(target: &Target, options: &Options) -> Result<Report, Error> {
         arrival: in_words(options),
         cadence_ms: options.cadence_ms,
         started_unix_s: started.as_secs(),
+        starts_unix_ms: options.starts_at.and_then(|at| {
+            let since = at.duration_since(UNIX_EPOCH).ok()?;
+            u64::try_from(since.as_millis()).ok()
+        }),
         version: env!("CARGO_PKG_VERSION").into(),
     };
     let mut report = Report { plan, ..Report::default() };
@@ -365,6 +378,12 @@ fn loopback(threads: u64) -> Vec<IpAddr> {
     // 127.0.0.1 is left to everyone else.
     let count = LOOPBACK_ADDRESSES.max(u32::try_from(threads).unwrap_or(LOOPBACK_ADDRESSES)).min(60_000);
     (0..count).map(|n| IpAddr::V4(Ipv4Addr::from(0x7f01_0001 + n))).collect()
+}
+
+/// A moment, on the clock of the wall.
+fn moment(text: &str) -> Result<SystemTime, String> {
+    let since = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    since.and_then(|since| UNIX_EPOCH.checked_add(since)).ok_or_else(|| "seconds since 1970".to_owned())
 }
 
 /// A time to stay.

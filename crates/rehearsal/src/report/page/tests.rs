@@ -13,6 +13,7 @@ fn crowd(seconds: u32) -> Report {
         arrival: "flash: all within 20 s".into(),
         cadence_ms: 2000,
         started_unix_s: 1_767_225_600,
+        starts_unix_ms: None,
         version: "0.1.0".into(),
     };
     let mut report = Report { plan, ..Report::default() };
