@@ -14,6 +14,7 @@ pub mod package;
 pub mod packet;
 pub mod programme;
 pub mod replay;
+pub mod track;
 
 /// Samples per second of all sound inside Hiwar (the Opus clock, RFC 7587 §4.1).
 pub const SAMPLE_RATE: u32 = 48_000;

@@ -5,6 +5,7 @@
 //!
 //! Law: after `new` and `seat`, `handle` and `poll` do not allocate, free, lock or log (`tests/beat_allocates_nothing.rs`).
 
+mod decoded;
 mod events;
 mod playout;
 mod speaker;
@@ -20,6 +21,7 @@ use crate::mixer::{Frame, Mix};
 use crate::opus::{CodecError, Encoder, FRAME_BYTES_MAX};
 use crate::package::{self, fmp4, ogg};
 use crate::packet::{Opus, Packet, Payload};
+use crate::track::{Dropped, Piece};
 use crate::{CHUNK_FRAMES, FRAME_SAMPLES, Time};
 use events::Events;
 pub use events::TOLD_MAX;
@@ -96,6 +98,13 @@ pub enum Input<'a> {
         seat: Seat,
         /// The packet.
         packet: Packet<Opus<'a>>,
+    },
+    /// 20 ms of a track, for the next beat, of somebody who is [replayed](Speaker::replayed). For a seat that is empty it is ignored.
+    Piece {
+        /// Whose.
+        seat: Seat,
+        /// What was heard of them.
+        piece: Piece<'a>,
     },
     /// A speaker is muted, or open again.
     Mute {
@@ -218,6 +227,15 @@ impl Programme {
         }
     }
 
+    /// Gives a speaker this very seat, which a mix of tracks needs: voices are added in the order of seats. Gives back who sat there, or, if there is no
+    /// such seat, the speaker.
+    pub fn seat_at(&mut self, seat: Seat, speaker: Box<Speaker>) -> Option<Box<Speaker>> {
+        match self.seats.get_mut(usize::from(seat.0)) {
+            Some(place) => place.replace(speaker),
+            None => Some(speaker),
+        }
+    }
+
     /// Takes a speaker off the stage, to be dropped off the beat. Mute them one beat before and no click is heard.
     pub fn unseat(&mut self, seat: Seat) -> Option<Box<Speaker>> {
         let speaker = self.seats.get_mut(usize::from(seat.0))?.take()?;
@@ -254,6 +272,11 @@ impl Programme {
             Input::Packet { seat, packet } => {
                 if let Some(speaker) = self.speaker(seat) {
                     speaker.handle(packet);
+                }
+            }
+            Input::Piece { seat, piece } => {
+                if let Some(speaker) = self.speaker(seat) {
+                    speaker.replay(&piece);
                 }
             }
             Input::Mute { seat, voicing } => {
@@ -310,6 +333,17 @@ impl Programme {
     /// Who is the active speaker.
     pub fn active(&self) -> Option<Seat> {
         self.floor.active().map(Seat)
+    }
+
+    /// What is to be kept of the last beat of a speaker whose track is [kept](Speaker::kept), and when its first sample was heard. `None`: nothing was.
+    pub fn piece(&self, seat: Seat) -> Option<(Time, Result<&[u8], Dropped>)> {
+        let piece = self.seats.get(usize::from(seat.0))?.as_ref()?.piece()?;
+        Some((Time(self.time.0.saturating_sub(FRAME_SAMPLES as u64)), piece))
+    }
+
+    /// When the first sample of the next beat will be heard.
+    pub fn time(&self) -> Time {
+        self.time
     }
 
     /// Whether a chunk was just finished, so that nothing is lost if the programme stops here.

@@ -2,19 +2,18 @@
 //!
 //! Too much or too little buffered is made good in two ways that are not heard: a piece of background is left out or said twice, and the rest is
 //! played up to 0.1 % faster or slower, which also makes up for the drift of the speaker's clock.
+//!
+//! What is decided is here, what is done in [`Decoded`]. If a track is kept, the pen writes down what was decided; [`Playout::replay`] does it again.
 
 use std::time::Instant;
 
-use crate::FRAME_SAMPLES;
-use crate::jitter::{CONCEAL_MAX, Jitter, Pull};
+use super::decoded::{Decoded, FADE, samples_of};
+use crate::jitter::{Jitter, Pull};
 use crate::level::Level;
 use crate::mixer::Frame;
-use crate::mixer::resample::{CORRECTION_PPM_MAX, Resampler, TAPS};
-use crate::opus::{CodecError, Decoder, PACKET_SAMPLES_MAX};
-use crate::packet::Payload;
-
-/// Room for decoded sound: what one beat needs, a longest packet on top, and a doubled piece.
-const ROOM: usize = 2 * FRAME_SAMPLES + PACKET_SAMPLES_MAX + FRAME_SAMPLES;
+use crate::mixer::resample::CORRECTION_PPM_MAX;
+use crate::opus::CodecError;
+use crate::track::{Pen, Piece, Step};
 
 /// Pulls in one beat at most: 20 ms of 2.5 ms packets, and as many holes. More would be a flaw of the jitter buffer; then the rest is silence.
 const PULLS_MAX: usize = 24;
@@ -25,298 +24,151 @@ const CATCH_UP_S: f32 = 20.0;
 /// Wrong delay, in samples, from which a piece of background is left out or doubled: 10 ms.
 const SPLICE_MIN: i64 = 480;
 
-/// Samples left out at most in one go, and how many more may be left out per beat: 25 ms, and 10 ms a second. A pause loses that unnoticed; more would
-/// be a skip.
-const CUT_MAX: usize = 1200;
-const CUT_PER_BEAT: usize = 10;
-
-/// Length of a cross-fade where sound is cut: 2.5 ms.
-const FADE: usize = 120;
-
-/// Below this a sample is nothing: −88 dBFS, just above one step of 16 bits, which is what SILK makes of digital silence.
-const NOTHING: f32 = 4e-5;
-
-/// What remains of a click one sample later: the last sample dies away in 2 ms.
-const CLICK_DECAY: f32 = 0.96;
-
-/// One speaker's decoder, with the sound decoded and not played yet.
+/// One speaker's way from packets to sound.
 #[derive(Debug)]
 pub(super) struct Playout {
     pub(super) jitter: Jitter,
-    decoder: Decoder,
-    resampler: Resampler,
-    sound: Box<[f32]>,
-    start: usize,
-    end: usize,
-    /// Samples of silence at the end of `sound`, counting on into what was played before if it is all of it.
-    silent: usize,
-    /// How much of that was not written: as long as nothing else is said, silence touches no memory.
-    unwritten: usize,
-    /// The gain at which the last sound ended: 0 after silence.
-    edge: f32,
-    /// The last packet, if `says_nothing`: it decoded to nothing, and another like it says nothing either.
-    nothing: Payload,
-    says_nothing: bool,
-    correction_ppm: f32,
-    /// Samples that may be left out.
-    may_cut: usize,
-    malformed: u64,
+    decoded: Decoded,
+    /// If their track is kept.
+    pen: Option<Box<Pen>>,
 }
 
 impl Playout {
     pub(super) fn new() -> Result<Self, CodecError> {
-        Ok(Self {
-            jitter: Jitter::new(),
-            decoder: Decoder::new()?,
-            resampler: Resampler::new(),
-            sound: vec![0.0; ROOM].into_boxed_slice(),
-            start: 0,
-            end: 0,
-            silent: TAPS,
-            unwritten: 0,
-            edge: 0.0,
-            nothing: Payload::default(),
-            says_nothing: false,
-            correction_ppm: 0.0,
-            may_cut: CUT_MAX,
-            malformed: 0,
-        })
+        Ok(Self { jitter: Jitter::new(), decoded: Decoded::new()?, pen: None })
+    }
+
+    /// Writes down from now on what is heard.
+    pub(super) fn keep(&mut self) {
+        self.pen = Some(Box::default());
+    }
+
+    /// A beat begins. Also of those who are not heard, so that the pen knows how much it may write.
+    pub(super) fn begin_beat(&mut self) {
+        if let Some(pen) = &mut self.pen {
+            pen.begin_beat();
+        }
+    }
+
+    /// The pen, if there is one.
+    pub(super) fn pen(&self) -> Option<&Pen> {
+        self.pen.as_deref()
     }
 
     /// Makes the next 20 ms; whether there is anything to hear in them. What is no louder than `background` may be shortened or drawn out.
     #[inline(always)]
     pub(super) fn render(&mut self, now: Instant, background: Level, out: &mut Frame) -> bool {
-        if self.jitter.is_idle() && self.is_flat() {
+        if self.jitter.is_idle() && self.decoded.is_flat() {
             return false;
         }
-        let excess = self.jitter.excess(now, self.pending()).unwrap_or(0);
+        let excess = self.jitter.excess(now, self.decoded.pending()).unwrap_or(0);
         let wrong_s = excess as f32 / crate::SAMPLE_RATE as f32;
-        self.correction_ppm =
+        let correction_ppm =
             (self.jitter.drift_ppm() + wrong_s / CATCH_UP_S * 1e6).clamp(-CORRECTION_PPM_MAX, CORRECTION_PPM_MAX);
-        let needed = self.resampler.needed(self.correction_ppm);
+        if let Some(pen) = &mut self.pen {
+            pen.plays(correction_ppm);
+        }
+        let needed = self.decoded.begin(correction_ppm);
         self.fetch(now, needed);
-        self.may_cut = (self.may_cut + CUT_PER_BEAT).min(CUT_MAX);
-        let excess = excess.min(self.may_cut as i64);
+        let excess = excess.clamp(-(crate::FRAME_SAMPLES as i64), self.decoded.may_cut() as i64);
         // In silence no seam can be heard; and a clock that is off is not corrected there otherwise.
-        let bearable = if self.is_flat() { FADE as i64 } else { SPLICE_MIN };
-        if excess.abs() > bearable {
-            self.write_silence();
-            if Level::of(&self.sound[self.start..self.end]).is_up_to(background) {
-                self.splice(excess);
-                self.fetch(now, needed);
+        let bearable = if self.decoded.is_flat() { FADE as i64 } else { SPLICE_MIN };
+        if excess.abs() > bearable && self.decoded.level().is_up_to(background) {
+            if let Some(pen) = &mut self.pen {
+                pen.step(&Step::Splice { excess });
             }
+            self.decoded.splice(excess);
+            self.fetch(now, needed);
         }
-        let flat = self.is_flat();
-        if !flat {
-            self.write_silence();
-            let used = self.resampler.frame(&self.sound[self.start..self.end], self.correction_ppm, out);
-            self.start = (self.start + used).min(self.end);
-        } else {
-            self.start = (self.start + FRAME_SAMPLES).min(self.end);
-            self.unwritten = self.unwritten.min(self.pending());
-        }
-        if flat && self.jitter.is_idle() {
+        let sounds = self.decoded.play(out);
+        if !sounds && self.jitter.is_idle() {
             self.forget();
         }
-        !flat
+        sounds
     }
 
-    /// Throws everything away.
-    pub(super) fn clear(&mut self) {
+    /// Does again what a piece of a track says, instead of [`Self::render`]; whether there is anything to hear.
+    pub(super) fn replay(&mut self, piece: &Piece<'_>, out: &mut Frame) -> bool {
+        let mut sounds = false;
+        if let Some(correction_ppm) = piece.plays() {
+            let needed = self.decoded.begin(correction_ppm);
+            let mut may_splice = true;
+            for step in piece.steps() {
+                // Never more at once than `render` would: of a damaged track the rest is left out.
+                match step {
+                    Step::Pull(pull) if self.decoded.pending() < needed => self.decoded.perform(pull),
+                    Step::Splice { excess } if std::mem::take(&mut may_splice) => self.decoded.splice(excess),
+                    _ => {}
+                }
+            }
+            sounds = self.decoded.play(out);
+        }
+        if piece.is_end() {
+            self.decoded.forget();
+        }
+        sounds
+    }
+
+    /// Throws everything away: they are muted.
+    pub(super) fn mute(&mut self) {
+        if let Some(pen) = &mut self.pen {
+            pen.fades();
+        }
         self.jitter.clear();
         self.forget();
     }
 
     pub(super) fn correction_ppm(&self) -> f32 {
-        self.correction_ppm
+        self.decoded.correction_ppm()
     }
 
     pub(super) fn decodes(&self) -> u64 {
-        self.decoder.calls()
+        self.decoded.decodes()
     }
 
     /// Packets that the decoder refused since the last call.
     pub(super) fn take_malformed(&mut self) -> u64 {
-        std::mem::take(&mut self.malformed)
-    }
-
-    fn pending(&self) -> usize {
-        self.end - self.start
+        self.decoded.take_malformed()
     }
 
     /// Stream time of the next sample that will be played; `None` while nothing is.
     #[cfg(test)]
     pub(super) fn position(&self) -> Option<i64> {
-        Some(self.jitter.position()? - self.pending() as i64)
-    }
-
-    /// Whether all that is left is silence, and was long enough for the interpolator to know nothing else.
-    fn is_flat(&self) -> bool {
-        self.silent >= self.pending() + TAPS
+        Some(self.jitter.position()? - self.decoded.pending() as i64)
     }
 
     fn forget(&mut self) {
-        (self.start, self.end, self.silent, self.unwritten, self.edge) = (0, 0, TAPS, 0, 0.0);
-        self.resampler.reset();
-        self.correction_ppm = self.jitter.drift_ppm();
+        self.decoded.forget();
+        self.decoded.set_correction(self.jitter.drift_ppm());
+        if let Some(pen) = &mut self.pen {
+            pen.ends();
+        }
     }
 
     /// Decodes until so many samples are there.
     fn fetch(&mut self, now: Instant, needed: usize) {
         for _ in 0..PULLS_MAX {
-            if self.pending() >= needed {
+            if self.decoded.pending() >= needed {
                 return;
             }
             self.pull(now);
         }
     }
 
-    /// Leaves a piece of the background out (or doubles it, if `excess` is negative), with a cross-fade at the seam.
-    fn splice(&mut self, excess: i64) {
-        let pending = self.pending();
-        if pending < 3 * FADE {
-            return;
-        }
-        let nothing_but_silence = self.silent >= pending;
-        if excess > 0 {
-            let cut = (excess as usize).min(pending - 2 * FADE);
-            let sound = &mut self.sound[self.start..self.end];
-            for n in 0..FADE {
-                let fade = n as f32 / FADE as f32;
-                sound[n] += (sound[n + cut] - sound[n]) * fade;
-            }
-            sound.copy_within(FADE + cut.., FADE);
-            self.end -= cut;
-            self.may_cut -= cut;
-        } else {
-            let more = (excess.unsigned_abs() as usize).min(pending - 2 * FADE).min(FRAME_SAMPLES);
-            self.make_room(more);
-            // The end comes again: it is faded into what lay `more` samples before it.
-            self.sound.copy_within(self.end - more..self.end, self.end);
-            for n in 0..FADE {
-                let fade = n as f32 / FADE as f32;
-                let at = self.end - FADE + n;
-                self.sound[at] += (self.sound[at - more] - self.sound[at]) * fade;
-            }
-            self.end += more;
-        }
-        self.silent =
-            if nothing_but_silence { self.silent + self.pending() - pending } else { self.silent.min(self.pending()) };
-    }
-
-    /// Moves what is left to the front if `samples` more do not fit behind it.
-    fn make_room(&mut self, samples: usize) {
-        if self.end + samples > self.sound.len() {
-            self.sound.copy_within(self.start..self.end - self.unwritten, 0);
-            (self.start, self.end) = (0, self.end - self.start);
-        }
-    }
-
     /// Decodes the next piece.
     fn pull(&mut self, now: Instant) {
-        self.make_room(PACKET_SAMPLES_MAX);
-        let pending = self.pending();
-        let room = &mut self.sound[self.end..];
-        match self.jitter.pull(now, pending) {
-            Pull::Silence { samples } => self.put_silence(samples),
-            Pull::Frame(opus) if opus.is_silence() || self.says_nothing && self.nothing.opus() == opus => {
-                let samples = opus.duration().unwrap_or(FRAME_SAMPLES as u32) as usize;
-                self.put_silence(samples);
-            }
-            Pull::Frame(opus) => match self.decoder.decode(opus, room) {
-                // Browsers send a muted microphone as sound that is all zeros: nothing behind the decoder need touch it.
-                Ok(samples) if room.iter().take(samples).all(|sample| sample.abs() < NOTHING) => {
-                    self.nothing.assign(opus);
-                    self.says_nothing = true;
-                    self.put_silence(samples);
-                }
-                Ok(samples) => self.put_sound(samples, 1.0, 1.0),
-                Err(CodecError) => {
-                    let samples = opus.duration().unwrap_or(FRAME_SAMPLES as u32) as usize;
-                    self.malformed += 1;
-                    self.conceal(samples, 0);
-                }
-            },
-            Pull::Fec { next, samples } => {
-                let decoded = room.get_mut(..samples).ok_or(CodecError);
-                match decoded.and_then(|room| self.decoder.decode_fec(next, room)) {
-                    Ok(samples) => self.put_sound(samples, 1.0, 1.0),
-                    Err(CodecError) => self.put_silence(samples),
-                }
-            }
-            Pull::Conceal { samples, before } => self.conceal(samples, before),
+        let concealment = self.jitter.repair().concealment;
+        let pull = match self.jitter.pull(now, self.decoded.pending()) {
+            Pull::Frame(opus) if self.decoded.is_nothing(opus) => Pull::Silence { samples: samples_of(opus) },
+            Pull::Conceal { samples, .. } if !concealment => Pull::Silence { samples },
+            pull => pull,
+        };
+        let step = Step::Pull(pull);
+        if let Some(pen) = &mut self.pen {
+            pen.step(&step);
         }
-    }
-
-    /// Makes up so much sound, fading to nothing at [`CONCEAL_MAX`].
-    fn conceal(&mut self, samples: usize, before: u32) {
-        if !self.jitter.repair().concealment {
-            return self.put_silence(samples);
+        if let Step::Pull(pull) = step {
+            self.decoded.perform(pull);
         }
-        let decoded = self.sound[self.end..].get_mut(..samples).ok_or(CodecError);
-        match decoded.and_then(|room| self.decoder.conceal(room)) {
-            Ok(samples) => {
-                // The first 20 ms as they are, then down in a straight line.
-                let gain = |at: u32| {
-                    let left = CONCEAL_MAX.saturating_sub(at) as f32;
-                    (left / (CONCEAL_MAX - FRAME_SAMPLES as u32) as f32).min(1.0)
-                };
-                self.put_sound(samples, gain(before), gain(before + samples as u32));
-            }
-            Err(CodecError) => self.put_silence(samples),
-        }
-    }
-
-    /// Takes over `samples` that were decoded behind the end, from one gain to another.
-    fn put_sound(&mut self, samples: usize, from: f32, to: f32) {
-        self.write_silence();
-        let Some(sound) = self.sound.get_mut(self.end..self.end + samples) else { return };
-        if from != 1.0 || to != 1.0 {
-            let step = (to - from) / samples.max(1) as f32;
-            for (n, sample) in sound.iter_mut().enumerate() {
-                *sample *= from + step * n as f32;
-            }
-        }
-        // After silence or a fade, sound comes in without a click.
-        if self.edge < from {
-            for (n, sample) in sound.iter_mut().take(FADE).enumerate() {
-                *sample *= (self.edge + (from - self.edge) * n as f32 / FADE as f32) / from;
-            }
-        }
-        // One sample that is no number would stay in every filter behind this for ever.
-        for sample in sound.iter_mut().filter(|sample| !sample.is_finite()) {
-            *sample = 0.0;
-        }
-        self.edge = to;
-        self.end += samples;
-        self.silent = 0;
-        self.says_nothing = false;
-    }
-
-    fn put_silence(&mut self, samples: usize) {
-        let last = if self.end > self.start && self.silent == 0 { self.sound[self.end - 1] } else { 0.0 };
-        let Some(sound) = self.sound.get_mut(self.end..self.end + samples) else { return };
-        self.edge = 0.0;
-        self.end += samples;
-        if last == 0.0 {
-            // Nearly always, as most of a stage is silent.
-            self.silent += samples;
-            self.unwritten += samples;
-            return;
-        }
-        // A piece with the rest of the last sound in it counts as sound.
-        self.silent = 0;
-        let mut click = last;
-        for sample in sound {
-            click *= CLICK_DECAY;
-            click = if click.abs() < 1e-6 { 0.0 } else { click };
-            *sample = click;
-        }
-    }
-
-    /// Writes the silence at the end, for whoever reads it or puts sound behind it.
-    fn write_silence(&mut self) {
-        self.sound[self.end - self.unwritten..self.end].fill(0.0);
-        self.unwritten = 0;
     }
 }

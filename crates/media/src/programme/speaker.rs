@@ -16,6 +16,7 @@ use crate::opus::{CodecError, Encoder};
 use crate::packet::{Opus, Packet};
 use crate::programme::playout::Playout;
 use crate::programme::stats::Seated;
+use crate::track::{Dropped, Piece};
 use crate::{FRAME_SAMPLES, SAMPLE_RATE};
 
 /// Frames that a speaker who fell silent keeps a return of their own: 1 s. By then both encoders say the same, so that the change to the shared one is not
@@ -54,6 +55,13 @@ pub(super) enum Sent {
     Own,
 }
 
+/// What became of a piece of a track.
+#[derive(Debug, Clone, Copy)]
+struct Played {
+    sounds: bool,
+    fades: bool,
+}
+
 /// What a speaker is built from.
 #[derive(Debug)]
 pub struct SpeakerConfig {
@@ -74,6 +82,10 @@ pub struct Speaker {
     pub(super) activity: Activity,
     pub(super) voicing: Voicing,
     agc: Agc,
+    /// They come from a track.
+    replayed: bool,
+    /// If so, and something of this beat is there.
+    played: Option<Played>,
     /// Their sound of this beat; after [`Self::hold_back`] as late as the programme.
     pub(super) frame: Frame,
     /// Whether they were heard in the last frame.
@@ -103,6 +115,8 @@ impl Speaker {
             playout: Playout::new()?,
             activity: Activity::new(),
             voicing: config.voicing,
+            replayed: false,
+            played: None,
             agc: Agc::new(),
             frame: [0.0; FRAME_SAMPLES],
             sounding: false,
@@ -124,6 +138,34 @@ impl Speaker {
         self
     }
 
+    /// Has a track kept of what is heard of them: see `Programme::piece`.
+    #[must_use]
+    pub fn kept(mut self) -> Self {
+        self.playout.keep();
+        self
+    }
+
+    /// Comes from a track: what they say is told by `Input::Piece`, and packets are nothing to them.
+    #[must_use]
+    pub fn replayed(mut self) -> Self {
+        self.replayed = true;
+        self
+    }
+
+    /// Makes the next beat's sound out of a track.
+    pub(super) fn replay(&mut self, piece: &Piece<'_>) {
+        if self.replayed {
+            let sounds = self.playout.replay(piece, &mut self.frame);
+            self.played = Some(Played { sounds, fades: piece.fades() });
+        }
+    }
+
+    /// What is to be kept of this beat.
+    pub(super) fn piece(&self) -> Option<Result<&[u8], Dropped>> {
+        let piece = self.playout.pen()?.piece();
+        (piece != Ok(&[])).then_some(piece)
+    }
+
     /// Takes in one packet.
     pub(super) fn handle(&mut self, packet: Packet<Opus<'_>>) {
         self.client_level = packet.level;
@@ -141,6 +183,10 @@ impl Speaker {
     /// Makes this beat's sound, as loud as it came. Whether there is any: then [`Self::level`] it.
     #[inline(always)]
     pub(super) fn render(&mut self, now: Instant) -> bool {
+        if self.replayed {
+            return self.take_played();
+        }
+        self.playout.begin_beat();
         if self.voicing == Voicing::Muted {
             return self.fall_silent(now);
         }
@@ -159,7 +205,7 @@ impl Speaker {
     /// The last frame after a mute is there once more, to fade out; then there is nothing.
     fn fall_silent(&mut self, now: Instant) -> bool {
         let fading = self.sounding && self.playout.render(now, Level::SILENCE, &mut self.frame);
-        self.playout.clear();
+        self.playout.mute();
         self.activity.frame(Level::SILENCE);
         if !fading {
             self.be_silent();
@@ -168,6 +214,22 @@ impl Speaker {
         (self.sounding, self.dirty) = (false, true);
         self.own_return = self.own_return.saturating_sub(1);
         true
+    }
+
+    /// As [`Self::render`] and [`Self::fall_silent`], of a track.
+    fn take_played(&mut self) -> bool {
+        match self.played.take() {
+            Some(Played { sounds: true, fades }) => {
+                self.activity.frame(if fades { Level::SILENCE } else { Level::of(&self.frame) });
+                (self.sounding, self.dirty) = (!fades, true);
+                true
+            }
+            _ => {
+                self.activity.frame(Level::SILENCE);
+                self.be_silent();
+                false
+            }
+        }
     }
 
     /// Makes those whose sound is there as loud as the others.
