@@ -73,7 +73,7 @@ impl LogId {
         Ok(Self { bytes, len })
     }
 
-    /// The name of a log that stands beside this one: the same sound in a form that is not kept, made while it is wanted. `None` if that would be
+    /// The name of a log that stands beside this one: the same sound in another form. `None` if that would be
     /// too long, or this stands beside another itself.
     #[must_use]
     pub fn beside(&self, form: &str) -> Option<Self> {
@@ -85,6 +85,12 @@ impl LogId {
     pub fn stem(&self) -> Self {
         let stem = self.as_str().split_once(BESIDE).and_then(|(stem, _)| Self::parse(stem).ok());
         stem.unwrap_or(*self)
+    }
+
+    /// In which form this one stands beside another; `None` if it stands beside none.
+    #[must_use]
+    pub fn form(&self) -> Option<&str> {
+        if self.stem() == *self { None } else { self.as_str().split_once(BESIDE).map(|(_, form)| form) }
     }
 
     /// The name as text.
@@ -153,6 +159,7 @@ mod tests {
         let id = |text: &str| LogId::parse(text).unwrap();
         let beside = id("demo").beside("mp3").unwrap();
         assert_eq!((beside.as_str(), beside.stem()), ("demo--mp3", id("demo")));
+        assert_eq!((beside.form(), id("demo").form(), id("--").form()), (Some("mp3"), None, None));
         assert_eq!(id("a-b").stem(), id("a-b"));
         assert_eq!(id("--").stem(), id("--"));
         assert_eq!((beside.beside("mp3"), id(&"a".repeat(36)).beside("mp3")), (None, None));

@@ -138,6 +138,22 @@ pub enum Admin {
     Cadence(Cadence),
     /// Change at which bitrate listeners are sent sound, while people listen: half of it takes half of the line, and sounds less fine.
     Bitrate(Bitrate),
+    /// Take somebody out of the recording of a conversation that is over: their voice, their name, and what is said of them inside the sound. Everything is
+    /// mixed again without them, which needs the speakers' tracks; what they said is deleted.
+    Withdraw(Withdraw),
+}
+
+/// Options of `hiwar admin withdraw`.
+#[derive(Debug, Args)]
+pub struct Withdraw {
+    /// The conversation's id.
+    pub space: String,
+    /// Who: ids in the conversation, or names that they had on its stage.
+    #[arg(required = true, num_args = 1..=20, value_name = "PARTICIPANT")]
+    pub who: Vec<String>,
+    /// Which server.
+    #[command(flatten)]
+    pub place: Place,
 }
 
 /// Options of `hiwar admin cadence`.

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         cli::Command::Admin(cli::Admin::RehearsalGrant(args)) => role::admin::rehearsal_grant(&args),
         cli::Command::Admin(cli::Admin::Cadence(args)) => role::admin::cadence(&args),
         cli::Command::Admin(cli::Admin::Bitrate(args)) => role::admin::bitrate(&args),
+        cli::Command::Admin(cli::Admin::Withdraw(args)) => role::admin::withdraw(&args),
         cli::Command::Child => role::run_child(),
     }
 }

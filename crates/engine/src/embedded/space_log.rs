@@ -89,10 +89,10 @@ impl SpaceLog {
         disk::verify(&self.folder(log))
     }
 
-    /// The folder of a log: `{root}/{log}/log`.
+    /// The folder of a log: `{root}/{log}/log`; of one that stands beside it, `{root}/{log}/{form}`.
     #[must_use]
     pub fn folder(&self, log: LogId) -> PathBuf {
-        self.root.join(log.as_str()).join("log")
+        self.root.join(log.stem().as_str()).join(log.form().unwrap_or("log"))
     }
 
     /// The folder above all of them.

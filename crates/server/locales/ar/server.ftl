@@ -27,6 +27,12 @@ status-listeners = مستمعون
 status-speakers = متحدثون
 status-beats = أجزاء صوت متأخرة منذ البدء
 
+withdrawal-failed = { $reason ->
+    [nobody] لم يكن على منصته أحد بهذا المعرّف أو الاسم.
+    [several] حمل هذا الاسم أكثر من شخص. اختر أحدهم بمعرّفه: { $why }
+   *[other] تعذّر صنعه من جديد: { $why }
+}
+
 ## المشكلات (RFC 9457). المفتاح هو `problem-` ثم الجزء الأخير من النوع.
 
 notice-disk-little = امتلأ قرص هذا الخادم بنسبة { $percent }٪
@@ -82,6 +88,8 @@ problem-still-live = ما زال مباشرًا
     .detail = أنهِ الحوار قبل حذف تسجيله.
 problem-no-recording = لا يوجد تسجيل
     .detail = لم يُسجَّل الحوار، أو حُذف تسجيله.
+problem-no-tracks = لا يمكن سحب أحد من هذا التسجيل
+    .detail = لم يُحفظ مسار صوتي لكل متحدث (كان tracks معطّلًا عند إنشاء الحوار). لا يمكن إلا حذف التسجيل كله.
 problem-replay-in-the-making = يجري تجهيز التسجيل
     .detail = حاول مرة أخرى بعد ثوانٍ قليلة.
 problem-stage-full = المنصة ممتلئة

@@ -27,6 +27,12 @@ notice-disk-little = The disk of this server is { $percent } % full
 notice-disk-scarce = The disk of this server is almost full
     .detail = New conversations are refused until there is room. What is on the air goes on; when the disk is full, its recording pauses.
 
+withdrawal-failed = { $reason ->
+    [nobody] Nobody of that id or name was on its stage.
+    [several] Several people had that name. Name one of them by id: { $why }
+   *[other] It could not be made anew: { $why }
+}
+
 ## Problems (RFC 9457). The key is `problem-` and the last part of the type.
 
 problem-not-found = Nothing is here
@@ -77,6 +83,8 @@ problem-still-live = Still live
     .detail = End the conversation before you delete its recording.
 problem-no-recording = No recording
     .detail = The conversation was not recorded, or its recording is already gone.
+problem-no-tracks = No one can be taken out of this recording
+    .detail = No track of each speaker was kept (tracks was off when the conversation was made). The recording can only be deleted as a whole.
 problem-replay-in-the-making = The recording is being prepared
     .detail = Try again in a few seconds.
 problem-stage-full = The stage is full

@@ -10,11 +10,13 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use hiwar_admission::ladder::{Bitrate, Cadence};
 use hiwar_admission::{Grant, Origin};
+use hiwar_segment_log::LogId;
 use http_body_util::Full;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::header::{ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Response};
 use tokio::net::UnixStream;
 
+use super::progress::Line;
 use super::{greet, keys};
 use crate::api::Keys;
 use crate::cli;
@@ -68,24 +70,92 @@ fn wish(place: &cli::Place, name: &str, wish: Result<Option<Option<u32>>, &str>)
 
 fn turn(place: &cli::Place, name: &str, wish: Option<Option<u32>>) -> Result<String, String> {
     let config = config(place)?;
-    let pass = read_keys(&config.data)?.stage_pass(SystemTime::now() + OPERATING, Grant::Operate);
     let method = if wish.is_some() { Method::PUT } else { Method::GET };
-    let body = wish.map(|wish| serde_json::json!({ name: wish }).to_string()).unwrap_or_default();
+    let body = wish.map(|wish| serde_json::json!({ name: wish }));
+    let said = operate(&config, method, "/api/spaces/v1/delivery", body)?;
+    Ok(said[name].as_u64().map_or_else(|| "auto".to_owned(), |wish| wish.to_string()))
+}
+
+/// Takes somebody out of a recording, and shows how far it is. Exit code 0: done; 2: the recording is as it was.
+pub fn withdraw(args: &cli::Withdraw) -> ExitCode {
+    match withdrawn(args) {
+        Ok(said) => {
+            println!("{said}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn withdrawn(args: &cli::Withdraw) -> Result<String, String> {
+    let config = config(&args.place)?;
+    // Nothing else can be in the path: what is no id has no conversation.
+    let space = LogId::parse(&args.space).map_err(|_| format!("{:?} is no id of a conversation", args.space))?;
+    let path = format!("/api/spaces/v1/spaces/{space}/withdrawal");
+    let mut said = operate(&config, Method::POST, &path, Some(serde_json::json!({ "who": args.who })))?;
+    let mut line = Line::new("mixing the recording again");
+    while said["state"] == "working" {
+        line.show(said["percent"].as_u64().unwrap_or(0));
+        std::thread::park_timeout(LOOK_EVERY);
+        said = operate(&config, Method::GET, &path, None).inspect_err(|_| line.clear())?;
+    }
+    line.clear();
+    if said["state"] != "done" {
+        let people = said["people"].as_object().into_iter().flatten();
+        let people = people.map(|(id, names)| {
+            let names = names.as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
+            format!("\n  {id}  {}", names.collect::<Vec<_>>().join(", "))
+        });
+        let detail = said["detail"].as_str().unwrap_or("the server says no more");
+        return Err(format!("{detail}{}", people.collect::<String>()));
+    }
+    let silenced_ms = said["silenced_ms"].as_u64().unwrap_or(0);
+    let silenced = if silenced_ms == 0 {
+        String::new()
+    } else {
+        format!("; {:.1} s of which there was no track are silent now", silenced_ms as f64 / 1000.0)
+    };
+    Ok(format!("{space}: the recording was made anew without them{silenced}"))
+}
+
+/// Asks the house for something that only an operator may, and gives what it says.
+fn operate(
+    config: &Config,
+    method: Method,
+    path: &str,
+    body: Option<serde_json::Value>,
+) -> Result<serde_json::Value, String> {
+    let pass = read_keys(&config.data)?.stage_pass(SystemTime::now() + OPERATING, Grant::Operate);
     let request = Request::builder()
         .method(method)
-        .uri("/api/spaces/v1/delivery")
+        .uri(path)
         .header(HOST, "localhost")
         .header(AUTHORIZATION, format!("Bearer {pass}"))
         .header(CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(body)))
+        .header(ACCEPT_LANGUAGE, language())
+        .body(Full::new(Bytes::from(body.map(|body| body.to_string()).unwrap_or_default())))
         .map_err(|why| why.to_string())?;
     let answer = ask_house(&config.data, request)?;
     let said: serde_json::Value = serde_json::from_slice(answer.body()).unwrap_or_default();
     if !answer.status().is_success() {
         return Err(format!("{}: {}", answer.status(), said["detail"].as_str().unwrap_or("the server says no more")));
     }
-    Ok(said[name].as_u64().map_or_else(|| "auto".to_owned(), |wish| wish.to_string()))
+    Ok(said)
 }
+
+/// What the house is to speak: the language of this terminal, if it is one of ours.
+fn language() -> &'static str {
+    let set = ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|set| !set.is_empty()));
+    if set.is_some_and(|set| set.starts_with("ar")) { "ar" } else { "en" }
+}
+
+/// How often the house is asked how far it is.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Asks the house of this machine that runs on a data directory, at its own socket, and waits ten seconds at the most. Not to be called by a task of a runtime.
 ///

@@ -8,6 +8,7 @@ mod greet;
 mod house;
 mod keys;
 pub mod log;
+pub(crate) mod progress;
 pub mod rehearse;
 mod worker;
 

@@ -20,7 +20,7 @@ use rtrb::{Consumer, Producer};
 
 use super::beat::{Notice, OnAir};
 use super::control::{Gone, Origin};
-use super::{Inner, StudioEvent, log};
+use super::{Inner, StudioEvent, log, tracks};
 
 /// Body parts of a chunk record, as docs/formats/record.md names them.
 pub(super) const PART_MP4: u8 = 0;
@@ -104,6 +104,7 @@ impl Airing {
         }
         let next = Origin { index: chunk.index + 1, time: Time(chunk.time.0 + u64::from(chunk.duration)) };
         let Some((log, recorded, epoch)) = self.studio.lock().aired(slot, next) else { return };
+        let track = self.studio.tracks.gather(&log, chunk);
         let record = record(chunk, epoch);
         self.studio.publisher.publish(Down::Chunk { log, record: record.clone() });
         self.studio.made(log, &record);
@@ -118,6 +119,9 @@ impl Airing {
                 self.begun.insert(log, epoch);
             }
         }
+        if let Some((epoch, body)) = track {
+            self.keep(&log, chunk, tracks::record(&record, epoch, body));
+        }
         if self.studio.log.send(log::Job::Append { log, record }) {
             if self.behind.remove(&log) {
                 self.studio.happened(StudioEvent::RecordingResumed { space: log });
@@ -126,6 +130,21 @@ impl Airing {
             tracing::error!(%log, "the disk does not keep up: recording is paused");
             self.studio.happened(StudioEvent::RecordingPaused { space: log });
         }
+    }
+}
+
+impl Airing {
+    /// Appends what was heard of each speaker to the log beside the log. Where the disk does not keep up both have a hole, and the other one says so.
+    fn keep(&mut self, space: &LogId, chunk: &Chunk, record: Record) {
+        let Some(log) = tracks::log(space) else { return };
+        let epoch = record.epoch;
+        if self.begun.get(&log) != Some(&epoch) {
+            let record = tracks::header(record.position, epoch, chunk.time, record.wall_us);
+            if self.studio.log.send(log::Job::Append { log, record }) {
+                self.begun.insert(log, epoch);
+            }
+        }
+        self.studio.log.send(log::Job::Append { log, record });
     }
 }
 

@@ -17,12 +17,14 @@ use hiwar_media::Time;
 use hiwar_media::chunk::Chunk;
 use hiwar_media::packet::{Packet, Payload};
 use hiwar_media::programme::{Audience, Input, Output, Programme, Seat, Speaker, Voicing};
+use hiwar_media::track;
 use hiwar_rtc::ring::{Reader, Writer};
 use rtrb::{Consumer, Producer};
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
 use rustix::time::{Timespec, clock_gettime};
 
 use super::PACKETS_WAITING;
+use super::tracks::Tap;
 
 /// One frame.
 pub const BEAT: Duration = Duration::from_millis(20);
@@ -47,6 +49,8 @@ pub struct Line {
     pub packets: Reader<Packet<()>>,
     /// To the net thread; `None` for a speaker that hears nothing (a performer of the demo).
     pub returns: Option<Writer<Time>>,
+    /// To the log of tracks; `None` where none are kept.
+    pub track: Option<Tap>,
 }
 
 /// A space whose programme runs.
@@ -178,6 +182,8 @@ pub struct Figures {
     pub panics: AtomicU64,
     /// Chunks or notices that found a full ring.
     pub overrun: AtomicU64,
+    /// Pieces of tracks, 20 ms each, that found a full ring or were longer than is kept.
+    pub untracked: AtomicU64,
     /// Ask the thread to end.
     pub stop: AtomicBool,
 }
@@ -327,7 +333,11 @@ impl Beat {
                 let Some(Some(space)) = self.slots.get_mut(usize::from(slot)) else { return false };
                 let Some(seat) = space.seat_of(token) else { return false };
                 let Some(mut line) = space.lines[seat].take() else { return false };
-                line.speaker = space.programme.unseat(Seat(u8::try_from(seat).unwrap_or(u8::MAX)));
+                let seat = Seat(u8::try_from(seat).unwrap_or(u8::MAX));
+                line.speaker = space.programme.unseat(seat);
+                if let Some(track) = &mut line.track {
+                    keep(track.write(space.programme.time(), seat, &track::LEFT), figures);
+                }
                 give(notices, figures, Notice::Line(line))
             }
             Command::Voice { slot, token, voicing } => {
@@ -386,6 +396,14 @@ fn play(slot: u16, space: &mut OnAir, now: Instant, notices: &mut Producer<Notic
         }
     }
     space.programme.handle(now, Input::Beat);
+    // Before the chunk is given away: whoever has it finds all of its pieces.
+    for (seat, line) in space.lines.iter_mut().enumerate() {
+        let Some(track) = line.as_mut().and_then(|line| line.track.as_mut()) else { continue };
+        let seat = Seat(u8::try_from(seat).unwrap_or(u8::MAX));
+        if let Some((time, piece)) = space.programme.piece(seat) {
+            keep(piece.is_ok_and(|piece| track.write(time, seat, piece)), figures);
+        }
+    }
     while let Some(output) = space.programme.poll() {
         match output {
             Output::Chunk(chunk) if notices.is_full() => {
@@ -454,6 +472,13 @@ pub fn note_panics() {
             tell(panic);
         }
     }));
+}
+
+/// Counts a piece of a track that is lost.
+fn keep(kept: bool, figures: &Figures) {
+    if !kept {
+        figures.untracked.fetch_add(1, Relaxed);
+    }
 }
 
 fn later(at: Timespec, by: Duration) -> Timespec {

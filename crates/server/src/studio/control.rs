@@ -7,6 +7,7 @@
 //! that what is left over when they are divided by the number of shards is the shard's own ([`super::shards`]).
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use hiwar_engine::live_bus::{Access, Count, WorkerId};
@@ -23,7 +24,7 @@ use tokio::sync::oneshot;
 
 use super::beat::{Command, Line, OnAir, SLOTS};
 use super::shards::Beats;
-use super::{Caption, PublishRefusal, Speaking, airing};
+use super::{Caption, PublishRefusal, Speaking, airing, tracks};
 
 /// With nobody on stage and nobody listening a programme stops after this long: a page reload must not stop it.
 const QUIET: Duration = Duration::from_secs(5);
@@ -38,7 +39,7 @@ const MADE_UP_MAX: u32 = 2 * hiwar_media::CHUNK_FRAMES as u32 - 2;
 /// A worker's counts are forgotten when it has not reported for this long (it reports every second).
 const REPORT_LIFE: Duration = Duration::from_secs(5);
 /// Speech in full band, mono.
-const PROGRAMME_BITRATE_BPS: i32 = 32_000;
+pub(super) const PROGRAMME_BITRATE_BPS: i32 = 32_000;
 /// Bit rate of what a speaker hears: as the programme's, for they are part of it.
 const RETURN_BITRATE_BPS: i32 = 32_000;
 /// Said in the sound when nobody is heard.
@@ -79,6 +80,7 @@ pub(super) struct Control {
     repair: Repair,
     #[cfg(debug_assertions)]
     fault: Option<u32>,
+    tracks: Arc<tracks::Desk>,
 }
 
 /// A space on the air.
@@ -191,7 +193,7 @@ struct Person {
 
 impl Control {
     /// One ring to each shard's beat; at least one.
-    pub(super) fn new(beats: Vec<Producer<Command>>) -> Self {
+    pub(super) fn new(beats: Vec<Producer<Command>>, tracks: Arc<tracks::Desk>) -> Self {
         Self {
             beats: Beats(beats),
             spaces: HashMap::new(),
@@ -203,6 +205,7 @@ impl Control {
             repair: repair(),
             #[cfg(debug_assertions)]
             fault: fault(),
+            tracks,
         }
     }
 
@@ -344,7 +347,9 @@ impl Control {
             tracing::error!("no codec for a speaker: {why}");
             PublishRefusal::Unavailable
         })?;
-        let speaker = Box::new(speaker.repaired_by(self.repair));
+        let track = self.tracks.begin(space, &who.participant);
+        let speaker = speaker.repaired_by(self.repair);
+        let speaker = Box::new(if track.is_some() { speaker.kept() } else { speaker });
         // The older line leaves first, for the stage may be full; so there must be room for both commands.
         if self.beats.of(token).slots() < 2 {
             return Err(PublishRefusal::Unavailable);
@@ -352,7 +357,7 @@ impl Control {
         if let Some(older) = older {
             self.leave(older);
         }
-        let line = Box::new(Line { token, speaker: Some(speaker), packets, returns });
+        let line = Box::new(Line { token, speaker: Some(speaker), packets, returns, track });
         self.command(space, move |slot| Command::Seat { slot, line }).ok_or(PublishRefusal::Unavailable)?;
         let person = Person { space: *space, participant: who.participant, session, etag: String::new() };
         self.lines.insert(token, person);

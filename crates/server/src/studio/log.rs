@@ -136,6 +136,8 @@ impl Log {
     }
 
     fn claim(&mut self, log: LogId, options: Options) -> Result<Recovered, disk::Error> {
+        // One that is claimed anew while it is open is let go of first, or it would be locked.
+        self.open.remove(&log);
         let Claim { writer, recovered } = self.logs.claim(log, options)?;
         if recovered.truncated_bytes > 0 {
             info!(%log, bytes = recovered.truncated_bytes, "moved a torn tail aside");

@@ -23,6 +23,8 @@ mod recollect;
 pub mod recording;
 mod seal;
 mod shards;
+mod tracks;
+pub mod withdrawal;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -94,6 +96,8 @@ pub struct Setup {
 pub enum Keep {
     /// From the start to the end, then a replay is made.
     All,
+    /// The same, and beside it what was heard of each speaker, so that one of them can withdraw.
+    AllAndTracks,
     /// A moving window; no replay.
     Window(Duration),
 }
@@ -101,6 +105,12 @@ pub enum Keep {
 impl Keep {
     /// Recording is off: the live window only.
     pub const LIVE: Self = Self::Window(LIVE_WINDOW);
+
+    /// Whether it is kept from the start to the end.
+    #[must_use]
+    pub fn is_all(self) -> bool {
+        matches!(self, Self::All | Self::AllAndTracks)
+    }
 }
 
 /// Whether clips of a recording may be made by whoever may hear it.
@@ -112,6 +122,9 @@ pub enum Clips {
     #[cfg_attr(not(test), expect(dead_code, reason = "no host is asked yet"))]
     Refused,
 }
+
+/// Folders of a space that hold its recording, or what is left of one.
+pub const FOLDERS: [&str; 6] = ["log", "log.deleted", "tracks", "tracks.deleted", "replay", "replay.deleted"];
 
 /// Somebody who is about to speak.
 #[derive(Debug, Clone)]
@@ -212,6 +225,8 @@ struct Inner {
     radio: beside::Handle,
     lean: beside::Handle,
     recollection: recollect::Recollection,
+    tracks: Arc<tracks::Desk>,
+    withdrawals: withdrawal::Desk,
     spaces: PathBuf,
     events: mpsc::Sender<StudioEvent>,
     /// The house ends, and nothing is aired any more.
@@ -237,9 +252,17 @@ impl Studio {
     /// No thread, no certificate, or no directory of logs.
     pub fn start(setup: Setup) -> io::Result<(Self, mpsc::Receiver<StudioEvent>)> {
         let (events, happened) = mpsc::channel(EVENTS_WAITING);
+        // Before anybody is served: what was withdrawn is not heard any more.
+        withdrawal::finish_all(&setup.spaces);
         let logs = SpaceLog::new(setup.spaces.clone());
         let changes = events.clone();
         let log = log::start(logs, move |log, change| {
+            let space = log.stem();
+            // Of tracks only what is to be done: that the disk is full, the log itself says.
+            if log != space && !matches!(change, log::Change::Lost) {
+                return;
+            }
+            let log = space;
             let _ = changes.try_send(match change {
                 log::Change::Paused => StudioEvent::RecordingPaused { space: log },
                 log::Change::Resumed => StudioEvent::RecordingResumed { space: log },
@@ -255,8 +278,9 @@ impl Studio {
             rest.push((commands_in, net_events));
         }
         let ((radio, radio_jobs), (lean, lean_jobs)) = (beside::queue(), beside::queue());
+        let tracks = Arc::<tracks::Desk>::default();
         let inner = Arc::new(Inner {
-            control: Mutex::new(Control::new(beats)),
+            control: Mutex::new(Control::new(beats, tracks.clone())),
             audiences: Mutex::default(),
             certificate: Certificate::generate().ok_or_else(|| io::Error::other("no certificate for WebRTC"))?,
             shards,
@@ -265,6 +289,8 @@ impl Studio {
             radio,
             lean,
             recollection: recollect::Recollection::new(setup.workers),
+            tracks,
+            withdrawals: withdrawal::Desk::default(),
             spaces: setup.spaces,
             events,
             silenced: Mutex::new(false),
@@ -314,6 +340,11 @@ impl Studio {
         if let Some(opened) = opened {
             self.inner.publisher.publish(opened);
         }
+    }
+
+    /// Has a track kept of whoever sits down in this space from now on. To be said before anybody can: also of a space that is yet to start.
+    pub fn keep_tracks(&self, space: &LogId) {
+        self.inner.tracks.keep(space);
     }
 
     /// Puts a space back on the air that was live when the house died: its log is claimed first, so that the first chunk
@@ -389,11 +420,22 @@ impl Studio {
 
     async fn claim(&self, space: &LogId, keep: Keep) -> Result<Recovered, Failure> {
         let retention = match keep {
-            Keep::All => Retention::EVERYTHING,
+            Keep::All | Keep::AllAndTracks => Retention::EVERYTHING,
             Keep::Window(window) => Retention::window(window),
         };
+        if keep == Keep::AllAndTracks {
+            // First, and not without: nothing is recorded that could not be withdrawn from, as was promised.
+            self.keep_tracks(space);
+            let log = tracks::log(space).ok_or(Failure::Unavailable)?;
+            let claimed = self.claim_log(log, retention).await?;
+            self.inner.tracks.claimed(space, claimed.epoch);
+        }
+        self.claim_log(*space, retention).await
+    }
+
+    async fn claim_log(&self, log: LogId, retention: Retention) -> Result<Recovered, Failure> {
         let (reply, claimed) = oneshot::channel();
-        self.ask(log::Job::Claim { log: *space, options: Options { retention, ..Options::default() }, reply })?;
+        self.ask(log::Job::Claim { log, options: Options { retention, ..Options::default() }, reply })?;
         claimed.await.map_err(|_| Failure::Unavailable)?.map_err(Failure::Log)
     }
 
@@ -412,17 +454,20 @@ impl Studio {
             let _ = tokio::time::timeout(Duration::from_secs(1), stopped).await;
         }
         self.inner.lock().forget(space);
+        self.inner.tracks.forget(space);
         self.inner.audiences().forget(space, Instant::now());
         self.inner.publisher.publish(Down::Ended { log: *space });
         self.inner.lean.end(*space);
         if !self.inner.radio.end(*space) {
             radio::closed(space).into_iter().for_each(|closed| self.inner.publisher.publish(closed));
         }
-        let (reply, sealed) = oneshot::channel();
-        self.ask(log::Job::Seal { log: *space, reply })?;
         // What was recorded is there, whether or not its end could be noted (a full disk).
-        if let Err(why) = sealed.await.map_err(|_| Failure::Unavailable)? {
-            tracing::warn!(%space, "the log was not sealed: {why}");
+        for log in [Some(*space), tracks::log(space)].into_iter().flatten() {
+            let (reply, sealed) = oneshot::channel();
+            self.ask(log::Job::Seal { log, reply })?;
+            if let Err(why) = sealed.await.map_err(|_| Failure::Unavailable)? {
+                tracing::warn!(%log, "the log was not sealed: {why}");
+            }
         }
         match replay {
             Replay::Make { title, clips } => self.make_replay(space, title, clips),
@@ -437,11 +482,11 @@ impl Studio {
         seal::start(self.inner.spaces.clone(), *space, title, clips, self.inner.events.clone());
     }
 
-    /// Whether anything is left of the log or the replay of a space, half deleted or whole. Four looks at the disk.
+    /// Whether anything is left of the log, the tracks or the replay of a space, half deleted or whole. Some looks at the disk.
     #[must_use]
     pub fn has_recording(&self, space: &LogId) -> bool {
         let home = self.inner.spaces.join(space.as_str());
-        ["log", "log.deleted", "replay", "replay.deleted"].iter().any(|name| home.join(name).exists())
+        FOLDERS.iter().chain(&withdrawal::FOLDERS).any(|name| home.join(name).exists())
     }
 
     /// Tells the workers that there is nothing to hear of a space any more.
@@ -449,26 +494,41 @@ impl Studio {
         self.inner.publisher.publish(Down::Closed { log: *space });
     }
 
-    /// Removes the log and the replay of a space that is over: each, whether or not the other can be.
+    /// Removes the log, the tracks and the replay of a space that is over: each, whether or not the others can be.
     ///
     /// # Errors
-    /// Files that cannot be removed; of both folders', the replay's.
+    /// Files that cannot be removed; of several folders', the replay's.
     pub async fn delete_recording(&self, space: &LogId) -> Result<(), Failure> {
         self.close_for_all(space);
-        let replay = self.inner.spaces.join(space.as_str()).join("replay");
-        let removed = tokio::task::spawn_blocking(move || seal::remove(&replay)).await;
+        let home = self.inner.spaces.join(space.as_str());
+        let remove = move || withdrawal::clear(&home).and(seal::remove(&home.join("replay")));
+        let removed = tokio::task::spawn_blocking(remove).await;
         let replay = removed.map_err(|_| Failure::Unavailable).and_then(|removed| removed.map_err(Failure::File));
         let log = self.delete_log(space).await;
         replay.and(log)
     }
 
     async fn delete_log(&self, space: &LogId) -> Result<(), Failure> {
-        let (reply, closed) = oneshot::channel();
-        self.ask(log::Job::Close { log: *space, reply })?;
-        closed.await.map_err(|_| Failure::Unavailable)?;
-        let (logs, log) = (SpaceLog::new(self.inner.spaces.clone()), *space);
-        let deleted = tokio::task::spawn_blocking(move || logs.delete(log)).await;
-        deleted.map_err(|_| Failure::Unavailable)?.map_err(Failure::Log)
+        let mut outcome = Ok(());
+        for log in [Some(*space), tracks::log(space)].into_iter().flatten() {
+            let (reply, closed) = oneshot::channel();
+            self.ask(log::Job::Close { log, reply })?;
+            closed.await.map_err(|_| Failure::Unavailable)?;
+            let logs = SpaceLog::new(self.inner.spaces.clone());
+            let deleted = tokio::task::spawn_blocking(move || logs.delete(log)).await;
+            outcome = outcome.and(deleted.map_err(|_| Failure::Unavailable)?.map_err(Failure::Log));
+        }
+        outcome
+    }
+
+    /// Notes that somebody is being taken out of a recording. `None`: that is being done there already, or in too many others.
+    pub fn begin_withdrawal(&self, space: LogId) -> Option<Arc<withdrawal::Progress>> {
+        self.inner.withdrawals.begin(space)
+    }
+
+    /// How far the last withdrawal from a space is.
+    pub fn withdrawal(&self, space: &LogId) -> Option<Arc<withdrawal::Progress>> {
+        self.inner.withdrawals.of(space)
     }
 
     /// Sets the event that the sound repeats every two seconds, for those who join late.
@@ -595,6 +655,7 @@ impl Studio {
             decodes: sum(|figures| &figures.decodes),
             panics: sum(|figures| &figures.panics),
             overrun: sum(|figures| &figures.overrun),
+            untracked: sum(|figures| &figures.untracked),
         }
     }
 
@@ -727,6 +788,8 @@ pub struct Figures {
     pub panics: u64,
     /// Notices lost to a full ring.
     pub overrun: u64,
+    /// 20 ms pieces of tracks that were not kept: a full ring, or more than a track may have.
+    pub untracked: u64,
 }
 
 impl Inner {

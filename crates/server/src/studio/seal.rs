@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hiwar_segment_log::LogId;
@@ -24,6 +24,11 @@ const TRIES_MAX: usize = 1440;
 
 /// Where this file is, workers make clips of the replay (`docs/formats/chapters.md`).
 const CLIPS: &str = "clips";
+
+/// Waits until nobody else makes a replay.
+pub(super) fn turn() -> MutexGuard<'static, ()> {
+    SEALING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Makes the replay in the background and tells how it went.
 pub(super) fn start(spaces: PathBuf, space: LogId, title: String, clips: Clips, events: mpsc::Sender<StudioEvent>) {
@@ -53,7 +58,7 @@ fn persist(home: &Path, space: &LogId, title: &str, clips: Clips) -> io::Result<
     loop {
         let begun = Instant::now();
         let made = {
-            let _one = SEALING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let _one = turn();
             seal(home, space, title, clips)
         };
         let why = match made {
@@ -80,36 +85,54 @@ fn persist(home: &Path, space: &LogId, title: &str, clips: Clips) -> io::Result<
 }
 
 /// A replay that was made.
-struct Made {
-    duration: Duration,
+pub(super) struct Made {
+    pub(super) duration: Duration,
     /// −70 (the gate of BS.1770) when nothing was louder.
-    loudness_lufs: f32,
+    pub(super) loudness_lufs: f32,
 }
 
 fn seal(home: &Path, space: &LogId, title: &str, clips: Clips) -> io::Result<Made> {
-    let out = home.join("replay");
-    std::fs::create_dir_all(&out)?;
-    let recording = Recording::measure(&home.join("log"), space, title, &mut |_| {}).map_err(refused)?;
-    store(&out, "replay.mp4", |file| recording.write_mp4(file, &mut |_| {}).map_err(refused))?;
-    store(&out, "replay.ogg", |file| recording.write_ogg(file, &mut |_| {}).map_err(refused))?;
+    make(&home.join("log"), &home.join("replay"), space, title, clips, &mut |_| {}).map_err(refused)
+}
+
+/// Makes a replay of a log in the folder `out`. `read` is told of every record's bytes, as often as it is read.
+pub(super) fn make(
+    log: &Path,
+    out: &Path,
+    space: &LogId,
+    title: &str,
+    clips: Clips,
+    read: &mut dyn FnMut(u64),
+) -> Result<Made, Failure> {
+    std::fs::create_dir_all(out)?;
+    let recording = Recording::measure(log, space, title, read)?;
+    store(out, "replay.mp4", |file| recording.write_mp4(file, read))?;
+    store(out, "replay.ogg", |file| recording.write_ogg(file, read))?;
     let replay = recording.replay();
-    allow(&out, clips)?;
-    store(&out, "chapters.json", |file| file.write_all(&recording.chapters().json(title)))?;
+    allow(out, clips)?;
+    let chapters = recording.chapters().json(title);
+    store(out, "chapters.json", |file| Ok(file.write_all(&chapters)?))?;
     // The playlist last: who finds it finds the file that it names.
-    store(&out, "index.m3u8", |file| file.write_all(replay.playlist(&format!("../{space}.mp4")).as_bytes()))?;
-    File::open(&out)?.sync_all()?;
+    let playlist = replay.playlist(&format!("../{space}.mp4"));
+    store(out, "index.m3u8", |file| Ok(file.write_all(playlist.as_bytes())?))?;
+    File::open(out)?.sync_all()?;
     Ok(Made { duration: replay.duration(), loudness_lufs: replay.loudness.integrated_lufs.unwrap_or(-70.0) })
 }
 
 /// Says whether clips are made of the replay in this folder; from now on, on every worker.
-fn allow(replay: &Path, clips: Clips) -> io::Result<()> {
+fn allow(replay: &Path, clips: Clips) -> Result<(), Failure> {
     match clips {
         Clips::Allowed => store(replay, CLIPS, |_| Ok(())),
         Clips::Refused => match std::fs::remove_file(replay.join(CLIPS)) {
-            Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+            Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why.into()),
             _ => Ok(()),
         },
     }
+}
+
+/// Whether clips are made of the replay in this folder.
+pub(super) fn clips_of(replay: &Path) -> Clips {
+    if replay.join(CLIPS).exists() { Clips::Allowed } else { Clips::Refused }
 }
 
 fn refused(why: Failure) -> io::Error {
@@ -122,12 +145,16 @@ fn refused(why: Failure) -> io::Error {
 }
 
 /// Writes a file aside and renames it: a listener never sees half a replay.
-fn store(dir: &Path, name: &str, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
+fn store(
+    dir: &Path,
+    name: &str,
+    write: impl FnOnce(&mut BufWriter<File>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let aside = dir.join(format!("{name}.new"));
     let mut file = BufWriter::new(File::create(&aside)?);
     write(&mut file)?;
     file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-    std::fs::rename(aside, dir.join(name))
+    Ok(std::fs::rename(aside, dir.join(name))?)
 }
 
 /// Removes a replay. Its folder is renamed first, so that nobody finds half of it, also after a crash; what is left then is cleared by the next removal.

@@ -3,12 +3,11 @@
 //! The file has no name until it is whole, so that no half export bears it, and nothing is left of one that is interrupted.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,10 +20,8 @@ use serde_json::json;
 use super::{DAMAGED, FAILED, TRIES, damage_lines, find, too_fast, unreadable};
 use crate::cli::{Export, Format};
 use crate::registry;
+use crate::role::progress::Line;
 use crate::studio::recording::{Failure, LeftOut, Recording};
-
-/// How often the line that shows the progress is drawn.
-const SHOWN_EVERY: Duration = Duration::from_millis(100);
 
 /// Makes a file of a log.
 pub fn export(args: &Export) -> ExitCode {
@@ -351,41 +348,31 @@ impl std::fmt::Display for Place {
 struct Progress {
     total: u64,
     done: u64,
-    shown: Option<Instant>,
-    begun: Instant,
-    on_terminal: bool,
+    line: Line,
 }
 
 impl Progress {
     fn of(log: &Path, format: Format) -> Result<Self, String> {
         let bytes = Reader::open(log).and_then(|reader| reader.bytes()).map_err(|why| unreadable(log, &why))?;
         let passes = if format == Format::Jsonl { 1 } else { 2 };
-        let on_terminal = io::stderr().is_terminal();
-        Ok(Self { total: bytes * passes, done: 0, shown: None, begun: Instant::now(), on_terminal })
+        Ok(Self { total: bytes * passes, done: 0, line: Line::new("reading the log") })
     }
 
     fn add(&mut self, bytes: u64) {
         self.done += bytes;
-        let now = Instant::now();
-        let last = self.shown.unwrap_or(self.begun);
-        if self.on_terminal && now.duration_since(last) >= SHOWN_EVERY {
-            self.shown = Some(now);
-            // Rounded down, and never past the end: a log that is being written grows meanwhile.
-            let percent = (self.done * 100 / self.total.max(1)).min(99);
-            eprint!("\rreading the log: {percent:2} %");
-        }
+        // Rounded down, and never past the end: a log that is being written grows meanwhile.
+        self.line.show(self.done * 100 / self.total.max(1));
     }
 
     fn clear(&self) {
-        if self.shown.is_some() {
-            eprint!("\r\x1b[K");
-        }
+        self.line.clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
+    use std::time::Duration;
 
     use hiwar_segment_log::disk::{Options, Writer, delete};
     use hiwar_segment_log::{Header, Parts};

@@ -8,7 +8,7 @@ use crate::studio::shards::Shards;
 /// A control whose commands the test takes, and a space that is listened to.
 fn heard() -> (Control, rtrb::Consumer<Command>, LogId) {
     let (beat, commands) = rtrb::RingBuffer::new(16);
-    let mut control = Control::new(vec![beat]);
+    let mut control = Control::new(vec![beat], Arc::default());
     let space = LogId::parse("broken").unwrap();
     control.open(space, Access::Open, Origin { index: 0, time: Time(0) }, Audience::Hears);
     let audience = Figures { listening: 1, ..Figures::default() };
@@ -28,7 +28,7 @@ fn begins(commands: &mut rtrb::Consumer<Command>) -> Option<(u16, Box<OnAir>)> {
 #[test]
 fn a_space_its_slot_and_its_people_are_in_one_shard() {
     let (beats, mut commands): (Vec<_>, Vec<_>) = (0..3).map(|_| rtrb::RingBuffer::new(64)).unzip();
-    let (mut control, shards) = (Control::new(beats), Shards(3));
+    let (mut control, shards) = (Control::new(beats, Arc::default()), Shards(3));
     let mut met = [0; 3];
     for n in 0..12 {
         let space = LogId::parse(&format!("space{n}")).unwrap();
