@@ -15,6 +15,7 @@ mod seats;
 mod store;
 mod timer;
 mod view;
+mod withdrawal;
 
 use std::collections::HashMap;
 use std::io;
@@ -251,7 +252,7 @@ impl Registry {
         let registry = self.clone();
         let made = tokio::spawn(async move {
             let log = log_id(&id).ok_or(Error::Unknown)?;
-            let recording = if new.keep == Keep::All { Recording::On } else { Recording::Off };
+            let recording = if new.keep.is_all() { Recording::On } else { Recording::Off };
             let space = Space::new(id, new.title, new.audience, SystemTime::now(), new.schedule);
             let host = new.host.map(|(id, name)| Participant {
                 agreed: recording == Recording::On,
@@ -395,6 +396,10 @@ impl Registry {
         else {
             return;
         };
+        if self.lock().get(&id).is_some_and(|entry| entry.keep == Keep::AllAndTracks) {
+            // Before anybody can sit down.
+            self.0.studio.keep_tracks(&id);
+        }
         match (facts.phase, facts.recording) {
             (Phase::Scheduled, _) => {}
             (Phase::Open, _) => self.open_doors(&id),

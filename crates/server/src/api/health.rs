@@ -68,6 +68,7 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
         figures.panics,
     );
     put("notices_lost_total", "counter", "Notices of the beat lost to a full ring.", figures.overrun);
+    put("track_pieces_lost_total", "counter", "20 ms of a speaker's track that were not kept.", figures.untracked);
     if let (_, Some(usage)) = api.disk.found() {
         put("disk_free_bytes", "gauge", "Bytes that may still be written to the file system of the data.", usage.free);
         let (name, ratio) = ("hiwar_disk_used_ratio", usage.ratio());

@@ -21,6 +21,7 @@ mod spaces;
 mod speech;
 mod stage;
 mod whip;
+mod withdrawals;
 
 use std::sync::Arc;
 
@@ -107,6 +108,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/spaces/v1/spaces/{id}/mute-all", post(stage::mute_all))
         .route("/api/spaces/v1/spaces/{id}/people/{participant}/{action}", post(stage::act))
         .route("/api/spaces/v1/spaces/{id}/links", get(spaces::invitations))
+        .route("/api/spaces/v1/spaces/{id}/withdrawal", get(withdrawals::show).post(withdrawals::begin))
         .route("/api/spaces/v1/spaces/{id}/passes", post(spaces::invite))
         .route("/api/spaces/v1/spaces/{id}/events", get(events::follow))
         .route("/api/spaces/v1/rehearsals", post(rehearsals::prove))

@@ -4,7 +4,7 @@ use axum::response::Json;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{delivery, events, rehearsals, spaces, stage, whip};
+use super::{delivery, events, rehearsals, spaces, stage, whip, withdrawals};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -12,7 +12,7 @@ use super::{delivery, events, rehearsals, spaces, stage, whip};
     paths(
         spaces::config, spaces::list, spaces::show, spaces::create, spaces::invite, spaces::invitations,
         stage::start, stage::end, stage::postpone, stage::cancel, stage::change, stage::delete_recording, stage::show, stage::agree, stage::raise_hand,
-        stage::lower_hand, stage::accept, stage::decline, stage::mute_all, stage::act, rehearsals::prove, delivery::show, delivery::change, events::follow, whip::look, whip::publish, whip::look_at_session, whip::patch, whip::hang_up
+        stage::lower_hand, stage::accept, stage::decline, stage::mute_all, stage::act, rehearsals::prove, delivery::show, delivery::change, withdrawals::begin, withdrawals::show, events::follow, whip::look, whip::publish, whip::look_at_session, whip::patch, whip::hang_up
     ),
     modifiers(&Pass)
 )]

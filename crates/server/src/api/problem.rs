@@ -51,6 +51,7 @@ pub enum Kind {
     AlreadyEnded,
     StillLive,
     NoRecording,
+    NoTracks,
     ReplayInTheMaking,
     StageFull,
     SpacesFull,
@@ -97,7 +98,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order above.
-    pub const ALL: [Self; 64] = [
+    pub const ALL: [Self; 65] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::SpaceNotFound,
@@ -120,6 +121,7 @@ impl Kind {
         Self::AlreadyEnded,
         Self::StillLive,
         Self::NoRecording,
+        Self::NoTracks,
         Self::ReplayInTheMaking,
         Self::StageFull,
         Self::SpacesFull,
@@ -202,6 +204,7 @@ impl Kind {
             Self::AlreadyEnded => ("already-ended", S::CONFLICT),
             Self::StillLive => ("still-live", S::CONFLICT),
             Self::NoRecording => ("no-recording", S::CONFLICT),
+            Self::NoTracks => ("no-tracks", S::CONFLICT),
             Self::ReplayInTheMaking => ("replay-in-the-making", S::CONFLICT),
             Self::StageFull => ("stage-full", S::SERVICE_UNAVAILABLE),
             Self::SpacesFull => ("spaces-full", S::SERVICE_UNAVAILABLE),
@@ -470,6 +473,7 @@ impl From<registry::Error> for Problem {
             registry::Error::StageFull => Kind::StageFull.into(),
             registry::Error::Watched => Kind::SubscribersFull.into(),
             registry::Error::Offer(refusal) => refusal.into(),
+            registry::Error::NoTracks => Kind::NoTracks.into(),
             registry::Error::Storage(_) => Kind::Storage.into(),
             registry::Error::Studio(_) => Kind::Unavailable.into(),
         }

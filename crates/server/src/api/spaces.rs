@@ -58,6 +58,10 @@ pub(super) struct NewSpaceRequest {
     /// Whether it is recorded; it is unless told otherwise.
     #[serde(default)]
     recording: RecordingName,
+    /// Whether what is heard of each speaker is kept beside the recording, so that one of them can withdraw from it later; it is not unless told so. Nothing
+    /// without a recording.
+    #[serde(default)]
+    tracks: TracksName,
     /// What to call the host; "Host" in the caller's language unless told.
     host_name: Option<String>,
     /// When it is to begin (RFC 3339). Without, its doors are open from the first, and it begins by hand.
@@ -124,6 +128,17 @@ enum RecordingName {
     #[default]
     On,
     /// Not at all.
+    Off,
+}
+
+/// Whether speakers' tracks are kept.
+#[derive(Deserialize, ToSchema, Clone, Copy, Default)]
+#[serde(rename_all = "lowercase")]
+enum TracksName {
+    /// One for each speaker.
+    On,
+    /// None.
+    #[default]
     Off,
 }
 
@@ -260,9 +275,10 @@ pub(super) async fn create(
         title: Title::parse(&request.title)?,
         language: request.language.as_deref().map(hiwar_space::Language::parse).transpose()?,
         audience,
-        keep: match request.recording {
-            RecordingName::On => Keep::All,
-            RecordingName::Off => Keep::LIVE,
+        keep: match (request.recording, request.tracks) {
+            (RecordingName::On, TracksName::Off) => Keep::All,
+            (RecordingName::On, TracksName::On) => Keep::AllAndTracks,
+            (RecordingName::Off, _) => Keep::LIVE,
         },
         schedule,
         asking: request.asking.into(),

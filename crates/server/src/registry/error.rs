@@ -24,6 +24,8 @@ pub enum Error {
     Watched,
     /// The offer breaks a rule.
     Offer(offer::Refusal),
+    /// Nobody can withdraw: no tracks were kept.
+    NoTracks,
     /// The facts could not be written.
     Storage(io::Error),
     /// The studio could not do it; what it said is for the log.
@@ -40,6 +42,7 @@ impl fmt::Display for Error {
             Self::StageFull => f.write_str("the stage is full"),
             Self::Watched => f.write_str("too many watchers"),
             Self::Offer(why) => why.fmt(f),
+            Self::NoTracks => f.write_str("no tracks were kept"),
             Self::Storage(why) => write!(f, "cannot write the space: {why}"),
             Self::Studio(why) => write!(f, "the studio: {why}"),
         }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use super::clock::now;
 use super::clock::{Trust, over_since};
 use super::{Entry, Error, Registry};
+use crate::studio;
 
 /// How often is looked, if nothing happens before: live logs grow.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -46,7 +47,7 @@ pub struct Kept<I> {
     pub id: I,
     /// When it ended; `None` for what must not be touched.
     pub over_since: Option<SystemTime>,
-    /// What its log and its replay take.
+    /// What its log, its tracks and its replay take.
     pub bytes: u64,
 }
 
@@ -226,10 +227,10 @@ impl Entry {
     }
 }
 
-/// Bytes of a space's log and replay, and of what is left of them if emptying their folders failed. Blocks.
+/// Bytes of a space's log, tracks and replay, and of what is left of them if emptying their folders failed. Blocks.
 fn size(home: &Path) -> io::Result<u64> {
     let mut bytes = 0_u64;
-    for folder in ["log", "log.deleted", "replay", "replay.deleted"] {
+    for folder in studio::FOLDERS {
         let Some(files) = there(std::fs::read_dir(home.join(folder)))? else { continue };
         for file in files {
             // It may have been renamed, or removed, since.
@@ -309,11 +310,11 @@ mod tests {
     fn what_was_not_emptied_takes_room_and_what_cannot_be_seen_is_not_nothing() {
         let dir = tempfile::tempdir().expect("a directory");
         assert_eq!(size(dir.path()).expect("nothing is there"), 0);
-        for (folder, bytes) in [("log", 1), ("log.deleted", 10), ("replay", 100), ("replay.deleted", 1_000)] {
+        for (folder, bytes) in studio::FOLDERS.iter().zip([1, 10, 100, 1_000, 10_000, 100_000]) {
             std::fs::create_dir(dir.path().join(folder)).expect("a disk");
             std::fs::write(dir.path().join(folder).join("file"), vec![0; bytes]).expect("a disk");
         }
-        assert_eq!(size(dir.path()).expect("a disk"), 1_111);
+        assert_eq!(size(dir.path()).expect("a disk"), 111_111);
         std::fs::remove_dir_all(dir.path().join("replay")).expect("a disk");
         std::fs::write(dir.path().join("replay"), "").expect("a disk");
         size(dir.path()).expect_err("a file is no folder");

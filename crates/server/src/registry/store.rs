@@ -44,6 +44,9 @@ struct Saved {
     removed_ms: Option<u64>,
     /// How long the log of an unrecorded space is kept, in seconds.
     keep_s: Option<u64>,
+    /// Whether a track of each speaker is kept beside it.
+    #[serde(default)]
+    tracks: bool,
     #[serde(default)]
     people: Vec<SavedParticipant>,
     /// Whether everybody may ask for the word.
@@ -190,9 +193,10 @@ impl Saved {
                 _ => None,
             },
             keep_s: match keep {
-                Keep::All => None,
+                Keep::All | Keep::AllAndTracks => None,
                 Keep::Window(window) => Some(window.as_secs()),
             },
+            tracks: keep == Keep::AllAndTracks,
             people: facts.people.iter().map(SavedParticipant::of).collect(),
             asking: facts.asking == Asking::Everybody,
             locked: facts.locked,
@@ -254,7 +258,11 @@ impl Saved {
             asking: if self.asking { Asking::Everybody } else { Asking::Nobody },
             locked: self.locked,
         };
-        let keep = self.keep_s.map_or(Keep::All, |seconds| Keep::Window(Duration::from_secs(seconds)));
+        let keep = match self.keep_s {
+            Some(seconds) => Keep::Window(Duration::from_secs(seconds)),
+            None if self.tracks => Keep::AllAndTracks,
+            None => Keep::All,
+        };
         (1..=VERSION).contains(&self.version).then_some((facts, keep))
     }
 }
@@ -408,11 +416,14 @@ mod tests {
             save(dir.path(), facts, Keep::All).expect("a disk");
             save(dir.path(), facts, Keep::All).expect("twice");
         }
+        save(dir.path(), &facts("f2", Phase::Scheduled, Recording::On), Keep::AllAndTracks).unwrap();
         save(dir.path(), &facts("g", Phase::Scheduled, Recording::Off), Keep::Window(Duration::from_secs(60))).unwrap();
         let mut loaded = load(dir.path(), 100).expect("a directory");
         loaded.sort_by(|a, b| a.0.id.cmp(&b.0.id));
-        let (last, keep) = loaded.pop().expect("eight");
+        let (last, keep) = loaded.pop().expect("nine");
         assert_eq!((last.recording, keep), (Recording::Off, Keep::Window(Duration::from_secs(60))));
+        assert_eq!(loaded.pop().expect("eight").1, Keep::AllAndTracks);
+        assert!(loaded.iter().all(|(_, keep)| *keep == Keep::All));
         assert_eq!(loaded.into_iter().map(|(facts, _)| facts).collect::<Vec<_>>(), all);
         assert_eq!(load(dir.path(), 2).expect("a directory").len(), 2);
     }

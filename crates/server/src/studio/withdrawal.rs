@@ -301,7 +301,8 @@ fn make(home: &Path, wanted: &Wanted, progress: &Progress) -> Result<Made, Failu
     let silenced = mix(&log, &tracks, &beside, wanted, &gone, progress)?;
     let replay = beside.join("replay");
     let read = &mut |bytes| progress.add(bytes);
-    let sealed = seal::make(&beside.join("log"), &replay, &wanted.space, &wanted.title, read)?;
+    let clips = seal::clips_of(&home.join("replay"));
+    let sealed = seal::make(&beside.join("log"), &replay, &wanted.space, &wanted.title, clips, read)?;
     File::open(&beside)?.sync_all()?;
     Ok(Made { duration: sealed.duration, loudness_lufs: sealed.loudness_lufs, silenced })
 }
