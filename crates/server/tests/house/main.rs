@@ -45,3 +45,4 @@ mod shards;
 mod stage;
 mod supervisor;
 mod whip;
+mod withdrawal;
