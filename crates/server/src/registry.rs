@@ -396,10 +396,6 @@ impl Registry {
         else {
             return;
         };
-        if self.lock().get(&id).is_some_and(|entry| entry.keep == Keep::AllAndTracks) {
-            // Before anybody can sit down.
-            self.0.studio.keep_tracks(&id);
-        }
         match (facts.phase, facts.recording) {
             (Phase::Scheduled, _) => {}
             (Phase::Open, _) => self.open_doors(&id),

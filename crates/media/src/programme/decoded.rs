@@ -72,8 +72,9 @@ impl Decoded {
 
     /// Begins a beat in which sound is played so much faster. Returns how many samples it needs.
     pub(super) fn begin(&mut self, correction_ppm: f32) -> usize {
-        // Also of a number that is none, out of a damaged track.
-        self.correction_ppm = correction_ppm.max(-CORRECTION_PPM_MAX).min(CORRECTION_PPM_MAX);
+        // A damaged track may say a number that is none.
+        let correction_ppm = if correction_ppm.is_nan() { 0.0 } else { correction_ppm };
+        self.correction_ppm = correction_ppm.clamp(-CORRECTION_PPM_MAX, CORRECTION_PPM_MAX);
         self.may_cut = (self.may_cut + CUT_PER_BEAT).min(CUT_MAX);
         self.resampler.needed(self.correction_ppm)
     }

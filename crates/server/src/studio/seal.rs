@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use hiwar_segment_log::LogId;
@@ -24,11 +24,6 @@ const TRIES_MAX: usize = 1440;
 
 /// Where this file is, workers make clips of the replay (`docs/formats/chapters.md`).
 const CLIPS: &str = "clips";
-
-/// Waits until nobody else makes a replay.
-pub(super) fn turn() -> MutexGuard<'static, ()> {
-    SEALING.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Makes the replay in the background and tells how it went.
 pub(super) fn start(spaces: PathBuf, space: LogId, title: String, clips: Clips, events: mpsc::Sender<StudioEvent>) {
@@ -58,7 +53,7 @@ fn persist(home: &Path, space: &LogId, title: &str, clips: Clips) -> io::Result<
     loop {
         let begun = Instant::now();
         let made = {
-            let _one = turn();
+            let _one = SEALING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             seal(home, space, title, clips)
         };
         let why = match made {

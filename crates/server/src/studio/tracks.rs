@@ -84,6 +84,8 @@ impl Desk {
     pub(super) fn begin(&self, space: &LogId, owner: &str) -> Option<Tap> {
         let mut spaces = self.lock();
         let kept = spaces.get_mut(space)?;
+        // Where no programme runs nobody gathers; and whoever is refused a seat leaves a ring behind.
+        kept.lines.retain(Line::is_of_use);
         let mut id = [0; 8];
         getrandom::fill(&mut id).expect("the kernel has random numbers");
         let (tap, pieces) = RingBuffer::new(RING_BYTES);
@@ -101,7 +103,7 @@ impl Desk {
                 parts = parts.push(PART_VOICE, &voice);
             }
         }
-        kept.lines.retain(|line| !line.pieces.is_abandoned() || line.pieces.slots() > 0);
+        kept.lines.retain(Line::is_of_use);
         Some((kept.epoch?, parts.finish()))
     }
 
@@ -111,6 +113,11 @@ impl Desk {
 }
 
 impl Line {
+    /// Whether anything may still come out.
+    fn is_of_use(&self) -> bool {
+        !self.pieces.is_abandoned() || self.pieces.slots() > 0
+    }
+
     /// Takes the pieces of a chunk out, and those before it, whose chunk nobody heard.
     fn gather(&mut self, chunk: &Chunk) -> Option<Vec<u8>> {
         let end = chunk.time.0 + u64::from(chunk.duration);
@@ -170,8 +177,11 @@ mod tests {
         Chunk { index, time: Time(index * 9_600), duration: 9_600, ..Chunk::new() }
     }
 
-    /// Of each voice in a body: whose, and its pieces as (beat, flags of what it says).
-    fn read(body: &Bytes) -> Vec<(String, Vec<(u8, bool)>)> {
+    /// Beats in which something was heard, and whether it was the last.
+    type Pieces = Vec<(u8, bool)>;
+
+    /// Of each voice in a body: whose, and its pieces.
+    fn read(body: &Bytes) -> Vec<(String, Pieces)> {
         let record = Record {
             position: Position(0),
             epoch: Epoch(1),
@@ -195,6 +205,10 @@ mod tests {
         let (desk, space) = (Desk::default(), LogId::parse("demo").unwrap());
         assert!(desk.begin(&space, "p1").is_none(), "nothing is kept unless it is asked for");
         desk.keep(&space);
+        for _ in 0..9 {
+            drop(desk.begin(&space, "p0"));
+        }
+        assert_eq!(desk.lock()[&space].lines.len(), 1, "whoever found no seat is forgotten");
         let (mut first, mut second) = (desk.begin(&space, "p1").unwrap(), desk.begin(&space, "p2").unwrap());
         for beat in 0..25 {
             assert!(first.write(Time(beat * 960), Seat(0), &[0]));

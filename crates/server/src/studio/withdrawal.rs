@@ -45,6 +45,8 @@ const MIXING: u64 = 30;
 const SEALING: u64 = 3;
 /// Less important than anything that is live.
 const NICE: i32 = 15;
+/// One at a time, so that mixing takes no more than one core's rest. Not the lock of [`seal`]: whoever ends a conversation does not wait for this.
+static WITHDRAWING: Mutex<()> = Mutex::new(());
 
 /// Who is to be taken out, of what.
 #[derive(Debug, Clone)]
@@ -198,7 +200,7 @@ pub fn has_tracks(home: &Path) -> bool {
 pub fn prepare(home: &Path, wanted: &Wanted, progress: &Progress) -> Result<Made, Failure> {
     // Lowering is always allowed.
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
-    let _one = seal::turn();
+    let _one = WITHDRAWING.lock().unwrap_or_else(PoisonError::into_inner);
     let made = make(home, wanted, progress);
     if made.is_err() {
         // Half of one would keep the disk full.
