@@ -171,10 +171,12 @@ impl Registry {
 
     /// Puts a space on the air whose audience waits.
     pub(super) fn open_doors(&self, id: &LogId) {
-        let Some((access, created)) = self.lock().get(id).map(|entry| (entry.access(), entry.space.facts().created))
-        else {
-            return;
-        };
+        let known = self.lock().get(id).map(|entry| (entry.access(), entry.space.facts().created, entry.keep));
+        let Some((access, created, keep)) = known else { return };
+        if keep == Keep::AllAndTracks {
+            // Before anybody can sit down; of a live one, the studio does so itself.
+            self.0.studio.keep_tracks(id);
+        }
         self.0.studio.open(id, access, created, Hearing::Waits);
     }
 

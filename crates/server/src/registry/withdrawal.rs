@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use hiwar_segment_log::LogId;
-use hiwar_space::{Phase, Recording, Refusal, Replay, Space};
+use hiwar_space::{People, Phase, Recording, Refusal, Replay, Space};
 
 use super::{Error, Registry};
 use crate::api;
@@ -82,8 +82,9 @@ impl Registry {
     fn withdrawable(&self, id: &LogId) -> Result<String, Error> {
         let spaces = self.lock();
         let facts = spaces.get(id).ok_or(Error::Unknown)?.space.facts();
-        match (facts.phase, facts.recording) {
-            (Phase::Scheduled, _) => Err(Refusal::NotStarted.into()),
+        match (&facts.phase, facts.recording) {
+            (Phase::Scheduled | Phase::Open, _) => Err(Refusal::NotStarted.into()),
+            (Phase::Cancelled { .. }, _) => Err(Refusal::NoRecording.into()),
             (Phase::Live { .. }, _) => Err(Refusal::StillLive.into()),
             (_, Recording::Sealing) => Err(Refusal::ReplayInTheMaking.into()),
             (_, Recording::Off | Recording::Deleted | Recording::Expired { .. }) => Err(Refusal::NoRecording.into()),
@@ -99,6 +100,9 @@ impl Registry {
         if let Phase::Ended { started, ended } | Phase::Posted { started, ended } = facts.phase {
             facts.phase = Phase::Posted { started, ended };
             facts.recording = Recording::Replay(Replay { duration: made.duration, loudness_lufs: made.loudness_lufs });
+            // Nobody who was there is asked for anything any more, and a name that stays would be a trace.
+            let stay = facts.people.iter().filter(|known| !made.gone.contains(known.id.as_str()));
+            facts.people = People::from_list(stay.cloned().collect());
             entry.space = Space::from_facts(facts);
         }
     }

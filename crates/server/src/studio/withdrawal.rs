@@ -70,6 +70,8 @@ pub struct Made {
     pub loudness_lufs: f32,
     /// Sound that had no track, and is silence now.
     pub silenced: Duration,
+    /// Who is in it no more.
+    pub gone: BTreeSet<String>,
 }
 
 /// Why nobody was taken out. The recording is as it was.
@@ -306,7 +308,7 @@ fn make(home: &Path, wanted: &Wanted, progress: &Progress) -> Result<Made, Failu
     let clips = seal::clips_of(&home.join("replay"));
     let sealed = seal::make(&beside.join("log"), &replay, &wanted.space, &wanted.title, clips, read)?;
     File::open(&beside)?.sync_all()?;
-    Ok(Made { duration: sealed.duration, loudness_lufs: sealed.loudness_lufs, silenced })
+    Ok(Made { duration: sealed.duration, loudness_lufs: sealed.loudness_lufs, silenced, gone: gone.ids })
 }
 
 /// Whose voice and name go: each a person's id, or a name that one person had.
