@@ -14,7 +14,7 @@ const KEY = /"(brand|(?:page|player|language|ear|embed)-[a-z0-9-]+)"/g;
 /** What follows `page-` is put together at run time: the state of the space, and roles. */
 const STATES = ["scheduled", "open", "live", "ended", "posted", "cancelled", "host", "co-host"];
 /** Put together at run time. */
-const ENDS = ["ear-clip-from", "ear-clip-to", "ear-clip-from-here", "ear-clip-to-here"];
+const ENDS = ["ear-clip-from", "ear-clip-to"];
 
 /**
  * What a script says: every key named in its own sources, so that it has what is used and nothing more. A key is a number there, its place among the sentences;

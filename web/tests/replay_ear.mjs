@@ -71,8 +71,7 @@ async function ours(lang, id) {
   const { chapters } = await (await fetch(`${ORIGIN}/replay/${id}/chapters.json`)).json();
   assert.deepEqual(chapters.map((chapter) => chapter.title), [words.host, words.guest, words.host]);
   for (const [n, { title }] of chapters.entries()) {
-    assert.ok((await turns.nth(n).textContent()).includes(title));
-    assert.match(await turns.nth(n).getAttribute("aria-label"), new RegExp(`${title}.*[\\d٠-٩]`));
+    assert.match(await turns.nth(n).textContent(), new RegExp(`^[\\d٠-٩]+:[\\d٠-٩]{2} ${title}$`));
   }
   await fine(page, lang, "replay-turns");
 
@@ -107,7 +106,7 @@ async function ours(lang, id) {
   await page.click("#replay-press");
   await turns.nth(1).click();
   await page.click("#moment-of summary");
-  const moment = await page.inputValue("#moment input");
+  const moment = await until("the link", () => page.inputValue("#moment input"));
   assert.equal(moment, `${ORIGIN}/s/${id}#t=${Math.floor(chapters[1].startTime)}`);
   await page.click("#moment button");
   await until("it is copied", async () => (await page.evaluate(() => navigator.clipboard.readText())) === moment);
@@ -140,17 +139,19 @@ async function ours(lang, id) {
   await until("it is copied", async () => (await page.evaluate(() => navigator.clipboard.readText())) === clip);
   await fine(page, lang, "replay-clip");
   for (const link of [clip, clip.replace(".mp4", ".ogg")]) {
-    const [duration, heard] = await page.evaluate(async (link) => {
+    const [duration, heard, said] = await page.evaluate(async (link) => {
       const audio = new Audio(link);
       await new Promise((resolve, reject) => ([audio.onloadedmetadata, audio.onerror] = [resolve, () => reject(audio.error)]));
       const context = new AudioContext();
       const bytes = await (await fetch(link)).arrayBuffer();
-      const sound = (await context.decodeAudioData(bytes)).getChannelData(0);
+      const sound = await context.decodeAudioData(bytes);
       await audio.play();
       await new Promise((resolve) => (audio.onended = resolve));
-      return [audio.duration, Math.max(...sound.subarray(0, 100_000))];
+      return [sound.duration, Math.max(...sound.getChannelData(0).subarray(0, 100_000)), audio.duration];
     }, link);
     near(`${link} is as long as was asked`, duration, 4.5, 0.03);
+    // Chromium counts what an Ogg file has to be dropped at its beginning, and does drop it.
+    near(`${link} says so`, said, link.includes(".ogg") ? 4.7 : 4.5, 0.03);
     assert.ok(heard > 0.01, `${link}: silence`);
   }
   const refused = await fetch(clip.replace("to=6.5", "to=600"), { headers: { "Accept-Language": lang } });
@@ -255,14 +256,14 @@ async function unshown() {
 }
 
 try {
-  for (const lang of ["ar", "en"]) {
+  const all = async (lang) => {
     const id = await talk(lang);
     await ours(lang, id);
     await embedded(lang, id, "replay");
     await framed(lang, id);
     await embedded(lang, SPACE, "live");
-  }
-  await unshown();
+  };
+  await Promise.all([all("ar"), all("en"), unshown()]);
   console.log(JSON.stringify({ test: "replay_ear" }));
 } finally {
   await browser.close();

@@ -6,7 +6,6 @@
 ear-next = المتحدث التالي
 ear-previous = المتحدث السابق
 ear-chapters = من يتحدث ومتى
-ear-chapter-text = { $name }، من { $time }
 ear-moment = رابط هذه اللحظة
 ear-moment-hint = من يفتح هذا الرابط يبدأ من هنا.
 ear-clip = اقتطاع مقطع
@@ -14,8 +13,6 @@ ear-clip-hint = حتى ٩٠ ثانية، رابطًا أو ملفًا.
 ear-clip-from = من
 ear-clip-to = إلى
 ear-clip-here = الآن
-ear-clip-from-here = من موضع استماعك
-ear-clip-to-here = إلى موضع استماعك
 ear-clip-length = المدة { $length }
 ear-clip-link = رابط المقطع
 ear-clip-play = فتح المقطع

@@ -6,7 +6,6 @@
 ear-next = Next speaker
 ear-previous = Previous speaker
 ear-chapters = Who speaks when
-ear-chapter-text = { $name }, from { $time }
 ear-moment = Link to this moment
 ear-moment-hint = Whoever opens this link begins here.
 ear-clip = Make a clip
@@ -14,8 +13,6 @@ ear-clip-hint = Up to 90 seconds, as a link or a file.
 ear-clip-from = From
 ear-clip-to = To
 ear-clip-here = Now
-ear-clip-from-here = From where you are listening
-ear-clip-to-here = To where you are listening
 ear-clip-length = { $length } long
 ear-clip-link = Link to the clip
 ear-clip-play = Open the clip

@@ -45,7 +45,7 @@ export class ClipForm {
     this.#of("clip-form").hidden = !this.#allowed;
     this.#of("clip-hint").textContent = say(this.#allowed ? "ear-clip-hint" : "ear-clip-off");
     this.#link.render();
-    for (const end of ["from", "to"]) this.#of(`clip-${end}-here`).setAttribute("aria-label", say(`ear-clip-${end}-here`));
+    for (const end of ["from", "to"]) this.#of(`clip-${end}-here`).setAttribute("aria-label", `${say(`ear-clip-${end}`)}: ${say("ear-clip-here")}`);
     if (!this.#span) return;
     const tag = numbers();
     const show = (seconds: number) => clock(seconds, tag) + (seconds % 1 ? new Intl.NumberFormat(tag, { maximumFractionDigits: 3 }).format(seconds % 1).slice(1) : "");

@@ -2,7 +2,7 @@
  * The player of a replay: play, seek, speed, turns of speakers, a link to a moment, a clip, the files. A script of its own, which the page of a space fetches
  * when there is a replay (src/page/replay.ts). It fills the page's `#replay`, and plays on the page's `#audio`.
  */
-import { clock, isolate, parts, spoken, type Language } from "../text/language";
+import { clock, parts, spoken, type Language } from "../text/language";
 import { numbers, say, speak } from "../page/text";
 import { by, icon, put } from "../page/view";
 import { ClipForm } from "./clip";
@@ -179,8 +179,7 @@ export class Ear {
     time.dir = "ltr";
     name.textContent = parts(title, language)[0];
     name.dir = "auto";
-    button.append(time, name);
-    button.setAttribute("aria-label", say("ear-chapter-text", { name: name.textContent, time: isolate(spoken(startTime, tag)) }));
+    button.append(time, " ", name);
     button.onclick = () => this.#go(startTime);
     item.append(button);
     return item;
