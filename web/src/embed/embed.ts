@@ -14,8 +14,9 @@ import styles from "./embed.css?inline";
 /** Where this script is from: there the spaces are. Known while the script is being run only. */
 const ORIGIN = new URL((document.currentScript as HTMLScriptElement | null)?.src || location.href).origin;
 const ICONS = { play: "M17 11v26l21-13z", pause: "M13 11h8v26h-8zM27 11h8v26h-8z" };
-/** A space that has not begun, or whose recording is being made, is looked at again this often while somebody waits. */
+/** A space that has not begun, or whose recording is being made, is looked at again after this, and then ever less often: what begins in a week, or was not recorded, is on pages that stay open. */
 const AGAIN_MS = 15_000;
+const AGAIN_MS_MAX = 15 * 60_000;
 
 const MARKUP = `
 <section part="player">
@@ -98,7 +99,7 @@ class HiwarPlayer extends HTMLElement {
     await this.#learn(shown.signal);
   }
 
-  async #learn(signal: AbortSignal): Promise<void> {
+  async #learn(signal: AbortSignal, again = AGAIN_MS): Promise<void> {
     const known = await look(ORIGIN, this.#asked("space") ?? "", signal);
     if (signal.aborted) return;
     // What cannot be known just now is what it was.
@@ -107,7 +108,7 @@ class HiwarPlayer extends HTMLElement {
     if (this.#known.is === "replay" && !this.#live && !this.#audio.src) this.#load(this.#known);
     this.#render();
     if (!["scheduled", "over", "unknown"].includes(this.#known.is)) return;
-    const timer = setTimeout(() => void this.#learn(signal), AGAIN_MS * (1 + Math.random()));
+    const timer = setTimeout(() => void this.#learn(signal, Math.min(again * 2, AGAIN_MS_MAX)), again * (1 + Math.random()));
     signal.addEventListener("abort", () => clearTimeout(timer));
   }
 

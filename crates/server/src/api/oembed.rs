@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::Shared;
 use super::problem::{Kind, Problem};
 
-/// What the player needs: a line of title, one of state, the button and the slider; more is given no use.
+/// What the player needs: a line of title, one of state, the button, the slider, and a line for what is wrong; more is given no use.
 const WIDTH: u32 = 480;
-const HEIGHT: u32 = 180;
+const HEIGHT: u32 = 200;
 /// How long an answer may be kept: a title changes now and then.
 const KEPT_S: u32 = 300;
 

@@ -30,18 +30,18 @@ async fn a_link_to_a_space_is_shown_as_a_frame() {
         ("provider_url", json!("https://talk.example")),
         ("title", json!("\"حوار\" <b>&")),
         ("width", json!(480)),
-        ("height", json!(180)),
+        ("height", json!(200)),
     ] {
         assert_eq!(told[name], value, "{name}");
     }
     let html = told["html"].as_str().expect("markup");
     assert!(html.starts_with(&format!("<iframe src=\"https://talk.example/embed.html?space={id}\" ")), "{html}");
-    assert!(html.contains("title=\"&quot;حوار&quot; &lt;b&gt;&amp;\" width=\"480\" height=\"180\""), "{html}");
+    assert!(html.contains("title=\"&quot;حوار&quot; &lt;b&gt;&amp;\" width=\"480\" height=\"200\""), "{html}");
     assert!(html.matches('<').count() == 2 && html.ends_with("</iframe>"), "{html}");
 
     // As large as there is room for, and from a moment on.
     let told = house.embedding(&format!("{url}#t=90.5"), "&maxwidth=300&maxheight=9000").await.json();
-    assert_eq!((&told["width"], &told["height"]), (&json!(300), &json!(180)));
+    assert_eq!((&told["width"], &told["height"]), (&json!(300), &json!(200)));
     assert!(told["html"].as_str().is_some_and(|html| html.contains(&format!("?space={id}#t=90.5\""))), "{told}");
 }
 
