@@ -374,8 +374,8 @@ def effects(done, times, levels):
         is_there = levels > LOUD if kind in ON else levels < QUIET
         first, last = np.searchsorted(times, at), np.searchsorted(times, end)
         after = np.flatnonzero(is_there[first:last])
-        # 100 ms of it before the command: then nothing has changed.
-        was = first > 5 and bool(is_there[first - 5 : first].any())
+        # It was so before: then it is not this command that was heard.
+        was = first > 2 and bool(is_there[first - 2 : first].any())
         found.append(None if was or not len(after) else 1_000 * float(times[first + after[0]] - at))
     return found
 
