@@ -41,7 +41,7 @@ class Cast:
 
     def _read(self):
         for line in self.process.stdout:
-            told = json.loads(line)
+            told = json.loads(line) | {"at_s": time.monotonic()}
             if told["event"] == "so-far":
                 self.so_far.append(told)
             else:

@@ -274,7 +274,7 @@ class Run(Spending):
         ear.hear("connected", 60)
         can_mute, can_remove = (any(self._has(f"people/{{participant}}/{action}") for action in (what, "{action}")) for what in ("mute", "remove"))
         stop = processes.StopAndGo(machine.reserved(self.house.pid), each_s=0.5) if self.broken == "stop" else None
-        done, until = [], now() + rounds * ROUND_S
+        done, until, self.connected = [], now() + rounds * ROUND_S, []
         for n in range(rounds):
             if now() > until:
                 break
@@ -285,7 +285,10 @@ class Run(Spending):
         times, levels = frames(np.fromfile(heard / "speaker-0.s16", dtype="<i2"), np.loadtxt(heard / "speaker-0.points", ndmin=2))
         found = effects(done, times, levels)
         self.raw["commands"] = [{"kind": kind, "at": at, "ms": ms} for (kind, at), ms in zip(done, found)]
-        return commanded(done, found) | {"commands_missing": [what for what, is_there in (("mute", can_mute), ("remove", can_remove)) if not is_there]}
+        return commanded(done, found) | {
+            "connect_ms_p50": round(percentile(self.connected, 50), 1),
+            "commands_missing": [what for what, is_there in (("mute", can_mute), ("remove", can_remove)) if not is_there],
+        }
 
     def _round(self, space, host, n, tone, rng, can_mute, can_remove):
         """One after the other, each at any moment of a beat: what was done, and when."""
@@ -294,6 +297,7 @@ class Run(Spending):
         caller = self._speak([space], [mine], "--sound", tone)
         told = caller.hear("connected", 60)
         done = [("seat", told["asked_s"][0])]
+        self.connected.append(1_000 * (told["at_s"] - told["asked_s"][0]))
         pause()
         people = f"/api/spaces/v1/spaces/{space}/people/{participant}"
         if can_mute:
