@@ -197,17 +197,25 @@ export function loudest(page, ms) {
 export function pitches(page, all, ms) {
   return page.evaluate(async ({ all, ms }) => {
     const audio = document.querySelector("audio");
-    const context = new AudioContext();
+    // One of each for a page: elements and browsers do not bear many.
+    const context = (globalThis.pitchContext ??= new AudioContext());
+    const captured = (globalThis.pitchCaptured ??= new Map());
+    if (!audio.srcObject && !captured.has(audio)) captured.set(audio, audio.captureStream());
+    const stream = audio.srcObject ?? captured.get(audio);
     const analyser = context.createAnalyser();
     // Windows of a sixth of a second, with 6 Hz between two bins.
     analyser.fftSize = 8192;
     analyser.smoothingTimeConstant = 0;
-    const stream = audio.srcObject ?? audio.captureStream();
-    for (const track of stream.getAudioTracks()) context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+    const sources = new Map();
     const bins = new Float32Array(analyser.frequencyBinCount);
     const step = context.sampleRate / analyser.fftSize;
     const most = all.map(() => -150);
     for (const end = performance.now() + ms; performance.now() < end; ) {
+      for (const track of stream.getAudioTracks()) {
+        if (sources.has(track)) continue;
+        sources.set(track, context.createMediaStreamSource(new MediaStream([track])));
+        sources.get(track).connect(analyser);
+      }
       await new Promise((resolve) => setTimeout(resolve, 80));
       analyser.getFloatFrequencyData(bins);
       all.forEach((pitch, i) => {
@@ -215,7 +223,7 @@ export function pitches(page, all, ms) {
         most[i] = Math.max(most[i], ...near);
       });
     }
-    await context.close();
+    for (const source of sources.values()) source.disconnect();
     return most.map((level) => Math.round(Number.isFinite(level) ? level : -150));
   }, { all, ms });
 }
