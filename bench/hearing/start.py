@@ -130,13 +130,15 @@ class Run:
         for one in self.planned:
             made = self.house.create(f"Start {one.number}", recording="on", starts_at=rfc3339(one.starts), doors_minutes=60)
             one.space, one.host = made["space"]["id"], made["host_pass"]
-        hosts = self.broken != "late"
-        if hosts:
-            for one in self.planned:
-                self._host(one)
-            self._until_on_stage()
+        self._until("doors that open", lambda space: space["state"] == "open")
         for one in self.planned:
             one.ear = fragments.Ear(self._url(one), ahead=True)
+        if self.broken != "late":
+            for one in self.planned:
+                self._host(one)
+            self._until("a host on the stage", lambda space: space["speakers"])
+        for one in self.planned:
+            one.ear.until(lambda ear: ear.pieces or None, 20, "sound")
         if time.time() > self.main.starts - COMES_S:
             raise processes.Died("the hosts were not there in time")
         clock = wall_less_steady()
@@ -177,12 +179,13 @@ class Run:
         log = open(self.folder / f"host-{one.number}.log", "wb")
         processes.start(command, ahead=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-    def _until_on_stage(self):
-        deadline = time.monotonic() + LEAD_S - COMES_S - 5
+    def _until(self, what, is_so, within_s=LEAD_S - COMES_S):
+        """Waits until something is so of every conversation; of the API's answer for it."""
+        deadline = time.monotonic() + within_s
         for one in self.planned:
-            while not self.house.space(one.space)["speakers"]:
+            while not is_so(self.house.space(one.space)):
                 if time.monotonic() > deadline:
-                    raise processes.Died(f"host {one.number}: {(self.folder / f'host-{one.number}.log').read_text()[-500:]}")
+                    raise TimeoutError(f"conversation {one.number}: no {what} within {within_s} s; {self.house.last_words()[-500:]}")
                 time.sleep(0.1)
 
     def _plan(self):
@@ -226,12 +229,9 @@ class Run:
     def _replays(self):
         for one in self.planned:
             self.house.end(one.space, one.host)
-        deadline = time.monotonic() + REPLAY_WITHIN_S
+        self._until("replay", lambda space: space["replay"], REPLAY_WITHIN_S)
         for one in self.planned:
-            while not (replay := self.house.space(one.space)["replay"]):
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"the recording of {one.number} is not there")
-                time.sleep(0.1)
+            replay = self.house.space(one.space)["replay"]
             file = self.folder / f"replay-{one.number}.ogg"
             with urllib.request.urlopen(self.house.public + replay["ogg"], timeout=60) as answer:
                 file.write_bytes(answer.read())
