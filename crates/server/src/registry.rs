@@ -64,14 +64,23 @@ pub struct NewSpace {
     pub language: Option<Language>,
     /// Who may hear it.
     pub audience: Audience,
-    /// How long its sound is kept.
-    pub keep: Keep,
+    /// What becomes of its sound.
+    pub terms: Terms,
     /// When it is to begin, if that is known.
     pub schedule: Option<Schedule>,
     /// Who may ask for the word.
     pub asking: Asking,
     /// Who hosts it. Whoever makes a recorded conversation knows that it is.
     pub host: Option<(ParticipantId, Name)>,
+}
+
+/// What becomes of a space's sound, as its host wished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// How long it is kept.
+    pub keep: Keep,
+    /// Whether clips may be made of it.
+    pub clips: Clips,
 }
 
 /// Somebody on stage who comes by no session: a voice of the demo.
@@ -137,7 +146,7 @@ struct Inner {
 
 struct Entry {
     space: Space,
-    keep: Keep,
+    terms: Terms,
     /// Held while a chapter of its life begins or ends.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Held while the facts are written, so that older ones never overwrite newer ones.
@@ -165,7 +174,7 @@ struct Owed {
 }
 
 impl Entry {
-    fn new(space: Space, keep: Keep) -> Self {
+    fn new(space: Space, terms: Terms) -> Self {
         let seen_over = match space.facts().phase {
             Phase::Ended { ended, .. } | Phase::Posted { ended, .. } if !clock::was_set(ended) => Some(Instant::now()),
             _ => None,
@@ -173,7 +182,7 @@ impl Entry {
         Self {
             seen_over,
             space,
-            keep,
+            terms,
             turn: Arc::default(),
             writing: Arc::default(),
             sessions: HashMap::new(),
@@ -215,7 +224,7 @@ impl Registry {
             tokio::task::spawn_blocking(move || store::load(&from, SPACES_MAX)).await.map_err(io::Error::other)??;
         let spaces = loaded
             .into_iter()
-            .filter_map(|(facts, keep)| Some((log_id(&facts.id)?, Entry::new(Space::from_facts(facts), keep))))
+            .filter_map(|(facts, terms)| Some((log_id(&facts.id)?, Entry::new(Space::from_facts(facts), terms))))
             .collect();
         let registry = Self(Arc::new(Inner {
             spaces: Mutex::new(spaces),
@@ -252,7 +261,7 @@ impl Registry {
         let registry = self.clone();
         let made = tokio::spawn(async move {
             let log = log_id(&id).ok_or(Error::Unknown)?;
-            let recording = if new.keep.is_all() { Recording::On } else { Recording::Off };
+            let recording = if new.terms.keep.is_all() { Recording::On } else { Recording::Off };
             let space = Space::new(id, new.title, new.audience, SystemTime::now(), new.schedule);
             let host = new.host.map(|(id, name)| Participant {
                 agreed: recording == Recording::On,
@@ -266,12 +275,14 @@ impl Registry {
                 if spaces.len() >= SPACES_MAX {
                     return Err(Error::Full);
                 }
-                spaces.insert(log, Entry::new(Space::from_facts(facts), new.keep));
+                spaces.insert(log, Entry::new(Space::from_facts(facts), new.terms));
             }
             if let Err(why) = registry.write(log).await {
                 registry.lock().remove(&log);
                 return Err(Error::Storage(why));
             }
+            // Its doors may be due already, and whoever keeps the time is to know when they are.
+            registry.report(&log, Actor::House, Command::TimePasses)?;
             registry.resume(log).await;
             registry.view(&log).ok_or(Error::Unknown)
         });
@@ -289,7 +300,7 @@ impl Registry {
                 title: Title::parse(title)?,
                 language: None,
                 audience: Audience::Public,
-                keep,
+                terms: Terms { keep, clips: Clips::Allowed },
                 schedule: None,
                 asking: Asking::Nobody,
                 host: None,
@@ -392,15 +403,13 @@ impl Registry {
         if self.doubt_replay(&id) {
             self.save(id).await;
         }
-        let Some((facts, access)) = self.lock().get(&id).map(|entry| (entry.space.facts().clone(), entry.access()))
-        else {
-            return;
-        };
+        let known = self.lock().get(&id).map(|entry| (entry.space.facts().clone(), entry.access(), entry.terms.clips));
+        let Some((facts, access, clips)) = known else { return };
         match (facts.phase, facts.recording) {
             (Phase::Scheduled, _) => {}
             (Phase::Open, _) => self.open_doors(&id),
             (Phase::Live { .. }, _) => {
-                let Some(keep) = self.lock().get(&id).map(|entry| entry.keep) else { return };
+                let Some(keep) = self.lock().get(&id).map(|entry| entry.terms.keep) else { return };
                 let outcome = self.0.studio.resume(&id, access, facts.created, keep).await;
                 self.recorded(id, outcome);
                 // From now on its stage is empty.
@@ -409,7 +418,7 @@ impl Registry {
             // The house stopped while a replay was being made, or a recording deleted.
             (_, Recording::Sealing) => {
                 self.0.studio.shelve(&id, access);
-                self.0.studio.make_replay(&id, facts.title.as_str().to_owned(), Clips::Allowed);
+                self.0.studio.make_replay(&id, facts.title.as_str().to_owned(), clips);
             }
             (Phase::Cancelled { .. }, _) | (_, Recording::Deleted | Recording::Expired { .. } | Recording::Off) => {
                 // Nearly always all is gone; asking the studio for each of thousands would take seconds.

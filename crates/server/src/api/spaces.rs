@@ -23,8 +23,8 @@ use super::problem::{Details, Kind, Problem};
 use super::speech::Language;
 use super::{Api, Shared};
 use crate::disk::Room;
-use crate::registry::{Holder, NewSpace, SpaceView};
-use crate::studio::Keep;
+use crate::registry::{Holder, NewSpace, SpaceView, Terms};
+use crate::studio::{Clips, Keep};
 
 /// Where things are.
 #[derive(Serialize, ToSchema)]
@@ -62,6 +62,9 @@ pub(super) struct NewSpaceRequest {
     /// without a recording.
     #[serde(default)]
     tracks: TracksName,
+    /// Whether whoever hears the recording may make clips of it; they may unless told otherwise.
+    #[serde(default)]
+    clips: ClipsName,
     /// What to call the host; "Host" in the caller's language unless told.
     host_name: Option<String>,
     /// When it is to begin (RFC 3339). Without, its doors are open from the first, and it begins by hand.
@@ -128,6 +131,17 @@ enum RecordingName {
     #[default]
     On,
     /// Not at all.
+    Off,
+}
+
+/// Whether clips may be made.
+#[derive(Deserialize, ToSchema, Clone, Copy, Default)]
+#[serde(rename_all = "lowercase")]
+enum ClipsName {
+    /// By whoever hears it.
+    #[default]
+    On,
+    /// By nobody.
     Off,
 }
 
@@ -275,10 +289,16 @@ pub(super) async fn create(
         title: Title::parse(&request.title)?,
         language: request.language.as_deref().map(hiwar_space::Language::parse).transpose()?,
         audience,
-        keep: match (request.recording, request.tracks) {
-            (RecordingName::On, TracksName::Off) => Keep::All,
-            (RecordingName::On, TracksName::On) => Keep::AllAndTracks,
-            (RecordingName::Off, _) => Keep::LIVE,
+        terms: Terms {
+            keep: match (request.recording, request.tracks) {
+                (RecordingName::On, TracksName::Off) => Keep::All,
+                (RecordingName::On, TracksName::On) => Keep::AllAndTracks,
+                (RecordingName::Off, _) => Keep::LIVE,
+            },
+            clips: match request.clips {
+                ClipsName::On => Clips::Allowed,
+                ClipsName::Off => Clips::Refused,
+            },
         },
         schedule,
         asking: request.asking.into(),

@@ -171,7 +171,7 @@ impl Registry {
 
     /// Puts a space on the air whose audience waits.
     pub(super) fn open_doors(&self, id: &LogId) {
-        let known = self.lock().get(id).map(|entry| (entry.access(), entry.space.facts().created, entry.keep));
+        let known = self.lock().get(id).map(|entry| (entry.access(), entry.space.facts().created, entry.terms.keep));
         let Some((access, created, keep)) = known else { return };
         if keep == Keep::AllAndTracks {
             // Before anybody can sit down; of a live one, the studio does so itself.
@@ -199,7 +199,7 @@ impl Registry {
 
     /// Begins or goes on with a space's log. If that fails live goes on, and it is tried again.
     pub(super) async fn record(&self, id: LogId) {
-        let Some(keep) = self.lock().get(&id).map(|entry| entry.keep) else { return };
+        let Some(keep) = self.lock().get(&id).map(|entry| entry.terms.keep) else { return };
         let outcome = self.0.studio.record(&id, keep).await;
         self.recorded(id, outcome);
     }
@@ -226,7 +226,7 @@ impl Registry {
             let facts = entry.space.facts();
             let replay = match facts.recording {
                 Recording::Sealing => {
-                    studio::Replay::Make { title: facts.title.as_str().to_owned(), clips: Clips::Allowed }
+                    studio::Replay::Make { title: facts.title.as_str().to_owned(), clips: entry.terms.clips }
                 }
                 _ => studio::Replay::None,
             };
@@ -369,14 +369,14 @@ impl Registry {
     pub(super) async fn write(&self, id: LogId) -> io::Result<()> {
         let Some(writing) = self.lock().get(&id).map(|entry| entry.writing.clone()) else { return Ok(()) };
         let _writing = writing.lock().await;
-        let Some((facts, keep)) = self.lock().get_mut(&id).map(|entry| {
+        let Some((facts, terms)) = self.lock().get_mut(&id).map(|entry| {
             entry.saving = false;
-            (entry.space.facts().clone(), entry.keep)
+            (entry.space.facts().clone(), entry.terms)
         }) else {
             return Ok(());
         };
         let dir = self.0.dir.clone();
-        tokio::task::spawn_blocking(move || store::save(&dir, &facts, keep)).await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(move || store::save(&dir, &facts, terms)).await.map_err(io::Error::other)?
     }
 
     /// Tries again what failed.

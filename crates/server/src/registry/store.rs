@@ -11,7 +11,8 @@ use hiwar_space::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::studio::Keep;
+use super::Terms;
+use crate::studio::{Clips, Keep};
 
 /// Longest file looked at: 512 people with the longest names are some 130 kB.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -47,6 +48,9 @@ struct Saved {
     /// Whether a track of each speaker is kept beside it.
     #[serde(default)]
     tracks: bool,
+    /// Whether clips may be made of its replay.
+    #[serde(default = "yes")]
+    clips: bool,
     #[serde(default)]
     people: Vec<SavedParticipant>,
     /// Whether everybody may ask for the word.
@@ -92,13 +96,13 @@ fn yes() -> bool {
 }
 
 /// Writes a space's facts durably. Blocks.
-pub(super) fn save(dir: &Path, facts: &Facts, keep: Keep) -> io::Result<()> {
+pub(super) fn save(dir: &Path, facts: &Facts, terms: Terms) -> io::Result<()> {
     let place = dir.join(facts.id.as_str());
     if !place.is_dir() {
         fs::create_dir_all(&place)?;
         File::open(dir)?.sync_all()?;
     }
-    let text = serde_json::to_vec_pretty(&Saved::of(facts, keep)).map_err(io::Error::other)?;
+    let text = serde_json::to_vec_pretty(&Saved::of(facts, terms)).map_err(io::Error::other)?;
     let beside = place.join("space.json.new");
     let mut file = File::create(&beside)?;
     file.write_all(&text)?;
@@ -108,7 +112,7 @@ pub(super) fn save(dir: &Path, facts: &Facts, keep: Keep) -> io::Result<()> {
 }
 
 /// Reads up to `limit` spaces. One that is damaged is named in the log and left as it is. Blocks.
-pub(super) fn load(dir: &Path, limit: usize) -> io::Result<Vec<(Facts, Keep)>> {
+pub(super) fn load(dir: &Path, limit: usize) -> io::Result<Vec<(Facts, Terms)>> {
     fs::create_dir_all(dir)?;
     let mut spaces = Vec::new();
     for place in fs::read_dir(dir)? {
@@ -133,7 +137,7 @@ pub fn title(place: &Path) -> Option<Title> {
     read(&place.join("space.json"), &id).ok().map(|(facts, _)| facts.title)
 }
 
-fn read(path: &Path, id: &Id) -> io::Result<(Facts, Keep)> {
+fn read(path: &Path, id: &Id) -> io::Result<(Facts, Terms)> {
     let mut text = Vec::new();
     File::open(path)?.take(FILE_BYTES_MAX).read_to_end(&mut text)?;
     let saved: Saved = serde_json::from_slice(&text).map_err(io::Error::other)?;
@@ -145,7 +149,7 @@ fn read(path: &Path, id: &Id) -> io::Result<(Facts, Keep)> {
 }
 
 impl Saved {
-    fn of(facts: &Facts, keep: Keep) -> Self {
+    fn of(facts: &Facts, Terms { keep, clips }: Terms) -> Self {
         let (started, ended) = match facts.phase {
             Phase::Scheduled | Phase::Open | Phase::Cancelled { .. } => (None, None),
             Phase::Live { started } => (Some(started), None),
@@ -197,13 +201,14 @@ impl Saved {
                 Keep::Window(window) => Some(window.as_secs()),
             },
             tracks: keep == Keep::AllAndTracks,
+            clips: clips == Clips::Allowed,
             people: facts.people.iter().map(SavedParticipant::of).collect(),
             asking: facts.asking == Asking::Everybody,
             locked: facts.locked,
         }
     }
 
-    fn facts(self) -> Option<(Facts, Keep)> {
+    fn facts(self) -> Option<(Facts, Terms)> {
         let replay = || {
             let duration = Duration::from_millis(self.replay_ms?);
             Some(Replay { duration, loudness_lufs: self.replay_lufs.unwrap_or(f32::NEG_INFINITY) })
@@ -263,7 +268,8 @@ impl Saved {
             None if self.tracks => Keep::AllAndTracks,
             None => Keep::All,
         };
-        (1..=VERSION).contains(&self.version).then_some((facts, keep))
+        let clips = if self.clips { Clips::Allowed } else { Clips::Refused };
+        (1..=VERSION).contains(&self.version).then_some((facts, Terms { keep, clips }))
     }
 }
 
@@ -360,6 +366,8 @@ fn time(ms: u64) -> Option<SystemTime> {
 mod tests {
     use super::*;
 
+    const ALL: Terms = Terms { keep: Keep::All, clips: Clips::Allowed };
+
     fn facts(id: &str, phase: Phase, recording: Recording) -> Facts {
         Facts {
             id: Id::parse(id).expect("an id"),
@@ -413,17 +421,18 @@ mod tests {
             facts("f", Phase::Posted { started, ended }, Recording::Replay(silent)),
         ];
         for facts in &all {
-            save(dir.path(), facts, Keep::All).expect("a disk");
-            save(dir.path(), facts, Keep::All).expect("twice");
+            save(dir.path(), facts, ALL).expect("a disk");
+            save(dir.path(), facts, ALL).expect("twice");
         }
-        save(dir.path(), &facts("f2", Phase::Scheduled, Recording::On), Keep::AllAndTracks).unwrap();
-        save(dir.path(), &facts("g", Phase::Scheduled, Recording::Off), Keep::Window(Duration::from_secs(60))).unwrap();
+        save(dir.path(), &facts("f2", Phase::Scheduled, Recording::On), Terms { keep: Keep::AllAndTracks, clips: Clips::Refused }).unwrap();
+        save(dir.path(), &facts("g", Phase::Scheduled, Recording::Off), Terms { keep: Keep::Window(Duration::from_secs(60)), ..ALL }).unwrap();
         let mut loaded = load(dir.path(), 100).expect("a directory");
         loaded.sort_by(|a, b| a.0.id.cmp(&b.0.id));
-        let (last, keep) = loaded.pop().expect("nine");
-        assert_eq!((last.recording, keep), (Recording::Off, Keep::Window(Duration::from_secs(60))));
-        assert_eq!(loaded.pop().expect("eight").1, Keep::AllAndTracks);
-        assert!(loaded.iter().all(|(_, keep)| *keep == Keep::All));
+        let (last, terms) = loaded.pop().expect("nine");
+        assert_eq!((last.recording, terms.keep), (Recording::Off, Keep::Window(Duration::from_secs(60))));
+        let terms = Terms { keep: Keep::AllAndTracks, clips: Clips::Refused };
+        assert_eq!(loaded.pop().expect("eight").1, terms);
+        assert!(loaded.iter().all(|(_, terms)| *terms == ALL));
         assert_eq!(loaded.into_iter().map(|(facts, _)| facts).collect::<Vec<_>>(), all);
         assert_eq!(load(dir.path(), 2).expect("a directory").len(), 2);
     }
@@ -451,7 +460,7 @@ mod tests {
     #[test]
     fn a_damaged_file_costs_its_own_space_only() {
         let dir = tempfile::tempdir().expect("a directory");
-        save(dir.path(), &facts("good", Phase::Scheduled, Recording::On), Keep::All).expect("a disk");
+        save(dir.path(), &facts("good", Phase::Scheduled, Recording::On), ALL).expect("a disk");
         let text = fs::read(dir.path().join("good/space.json")).expect("a file");
         for (name, text) in
             [("cut", &text[..text.len() / 2]), ("empty", b""), ("other", &text[..]), ("long", &[b' '; 70_000])]

@@ -119,7 +119,6 @@ pub enum Clips {
     /// They may.
     Allowed,
     /// The host does not want it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no host is asked yet"))]
     Refused,
 }
 

@@ -62,7 +62,7 @@ pub struct Wanted {
 }
 
 /// What was made.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Made {
     /// Of the new replay.
     pub duration: Duration,
