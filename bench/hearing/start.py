@@ -46,6 +46,8 @@ LISTENS_S = 30
 """From when the last one came: until 13 s after the start."""
 AFTER_S = 10
 """So long after its start each is looked at."""
+JOINS_S = 12
+"""So long before the crowd's start one more comes from outside, when all of the crowd are there: a worker serves first who came last."""
 LATE_S, EARLY_S, STANDS_S, CUT_S = 0.3, 0.3, 2.5, 3.0
 VOICE_S = 12
 """Of what hosts say, over and over."""
@@ -109,6 +111,7 @@ class Planned:
     space: str = ""
     host: str = ""
     ear: object = None
+    later: object = None
     states: list = field(default_factory=list)
     replay: np.ndarray = None
 
@@ -151,8 +154,8 @@ class Run:
         busy, stolen, everything = (b - a for a, b in zip(stolen, machine.totals()))
         moved = wall_less_steady() - clock
         lost = machine.lost() - lost
-        for one in self.planned:
-            one.ear.close()
+        for ear in [one.ear for one in self.planned] + [self.main.later]:
+            ear.close()
         self._replays()
         self.house.stop()
         report = json.loads((self.folder / "crowd" / "report.json").read_text())
@@ -190,7 +193,7 @@ class Run:
 
     def _plan(self):
         """What is done when."""
-        self.to_do.append((self.main.starts - COMES_S, self._crowd))
+        self.to_do += [(self.main.starts - COMES_S, self._crowd), (self.main.starts - JOINS_S, self._one_more)]
         for one in self.planned:
             self.to_do.append((one.starts - 0.8, lambda one=one: self._look(one)))
             self.to_do.append((one.starts + 1.2, lambda one=one: self._look(one)))
@@ -218,6 +221,9 @@ class Run:
         log = open(self.folder / "crowd.log", "wb")
         self.crowd = processes.start(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
 
+    def _one_more(self):
+        self.main.later = fragments.Ear(self._url(self.main), ahead=True)
+
     def _crowd_ended(self):
         """Its last line."""
         said, _ = self.crowd.communicate(timeout=120)
@@ -239,17 +245,17 @@ class Run:
 
     def _judge(self, one, clock):
         """What one start was, from outside."""
-        pieces = list(one.ear.pieces)
+        pieces, later = list(one.ear.pieces), list(one.later.pieces) if one.later else []
         file = self.folder / f"heard-{one.number}.ogg"
         file.write_bytes(fragments.ogg(piece.frames for piece in pieces))
-        (self.folder / f"pieces-{one.number}.json").write_text(json.dumps([[piece.at + clock, piece.time, len(piece.frames)] for piece in pieces]))
+        came, others = ([(piece.at + clock, piece.time, FRAME * len(piece.frames)) for piece in some] for some in (pieces, later))
+        (self.folder / f"pieces-{one.number}.json").write_text(json.dumps({"came": came, "others": others}))
         replay = one.replay
         if self.broken == "trim":
             replay = replay[first_audible(replay) + round(LATE_S * RATE) :]
-        came = [(piece.at + clock, piece.time, FRAME * len(piece.frames)) for piece in pieces]
-        found = judged(came, decoded(file), one.starts, replay)
+        found = judged(came, decoded(file), one.starts, replay, others)
         say(f"start {one.number}: {found['start_error_ms']} ms, {found['silent_before_dbfs']} dBFS before, replay: {found['replay_first_word_ms']} ms, {found['replay_likeness']}")
-        return found | {"number": one.number, "starts": one.starts, "states": one.states, "ear_ended": one.ear.ended}
+        return found | {"number": one.number, "starts": one.starts, "states": one.states, "ears_cut": one.ear.ended + bool(one.later and one.later.ended)}
 
 
 def moments(at, count):
@@ -321,8 +327,9 @@ def likeness(one, other, within=RATE // 100):
     return float(np.max(np.abs(windows @ one) / np.maximum(power, 1e-9)))
 
 
-def judged(came, heard, starts, replay):
-    """One start. `came`: each chunk's `(at, begin, length)`, `at` on the clock of the wall; `heard`: their samples, one chunk after another; `starts`: the planned moment."""
+def judged(came, heard, starts, replay, others=()):
+    """One start. `came`: each chunk's `(at, begin, length)`, `at` on the clock of the wall; `heard`: their samples, one chunk after another; `starts`: the planned moment; `others`: as
+    `came`, of somebody else who listened to the same."""
     begins, lengths = np.array([begin for _, begin, _ in came]), np.array([length for _, _, length in came])
     gaps = int(np.sum(begins[1:] != begins[:-1] + lengths[:-1]))
     places = np.concatenate([[0], np.cumsum(lengths)])
@@ -330,15 +337,17 @@ def judged(came, heard, starts, replay):
     if first == len(heard):
         return {"start_error_ms": None, "silent_before_dbfs": loudest_dbfs(heard), "gaps": gaps, "schedule_moved_ms": 0.0} | _replayed(replay, heard[first:])
     chunk = int(np.searchsorted(places, first, side="right")) - 1
-    near = [one for one in came if abs(one[0] - came[chunk][0]) <= AFTER_S]
+    is_near = lambda one: abs(one[0] - came[chunk][0]) <= AFTER_S
+    near = list(filter(is_near, (*came, *others)))
     offset = envelope(near)
-    before, after = [one for one in near if one[0] < came[chunk][0]], [one for one in near if one[0] >= came[chunk][0]]
+    before, after = [one for one in near if one[1] < begins[chunk]], [one for one in near if one[1] >= begins[chunk]]
     when = lambda sample: offset + (begins[chunk] + sample - places[chunk]) / RATE
     # What was heard before the planned moment, less what a frame's window may let through.
     planned = int(np.clip(first - round((when(first) - starts + 0.05) * RATE), 0, len(heard)))
     return {
         "start_error_ms": round(1000 * (when(first) - starts), 2),
         "first_chunk_ms": round(1000 * (when(places[chunk + 1]) - starts), 1),
+        "served_ms": round(1000 * (envelope(filter(is_near, came)) - offset), 1),
         "ear_lateness_ms": round(1000 * (came[chunk][0] - when(places[chunk + 1])), 1),
         "schedule_moved_ms": round(1000 * (envelope(after) - envelope(before)), 2) if before and after else 0.0,
         "silent_before_dbfs": loudest_dbfs(heard[:planned]),
@@ -366,13 +375,14 @@ def figures(starts, main):
         "start_errors_ms": errors,
         "start_error_ms_crowd": main["start_error_ms"],
         "first_chunk_ms": main.get("first_chunk_ms"),
+        "served_ms": main.get("served_ms"),
         "silent_before_dbfs": max(one["silent_before_dbfs"] for one in starts),
         "recorded_from_start": all(one["replay_first_word_ms"] <= REPLAY_WORD_MS and one["replay_likeness"] >= LIKENESS for one in starts),
         "replay_first_word_ms": max(one["replay_first_word_ms"] for one in starts),
         "replay_likeness": min(one["replay_likeness"] for one in starts),
         "states": sorted({"-".join(one["states"]) for one in starts}),
         "ear_gaps": sum(one["gaps"] for one in starts),
-        "ears_cut": sum(one["ear_ended"] for one in starts),
+        "ears_cut": sum(one["ears_cut"] for one in starts),
     }
 
 

@@ -53,6 +53,14 @@ def test_who_was_late_for_the_first_chunk_alone_is_told_apart():
     assert start.envelope(pieces) == pytest.approx(late)
 
 
+def test_who_is_served_last_makes_no_start_late(voice):
+    last = [(at + 0.08, *rest) for at, *rest in came()]
+    alone = start.judged(last, heard(voice, 12.0), STARTS, voice)
+    beside = start.judged(last, heard(voice, 12.0), STARTS, voice, came())
+    assert (alone["start_error_ms"], alone["served_ms"]) == (pytest.approx(95.0, abs=1.0), 0.0)
+    assert (beside["start_error_ms"], beside["served_ms"]) == (pytest.approx(15.0, abs=1.0), pytest.approx(80.0, abs=0.1))
+
+
 def test_a_schedule_that_moved_with_the_start_is_seen(voice):
     assert judged(voice, moved=0.04)["schedule_moved_ms"] == pytest.approx(40.0, abs=0.1)
 
@@ -73,8 +81,8 @@ def test_a_chunk_that_is_missing_is_a_gap(voice):
 def test_a_start_that_never_came_has_no_error(voice):
     found = start.judged(came(), np.zeros(120 * CHUNK, dtype=np.float32), STARTS, voice)
     assert found["start_error_ms"] is None
-    good = judged(voice) | {"states": ["open", "live"], "ear_ended": False}
-    found |= {"states": ["open", "open"], "ear_ended": False}
+    good = judged(voice) | {"states": ["open", "live"], "ears_cut": 0}
+    found |= {"states": ["open", "open"], "ears_cut": 0}
     figures = start.figures([good, found], good)
     assert figures["start_error_ms"] is None and not figures["recorded_from_start"]
 
@@ -147,7 +155,7 @@ def test_who_never_had_the_first_word_counts_among_all():
 
 
 def result(voice, **other):
-    good = judged(voice) | {"states": ["open", "live"], "ear_ended": False}
+    good = judged(voice) | {"states": ["open", "live"], "ears_cut": 0}
     whole = {"listeners": 10_000, **start.figures([good, good], good), **start.waited(report(), said(), 10_000, STARTS)}
     return whole | {"schedule_moved_ms": 0.1, "clock_moved_ms": 0.0, "packets_dropped": 0} | other
 
