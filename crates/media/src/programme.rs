@@ -335,8 +335,12 @@ impl Programme {
         self.floor.active().map(Seat)
     }
 
-    /// What is to be kept of the last beat of a speaker whose track is [kept](Speaker::kept), and when its first sample was heard. `None`: nothing was.
+    /// What is to be kept of the last beat of a speaker whose track is [kept](Speaker::kept), and when its first sample was heard. `None`: nothing was,
+    /// or the audience waits.
     pub fn piece(&self, seat: Seat) -> Option<(Time, Result<&[u8], Dropped>)> {
+        if self.audience == Audience::Waits {
+            return None;
+        }
         let piece = self.seats.get(usize::from(seat.0))?.as_ref()?.piece()?;
         Some((Time(self.time.0.saturating_sub(FRAME_SAMPLES as u64)), piece))
     }

@@ -6,7 +6,7 @@ use super::{BEAT_BYTES_MAX, Bytes, PIECE_BYTES_MAX, Piece};
 use crate::chunk::Chunk;
 use crate::opus::CodecError;
 use crate::programme::{
-    BEAT, Beginning, Config, Input, Output, Programme, Returning, SEATS, Seat, Speaker, SpeakerConfig, Voicing,
+    Audience, BEAT, Beginning, Config, Input, Output, Programme, Returning, SEATS, Seat, Speaker, SpeakerConfig, Voicing,
 };
 use crate::{CHUNK_FRAMES, Time};
 
@@ -94,6 +94,7 @@ impl Remix {
             bitrate_bps,
             ogg_serial,
             nobody_event: nobody_event.clone(),
+            audience: Audience::Hears,
         };
         let programme = Programme::new(config)?;
         Ok(Self { programme, bitrate_bps, ogg_serial, nobody_event, voices: [None; SEATS], now })
@@ -175,6 +176,7 @@ impl Remix {
             bitrate_bps: self.bitrate_bps,
             ogg_serial: self.ogg_serial,
             nobody_event: self.nobody_event.clone(),
+            audience: Audience::Hears,
         };
         let mut old = std::mem::replace(&mut self.programme, Programme::new(config)?);
         for seat in (0..SEATS as u8).map(Seat) {

@@ -8,7 +8,7 @@ use crate::chunk::Chunk;
 use crate::opus::Decoder;
 use crate::package::fmp4;
 use crate::packet::{Packet, Payload};
-use crate::programme::{Beginning, Config, Input, Output, Programme, Returning, Seat, Speaker, SpeakerConfig, Voicing};
+use crate::programme::{Audience, Beginning, Config, Input, Output, Programme, Returning, Seat, Speaker, SpeakerConfig, Voicing};
 use crate::{CHUNK_FRAMES, FRAME_SAMPLES, Time};
 
 const NOBODY: &[u8] = b"nobody";
@@ -53,6 +53,7 @@ fn config(index: u64) -> Config {
         bitrate_bps: 32_000,
         ogg_serial: 7,
         nobody_event: NOBODY.into(),
+        audience: Audience::Hears,
     }
 }
 

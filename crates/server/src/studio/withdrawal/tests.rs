@@ -8,6 +8,7 @@ use hiwar_media::{FRAME_SAMPLES, opus};
 use hiwar_segment_log::Header;
 
 use super::*;
+use crate::studio::{Audience, Clips};
 use crate::api::speaking_event;
 use crate::studio::control::Origin;
 use crate::studio::tracks;
@@ -43,7 +44,7 @@ fn conversation(home: &Path) {
     log.append(&airing::header(&id(), Position(0), at.epoch, Time(0), 1)).unwrap();
     kept.append(&tracks::header(Position(0), of.epoch, Time(0), 1)).unwrap();
 
-    let mut programme = control::programme_at(&id(), Origin { index: 0, time: Time(0) }).unwrap();
+    let mut programme = control::programme_at(&id(), Origin { index: 0, time: Time(0) }, Audience::Hears).unwrap();
     programme.stand(stage(&CAST).into());
     let mut people: Vec<Person> = CAST
         .iter()
@@ -106,7 +107,7 @@ fn conversation(home: &Path) {
     }
     log.seal(2).unwrap();
     kept.seal(2).unwrap();
-    seal::make(&home.join("log"), &home.join("replay"), &id(), "حوار", &mut |_| {}).unwrap();
+    seal::make(&home.join("log"), &home.join("replay"), &id(), "حوار", Clips::Allowed, &mut |_| {}).unwrap();
 }
 
 fn wanted(who: &[&str]) -> Wanted {
