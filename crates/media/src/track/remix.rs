@@ -6,7 +6,8 @@ use super::{BEAT_BYTES_MAX, Bytes, PIECE_BYTES_MAX, Piece};
 use crate::chunk::Chunk;
 use crate::opus::CodecError;
 use crate::programme::{
-    Audience, BEAT, Beginning, Config, Input, Output, Programme, Returning, SEATS, Seat, Speaker, SpeakerConfig, Voicing,
+    Audience, BEAT, Beginning, Config, Input, Output, Programme, Returning, SEATS, Seat, Speaker, SpeakerConfig,
+    Voicing,
 };
 use crate::{CHUNK_FRAMES, Time};
 

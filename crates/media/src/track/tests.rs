@@ -8,7 +8,9 @@ use crate::chunk::Chunk;
 use crate::opus::Decoder;
 use crate::package::fmp4;
 use crate::packet::{Packet, Payload};
-use crate::programme::{Audience, Beginning, Config, Input, Output, Programme, Returning, Seat, Speaker, SpeakerConfig, Voicing};
+use crate::programme::{
+    Audience, Beginning, Config, Input, Output, Programme, Returning, Seat, Speaker, SpeakerConfig, Voicing,
+};
 use crate::{CHUNK_FRAMES, FRAME_SAMPLES, Time};
 
 const NOBODY: &[u8] = b"nobody";

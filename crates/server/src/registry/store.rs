@@ -424,8 +424,18 @@ mod tests {
             save(dir.path(), facts, ALL).expect("a disk");
             save(dir.path(), facts, ALL).expect("twice");
         }
-        save(dir.path(), &facts("f2", Phase::Scheduled, Recording::On), Terms { keep: Keep::AllAndTracks, clips: Clips::Refused }).unwrap();
-        save(dir.path(), &facts("g", Phase::Scheduled, Recording::Off), Terms { keep: Keep::Window(Duration::from_secs(60)), ..ALL }).unwrap();
+        save(
+            dir.path(),
+            &facts("f2", Phase::Scheduled, Recording::On),
+            Terms { keep: Keep::AllAndTracks, clips: Clips::Refused },
+        )
+        .unwrap();
+        save(
+            dir.path(),
+            &facts("g", Phase::Scheduled, Recording::Off),
+            Terms { keep: Keep::Window(Duration::from_secs(60)), ..ALL },
+        )
+        .unwrap();
         let mut loaded = load(dir.path(), 100).expect("a directory");
         loaded.sort_by(|a, b| a.0.id.cmp(&b.0.id));
         let (last, terms) = loaded.pop().expect("nine");

@@ -8,10 +8,10 @@ use hiwar_media::{FRAME_SAMPLES, opus};
 use hiwar_segment_log::Header;
 
 use super::*;
-use crate::studio::{Audience, Clips};
 use crate::api::speaking_event;
 use crate::studio::control::Origin;
 use crate::studio::tracks;
+use crate::studio::{Audience, Clips};
 
 /// Ids, names, and how high they speak. Two of them have one name.
 const CAST: [(&str, &str, f64); 3] =
