@@ -192,7 +192,8 @@ impl Desk {
 
 /// Whether tracks were kept of a space, whose folder this is.
 pub fn has_tracks(home: &Path) -> bool {
-    disk::is_log(&home.join(TRACKS)).unwrap_or(false)
+    // In its place, or on its way there.
+    [home.join(TRACKS), home.join(DONE).join(TRACKS)].iter().any(|tracks| disk::is_log(tracks).unwrap_or(false))
 }
 
 /// Makes the recording anew beside the old one, which stays as it is until [`commit`].
@@ -291,6 +292,8 @@ pub(super) fn finish_all(spaces: &Path) {
 }
 
 fn make(home: &Path, wanted: &Wanted, progress: &Progress) -> Result<Made, Failure> {
+    // An earlier one that was decided, and that the disk did not let finish.
+    finish(home)?;
     if !has_tracks(home) {
         return Err(Failure::NoTracks);
     }

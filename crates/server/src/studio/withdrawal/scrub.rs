@@ -14,6 +14,12 @@ use crate::studio::airing;
 /// Ids of a chunk's events begin at its index times this, as live.
 const IDS_PER_CHUNK: u32 = 32;
 
+/// Members of events whose words are ours, or the conversation's, whatever somebody is called.
+const OURS: [&str; 5] = ["t", "title", "lang", "state", "recording"];
+
+/// A name that is shorter is looked for as a word: one letter is in everything. A longer one anywhere, as Arabic writes "and", "of" and "to" into the word.
+const SHORT_CHARS: usize = 3;
+
 /// Who is to leave no trace.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
@@ -40,12 +46,25 @@ impl Gone {
     /// Whether their name, or id, is anywhere in it.
     fn is_in(&self, value: &Value) -> bool {
         match value {
-            Value::String(text) => self.ids.iter().chain(&self.names).any(|word| text.contains(word.as_str())),
+            Value::String(text) => self.ids.iter().chain(&self.names).any(|word| says(text, word)),
             Value::Array(values) => values.iter().any(|value| self.is_in(value)),
-            Value::Object(members) => members.values().any(|value| self.is_in(value)),
+            Value::Object(members) => {
+                members.iter().any(|(name, value)| !OURS.contains(&name.as_str()) && self.is_in(value))
+            }
             _ => false,
         }
     }
+}
+
+/// Whether a text has a name in it.
+fn says(text: &str, name: &str) -> bool {
+    let is_apart = |at: usize| {
+        let is_letter = |c: char| c.is_alphanumeric();
+        let (before, after) = (&text[..at], &text[at + name.len()..]);
+        !before.chars().next_back().is_some_and(is_letter) && !after.chars().next().is_some_and(is_letter)
+    };
+    let is_short = name.chars().count() < SHORT_CHARS;
+    text.match_indices(name).any(|(at, _)| !is_short || is_apart(at))
 }
 
 /// Everybody who was on stage: ids, and the names that each had. `read` is told of every record's bytes.
@@ -63,7 +82,9 @@ pub(super) fn stage(
             for speaker in event["speakers"].as_array().into_iter().flatten() {
                 let Some(id) = speaker["id"].as_str() else { continue };
                 let names = there.entry(id.to_owned()).or_default();
-                names.extend(speaker["name"].as_str().map(|name| name.trim().to_owned()));
+                // One that is empty would be everywhere.
+                let name = speaker["name"].as_str().map(str::trim).filter(|name| !name.is_empty());
+                names.extend(name.map(str::to_owned));
             }
         }
     }
@@ -119,18 +140,19 @@ fn without(event: &[u8], gone: &Gone) -> Option<Vec<u8>> {
     }
     let members = read.as_object_mut()?;
     let mut changed = false;
-    for (name, value) in members.iter_mut() {
-        // The title is the conversation's, whatever words are in it.
-        if let Value::Array(people) = value
-            && name != "title"
-        {
+    for (_, value) in members.iter_mut() {
+        if let Value::Array(people) = value {
             let before = people.len();
             people.retain(|person| !gone.is_meant(person));
             changed |= people.len() < before;
         }
     }
     let before = members.len();
-    members.retain(|name, value| name == "title" || !gone.is_meant(value));
+    // A list that was cleared of them stays; a text that says their name does not.
+    members.retain(|name, value| {
+        let says_who = if value.is_string() { gone.is_in(value) } else { gone.is_meant(value) };
+        OURS.contains(&name.as_str()) || !says_who
+    });
     changed |= members.len() < before;
     Some(if changed { read.to_string().into_bytes() } else { event.to_vec() })
 }
@@ -168,5 +190,19 @@ mod tests {
         );
         check("not JSON, of p7", None);
         check("not JSON", Some("not JSON"));
+        check(r#"{"t":"stage","words":"with ليلى"}"#, Some(r#"{"t":"stage"}"#));
+        check(r#"{"t":"notice","text":"وليلى"}"#, None);
+    }
+
+    #[test]
+    fn whoever_is_called_as_something_else_is_takes_nothing_else_away() {
+        let gone = Gone { ids: ["p7".to_owned()].into(), names: ["e".to_owned(), "live".to_owned()].into() };
+        let stays = |event: &str| assert_eq!(without(event.as_bytes(), &gone).as_deref(), Some(event.as_bytes()));
+        stays(r#"{"t":"ended"}"#);
+        stays(r#"{"t":"stage","speakers":[],"state":"live","title":"e"}"#);
+        stays(r#"{"t":"notice","text":"be kind"}"#);
+        for event in [r#"{"t":"notice","text":"e, come!"}"#, r#"{"t":"notice","text":"ask e"}"#] {
+            assert_eq!(without(event.as_bytes(), &gone), None);
+        }
     }
 }
