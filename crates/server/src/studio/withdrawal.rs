@@ -32,7 +32,7 @@ pub(super) const FOLDERS: [&str; 2] = [DONE, BEGUN];
 const BEGUN: &str = "withdrawn.new";
 const DONE: &str = "withdrawn";
 /// Files of a replay, in the order in which they take their places: the list last, as it names the others.
-const REPLAY: [&str; 3] = ["replay.mp4", "replay.ogg", "index.m3u8"];
+const REPLAY: [&str; 5] = ["replay.mp4", "replay.ogg", "chapters.json", "clips", "index.m3u8"];
 /// Withdrawals that wait for their turn, and that is more people than change their mind in a minute.
 const WAITING_MAX: usize = 8;
 /// Results that can still be asked for; the oldest is forgotten.
