@@ -22,6 +22,7 @@ mod realtime;
 mod recollect;
 pub mod recording;
 mod seal;
+mod seats;
 mod shards;
 mod tracks;
 pub mod withdrawal;
@@ -38,10 +39,7 @@ use hiwar_engine::SpaceLog;
 use hiwar_engine::live_bus::{Access, Document, Down, Publisher, Report, Up, WorkerFigures};
 use hiwar_media::Time;
 pub use hiwar_media::programme::{Audience, Voicing};
-use hiwar_rtc::candidate;
-use hiwar_rtc::offer::{self, Certificate};
-use hiwar_rtc::ring::ring;
-use hiwar_rtc::session::{Patched, Session};
+use hiwar_rtc::offer::Certificate;
 use hiwar_rtc::udp as net;
 use hiwar_segment_log::disk::{self, Options, Recovered};
 use hiwar_segment_log::retention::Retention;
@@ -52,6 +50,7 @@ pub use audience::{Numbers, Totals};
 pub use beat::SHARDS_MAX;
 use control::{Control, Origin};
 pub use radio::Caption;
+pub use seats::{PublishRefusal, Published, Speaking};
 use shards::Shards;
 
 /// Speakers' packets waiting for the next beat: 1.2 s of 20 ms frames; past it the oldest sound is stale anyway.
@@ -124,41 +123,6 @@ pub enum Clips {
 
 /// Folders of a space that hold its recording, or what is left of one.
 pub const FOLDERS: [&str; 6] = ["log", "log.deleted", "tracks", "tracks.deleted", "replay", "replay.deleted"];
-
-/// Somebody who is about to speak.
-#[derive(Debug, Clone)]
-pub struct Speaking {
-    /// Names the person inside the space; a second publisher with the same name takes the first one's place.
-    pub participant: String,
-    /// Put into the sound when this speaker is heard (opaque).
-    pub speaking_event: Vec<u8>,
-    /// Muted from the first or not.
-    pub voicing: Voicing,
-}
-
-/// A speaker's session, answered.
-#[derive(Debug, Clone)]
-pub struct Published {
-    /// Unguessable name of the session.
-    pub session: String,
-    /// SDP answer.
-    pub answer: String,
-    /// Strong entity tag of the session's ICE credentials, quotes included.
-    pub etag: String,
-}
-
-/// Why nobody was seated.
-#[derive(Debug)]
-pub enum PublishRefusal {
-    /// The offer breaks a rule.
-    Offer(offer::Refusal),
-    /// All seats are taken, or the shard is full.
-    Full,
-    /// The space is not on the air.
-    NotOnAir,
-    /// The studio is stopping.
-    Unavailable,
-}
 
 /// Why the studio could not do as asked.
 #[derive(Debug)]
@@ -388,11 +352,6 @@ impl Studio {
         if self.inner.lock().begin(space) { Ok(()) } else { Err(Failure::NotOnAir) }
     }
 
-    /// Mutes or opens somebody on the stage, within a beat.
-    pub fn voice(&self, space: &LogId, participant: &str, voicing: Voicing) {
-        self.inner.lock().voice(space, participant, voicing);
-    }
-
     /// Whether there is sound of a space.
     #[must_use]
     pub fn is_on_air(&self, space: &LogId) -> bool {
@@ -568,78 +527,6 @@ impl Studio {
         let _ = tokio::time::timeout(TOLD_WAIT, told).await;
     }
 
-    /// Answers a speaker's offer and seats them. The newest publisher of a participant wins.
-    ///
-    /// # Errors
-    /// As [`PublishRefusal`] says; nothing is seated then.
-    pub async fn publish(&self, space: &LogId, who: Speaking, offer: String) -> Result<Published, PublishRefusal> {
-        let shards = Shards(self.inner.shards.len());
-        let candidates = vec![self.inner.shards[shards.of_space(space)].candidate];
-        let certificate = self.inner.certificate.clone();
-        let config = offer::Config { certificate, tcp: candidates.clone(), candidates };
-        // Milliseconds of work, and a panic in the parser must cost one request only.
-        let accepted = tokio::task::spawn_blocking(move || offer::accept(Instant::now(), &offer, &config)).await;
-        let (session, answer) = accepted.map_err(|_| PublishRefusal::Unavailable)?.map_err(PublishRefusal::Offer)?;
-        let name = random_name();
-        self.seat(space, who, &name, &answer.etag, session)?;
-        Ok(Published { session: name, answer: answer.sdp, etag: answer.etag })
-    }
-
-    fn seat(
-        &self,
-        space: &LogId,
-        who: Speaking,
-        name: &str,
-        etag: &str,
-        session: Session,
-    ) -> Result<(), PublishRefusal> {
-        let (packets_out, packets) = ring(PACKETS_WAITING);
-        let (returns, returns_in) = ring(RETURNS_WAITING);
-        let mut control = self.inner.lock();
-        let (id, replaced) = control.seat(space, who, Some(name.to_owned()), packets, Some(returns))?;
-        control.set_etag(id, etag.to_owned());
-        drop(control);
-        if let Some(old) = replaced {
-            self.close(old);
-        }
-        self.inner.net(id).add(net::SessionId(id), session, packets_out, returns_in).map_err(|busy| {
-            self.inner.lock().leave(id);
-            match busy {
-                net::Busy::Full => PublishRefusal::Full,
-                net::Busy::Behind => PublishRefusal::Unavailable,
-            }
-        })
-    }
-
-    /// Trickles candidates into a session or restarts its ICE. `None`: no such session.
-    pub async fn patch(&self, session: &str, fragment: String) -> Option<Result<Patched, candidate::Refusal>> {
-        let id = self.inner.lock().session(session)?;
-        let (reply, answer) = oneshot::channel();
-        let asked = self.inner.net(id).patch(net::SessionId(id), fragment, move |patched| {
-            let _ = reply.send(patched);
-        });
-        asked.ok()?;
-        let patched = answer.await.ok()?;
-        if let Ok(Patched::Restarted { etag, .. }) = &patched {
-            self.inner.lock().set_etag(id, etag.clone());
-        }
-        Some(patched)
-    }
-
-    /// The strong entity tag of a session's ICE credentials, quotes included.
-    #[must_use]
-    pub fn etag(&self, session: &str) -> Option<String> {
-        self.inner.lock().etag(session)
-    }
-
-    /// Ends a session. False: there is none of that name.
-    pub fn hang_up(&self, session: &str) -> bool {
-        let Some(id) = self.inner.lock().session(session) else { return false };
-        self.close(net::SessionId(id));
-        self.left(id);
-        true
-    }
-
     /// How many spaces have a programme running; beats, missed beats, busy microseconds and the rest of all shards since the start.
     #[must_use]
     pub fn figures(&self) -> Figures {
@@ -731,32 +618,6 @@ impl Studio {
     fn ask(&self, job: log::Job) -> Result<(), Failure> {
         if self.inner.log.send(job) { Ok(()) } else { Err(Failure::Unavailable) }
     }
-
-    fn close(&self, session: net::SessionId) {
-        self.inner.close(session);
-    }
-
-    fn left(&self, id: u64) {
-        if let Some((space, session)) = self.inner.lock().leave(id) {
-            self.inner.happened(StudioEvent::Left { space, session });
-        }
-    }
-
-    fn watch_net(&self, events: &std::sync::mpsc::Receiver<net::Event>) {
-        for event in events {
-            match event {
-                net::Event::Connected(net::SessionId(id)) => {
-                    if let Some((space, session)) = self.inner.lock().connected(id) {
-                        self.inner.happened(StudioEvent::Connected { space, session });
-                    }
-                }
-                net::Event::Closed(net::SessionId(id), reason) => {
-                    tracing::debug!(id, ?reason, "a speaker's session closed");
-                    self.left(id);
-                }
-            }
-        }
-    }
 }
 
 /// Whether a replay is wanted at the end.
@@ -833,15 +694,4 @@ impl Inner {
     fn lock(&self) -> MutexGuard<'_, Control> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// 128 random bits in hexadecimal.
-fn random_name() -> String {
-    let mut bytes = [0u8; 16];
-    getrandom::fill(&mut bytes).expect("the kernel has random numbers");
-    bytes.iter().fold(String::with_capacity(32), |mut text, byte| {
-        use std::fmt::Write;
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
