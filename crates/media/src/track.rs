@@ -4,7 +4,7 @@
 //! done (made up, left out, played faster). [`Remix`] does the same again, so a mix of everyone is the programme to the bit. What was
 //! received and never heard (late, muted) is in no track. Bytes: docs/formats/track.md.
 //!
-//! [`Pen`] writes on the beat: no allocation after `new`, no lock, no log. Reading never panics, whatever the bytes.
+//! `Pen` writes on the beat: no allocation after `new`, no lock, no log. Reading never panics, whatever the bytes.
 
 mod remix;
 #[cfg(test)]
