@@ -29,7 +29,7 @@ use hiwar_rtc::{candidate, session::Patched};
 use hiwar_segment_log::LogId;
 use hiwar_space::{
     Actor, Asking, Audience, Command, Event, Facts, Id, Language, Name, Participant, ParticipantId, People, Phase,
-    Recording, Refusal, Replay, Role, Schedule, Space, Title, Warrant,
+    Recording, Refusal, Replay, Role, Schedule, Space, Standing, Title, Warrant,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -157,8 +157,9 @@ struct Entry {
     owed: Owed,
     /// Whether the log was asked for while the stage gathered.
     prepared: bool,
-    /// Whether everybody is about to be told how things stand.
+    /// Whether everybody is about to be told how things stand, and when they last were.
     announcing: bool,
+    announced: Option<Instant>,
     /// Whether the facts are about to be written.
     saving: bool,
     /// When this house saw it ending. If a clock that was not set says when it ended: when this house first saw it.
@@ -191,6 +192,7 @@ impl Entry {
             owed: Owed::default(),
             prepared: false,
             announcing: false,
+            announced: None,
             saving: false,
         }
     }
@@ -329,6 +331,16 @@ impl Registry {
     /// The stage as somebody there sees it.
     pub fn stage_view(&self, id: &LogId, holder: &Holder) -> Option<StageView> {
         self.lock().get(id).map(|entry| entry.stage_view(holder))
+    }
+
+    /// Whether somebody may still see a space that is for whoever has a pass.
+    ///
+    /// # Errors
+    /// [`Refusal::Blocked`].
+    pub fn require_not_blocked(&self, id: &LogId, holder: &Holder) -> Result<(), Refusal> {
+        let spaces = self.lock();
+        let known = spaces.get(id).and_then(|entry| entry.space.facts().people.find(&holder.id));
+        if known.is_some_and(|known| known.standing == Standing::Blocked) { Err(Refusal::Blocked) } else { Ok(()) }
     }
 
     /// What somebody is in a space.

@@ -14,7 +14,7 @@ pub enum Asking {
     /// Whoever hears it.
     #[default]
     Everybody,
-    /// Nobody; hands that are up stay so.
+    /// Nobody, and all hands come down.
     Nobody,
 }
 

@@ -357,7 +357,12 @@ impl Model {
                 self.starts = Some((starts.duration_since(UNIX_EPOCH).expect("after 1970").as_secs(), by_itself));
             }
             Command::Retitle { .. } | Command::Hear { .. } | Command::TimePasses => {}
-            Command::LetAsk(asking) => self.asking = *asking,
+            Command::LetAsk(asking) => {
+                self.asking = *asking;
+                if *asking == Asking::Nobody {
+                    self.hands.clear();
+                }
+            }
             Command::Lock => self.locked = true,
             Command::Unlock => self.locked = false,
             Command::Agree { .. } => {

@@ -86,9 +86,19 @@ impl Api {
     pub(super) fn seen_space(&self, id: &str, caller: &Caller) -> Result<LogId, Problem> {
         let (id, audience) = self.space(id)?;
         if audience == Audience::Invited {
-            caller.is_invited(&self.keys, &id)?;
+            self.invited(&id, caller)?;
         }
         Ok(id)
+    }
+
+    /// Whether the caller holds a pass for this space that is still worth something.
+    pub(super) fn invited(&self, id: &LogId, caller: &Caller) -> Result<(), Problem> {
+        caller.is_invited(&self.keys, id)?;
+        match caller.holder(&self.keys, id) {
+            Ok(holder) => self.registry.require_not_blocked(id, &holder).map_err(Problem::from),
+            // Passes that name nobody.
+            Err(_) => Ok(()),
+        }
     }
 
     /// The same, and whom this caller's pass names there.

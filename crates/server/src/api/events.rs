@@ -11,6 +11,7 @@ use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use futures_util::stream::{iter, unfold};
 use futures_util::{Stream, StreamExt};
+use hiwar_space::Audience;
 
 use super::Shared;
 use super::caller::Caller;
@@ -33,6 +34,7 @@ pub(super) async fn follow(
     caller: Caller,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let id = api.seen_space(&id, &caller)?;
+    let invited = api.registry.audience(&id) == Some(Audience::Invited);
     let holder = caller.holder(&api.keys, &id).ok();
     let seen = holder.as_ref().and_then(|holder| api.registry.stage_view(&id, holder)).map(|stage| stage.you);
     let watcher = if seen.as_ref().is_some_and(|you| you.person.role != "listener" || you.answer_within_s.is_some()) {
@@ -52,6 +54,10 @@ pub(super) async fn follow(
             tokio::time::sleep(BETWEEN).await;
         }
         changes.mark_unchanged();
+        // Whoever was blocked is out.
+        if invited && holder.as_ref().is_some_and(|holder| api.registry.require_not_blocked(&id, holder).is_err()) {
+            return None;
+        }
         let view = api.registry.view(&id)?;
         let mut events = vec![Ok(Event::default().event("space").json_data(&view).ok()?)];
         if let Some(holder) = &holder {

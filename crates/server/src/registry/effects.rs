@@ -4,12 +4,16 @@
 //! asks for (logs, replays, removals) waits for disks; it takes the space's *turn*, so that one is done before the next begins.
 
 use super::*;
-use crate::studio::{Audience as Hearing, Voicing};
+use crate::studio::Audience as Hearing;
 
 /// The last event reaches listeners in the next chunk; only then does the sound stop.
 const LAST_CHUNK: Duration = Duration::from_millis(250);
 /// A queue of hands moves many times a second when a crowd is asked who wants the word; everybody is told so often.
-const HANDS_EVERY: Duration = Duration::from_millis(250);
+const HANDS_EVERY: Duration = Duration::from_secs(1);
+/// At most so often everybody is told of anything: it is in every listener's sound, and one person could make it many times that.
+const TELL_EVERY: Duration = Duration::from_millis(250);
+/// A start that nobody gathered for waits so long for its log: a claim takes some milliseconds.
+const CLAIM_WAIT: Duration = Duration::from_millis(200);
 /// How often what could not be done (a full disk) is tried again.
 const RETRY_EVERY: Duration = Duration::from_secs(10);
 
@@ -22,8 +26,15 @@ impl Registry {
         if !takes_turn(&command) {
             self.report(&id, actor, command)?;
             // What was said to be so is still so after a crash.
-            if self.lock().get(&id).is_some_and(|entry| entry.saving) {
+            let (due, writing) = match self.lock().get(&id) {
+                Some(entry) => (entry.saving, entry.writing.clone()),
+                None => return Ok(()),
+            };
+            if due {
                 self.save(id).await;
+            } else {
+                // Somebody may be at it.
+                drop(writing.lock().await);
             }
             return Ok(());
         }
@@ -104,8 +115,7 @@ impl Registry {
                     self.save_soon(id);
                     self.0.grown.notify_one();
                 }
-                Event::Muted { participant } => self.voice(id, &participant, Voicing::Muted),
-                Event::Unmuted { participant } => self.voice(id, &participant, Voicing::Open),
+                Event::Muted { participant } | Event::Unmuted { participant } => self.voice(id, &participant),
                 Event::Unseated { participant } => self.unseat(id, &participant),
                 Event::Called { participant } => self.0.studio.tell(id, api::called_event(participant.as_str())),
                 Event::Postponed => {
@@ -120,7 +130,7 @@ impl Registry {
                     self.announce(id);
                 }
                 Event::StageChanged | Event::HostAwaited => self.announce(id),
-                Event::HandsChanged => self.announce_soon(id),
+                Event::HandsChanged => self.announce_in(id, HANDS_EVERY),
                 // They lost their seat and their role, which was told; there is nothing else that a pass is worth.
                 Event::Blocked { .. } => {}
             }
@@ -137,7 +147,10 @@ impl Registry {
                     return Ok(());
                 }
                 if !self.0.studio.has_log(&id) {
-                    self.record(id).await;
+                    let registry = self.clone();
+                    let claim = tokio::spawn(async move { registry.record(id).await });
+                    // A disk that is slow costs the recording its beginning, and nobody else anything.
+                    let _ = tokio::time::timeout(CLAIM_WAIT, claim).await;
                     self.begin(&id);
                 }
                 self.save(id).await;
@@ -192,8 +205,11 @@ impl Registry {
         self.lock().get(id).is_some_and(|entry| entry.space.require_live().is_ok())
     }
 
-    fn voice(&self, id: &LogId, participant: &ParticipantId, voicing: Voicing) {
-        self.0.studio.voice(id, participant.as_str(), voicing);
+    /// Has somebody heard or not, as it stands now: under the lock, for of two who ask at once the last word must be the last in the sound, too.
+    fn voice(&self, id: &LogId, participant: &ParticipantId) {
+        if let Some(entry) = self.lock().get(id) {
+            self.0.studio.voice(id, participant.as_str(), entry.voicing(participant));
+        }
         self.save_soon(id);
     }
 
@@ -299,8 +315,20 @@ impl Registry {
         let _ = self.report(&space, Actor::House, command);
     }
 
-    /// Tells everybody how things stand: the sound, the page, the watchers.
+    /// Tells everybody how things stand: the sound, the page, the watchers. At once, unless that was just done: then a little later.
     pub(super) fn announce(&self, id: &LogId) {
+        let just_done = self.lock().get_mut(id).is_some_and(|entry| {
+            let last = entry.announced.replace(Instant::now());
+            let just_done = last.is_some_and(|last| last.elapsed() < TELL_EVERY);
+            if just_done {
+                entry.announced = last;
+            }
+            just_done
+        });
+        if just_done { self.announce_in(id, TELL_EVERY) } else { self.announce_now(id) }
+    }
+
+    fn announce_now(&self, id: &LogId) {
         let Some((view, on_air)) = self.lock().get(id).map(|entry| (entry.view(&self.0.settings), entry.is_on_air()))
         else {
             return;
@@ -313,19 +341,20 @@ impl Registry {
         self.change(id);
     }
 
-    /// The same, [`HANDS_EVERY`] from now and once for all that happens until then.
-    fn announce_soon(&self, id: &LogId) {
+    /// The same, so long from now and once for all that happens until then.
+    fn announce_in(&self, id: &LogId, wait: Duration) {
         let is_due = self.lock().get_mut(id).is_some_and(|entry| !std::mem::replace(&mut entry.announcing, true));
         if !is_due {
             return;
         }
         let (registry, id) = (self.clone(), *id);
         tokio::spawn(async move {
-            tokio::time::sleep(HANDS_EVERY).await;
+            tokio::time::sleep(wait).await;
             if let Some(entry) = registry.lock().get_mut(&id) {
                 entry.announcing = false;
+                entry.announced = Some(Instant::now());
             }
-            registry.announce(&id);
+            registry.announce_now(&id);
         });
     }
 

@@ -51,21 +51,25 @@ impl Registry {
         published.etag = quoted(&published.etag);
         let mut spaces = self.lock();
         let entry = spaces.get_mut(id).ok_or(Error::Unknown)?;
+        // Another offer of theirs may have taken this one's place: that one is theirs, whichever comes here first.
+        if self.0.studio.etag(&published.session).is_none() {
+            return Err(Error::NoSession);
+        }
         // Meanwhile it may have ended, or they were removed or muted.
         if let Err(why) = entry.space.admits(&holder.id, holder.warrant) {
             drop(spaces);
             self.0.studio.hang_up(&published.session);
             return Err(why.into());
         }
-        let muted = entry.is_muted(&holder.id);
+        let now = entry.voicing(&holder.id);
         // The newest session of a participant has taken the place of the older one.
         entry.sessions.retain(|_, session| session.holder.id != holder.id);
         if entry.sessions.len() >= SESSIONS_MAX {
             let studio = &self.0.studio;
             entry.sessions.retain(|session, _| studio.etag(session).is_some());
         }
-        if muted && voicing == Voicing::Open {
-            self.0.studio.voice(id, holder.id.as_str(), Voicing::Muted);
+        if now != voicing {
+            self.0.studio.voice(id, holder.id.as_str(), now);
         }
         entry.sessions.insert(published.session.clone(), Session { holder, etag: published.etag.clone() });
         Ok(published)
@@ -82,7 +86,7 @@ impl Registry {
         if speaks(holder) && others.count() >= SPEAKERS_MAX {
             return Err(Refusal::StageFull.into());
         }
-        Ok(if entry.is_muted(&holder.id) { Voicing::Muted } else { Voicing::Open })
+        Ok(entry.voicing(&holder.id))
     }
 
     /// Whose session it is, and the entity tag of its ICE generation, with quotes.
@@ -130,7 +134,11 @@ impl Registry {
     /// A speaker's sound flows.
     pub(super) fn arrived(&self, id: &LogId, session: &str) {
         let known = self.lock().get(id).and_then(|entry| Some(entry.sessions.get(session)?.holder.clone()));
-        let Some(Holder { id: participant, name, warrant }) = known else { return };
+        let Some(Holder { id: participant, name, warrant }) = known else {
+            // Nobody's, so nobody could be muted or sent away.
+            self.0.studio.hang_up(session);
+            return;
+        };
         if self.report(id, Actor::House, Command::Arrive { participant, name, warrant }).is_err() {
             self.hang_up(id, session);
         }
@@ -161,8 +169,10 @@ impl Registry {
 }
 
 impl Entry {
-    fn is_muted(&self, participant: &ParticipantId) -> bool {
-        self.space.facts().people.find(participant).is_some_and(|known| known.muted)
+    /// Whether somebody is to be heard.
+    pub(super) fn voicing(&self, participant: &ParticipantId) -> Voicing {
+        let known = self.space.facts().people.find(participant);
+        if known.is_some_and(|known| known.muted) { Voicing::Muted } else { Voicing::Open }
     }
 }
 

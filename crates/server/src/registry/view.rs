@@ -280,7 +280,8 @@ impl Entry {
             name: participant.name.as_str().to_owned(),
             role: role(participant.role),
             muted: participant.muted,
-            speaking: self.space.speaking() == Some(&participant.id),
+            // Before the start nobody is to know who talks.
+            speaking: self.space.require_live().is_ok() && self.space.speaking() == Some(&participant.id),
         };
         SpaceView {
             id: id.to_owned(),

@@ -260,7 +260,8 @@ impl Control {
         if matches!(air.state, State::Asleep) && recovered.next.0 > air.origin.index {
             air.origin = Origin { index: recovered.next.0, time: Time(recovered.next_time) };
         }
-        air.epoch = recovered.epoch;
+        // Of two claims the later one counts, whichever is told of first.
+        air.epoch = air.epoch.max(recovered.epoch);
         air.claimed = true;
         true
     }
@@ -399,6 +400,9 @@ impl Control {
 
     pub(super) fn stand(&mut self, space: &LogId, event: Vec<u8>) {
         let Some(air) = self.spaces.get_mut(space) else { return };
+        if air.standing.as_ref() == Some(&event) {
+            return;
+        }
         air.standing = Some(event.clone());
         // A programme that is yet to be built begins with it.
         let State::Awake { .. } = air.state else { return };

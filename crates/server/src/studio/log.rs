@@ -159,6 +159,8 @@ impl Log {
                     (self.changed)(log, Change::Resumed);
                 }
             }
+            // Made before the log was claimed anew: late, and no reason to stop.
+            Err(AppendError::Fenced { current }) if record.epoch < current => {}
             Err(why @ (AppendError::Fenced { .. } | AppendError::Sealed)) => {
                 error!(%log, "recording stops here: {why}");
                 self.open.remove(&log);

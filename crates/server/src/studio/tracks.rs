@@ -72,7 +72,9 @@ impl Desk {
 
     /// Their log has a writer of this epoch.
     pub(super) fn claimed(&self, space: &LogId, epoch: Epoch) {
-        self.lock().entry(*space).or_default().epoch = Some(epoch);
+        let mut spaces = self.lock();
+        let kept = spaces.entry(*space).or_default();
+        kept.epoch = kept.epoch.max(Some(epoch));
     }
 
     /// The space is over.

@@ -14,6 +14,10 @@ impl Space {
             self.facts.asking = asking;
             self.tell(Event::RolesChanged);
         }
+        // Else a queue that strangers have filled could be emptied only one by one.
+        if asking == Asking::Nobody && self.hands.clear() {
+            self.tell(Event::HandsChanged);
+        }
         Ok(())
     }
 

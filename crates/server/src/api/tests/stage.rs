@@ -242,3 +242,43 @@ async fn a_cancelled_space_says_why_and_does_nothing_more() {
         house.ask_as(&host, "DELETE", &at("/recording")).await.is_problem(409, "no-recording");
     }
 }
+
+#[tokio::test]
+async fn whoever_hosted_once_and_was_removed_invites_nobody() {
+    let scene = Scene::new().await;
+    let (host, speaker) = (&scene.host, &scene.speaker);
+    let passes = format!("{SPACES}/{}/passes", scene.space);
+    let wish = || json!({ "role": "speaker", "name": "x", "agreed": true });
+    assert_eq!(scene.house.post_json(&host.pass, &passes, wish()).await.status, StatusCode::CREATED);
+    scene.does(host, "hand-over", speaker).await;
+    assert_eq!(scene.does(speaker, "remove", host).await.status, StatusCode::OK);
+    scene.house.post_json(&host.pass, &passes, wish()).await.is_problem(403, "not-co-host");
+    assert_eq!(scene.house.post_json(&speaker.pass, &passes, wish()).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn whoever_was_blocked_sees_nothing_more_of_an_invited_space() {
+    let house = House::new().await;
+    let (space, host) = house.space("invited").await;
+    let at = |what: &str| format!("{SPACES}/{space}{what}");
+    let speaker = house.speaker(&space, "p1");
+    assert_eq!(house.ask_as(&speaker, "GET", &at("")).await.status, StatusCode::OK);
+    house.ask_as(&speaker, "PUT", &at("/hand")).await;
+    let blocked = house.ask_as(&host, "POST", &at("/people/p1/block")).await;
+    assert_eq!(blocked.status, StatusCode::OK, "{}", blocked.body);
+    for (method, what) in [("GET", ""), ("GET", "/events")] {
+        house.ask_as(&speaker, method, &at(what)).await.is_problem(403, "blocked");
+    }
+    let wish = json!({ "role": "listener", "name": "again" });
+    house.post_json(&speaker, &at("/passes"), wish).await.is_problem(403, "blocked");
+}
+
+#[tokio::test]
+async fn hands_come_down_when_nobody_may_ask() {
+    let scene = Scene::new().await;
+    scene.ask(&scene.guest, "PUT", "hand").await;
+    let headers = [("authorization", &*format!("Bearer {}", scene.host.pass)), ("content-type", "application/json")];
+    let path = format!("{SPACES}/{}", scene.space);
+    let changed = scene.house.ask("PATCH", &path, &headers, json!({ "asking": "nobody" }).to_string()).await;
+    assert_eq!((&changed.json()["asks"], scene.sees(&scene.host).await["hands"].clone()), (&json!(0), json!([])));
+}
