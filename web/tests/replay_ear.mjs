@@ -2,7 +2,7 @@
 // by the frame that oEmbed gives, replayed and live.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { CREATE, fine, hostUntilStage, launch, ORIGIN, page as open, position, pressAndHear, until } from "./browser.mjs";
+import { agree, CREATE, fine, hostUntilStage, launch, ORIGIN, page as open, position, pressAndHear, until } from "./browser.mjs";
 
 const WORDS = {
   ar: { title: "حديث بفصول", host: "ليلى", guest: "Omar", play: "استمع", pause: "إيقاف مؤقت", live: "مباشر", replay: "تسجيل" },
@@ -37,6 +37,7 @@ async function talk(lang) {
   await guest.page.goto((await host.page.inputValue("#share-speak")).replace("/#", `/?lang=${lang}#`));
   await guest.page.fill("#speaker-name", words.guest);
   await guest.page.click("button[type=submit]");
+  await agree(guest.page);
   await guest.page.click("#mic-allow");
   await guest.page.click("#mic-go");
   await guest.page.waitForSelector("#mute");

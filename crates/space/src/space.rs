@@ -293,5 +293,4 @@ impl Space {
 }
 
 #[cfg(test)]
-#[path = "space_test.rs"]
 mod tests;

@@ -696,7 +696,7 @@ fn run(cases: u32) -> Seen {
 fn random_commands_by_everybody_in_every_phase_are_as_the_model_says() {
     let seen = run(100_000);
     // What never happens is not tested: each command was obeyed, each event told, and each rule broken, but those of words and
-    // the two bounds that thirty-two people do not come to (`space_test.rs`, `people.rs`).
+    // the two bounds that thirty-two people do not come to (`space/tests.rs`, `people.rs`).
     assert_eq!(seen.done.len(), 34, "{:?}", seen.done);
     assert_eq!(seen.events.len(), 20, "{:?}", seen.events);
     assert_eq!(seen.refused.len(), 28, "{:?}", seen.refused);

@@ -198,7 +198,8 @@ impl Registry {
         if let Err(why) = self.0.studio.begin(id) {
             tracing::error!(space = %id, "cannot begin: {why}");
         }
-        self.announce(id);
+        // Once in its life, and nobody is to wait for it.
+        self.announce_now(id);
     }
 
     fn is_live(&self, id: &LogId) -> bool {

@@ -35,7 +35,7 @@ fn what_a_space_does_not_allow_is_refused_and_said() {
     check("POST", &of(&space, "start"), &space.host_pass, 409, "already-started");
     check("DELETE", &of(&space, "recording"), &space.host_pass, 409, "still-live");
     let guest = server.speaker_pass(&space, "guest");
-    check("POST", &of(&space, "end"), &guest, 403, "pass-not-enough");
+    check("POST", &of(&space, "end"), &guest, 403, "not-host");
     check("POST", &of(&space, "end"), "", 401, "pass-missing");
     check("POST", "/nowhere/start", &space.host_pass, 404, "space-not-found");
     check("GET", "/%2e%2e%2fkeys", &space.host_pass, 404, "space-not-found");
@@ -55,7 +55,7 @@ fn what_a_space_does_not_allow_is_refused_and_said() {
     assert_eq!(get(&replay), 200);
 
     // A recording that is deleted is gone from every place.
-    check("DELETE", &of(&space, "recording"), &guest, 403, "pass-not-enough");
+    check("DELETE", &of(&space, "recording"), &guest, 403, "not-host");
     let deleted = server.api("DELETE", &of(&space, "recording"), &space.host_pass, None);
     assert_eq!((deleted.status, &deleted.json()["replay"]), (200, &json!(null)));
     assert_eq!(get(&replay), 404);

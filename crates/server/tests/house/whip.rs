@@ -167,9 +167,10 @@ fn an_offer_that_breaks_a_rule_is_refused_with_its_own_status() {
     let other = rig.server.live("other");
     assert_eq!(post(stage, &rig.space.id, &other.host_pass, &offer).status, 403);
     assert_eq!(post(stage, "0000000000000000", &rig.space.host_pass, &offer).status, 404);
-    let early = rig.server.create(json!({ "title": "later", "audience": "public" }));
-    let refused = post(stage, &early.id, &early.host_pass, &offer);
-    assert_eq!((refused.status, &*refused.problem()), (409, "not-started"));
+    let off = rig.server.create(json!({ "title": "never", "audience": "public" }));
+    rig.server.host(&off, "cancel");
+    let refused = post(stage, &off.id, &off.host_pass, &offer);
+    assert_eq!((refused.status, &*refused.problem()), (409, "cancelled"));
 
     // A preflight needs no pass, allows what a client sends, and says what is taken.
     let origin = ("Origin", "https://app.example");
