@@ -165,7 +165,7 @@ async function ours(lang, id) {
 async function elsewhere(body) {
   const server = createServer((_, answer) => {
     answer.setHeader("Content-Type", "text/html; charset=utf-8");
-    answer.end(`<!doctype html><html lang="en"><title>A blog</title><main><h1>A blog</h1>${body}</main></html>`);
+    answer.end(`<!doctype html><html lang="en" dir="ltr"><title>A blog</title><main><h1>A blog</h1>${body}</main></html>`);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   // Another host, not only another port.

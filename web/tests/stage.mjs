@@ -322,8 +322,17 @@ async function life(lang) {
   await cohost.page.click("#end-yes");
   await Promise.all([host, cohost].map(({ page }) => page.waitForSelector(`a.primary[href="/s/${id}"]`)));
   await ear.page.waitForSelector("#replay:not([hidden])", { timeout: 25_000 });
+  // Heard by whoever comes later: what listens to the page's sound was tied to the live one.
+  await ear.page.reload();
+  await ear.page.waitForSelector("#replay:not([hidden])");
   await pressAndHear(ear.page, "#replay-press");
   seen.replay = await ears("the replay", [["ear", ear.page, room]]);
+  await fine(ear.page, lang, "replay");
+  const { chapters } = await (await fetch(`${ORIGIN}/replay/${id}/chapters.json`)).json();
+  assert.equal(await ear.page.locator("#chapters button").count(), chapters.length);
+  assert.ok(chapters.length > 0 && chapters.every(({ title }) => Object.values(words).includes(title)), JSON.stringify(chapters));
+  const clip = await fetch(`${ORIGIN}/replay/${id}/clip.mp4?from=1&to=4`);
+  assert.deepEqual([clip.status, clip.headers.get("content-type")], [200, "audio/mp4"]);
   for (const person of [...Object.values(pages), ear]) {
     assert.deepEqual(person.errors, [], lang);
     await person.close();
