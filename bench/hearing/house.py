@@ -97,10 +97,14 @@ class House:
     def end(self, name, token):
         return self.ask("POST", f"/api/spaces/v1/spaces/{name}/end", token=token)
 
-    def speaker(self, name, token, who):
-        """A pass to speak for somebody called `who`."""
+    def seat(self, name, token, who):
+        """What somebody called `who`, who knows that they are recorded, needs to speak: `pass`, `participant`."""
         wish = {"role": "speaker", "name": who, "agreed": True}
-        return self.ask("POST", f"/api/spaces/v1/spaces/{name}/passes", wish, token)["pass"]
+        return self.ask("POST", f"/api/spaces/v1/spaces/{name}/passes", wish, token)
+
+    def speaker(self, name, token, who):
+        """The pass of [`House.seat`]."""
+        return self.seat(name, token, who)["pass"]
 
     def whip(self, name):
         return f"{self.stage}/whip/{name}"

@@ -58,6 +58,8 @@ BOUND = ("seat", "mute", "remove", "hang_up")
 """Of these `command_ms_p95` is the worst. To open one's own microphone again is told beside them."""
 COMMAND_MS = 100
 AROUND_PERCENT = 25
+NOBODY = ({"cast_late_ms_max": 0, "cast_percent": 0},)
+"""What speakers said who did not even connect."""
 BREAKS = {
     "talk": "all four talk: codec_percent, around_codec_percent and spaces_per_core",
     "priority": "the beat has no real-time priority, and 24 busy loops share its core: beat_misses_per_10000",
@@ -120,7 +122,8 @@ class Run(Spending):
         if self.options.only != "commands":
             result |= self._climb()
         else:
-            self._grow(self.options.spaces or 1)
+            if not self._grow(self.options.spaces or 1):
+                raise SystemExit("a conversation could not be begun")
             result |= self._commands()
         for loop in loops:
             processes.stop(loop)
@@ -145,9 +148,7 @@ class Run(Spending):
 
     def _pass(self, space, host, name):
         """`(pass, participant)` of somebody who is to speak."""
-        # Who speaks where it is recorded is asked whether they know.
-        agreed = {"agreed": True} if self._has("agreement") else {}
-        made = self.house.ask("POST", f"/api/spaces/v1/spaces/{space}/passes", {"role": "speaker", "name": name, **agreed}, host)
+        made = self.house.seat(space, host, name)
         return made["pass"], made["participant"]
 
     def _speak(self, spaces, passes, *more, seconds=3_600):
@@ -156,13 +157,18 @@ class Run(Spending):
         return rehearsal.Cast([*command, "--pass", *passes], CAST_CORE)
 
     def _grow(self, count):
-        """Opens so many more conversations; returns when all of them talk."""
+        """Opens so many more conversations; returns when all of them talk. False: not everybody got there, as on a core that is full."""
         spaces = [self._space(f"Conversation {n}") for n in range(count)]
         passes = [self._pass(name, host, f"Speaker {n}")[0] for name, host in spaces for n in range(SPEAKERS)]
         cast = self._speak([name for name, _ in spaces], passes, "--talking", self.talking, "--voice", *self.files, "--tell", 1)
-        cast.hear("connected", 60 + 2 * len(passes))
         self.groups.append({"spaces": spaces, "cast": cast})
+        try:
+            cast.hear("connected", 60 + 2 * len(passes))
+        except processes.Died as why:
+            say(f"  not all of {len(passes)} speakers connected: {why}")
+            return False
         time.sleep(3)
+        return True
 
     def _shrink(self):
         """Ends those that were opened last."""
@@ -217,7 +223,9 @@ class Run(Spending):
         figures, carried = None, 0
         for step in steps:
             say(f"{step} conversations of {SPEAKERS}, {self.talking} talking, recorded")
-            self._grow(step - self._count())
+            if not self._grow(step - self._count()):
+                window = None
+                break
             # Once more: what another took of the machine for a moment is not what it carries.
             window = next((seen for seen in (self._watched(seconds, self.window) for _ in range(2)) if holds(seen)), None)
             if window is None:
@@ -225,7 +233,7 @@ class Run(Spending):
             carried = step
             if step == WANTED_SPACES:
                 figures = self._figures()
-        bound_by = "nothing" if window else ("speakers" if is_cast_the_bound(self.raw["windows"][str(step)][-1]) else "server")
+        bound_by = "nothing" if window else ("speakers" if is_cast_the_bound(self.raw["windows"].get(str(step), NOBODY)[-1]) else "server")
         if window is None and len(self.groups) > 1:
             self._shrink()
         # At the end of the climb it has to hold for long enough to say how often it does not.

@@ -94,7 +94,7 @@ def _run(folder, broken):
     created = house.create("Withdrawal", tracks="on")
     space, host = created["space"]["id"], created["host_pass"]
     house.start(space, host)
-    seats = {who: house.ask("POST", f"/api/spaces/v1/spaces/{space}/passes", {"role": "speaker", "name": name}, host) for who, name in NAMES.items()}
+    seats = {who: house.seat(space, host, name) for who, name in NAMES.items()}
     meter, watched = Meter(house.pid), now()
     _say("three people speak, and one is there")
     command = [voices, "speak", "--whip", house.whip(space), "--pass", *(seat["pass"] for seat in seats.values())]
@@ -226,8 +226,11 @@ def compared(sources, before, after):
     for begin, end, speakers in PLAN:
         stay = sorted(speakers - {GONE})
         if stay:
-            said = sum(_cut(sources[who], begin, end, 0) for who in stay)
-            beside = [_cut(after, begin, end, lags[stay[0]] + shift) for shift in range(-RATE // 50, RATE // 50 + 1, RATE // 200)]
+            # A jitter buffer holds a voice for longer after a packet that came late, so each has its own place in each stretch.
+            places = {who: lags[who] + near(_cut(sources[who], begin, end, 0), _cut(before, begin, end, lags[who])) for who in stay}
+            first = places[stay[0]]
+            said = sum(_cut(sources[who], begin, end, first - places[who]) for who in stay)
+            beside = [_cut(after, begin, end, first + shift) for shift in range(-RATE // 50, RATE // 50 + 1, RATE // 200)]
             rows[f"{begin:g}-{end:g} {'+'.join(sorted(speakers))}"] = round(max(float(stoi(said, heard, RATE)) for heard in beside), 4)
     alone = [(begin, end) for begin, end, speakers in PLAN if speakers == {GONE}]
     voice = sources[GONE]
@@ -252,6 +255,14 @@ def lag(said, heard):
     """How many samples later a voice is heard than it was said."""
     match = fftconvolve(compare._band(heard), compare._band(said)[::-1])
     return int(np.argmax(match)) - (len(said) - 1)
+
+
+def near(said, heard):
+    """How many samples later than where it is laid a voice is heard, within `_REACH`."""
+    match = fftconvolve(compare._band(heard), compare._band(said)[::-1])
+    middle = len(said) - 1
+    first = max(0, middle - _REACH)
+    return first + int(np.argmax(match[first : middle + _REACH + 1])) - middle
 
 
 def correlation(sound, voice):

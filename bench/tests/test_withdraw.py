@@ -31,6 +31,16 @@ def test_who_is_gone_is_gone_and_the_others_are_understood():
     assert out["withdrawn_correlation_before"] > withdraw.THERE
 
 
+def test_a_voice_that_was_held_for_longer_on_its_way_is_judged_at_its_place():
+    sources, _, _ = _recordings()
+    middle, held = 25 * RATE, np.zeros(round(0.04 * RATE), dtype=np.float32)
+    heard = {who: np.concatenate([sound[:middle], held, sound[middle:]]) if who == "noor" else sound for who, sound in sources.items()}
+    longest = max(map(len, heard.values()))
+    heard = {who: np.pad(sound, (0, longest - len(sound))) for who, sound in heard.items()}
+    without = sum(sound for who, sound in heard.items() if who != withdraw.GONE)
+    assert withdraw.compared(sources, sum(heard.values()), without)["stoi_min"] > 0.95
+
+
 def test_a_voice_that_was_left_in_is_found_also_when_it_is_faint():
     assert withdraw.compared(*_recordings(left_in=1.0))["withdrawn_correlation_max"] > 0.9
     # 30 dB down: only where nobody else speaks, and there without a doubt.
