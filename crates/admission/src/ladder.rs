@@ -104,8 +104,15 @@ pub enum Level {
     Paced = 1,
     /// 2: sound comes in longer pieces.
     Longer = 2,
-    /// 3: sound comes at the [lean](Bitrate::Lean) bitrate.
+    /// 3: sound comes at the [lean](Bitrate::Lean) bitrate, and nobody's [reaction](crate::reaction) is taken.
     Lean = 3,
+}
+
+impl Level {
+    /// Whether whoever listens may react. What is left of a thread or a line belongs to the sound.
+    pub const fn takes_reactions(self) -> bool {
+        (self as u8) < Self::Lean as u8
+    }
 }
 
 /// What a worker felt in the last second.
@@ -363,6 +370,17 @@ mod tests {
         assert!(stances.iter().all(|stance| stance.bitrate == Bitrate::Standard));
         assert_eq!(stances[0].joins_per_s, Some(3_000));
         assert!(stances.windows(2).all(|pair| pair[1].joins_per_s <= pair[0].joins_per_s));
+    }
+
+    #[test]
+    fn reactions_go_when_sound_gets_lean_and_not_before() {
+        let takes = |level: Level| level.takes_reactions();
+        assert!([Level::Open, Level::Paced, Level::Longer].into_iter().all(takes));
+        assert!(!takes(Level::Lean));
+        // A bitrate that the operator chose is no rung.
+        let mut ladder = Ladder::new(start());
+        ladder.fix_bitrate(start(), Some(Bitrate::Lean));
+        assert!(takes(ladder.stance().level));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Who may come in: passes to listen, to speak, to host and to create, and grants to rehearse; and what a worker does when many come ([`ladder`]);
-//! and as whom they are counted. Pure.
+//! as whom they are counted; and how they react, and how often they may ([`reaction`]). Pure.
 //!
 //! A decision is made once, by whoever holds the key, and then carried as a signed token: a pass. This crate makes
 //! and checks the tokens; it keeps no state, asks nobody, and is told the time. What is refused, and why, is one
@@ -11,6 +11,7 @@ mod keys;
 pub mod ladder;
 mod pass;
 mod people;
+pub mod reaction;
 
 pub use keys::CrowdKeys;
 pub use pass::listen::{Listen, ListenKey};
