@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
+use hiwar_admission::reaction::Reaction;
 use hiwar_admission::{Asking, CrowdKeys};
 use hiwar_segment_log::LogId;
 
@@ -173,6 +174,15 @@ pub enum Answer {
         /// The position, as [`Tail::live`] counts.
         position: u64,
     },
+    /// A listener reacts, and may, if they have not just done so too often: [`reacted`] then.
+    React {
+        /// To what.
+        log: LogId,
+        /// How.
+        reaction: Reaction,
+        /// Among whom they are counted.
+        crowd: Crowd,
+    },
     /// A file, from a thread that may wait for a disk.
     Replay(Replay),
     /// The past of a log, from such a thread too.
@@ -271,6 +281,7 @@ pub fn answer(site: &mut Site, request: &Request<'_>, now: SystemTime) -> Answer
             let clip = |request: &Request<'_>| Clip::parse(form, request).map(ReplayForm::Clip).map_err(Problem::Clip);
             replay(site, request, log, clip, keep, now)
         }
+        Route::React { log, reaction } => react(site, request, log, reaction, now),
         Route::Nothing => Err(Problem::NotFound),
         Route::Unready => Err(Problem::Starting),
         Route::Other => document(site, request, keep, now),
@@ -355,6 +366,10 @@ enum Route<'p> {
         log: LogId,
         form: ClipForm,
     },
+    React {
+        log: LogId,
+        reaction: Reaction,
+    },
     /// Whether this worker lives.
     Health,
     /// Whether it is ready, and it is not.
@@ -371,6 +386,9 @@ fn route(path: &str) -> Route<'_> {
         rest.split_once('/').and_then(|(log, file)| Some(Route::Hls { log: kept(log)?, file }))
     } else if let Some(rest) = path.strip_prefix("/replay/") {
         recording(rest)
+    } else if let Some(rest) = path.strip_prefix("/react/") {
+        rest.split_once('/')
+            .and_then(|(log, name)| Some(Route::React { log: kept(log)?, reaction: Reaction::parse(name)? }))
     } else {
         return Route::Other;
     };
@@ -619,6 +637,36 @@ fn replay(
     let pass = (access == Access::Pass).then(|| request.parameter("pass").map(str::to_owned)).flatten();
     let language = Language::preferred(request.field("accept-language"));
     Ok(Answer::Replay(Replay { log, form, wish, method: request.method, keep, pass, access, language }))
+}
+
+/// Whoever may hear it may react to it, while it is heard.
+fn react(
+    site: &Site,
+    request: &Request<'_>,
+    log: LogId,
+    reaction: Reaction,
+    now: SystemTime,
+) -> Result<Answer, Problem> {
+    if request.method != Method::Post {
+        return Err(Problem::Method("POST"));
+    }
+    let tail = site.logs.get(&log).ok_or(site.told.unknown())?;
+    admitted(site, request, log, tail.access(), now)?;
+    let crowd = site.crowd(request, now)?;
+    if tail.ended() == Ended::Yes {
+        return Err(Problem::Ended);
+    }
+    Ok(Answer::React { log, reaction, crowd })
+}
+
+/// A reaction was taken. A body, which it needs not have, is not read.
+pub fn reacted(request: &Request<'_>, now: SystemTime) -> Answer {
+    let keep = keep(request);
+    let head = Head::new(204, now)
+        .field("Cache-Control", "no-store")
+        .maybe("Connection", (keep == Keep::Close).then_some("close"))
+        .end();
+    Answer::Ready { head, body: Bytes::new(), keep }
 }
 
 fn document(site: &Site, request: &Request<'_>, keep: Keep, now: SystemTime) -> Result<Answer, Problem> {

@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use hiwar_admission::reaction::Reaction;
 use hiwar_segment_log::LogId;
 
 use sketch::Growing;
@@ -65,6 +66,17 @@ pub struct Figures {
     pub bytes_total: u64,
 }
 
+/// How often those who hear a log at one worker reacted to it, in the order of [`Reaction::ALL`]. Those who are rehearsed are in it nowhere.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Reactions {
+    /// Which log.
+    pub log: LogId,
+    /// How often before whoever is told now was told anything.
+    pub before: [u64; KINDS],
+    /// How often since the worker began.
+    pub totals: [u64; KINDS],
+}
+
 /// What a sketch of a log tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
@@ -91,6 +103,8 @@ pub const FETCHED_FOR: Duration = Duration::from_secs(15);
 /// For how long who was marked once need not be told of again. A player of HLS asks at least as often as that, whatever its kind: a segment lasts 4 s.
 pub const SLOT: Duration = Duration::from_secs(5);
 
+const KINDS: usize = Reaction::ALL.len();
+
 /// What is counted of one log. One thread counts.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -99,6 +113,7 @@ pub struct Counters {
     /// Made for the first who hears it.
     ever: OnceLock<Growing>,
     by_pieces: OnceLock<Slots>,
+    reactions: Reacted,
     /// When it was last asked for piece by piece, in milliseconds of the worker's age, and one; 0: never.
     fetched: AtomicU64,
     lean: AtomicBool,
@@ -111,6 +126,16 @@ struct Tallies {
     silent: AtomicU64,
     turned_away: AtomicU64,
     bytes: AtomicU64,
+}
+
+/// Reactions of each kind.
+#[derive(Debug, Default)]
+struct Reacted {
+    totals: [AtomicU64; KINDS],
+    /// What they were when whoever is told now came.
+    before: [AtomicU64; KINDS],
+    /// What they were in all when they were last told.
+    told: AtomicU64,
 }
 
 /// Those of this [`SLOT`] and of the one before, which whoever tells may not have told yet.
@@ -180,6 +205,22 @@ impl Counters {
         marks.add(who.person);
     }
 
+    /// Somebody of the audience reacts.
+    pub fn react(&self, reaction: Reaction) {
+        if let Some(total) = self.reactions.totals.get(reaction.place()) {
+            total.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// The reactions, if there are some that were not told yet.
+    pub fn reactions(&self, log: LogId) -> Option<Reactions> {
+        let read = |of: &[AtomicU64; KINDS]| of.each_ref().map(|many| many.load(Relaxed));
+        let Reacted { totals, before, told } = &self.reactions;
+        let (before, totals) = (read(before), read(totals));
+        let sum = totals.iter().sum();
+        (told.swap(sum, Relaxed) != sum).then_some(Reactions { log, before, totals })
+    }
+
     /// Those who hear it are to hear its lean form, or not. Whether they were not.
     pub fn want_lean(&self, lean: bool) -> bool {
         !self.lean.swap(lean, Relaxed) && lean
@@ -218,6 +259,9 @@ impl Counters {
         if let Some(ever) = self.ever.get() {
             ever.retell();
         }
+        let Reacted { totals, before, told } = &self.reactions;
+        before.iter().zip(totals).for_each(|(before, total)| before.store(total.load(Relaxed), Relaxed));
+        told.store(0, Relaxed);
     }
 
     fn is_fetched(&self, now: Duration) -> bool {
@@ -338,6 +382,24 @@ mod tests {
         counters.retell();
         told(&counters, &mut sum);
         assert!((98..=102).contains(&sum[0].estimate()), "{}", sum[0].estimate());
+    }
+
+    #[test]
+    fn reactions_are_told_once_and_in_whole_to_whoever_comes_anew() {
+        let counters = Counters::default();
+        assert_eq!(counters.reactions(log()), None);
+        counters.react(Reaction::Laugh);
+        counters.react(Reaction::Laugh);
+        let (before, totals) = ([0; 5], [0, 0, 2, 0, 0]);
+        assert_eq!(counters.reactions(log()), Some(Reactions { log: log(), before, totals }));
+        assert_eq!(counters.reactions(log()), None, "nothing new");
+        counters.react(Reaction::Heart);
+        counters.retell();
+        let (before, totals) = ([1, 0, 2, 0, 0], [1, 0, 2, 0, 0]);
+        assert_eq!(counters.reactions(log()), Some(Reactions { log: log(), before, totals }));
+        counters.react(Reaction::Agree);
+        let totals = [1, 0, 2, 0, 1];
+        assert_eq!(counters.reactions(log()), Some(Reactions { log: log(), before, totals }));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Only the worker's own refusals are here; what the house refuses, the house explains.
 
 use bytes::Bytes;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::clip::Unclippable;
 use crate::head::Head;
@@ -45,6 +45,10 @@ pub enum Problem {
     HouseSlow,
     /// As many requests are in flight as may be.
     Busy,
+    /// This listener has reacted as often as one may, and may again after so long.
+    TooOften(Duration),
+    /// Nobody's reaction is taken, because too many listen.
+    Reactionless,
 }
 
 /// A language we can answer in.
@@ -99,7 +103,8 @@ impl Problem {
             Self::Clip(Unclippable::Forbidden) => 403,
             Self::Clip(Unclippable::Outside) => 404,
             Self::Clip(_) => 400,
-            Self::NotYet | Self::Starting | Self::HouseAway | Self::Busy => 503,
+            Self::TooOften(_) => 429,
+            Self::NotYet | Self::Starting | Self::HouseAway | Self::Busy | Self::Reactionless => 503,
             Self::HouseSlow => 504,
         }
     }
@@ -111,6 +116,10 @@ impl Problem {
             Self::NotYet => Some(2),
             Self::HouseAway => Some(3),
             Self::Busy => Some(5),
+            // In whole seconds, and not before.
+            Self::TooOften(wait) => Some(wait.as_millis().div_ceil(1_000) as u32),
+            // It is so for a calm minute at least.
+            Self::Reactionless => Some(30),
             _ => None,
         }
     }
@@ -138,6 +147,8 @@ impl Problem {
             Self::HouseAway => "house-away",
             Self::HouseSlow => "house-slow",
             Self::Busy => "busy",
+            Self::TooOften(_) => "too-often",
+            Self::Reactionless => "no-reactions",
         }
     }
 
@@ -240,6 +251,14 @@ impl Problem {
             Self::Busy => (
                 ("Many people at once", "Please try again in a few seconds."),
                 ("إقبال كبير الآن", "حاول مرة أخرى بعد ثوانٍ قليلة."),
+            ),
+            Self::TooOften(_) => (
+                ("A little slower", "Five reactions at once, and then one a second."),
+                ("على مهلك", "خمسة تفاعلات دفعة واحدة، ثم تفاعل كل ثانية."),
+            ),
+            Self::Reactionless => (
+                ("No reactions for now", "Very many people are listening, and the sound comes first."),
+                ("لا تفاعلات الآن", "عدد المستمعين كبير جدًا، والصوت أولى."),
             ),
         };
         if language == Language::Arabic { arabic } else { english }

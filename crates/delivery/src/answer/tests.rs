@@ -124,6 +124,40 @@ fn documents_are_answered_here_and_the_rest_by_the_house() {
 }
 
 #[test]
+fn whoever_may_hear_may_react_and_nothing_of_it_is_the_houses() {
+    for (place, name) in ["heart", "applause", "laugh", "wow", "agree"].into_iter().enumerate() {
+        match ask(&format!("POST /react/demo/{name}"), "Content-Length: 0\r\n") {
+            Answer::React { log, reaction, crowd: Crowd::Audience } => {
+                assert_eq!((log.as_str(), reaction.place()), ("demo", place));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    for (line, expected) in [
+        ("POST /react/demo/boo", 404),
+        ("POST /react/demo/", 404),
+        ("POST /react/demo", 404),
+        ("POST /react/demo/heart/heart", 404),
+        ("POST /react/demo--mp3/heart", 404),
+        ("POST /react/none/heart", 404),
+        ("POST /react/over/heart", 410),
+        ("POST /react/secret/heart", 401),
+        ("POST /react/secret/heart?pass=x", 401),
+        ("GET /react/demo/heart", 405),
+        ("OPTIONS /react/demo/heart", 405),
+    ] {
+        assert_eq!(status(line), expected, "{line}");
+    }
+    let (refused, ..) = told(ask("POST /react/demo/heart", "Hiwar-Rehearsal: x\r\n"));
+    assert_eq!(refused, 403);
+    let mut site = site();
+    site.told = Told::Partly;
+    assert_eq!(told(ask_of(&mut site, "POST /react/none/heart", "")).0, 503);
+    site.serves = Serves::Stage;
+    assert_eq!(told(ask_of(&mut site, "POST /react/demo/heart", "")).0, 404);
+}
+
+#[test]
 fn an_unknown_page_is_a_404_in_the_sites_clothes() {
     let (status, head, body) = told(ask("GET /s/nowhere", ""));
     assert_eq!((status, &*body), (404, &b"no such page"[..]));

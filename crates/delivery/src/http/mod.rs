@@ -40,7 +40,7 @@ use hiwar_admission::ladder::{Bitrate, Cadence, Stance};
 use hiwar_segment_log::{LogId, Record};
 
 pub use crate::answer::{Document, Serves};
-pub use crate::audience::{Count, FETCHED_FOR, Figures, Heard, News, Register};
+pub use crate::audience::{Count, FETCHED_FOR, Figures, Heard, News, Reactions, Register};
 use crate::audience::{Counters, Crowd};
 pub use crate::shed::Limits;
 pub use crate::tail::{Access, CadenceNotice, Notices};
@@ -230,6 +230,12 @@ impl Handle {
             }
         }
         news
+    }
+
+    /// The reactions to each log that were not told yet, of at most so many logs; the others next time.
+    pub fn reactions(&self, most: usize) -> Vec<Reactions> {
+        let logs = self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        logs.iter().filter_map(|(&log, counters)| counters.reactions(log)).take(most).collect()
     }
 
     /// Whoever asks from now on was told nothing yet.

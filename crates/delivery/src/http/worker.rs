@@ -19,6 +19,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use hiwar_admission::reaction::Budgets;
 use hiwar_segment_log::{Epoch, Header, LogId, Record};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
@@ -67,6 +68,8 @@ pub struct Worker {
     /// Nobody is accepted before everything was told, or then.
     untold_until: Option<Instant>,
     rhythm: Rhythm,
+    /// Of reactions.
+    budgets: Budgets,
     going: Going,
     empty_since: Option<Instant>,
     shared: Arc<Shared>,
@@ -205,6 +208,7 @@ impl Worker {
             exhausted_said: None,
             untold_until: None,
             rhythm: Rhythm::new(Instant::now()),
+            budgets: Budgets::new(),
             going: Going::Stays,
             empty_since: None,
             shared,
@@ -380,8 +384,20 @@ impl Worker {
                     let answer = answer::answer(&mut self.site, &request, wall);
                     let address = exchange.peer.ip();
                     let who = match &answer {
-                        Answer::Listen { log, crowd, .. } => Some(self.site.who(&request, address, *log, *crowd, wall)),
+                        Answer::Listen { log, crowd, .. } | Answer::React { log, crowd, .. } => {
+                            Some(self.site.who(&request, address, *log, *crowd, wall))
+                        }
                         _ => None,
+                    };
+                    let answer = match (answer, who) {
+                        (Answer::React { log, reaction, .. }, Some(who)) => {
+                            let takes = self.rhythm.takes_reactions().then_some(&mut self.budgets);
+                            match self.channels.react(log, reaction, who, takes, &self.shared) {
+                                Ok(()) => answer::reacted(&request, wall),
+                                Err(problem) => busy(problem, &request, wall),
+                            }
+                        }
+                        (answer, _) => answer,
                     };
                     if let Some(noted) = self.site.noted.take() {
                         let who = |log, crowd| self.site.who(&request, address, log, crowd, wall);
@@ -433,6 +449,8 @@ impl Worker {
                     self.held.hold(log, position, token);
                     return Step::Wait;
                 }
+                // Answered above, for it needs to be known who asks.
+                Answer::React { .. } => return Step::Close,
                 Answer::Forward => {
                     if let (Some(exchange), Some(job)) = (self.take_out(token), handed) {
                         self.forward.send(job, exchange.socket, exchange.peer);

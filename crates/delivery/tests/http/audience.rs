@@ -45,7 +45,7 @@ fn fetch(rig: &Rig, file: &str, fields: &str) -> u16 {
 }
 
 /// The badge of a grant that the rig issued, and that ends so much later.
-fn badge(later: Duration) -> String {
+pub(crate) fn badge(later: Duration) -> String {
     let rehearsal = Rehearsal {
         id: PassId([1; 8]),
         origin: Origin::parse("http://127.0.0.1:1").unwrap(),

@@ -13,6 +13,7 @@ mod hostile;
 mod hostile_tls;
 mod http2;
 mod listening;
+mod reactions;
 mod recordings;
 mod rewinding;
 mod rig;

@@ -68,6 +68,11 @@ impl Rhythm {
         self.ladder.stance().cadence
     }
 
+    /// Whether listeners may react.
+    pub(super) fn takes_reactions(&self) -> bool {
+        self.ladder.stance().level.takes_reactions()
+    }
+
     /// Whether one more is let in now.
     pub(super) fn lets_in(&self) -> bool {
         self.allowance > 0

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use hiwar_admission::ladder::{Bitrate, Cadence};
+use hiwar_admission::reaction::{Budgets, Reaction};
 use hiwar_segment_log::LogId;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
@@ -21,6 +22,7 @@ use crate::audience::{Counters, Crowd, Who};
 use crate::fanout::{
     self, Cursor, GATHER_MAX, Group, Judgement, Owed, Piece, Reader, Reading, SWEEP_TURN, Seat, Telling, Visit,
 };
+use crate::problem::Problem;
 use crate::tail::{Form, Tail};
 
 impl Worker {
@@ -446,6 +448,24 @@ impl Channels {
         if counters.fetch(now) {
             shared.ears();
         }
+    }
+
+    /// Somebody reacts: counted, unless they have just done so too often, or nobody's are taken (no `budgets`). Two hashes, a look into a table and a number more; nothing is
+    /// allocated, and nobody woken: the report of the second has it.
+    pub(super) fn react(
+        &mut self,
+        log: LogId,
+        reaction: Reaction,
+        who: Who,
+        budgets: Option<&mut Budgets>,
+        shared: &Shared,
+    ) -> Result<(), Problem> {
+        budgets.ok_or(Problem::Reactionless)?.spend(shared.age(), who.person).map_err(Problem::TooOften)?;
+        // A rehearsal costs what a crowd would, and is in no number.
+        if let (Crowd::Audience, Some(counters)) = (who.crowd, self.counters(log)) {
+            counters.react(reaction);
+        }
+        Ok(())
     }
 
     /// Does something with every channel of a log, and queues those for sweeping of which it says so.
