@@ -4,7 +4,7 @@ use bytes::Bytes;
 use hiwar_engine::live_bus::frame::PREFACE;
 use hiwar_engine::live_bus::{
     Access, Bitrate, Broken, CadenceNotice, Count, Document, Down, Field, Figures, Heard, Hub, Left, Notices,
-    Publisher, Register, Report, Run, Subscription, Up, WorkerFigures, WorkerId, frame,
+    Publisher, Reactions, Register, Report, Run, Subscription, Up, WorkerFigures, WorkerId, frame,
 };
 use hiwar_engine::socket;
 use hiwar_segment_log::{Epoch, Kind, LogId, Position, Record};
@@ -102,6 +102,11 @@ fn counts(listening: u32) -> Up {
         run: Run(1 << 60),
         counts: vec![Count { log: log("demo"), audience, rehearsal, fetched: true, lean: true }],
     }
+}
+
+fn reactions(logs: usize) -> Up {
+    let of = |_| Reactions { log: log(&"z".repeat(40)), before: [1, 2, 3, 4, 5], totals: [u64::MAX, 2, 3, 4, 1 << 40] };
+    Up::Reactions { run: Run(1 << 60), reactions: (0..logs).map(of).collect() }
 }
 
 fn every_down() -> Vec<Down> {
@@ -561,7 +566,8 @@ fn frames_are_read_as_they_were_written_and_not_otherwise() {
     };
     let worker = Up::Worker { run: Run(7), figures };
     let few = [people(Heard::Ever, 0), people(Heard::ByPieces, 2), worker];
-    for up in few.into_iter().chain([held(0..0), held(5..8), counts(9), Up::Reached { mark: 1 << 50 }]) {
+    let more = [held(0..0), held(5..8), counts(9), reactions(0), reactions(2), Up::Reached { mark: 1 << 50 }];
+    for up in few.into_iter().chain(more) {
         let content = frame::encode_up(&up).unwrap().slice(frame::LENGTH_BYTES..);
         assert_eq!(frame::decode_up(content.clone()), Ok(up));
         for end in 0..content.len() {
@@ -572,10 +578,11 @@ fn frames_are_read_as_they_were_written_and_not_otherwise() {
         assert!(frame::decode_down(Bytes::copy_from_slice(unknown)).is_err(), "{unknown:?}");
     }
     assert!(frame::encode_up(&held(0..51)).is_err());
-    let content = frame::encode_up(&counts(9)).unwrap().slice(frame::LENGTH_BYTES..);
-    let mut lying = content.to_vec();
-    lying[9..13].copy_from_slice(&u32::MAX.to_le_bytes());
-    assert!(frame::decode_up(Bytes::from(lying)).is_err());
+    for up in [counts(9), reactions(2)] {
+        let mut lying = frame::encode_up(&up).unwrap().slice(frame::LENGTH_BYTES..).to_vec();
+        lying[9..13].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(frame::decode_up(Bytes::from(lying)).is_err());
+    }
     let count = Count {
         log: log(&"z".repeat(40)),
         audience: Figures::default(),
@@ -585,6 +592,8 @@ fn frames_are_read_as_they_were_written_and_not_otherwise() {
     };
     let most = Up::Counts { run: Run(1), counts: vec![count; frame::COUNTS_MAX] };
     assert!(frame::encode_up(&most).unwrap().len() <= frame::UP_FRAME_BYTES_MAX);
+    assert!(frame::encode_up(&reactions(frame::COUNTS_MAX)).unwrap().len() <= frame::UP_FRAME_BYTES_MAX);
+    assert!(frame::encode_up(&reactions(frame::COUNTS_MAX + 1)).is_err());
     assert!(frame::encode_up(&people(Heard::Ever, frame::REGISTERS_MAX)).is_ok());
     assert!(frame::encode_up(&people(Heard::Ever, frame::REGISTERS_MAX + 1)).is_err());
 }

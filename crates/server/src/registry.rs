@@ -34,12 +34,15 @@ use hiwar_space::{
 use tokio::sync::{mpsc, watch};
 
 use crate::api::{self, Settings};
-use crate::studio::{self, Clips, Failure, Keep, Numbers, PublishRefusal, Published, Speaking, Studio, StudioEvent};
+use crate::studio::{
+    self, Clips, Failure, Keep, Numbers, PublishRefusal, Published, Rates, Speaking, Studio, StudioEvent,
+};
 pub use error::Error;
 pub use page::nowhere;
 pub use seats::Holder;
 pub use store::title;
 pub use view::SpeakerView;
+pub(crate) use view::reactions;
 pub use view::{CrowdView, SpaceView, StageView};
 #[cfg(test)]
 pub use view::{Links, PostponedView};
@@ -153,6 +156,8 @@ struct Entry {
     writing: Arc<tokio::sync::Mutex<()>>,
     sessions: HashMap<String, seats::Session>,
     numbers: Numbers,
+    /// As they were last told.
+    reactions: Rates,
     changes: watch::Sender<u64>,
     owed: Owed,
     /// Whether the log was asked for while the stage gathered.
@@ -188,6 +193,7 @@ impl Entry {
             writing: Arc::default(),
             sessions: HashMap::new(),
             numbers: Numbers::default(),
+            reactions: Rates::default(),
             changes: watch::Sender::new(0),
             owed: Owed::default(),
             prepared: false,

@@ -6,8 +6,8 @@ use hiwar_segment_log::{Kind, LogId, Position, Record};
 use std::fmt;
 
 use super::{
-    Access, Bitrate, CadenceNotice, Count, Document, Down, Field, Figures, HELD_MAX, Heard, Notices, Register, Run, Up,
-    WorkerFigures,
+    Access, Bitrate, CadenceNotice, Count, Document, Down, Field, Figures, HELD_MAX, Heard, Notices, REACTIONS,
+    Reactions, Register, Run, Up, WorkerFigures,
 };
 
 /// The frame of a message to the workers, its length field included.
@@ -99,7 +99,7 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
 /// The frame of a message to the house, its length field included.
 ///
 /// # Errors
-/// [`TooLong`] if there are more than [`COUNTS_MAX`] counts, [`REGISTERS_MAX`] registers or [`HELD_MAX`] chunks, or the frame would be longer than [`UP_FRAME_BYTES_MAX`].
+/// [`TooLong`] if there are more than [`COUNTS_MAX`] counts or logs with reactions, [`REGISTERS_MAX`] registers or [`HELD_MAX`] chunks, or the frame would be longer than [`UP_FRAME_BYTES_MAX`].
 pub fn encode_up(up: &Up) -> Result<Bytes, TooLong> {
     let frame = match up {
         Up::Counts { counts, .. } if counts.len() > COUNTS_MAX => return Err(TooLong),
@@ -114,6 +114,18 @@ pub fn encode_up(up: &Up) -> Result<Bytes, TooLong> {
                 frame.figures(&count.rehearsal);
                 frame.0.put_u8(count.fetched.into());
                 frame.0.put_u8(count.lean.into());
+            }
+            frame
+        }
+        Up::Reactions { reactions, .. } if reactions.len() > COUNTS_MAX => return Err(TooLong),
+        Up::Reactions { run, reactions } => {
+            let mut frame = Frame::new(32 + reactions.len() * REACTIONS_BYTES_MAX);
+            frame.0.put_u8(REACTED);
+            frame.0.put_u64_le(run.0);
+            frame.0.put_u32_le(reactions.len() as u32);
+            for Reactions { log, before, totals } in reactions {
+                frame.log(log);
+                before.iter().chain(totals).for_each(|many| frame.0.put_u64_le(*many));
             }
             frame
         }
@@ -217,6 +229,7 @@ pub fn decode_up(frame: Bytes) -> Result<Up, Malformed> {
     let mut rest = frame;
     let up = match rest.try_get_u8()? {
         COUNTS => Up::Counts { run: Run(rest.try_get_u64_le()?), counts: take_counts(&mut rest)? },
+        REACTED => Up::Reactions { run: Run(rest.try_get_u64_le()?), reactions: take_reactions(&mut rest)? },
         PEOPLE => {
             let log = take_log(&mut rest)?;
             let heard = match rest.try_get_u8()? {
@@ -251,6 +264,21 @@ fn take_counts(rest: &mut Bytes) -> Result<Vec<Count>, Malformed> {
         });
     }
     Ok(counts)
+}
+
+fn take_reactions(rest: &mut Bytes) -> Result<Vec<Reactions>, Malformed> {
+    let len = rest.try_get_u32_le()? as usize;
+    if len > COUNTS_MAX || len > rest.len() / REACTIONS_BYTES_MIN {
+        return Err(Malformed);
+    }
+    let kinds = |rest: &mut Bytes| {
+        let mut kinds = [0; REACTIONS];
+        for many in &mut kinds {
+            *many = rest.try_get_u64_le()?;
+        }
+        Ok::<_, Malformed>(kinds)
+    };
+    (0..len).map(|_| Ok(Reactions { log: take_log(rest)?, before: kinds(rest)?, totals: kinds(rest)? })).collect()
 }
 
 fn take_figures(rest: &mut Bytes) -> Result<Figures, Malformed> {
@@ -488,7 +516,7 @@ fn take(rest: &mut Bytes, len: usize) -> Result<Bytes, Malformed> {
 pub const PREFACE: [u8; 8] = [b'h', b'i', b'w', b'a', b'r', b'b', 0, VERSION];
 
 /// Goes up with every change of a frame.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 
 /// Whether the other end speaks as we do; `None` until it has said enough.
 #[must_use]
@@ -545,6 +573,10 @@ pub const COUNTS_MAX: usize = 8_192;
 const COUNT_BYTES_MIN: usize = 2 + 2 * 36 + 2;
 const COUNT_BYTES_MAX: usize = 41 + 2 * 36 + 2;
 
+/// A log's name with its length, and each kind twice.
+const REACTIONS_BYTES_MIN: usize = 2 + 2 * 8 * REACTIONS;
+const REACTIONS_BYTES_MAX: usize = 41 + 2 * 8 * REACTIONS;
+
 /// The most registers in one message: all of a sketch.
 pub const REGISTERS_MAX: usize = 16_384;
 
@@ -574,3 +606,4 @@ const HELD: u8 = 65;
 const REACHED: u8 = 66;
 const PEOPLE: u8 = 67;
 const WORKER: u8 = 68;
+const REACTED: u8 = 69;

@@ -180,6 +180,13 @@ pub enum Up {
         /// Of each log that is heard, and of those whose figures changed. At most [`frame::COUNTS_MAX`].
         counts: Vec<Count>,
     },
+    /// How often listeners reacted, of each log of which that has changed since it was last told on this connection.
+    Reactions {
+        /// Which life of the worker counted.
+        run: Run,
+        /// At most [`frame::COUNTS_MAX`].
+        reactions: Vec<Reactions>,
+    },
     /// What has grown in a sketch of the people who heard a log, since it was last told on this connection.
     People {
         /// Of which log.
@@ -227,6 +234,20 @@ pub struct Count {
     pub fetched: bool,
     /// Somebody is to hear it at the lower bitrate: [`Down::Lean`] is asked for.
     pub lean: bool,
+}
+
+/// Kinds of reactions. Which they are is unknown to the engine.
+pub const REACTIONS: usize = 5;
+
+/// Reactions to one log at one worker, of each kind. Totals since the worker began.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub struct Reactions {
+    /// Which log.
+    pub log: LogId,
+    /// How many there had been when this connection began: a house that does not know this worker yet counts none of those as new.
+    pub before: [u64; REACTIONS],
+    /// How many there are.
+    pub totals: [u64; REACTIONS],
 }
 
 /// Of one crowd. Totals since the worker began.

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::registry::{SpaceView, SpeakerView};
+use crate::registry::{SpaceView, SpeakerView, reactions};
+use crate::studio::Rates;
 
 /// Somebody is heard from here on. `participant` is an id, so the event is short and says no name.
 pub fn speaking_event(participant: &str) -> Vec<u8> {
@@ -48,6 +49,11 @@ pub fn called_event(participant: &str) -> Vec<u8> {
     json!({ "t": "called", "id": participant }).to_string().into_bytes()
 }
 
+/// How listeners reacted in the last second.
+pub fn reactions_event(rates: &Rates) -> Vec<u8> {
+    json!({ "t": "reactions", "rates": reactions(rates) }).to_string().into_bytes()
+}
+
 /// It begins at another time. Told once: whoever comes later reads it on the page.
 pub fn postponed_event(view: &SpaceView) -> Vec<u8> {
     let reason = view.postponed.as_ref().and_then(|postponed| postponed.reason.as_deref());
@@ -73,6 +79,26 @@ mod tests {
 
     /// What one event may have (docs/formats/event.md).
     const EVENT_BYTES_MAX: usize = 6_144;
+
+    #[test]
+    fn reactions_are_told_by_name_and_none_by_none() {
+        let told = |rates| String::from_utf8(reactions_event(&rates)).expect("UTF-8");
+        assert_eq!(told([0, 12, 0, 0, 1]), r#"{"rates":{"agree":1,"applause":12},"t":"reactions"}"#);
+        assert_eq!(told([0; 5]), r#"{"rates":{},"t":"reactions"}"#);
+        assert!(reactions_event(&[u32::MAX; 5]).len() <= EVENT_BYTES_MAX);
+    }
+
+    #[test]
+    fn the_pages_have_the_same_reactions_in_the_same_order() {
+        let pages = include_str!("../../../../web/src/react/kinds.ts");
+        let mut rest = pages;
+        for reaction in hiwar_admission::reaction::Reaction::ALL {
+            let name = format!("kind: \"{}\"", reaction.name());
+            let at = rest.find(&name).unwrap_or_else(|| panic!("no {name} where it should be"));
+            rest = &rest[at + name.len()..];
+        }
+        assert_eq!(pages.matches("kind: \"").count(), hiwar_admission::reaction::Reaction::ALL.len());
+    }
 
     #[test]
     fn the_fullest_stage_fits_one_event() {
@@ -104,6 +130,7 @@ mod tests {
             locked: true,
             listeners: u32::MAX,
             crowd: CrowdView::new(&Numbers::default(), AskedBy::Players),
+            reactions: Default::default(),
             recording: "paused",
             removed_at: None,
         };

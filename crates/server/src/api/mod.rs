@@ -29,7 +29,9 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{any, delete, get, post, put};
 
-pub use event::{called_event, cancelled_event, ended_event, postponed_event, speaking_event, stage_event};
+pub use event::{
+    called_event, cancelled_event, ended_event, postponed_event, reactions_event, speaking_event, stage_event,
+};
 pub use keys::Keys;
 pub use speech::Language;
 

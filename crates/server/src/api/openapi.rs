@@ -4,6 +4,7 @@ use axum::response::Json;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use super::problem::Details;
 use super::{delivery, events, rehearsals, spaces, stage, whip, withdrawals};
 
 #[derive(OpenApi)]
@@ -12,11 +13,23 @@ use super::{delivery, events, rehearsals, spaces, stage, whip, withdrawals};
     paths(
         spaces::config, spaces::list, spaces::show, spaces::create, spaces::invite, spaces::invitations,
         stage::start, stage::end, stage::postpone, stage::cancel, stage::change, stage::delete_recording, stage::show, stage::agree, stage::raise_hand,
-        stage::lower_hand, stage::accept, stage::decline, stage::mute_all, stage::act, rehearsals::prove, delivery::show, delivery::change, withdrawals::begin, withdrawals::show, events::follow, whip::look, whip::publish, whip::look_at_session, whip::patch, whip::hang_up
+        stage::lower_hand, stage::accept, stage::decline, stage::mute_all, stage::act, rehearsals::prove, delivery::show, delivery::change, withdrawals::begin, withdrawals::show, events::follow, react, whip::look, whip::publish, whip::look_at_session, whip::patch, whip::hang_up
     ),
     modifiers(&Pass)
 )]
 struct Description;
+
+/// React to what is heard: five at once, and then one a second. Whoever may hear it may, with their pass to listen if it is by invitation (`pass` in the query will do). The answer is a worker's,
+/// which asks nobody; how many there were in a second is told in the sound and in `events`
+#[utoipa::path(post, path = "/react/{id}/{kind}", tag = "listening",
+    params(("id" = String, Path), ("kind" = String, Path, description = "One of `heart`, `applause`, `laugh`, `wow`, `agree`")),
+    security((), ("pass" = [])),
+    responses((status = 204), (status = 401, body = Details), (status = 404, body = Details),
+        (status = 410, description = "It has ended", body = Details),
+        (status = 429, description = "Too often; Retry-After says how long to wait", body = Details),
+        (status = 503, description = "So many listen that the sound comes first", body = Details)))]
+#[expect(dead_code, reason = "workers answer it: here it is described")]
+fn react() {}
 
 /// Names the bearer pass.
 struct Pass;

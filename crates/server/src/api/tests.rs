@@ -2,6 +2,7 @@
 
 mod delivery;
 mod oembed;
+mod reactions;
 mod rehearsals;
 mod retention;
 mod stage;
@@ -503,6 +504,11 @@ async fn speakers_come_are_heard_and_leave() {
         "bytes": 3_000, "rehearsal": rehearsal,
     });
     assert_eq!(view["crowd"], crowd);
+    let clap = StudioEvent::Reactions { space, rates: [2, 0, 0, 0, 1] };
+    let view = house.tell_until(clap, &id, |view| view["reactions"] != json!({})).await;
+    assert_eq!(view["reactions"], json!({ "heart": 2, "agree": 1 }));
+    let silence = StudioEvent::Reactions { space, rates: [0; 5] };
+    house.tell_until(silence, &id, |view| view["reactions"] == json!({})).await;
     let metrics = house.ask("GET", "/metrics", &[], "").await.body;
     for line in [
         "hiwar_listeners 7",

@@ -240,6 +240,7 @@ impl Registry {
             let Some(entry) = spaces.get_mut(&id) else { return };
             entry.sessions.clear();
             entry.numbers = entry.numbers.over();
+            entry.reactions = studio::Rates::default();
             let facts = entry.space.facts();
             let replay = match facts.recording {
                 Recording::Sealing => {
@@ -311,9 +312,22 @@ impl Registry {
                 }
                 return;
             }
+            StudioEvent::Reactions { space, rates } => return self.react(&space, rates),
         };
         // A report that comes after the end is refused, and that is right.
         let _ = self.report(&space, Actor::House, command);
+    }
+
+    /// Tells the sound and the watchers how listeners react. Before the start there is nothing to react to. The page is not made anew for it: who comes later hears of the
+    /// next second.
+    fn react(&self, space: &LogId, rates: studio::Rates) {
+        {
+            let mut spaces = self.lock();
+            let Some(entry) = spaces.get_mut(space).filter(|entry| entry.space.require_live().is_ok()) else { return };
+            entry.reactions = rates;
+            entry.changes.send_modify(|version| *version += 1);
+        }
+        self.0.studio.tell(space, api::reactions_event(&rates));
     }
 
     /// Tells everybody how things stand: the sound, the page, the watchers. At once, unless that was just done: then a little later.
@@ -330,10 +344,13 @@ impl Registry {
     }
 
     fn announce_now(&self, id: &LogId) {
-        let Some((view, on_air)) = self.lock().get(id).map(|entry| (entry.view(&self.0.settings), entry.is_on_air()))
+        let Some((mut view, on_air)) =
+            self.lock().get(id).map(|entry| (entry.view(&self.0.settings), entry.is_on_air()))
         else {
             return;
         };
+        // Of a second that is over when somebody reads it.
+        view.reactions.clear();
         if on_air {
             self.0.studio.stand(id, api::stage_event(&view));
             self.caption(id);

@@ -81,6 +81,7 @@ fn stripped(view: &SpaceView) -> SpaceView {
         cancel_reason: None,
         listeners: 0,
         crowd,
+        reactions: Default::default(),
         language: None,
         ..view.clone()
     }
@@ -258,6 +259,7 @@ mod tests {
             locked: false,
             listeners: 3,
             crowd: CrowdView::new(&Numbers { streams: 3, ..Numbers::default() }, AskedBy::Players),
+            reactions: Default::default(),
             recording: "on",
             removed_at: None,
         }

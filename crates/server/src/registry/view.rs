@@ -1,7 +1,9 @@
 //! A space as the API, the page and the watchers show it.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use hiwar_admission::reaction::Reaction;
 use hiwar_space::{Asking, Audience, Beginning, Participant, Phase, Presence, Recording, Role, Standing};
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -10,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::{Entry, Holder};
 use crate::api::{AskedBy, Settings};
-use crate::studio::{Numbers, Totals};
+use crate::studio::{Numbers, Rates, Totals};
 
 /// A space, for clients. Names and titles are strangers' words.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -65,10 +67,22 @@ pub struct SpaceView {
     pub listeners: u32,
     /// Who hears it, in numbers.
     pub crowd: CrowdView,
+    /// How listeners reacted in the last second: how often each of `heart`, `applause`, `laugh`, `wow` and `agree`. Those that nobody sent are left out.
+    #[schema(value_type = BTreeMap<String, u32>, example = json!({ "applause": 12 }))]
+    pub reactions: ReactionsView,
     /// `on`, `off` or `paused`; `off` also when there was a recording and it was removed.
     pub recording: &'static str,
     /// When this server removed the recording, for it keeps no more of the past than it was told to. RFC 3339, UTC.
     pub removed_at: Option<String>,
+}
+
+/// Reactions by name; none of those that there are none of.
+pub type ReactionsView = BTreeMap<&'static str, u32>;
+
+/// Reactions as the API and the events in the sound name them.
+pub(crate) fn reactions(rates: &Rates) -> ReactionsView {
+    let named = Reaction::ALL.into_iter().zip(*rates).filter(|(_, rate)| *rate > 0);
+    named.map(|(reaction, rate)| (reaction.name(), rate)).collect()
 }
 
 /// Who hears a space. Nobody is counted twice for listening in two forms, and nothing is kept of anybody.
@@ -326,6 +340,7 @@ impl Entry {
             locked: facts.locked,
             listeners: self.numbers.listeners(),
             crowd: CrowdView::new(&self.numbers, settings.hls_asked_by),
+            reactions: reactions(&self.reactions),
             recording: match facts.recording {
                 Recording::Off | Recording::Deleted | Recording::Expired { .. } => "off",
                 Recording::Paused => "paused",

@@ -160,9 +160,12 @@ fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>, reache
     loop {
         match Subscription::connect(path) {
             Ok(mut subscription) => {
-                *reporter.lock().unwrap_or_else(PoisonError::into_inner) = subscription.uplink().ok();
-                // What is being told to nobody at this moment is told again, too.
-                handle.retell();
+                {
+                    // Nothing is told between the two, so that what is told to this house was told to no other.
+                    let mut reporter = reporter.lock().unwrap_or_else(PoisonError::into_inner);
+                    handle.retell();
+                    *reporter = subscription.uplink().ok();
+                }
                 told = false;
                 let mut leaving = false;
                 let broken = loop {
@@ -238,6 +241,17 @@ fn report(handle: &Handle, run: Run, reporter: &Mutex<Option<Uplink>>) {
             lean: count.lean,
         });
         tell(reporter, &Up::Counts { run, counts: counts.collect() });
+        tell_reactions(handle, run, reporter);
+    }
+}
+
+/// What is taken to be told is told: these are counted to the last one, and while no house is there they wait.
+fn tell_reactions(handle: &Handle, run: Run, reporter: &Mutex<Option<Uplink>>) {
+    if let Some(reporter) = &mut *reporter.lock().unwrap_or_else(PoisonError::into_inner) {
+        let reactions: Vec<_> = handle.reactions(COUNTS_MAX).into_iter().map(reacted).collect();
+        if !reactions.is_empty() {
+            let _ = reporter.up(&Up::Reactions { run, reactions });
+        }
     }
 }
 
@@ -246,6 +260,10 @@ fn report(handle: &Handle, run: Run, reporter: &Mutex<Option<Uplink>>) {
 fn of_crowd(figures: http::Figures) -> live_bus::Figures {
     let http::Figures { listening, joined_total, silent_total, turned_away_total, bytes_total } = figures;
     live_bus::Figures { listening, joined_total, silent_total, turned_away_total, bytes_total }
+}
+
+fn reacted(http::Reactions { log, before, totals }: http::Reactions) -> live_bus::Reactions {
+    live_bus::Reactions { log, before, totals }
 }
 
 fn people(news: http::News) -> Up {

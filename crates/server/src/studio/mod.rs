@@ -18,6 +18,7 @@ mod lean;
 mod log;
 pub mod perform;
 mod radio;
+mod reactions;
 mod realtime;
 mod recollect;
 pub mod recording;
@@ -50,6 +51,7 @@ pub use audience::{Numbers, Totals};
 pub use beat::SHARDS_MAX;
 use control::{Control, Origin};
 pub use radio::Caption;
+pub use reactions::Rates;
 pub use seats::{PublishRefusal, Published, Speaking};
 use shards::Shards;
 
@@ -169,6 +171,8 @@ pub enum StudioEvent {
     ReplayFailed { space: LogId, why: String },
     /// Who listens, from all workers; at most once a second.
     Counts { space: LogId, numbers: Numbers },
+    /// How listeners reacted in the last second, once a second while they do, and once that they do no more.
+    Reactions { space: LogId, rates: Rates },
 }
 
 /// A cheap handle on the studio.
@@ -181,6 +185,8 @@ struct Inner {
     control: Mutex<Control>,
     /// Never locked with `control`.
     audiences: Mutex<audience::Audiences>,
+    /// As `audiences`.
+    applause: Mutex<reactions::Applause>,
     certificate: Certificate,
     shards: Vec<Shard>,
     publisher: Publisher,
@@ -245,6 +251,7 @@ impl Studio {
         let inner = Arc::new(Inner {
             control: Mutex::new(Control::new(beats, tracks.clone())),
             audiences: Mutex::default(),
+            applause: Mutex::default(),
             certificate: Certificate::generate().ok_or_else(|| io::Error::other("no certificate for WebRTC"))?,
             shards,
             publisher: setup.publisher,
@@ -560,6 +567,14 @@ impl Studio {
                 let changed = self.inner.lock().counted(worker, &counts, now);
                 self.inner.audiences().counted(worker, run, &counts, &changed, now)
             }
+            // Told when a second has passed.
+            Report::Up(_, Up::Reactions { run, reactions }) => {
+                let on_air: Vec<_> = {
+                    let control = self.inner.lock();
+                    reactions.into_iter().filter(|told| control.knows(&told.log)).collect()
+                };
+                return self.inner.applause().counted(run, on_air);
+            }
             // Told with the next counts, or when a second has passed.
             Report::Up(_, Up::People { log, heard, registers }) => {
                 return self.inner.audiences().people(&log, heard, &registers, now);
@@ -577,7 +592,7 @@ impl Studio {
         self.inner.tell_numbers(told);
     }
 
-    /// Programmes that nobody needs any more stop. Called about once a second.
+    /// Programmes that nobody needs any more stop, and what is told once a second is told. Called about so often.
     pub fn tidy(&self) {
         let now = Instant::now();
         let on_air = {
@@ -587,6 +602,10 @@ impl Studio {
         };
         let told = self.inner.audiences().tick(now, |space| on_air.contains(space));
         self.inner.tell_numbers(told);
+        let applause = self.inner.applause().tick(|space| on_air.contains(space));
+        for (space, rates) in applause {
+            self.inner.happened(StudioEvent::Reactions { space, rates });
+        }
     }
 
     /// What was counted in all spaces since the house began, also those that are over: the audience, and rehearsals.
@@ -673,7 +692,8 @@ impl Inner {
 
     /// Tells the registry. What will be told again anyway leaves room for the rest.
     fn happened(&self, event: StudioEvent) {
-        let again = matches!(event, StudioEvent::Counts { .. } | StudioEvent::Speaking { .. });
+        let again =
+            matches!(event, StudioEvent::Counts { .. } | StudioEvent::Reactions { .. } | StudioEvent::Speaking { .. });
         if again && self.events.capacity() < EVENTS_KEPT {
             return;
         }
@@ -688,6 +708,10 @@ impl Inner {
 
     fn audiences(&self) -> MutexGuard<'_, audience::Audiences> {
         self.audiences.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn applause(&self) -> MutexGuard<'_, reactions::Applause> {
+        self.applause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The studio's state. A panic elsewhere while it was held is no reason to fall silent.

@@ -35,6 +35,7 @@ mod hls_name;
 mod lean;
 mod loss;
 mod radio;
+mod reactions;
 mod refusals;
 mod rehearsal;
 mod rehearse;
