@@ -1,4 +1,4 @@
-// Builds dist/page.html, the page of a space in one file, with dist/page.csp, what it is allowed to do; the script that it fetches for a replay; and the player
+// Builds dist/page.html, the page of a space in one file, with dist/page.csp, what it is allowed to do; the scripts that it fetches for a replay and for reactions; and the player
 // for other people's pages: dist/embed.js, and dist/embed.html with its policy.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
@@ -63,12 +63,20 @@ function styles() {
 
 const hash = (text) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 const words = wording("src/page", STATES, "page-");
-const ear = await script("src/ear/ear.ts", wording("src/ear", ENDS), "es");
-const ear_path = `assets/ear-${createHash("sha256").update(ear).digest("base64url").slice(0, 8)}.js`;
-mkdirSync(root + "dist/assets", { recursive: true });
-write(ear_path, ear);
+/** A script that the page fetches when it needs it: its address, with its hash in it. */
+async function later(name, entry, words) {
+  const code = await script(entry, words, "es");
+  const path = `assets/${name}-${createHash("sha256").update(code).digest("base64url").slice(0, 8)}.js`;
+  mkdirSync(root + "dist/assets", { recursive: true });
+  write(path, code);
+  return JSON.stringify("/" + path);
+}
+const fetched = {
+  __EAR__: await later("ear", "src/ear/ear.ts", wording("src/ear", ENDS)),
+  __REACT__: await later("react", "src/react/page.ts", wording("src/react")),
+};
 const [style, first] = [styles(), await script("src/page/first.ts", words)];
-const main = await script("src/page/main.ts", words, "iife", { __EAR__: JSON.stringify("/" + ear_path) });
+const main = await script("src/page/main.ts", words, "iife", fetched);
 const html = words
   .renamed(read("src/page/page.html"))
   .replace("/*page:style*/", () => style)

@@ -65,6 +65,15 @@ page-awaits = حان الموعد. يبدأ الحوار فور حضور الم�
 page-postponed = أُجِّل.
 page-cancelled-why = لن يُعقد هذا الحوار.
 page-ask = اطلب الكلمة
+page-react = التفاعلات
+page-react-heart = قلب
+page-react-applause = تصفيق
+page-react-laugh = ضحك
+page-react-wow = دهشة
+page-react-agree = أوافق
+page-react-sent = أُرسل.
+page-react-slower = على مهلك قليلًا.
+page-react-off = عدد المستمعين كبير جدًا، فتوقفت التفاعلات لبعض الوقت.
 
 ## موعد البداية
 

@@ -65,6 +65,15 @@ page-awaits = It is time. It begins as soon as the host is here.
 page-postponed = Postponed.
 page-cancelled-why = This conversation does not take place.
 page-ask = Ask to speak
+page-react = Reactions
+page-react-heart = Heart
+page-react-applause = Applause
+page-react-laugh = Laughter
+page-react-wow = Wow
+page-react-agree = I agree
+page-react-sent = Sent.
+page-react-slower = A little slower, please.
+page-react-off = Very many people are listening, so there are no reactions for a while.
 
 ## When it begins
 

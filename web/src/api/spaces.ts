@@ -3,6 +3,7 @@
  * public one is full; a listener's questions go to the public origin, where this app comes from.
  */
 import type { Postponed, Speaker } from "../player/event";
+import type { Rates } from "../react/kinds";
 
 export type Audience = "public" | "unlisted" | "invited";
 /** scheduled: the doors are shut. open: the stage gathers and hears itself, and the audience hears what comes before it. */
@@ -41,6 +42,8 @@ export interface Space {
   listen?: { hls?: string };
   speakers: Speaker[];
   listeners: number;
+  /** In the last second. */
+  reactions?: Rates;
   recording: "on" | "off" | "paused";
   replay: { mp4?: string; ogg?: string } | null;
 }

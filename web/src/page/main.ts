@@ -7,6 +7,7 @@ import { Player, type State } from "../player/player";
 import type { Postponed, SpaceEvent, Speaker } from "../player/event";
 import { apply, choose, parts, store, stored, type Language } from "../text/language";
 import { moment } from "../text/time";
+import type { Rates } from "../react/kinds";
 import { Replay, type Recording } from "./replay";
 import { Rewind } from "./rewind";
 import { numbers, say, speak } from "./text";
@@ -29,6 +30,9 @@ interface Space {
   recording?: "on" | "off" | "paused";
   removed_at?: string | null;
 }
+
+/** The address of the script with the row of reactions, by its hash. */
+declare const __REACT__: string;
 
 /** Which sentence stands under the button. */
 const NOTICES: Partial<Record<State, string>> = {
@@ -58,6 +62,9 @@ let hasStage = false;
 let speaking: string | null = null;
 /** The house is lost and is being started again. */
 let away = false;
+let rates: Rates | undefined;
+/** Fetched when there is something to react to. */
+let react: Promise<((rates: Rates | undefined, shown: boolean) => void) | void> | undefined;
 let over = ["ended", "posted", "cancelled"].includes(space.state);
 
 const replay = new Replay(space.id, query);
@@ -90,6 +97,7 @@ function island(): Space {
 function onEvent(event: SpaceEvent): void {
   away = event.t === "away";
   if (event.t === "speaking") speaking = event.id;
+  if (event.t === "reactions") rates = event.rates;
   if (event.t === "stage") Object.assign(space, { awaits_host: false, asking: event.asks == null ? "nobody" : "everybody" }, event);
   if (event.t === "postponed") space.starts_at = (space.postponed = event).starts_at;
   if (event.t === "ended" && event.cancelled) {
@@ -160,6 +168,9 @@ function render(): void {
     by("elsewhere").hidden = state !== "unsupported";
     by("volume").setAttribute("aria-label", say("player-volume"));
     rewind.render();
+    if (heard) react ??= (import(/* @vite-ignore */ __REACT__) as Promise<typeof import("../react/page")>).then(({ row }) => row(space.id, query)).catch(() => {});
+    // Whoever went back hears what is over.
+    void react?.then((draw) => draw?.(rates, space.state === "live" && wanted && !player.place()));
     late();
   }
   announceToSystem(title);

@@ -5,6 +5,7 @@
  * Media Source shows scripts nothing of `emsg`, so we read it ourselves. Whatever is not ours is passed over in silence:
  * the stream is public and other tools may add events.
  */
+import type { Rates } from "../react/kinds";
 import type { Box } from "./boxes";
 
 /** A person on the stage, as listeners are told. Without a role they are a speaker. */
@@ -43,6 +44,8 @@ export type SpaceEvent =
   | { t: "called"; id: string }
   /** It begins at another time. */
   | { t: "postponed"; starts_at: string; reason: string | null }
+  /** How listeners reacted in a second; whoever shows it looks whether they are numbers. */
+  | { t: "reactions"; rates?: Rates }
   | { t: "away" }
   | Cadence
   /** No more sound follows: it is over, or does not take place at all. */
@@ -118,7 +121,7 @@ function textUntilZero(bytes: Uint8Array, from: number): { text: string; next: n
 export function parse(json: Uint8Array): SpaceEvent | null {
   try {
     const value = JSON.parse(new TextDecoder().decode(json));
-    if (["ended", "away", "called", "postponed"].includes(value?.t)) return value;
+    if (["ended", "away", "called", "postponed", "reactions"].includes(value?.t)) return value;
     // What follows is the same: nothing.
     if (value?.t === "cancelled") return { ...value, t: "ended", cancelled: true };
     // Of a length that no player could have in hand nothing is believed.
