@@ -7,6 +7,7 @@
 //!
 //! It does not know what a space is allowed to do (`hiwar-space`), nor how a token travels (a header or a link).
 
+pub mod door;
 mod keys;
 pub mod ladder;
 mod pass;

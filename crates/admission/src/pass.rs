@@ -4,7 +4,7 @@ pub(crate) mod listen;
 pub(crate) mod origin;
 pub(crate) mod rehearsal;
 pub(crate) mod stage;
-mod wire;
+pub(crate) mod wire;
 
 use std::fmt;
 

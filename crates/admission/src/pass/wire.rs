@@ -11,17 +11,26 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 /// The text of some bytes.
 pub(super) fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
+    let mut text = vec![0; chars(bytes.len())];
+    encode_into(bytes, &mut text);
+    text.into_iter().map(char::from).collect()
+}
+
+/// How many characters the text of so many bytes has.
+pub(crate) const fn chars(bytes: usize) -> usize {
+    (8 * bytes).div_ceil(6)
+}
+
+/// The same into somebody's memory, as long as [`chars`] says.
+pub(crate) fn encode_into(bytes: &[u8], text: &mut [u8]) {
+    for (group, out) in bytes.chunks(3).zip(text.chunks_mut(4)) {
         let mut bits = [0u8; 4];
         bits[1..=group.len()].copy_from_slice(group);
         let bits = u32::from_be_bytes(bits);
-        for place in 0..=group.len() {
-            let six = (bits >> (18 - 6 * place)) & 0x3f;
-            text.push(char::from(ALPHABET[six as usize]));
+        for (place, character) in out.iter_mut().enumerate() {
+            *character = ALPHABET[(bits >> (18 - 6 * place) & 0x3f) as usize];
         }
     }
-    text
 }
 
 /// The bytes of a token: the only text that [`encode`] makes for them.
@@ -29,37 +38,47 @@ pub(super) fn decode(token: &str) -> Result<Vec<u8>, Refusal> {
     if token.len() > TOKEN_BYTES_MAX {
         return Err(Refusal::TooLong);
     }
-    let mut bytes = Vec::with_capacity(token.len() / 4 * 3 + 2);
-    for group in token.as_bytes().chunks(4) {
-        let mut bits = 0u32;
-        for &character in group {
-            bits = bits << 6 | value(character).ok_or(Refusal::Malformed)?;
-        }
-        let (whole, left_over) = match group.len() {
-            4 => (3, 0),
-            3 => (2, 2),
-            2 => (1, 4),
-            _ => return Err(Refusal::Malformed), // one lone character carries no byte
-        };
-        if bits & ((1 << left_over) - 1) != 0 {
-            return Err(Refusal::Malformed);
-        }
-        bytes.extend_from_slice(&(bits >> left_over).to_be_bytes()[4 - whole..]);
-    }
-    Ok(bytes)
+    let mut bytes = vec![0; token.len() * 6 / 8];
+    if decode_into(token.as_bytes(), &mut bytes) { Ok(bytes) } else { Err(Refusal::Malformed) }
 }
 
-fn value(character: u8) -> Option<u32> {
-    let value = match character {
-        b'A'..=b'Z' => character - b'A',
-        b'a'..=b'z' => character - b'a' + 26,
-        b'0'..=b'9' => character - b'0' + 52,
-        b'-' => 62,
-        b'_' => 63,
-        _ => return None,
-    };
-    Some(u32::from(value))
+/// The same into somebody's memory, as long as the text's whole bytes. False: it is no text that [`encode`] makes.
+pub(crate) fn decode_into(text: &[u8], bytes: &mut [u8]) -> bool {
+    // One lone character carries no byte.
+    if text.len() % 4 == 1 || bytes.len() != text.len() * 6 / 8 {
+        return false;
+    }
+    for (group, out) in text.chunks(4).zip(bytes.chunks_mut(3)) {
+        let mut bits = 0u32;
+        for &character in group {
+            let six = VALUES[usize::from(character)];
+            if six == NONE {
+                return false;
+            }
+            bits = bits << 6 | u32::from(six);
+        }
+        let left_over = 6 * group.len() - 8 * out.len();
+        if bits & ((1 << left_over) - 1) != 0 {
+            return false;
+        }
+        out.copy_from_slice(&(bits >> left_over).to_be_bytes()[4 - out.len()..]);
+    }
+    true
 }
+
+/// Stands for a character that is not in the alphabet.
+const NONE: u8 = 0xff;
+
+/// What each character means.
+const VALUES: [u8; 256] = {
+    let mut values = [NONE; 256];
+    let mut value = 0;
+    while value < 64 {
+        values[ALPHABET[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
 
 /// The version and kind that every pass begins with, and that may be told before the signature is checked.
 pub(super) fn head(bytes: &[u8]) -> Result<(u8, u8), Refusal> {

@@ -1,0 +1,148 @@
+//! The networks that somebody comes from, as keyed hashes, narrowest first.
+//!
+//! Fairness is by network, not by address: one household, one company and one attacker with a /48 are each *somebody*, and nobody is helped by
+//! owning more addresses. An address itself is hashed at once and kept nowhere.
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// How many networks around one address are looked at.
+pub const LEVELS: usize = 3;
+
+/// Separates this use of the secret from every other.
+const CONTEXT: &str = "hiwar 2026-11 networks at the door, version 1";
+
+/// Bits of each network of an IPv4 address (RFC 4632) and of an IPv6 one: a line at home, a site, a provider's customer (RFC 6177).
+const BITS_V4: [u32; LEVELS] = [32, 24, 16];
+const BITS_V6: [u32; LEVELS] = [64, 56, 48];
+
+/// How many tickets of one network are drawn together with the first tickets of everybody else, before its next ones are placed behind them. A carrier puts
+/// hundreds of people behind one IPv4 address (RFC 6888), so an address begins with room for tens; an IPv6 network is given to one customer.
+const ROOMS_V4: [u32; LEVELS] = [32, 128, 1_024];
+const ROOMS_V6: [u32; LEVELS] = [16, 32, 64];
+
+/// Makes hashes of networks. Every worker of a house has the same.
+#[derive(Clone)]
+pub struct NetworkKey([u8; 32]);
+
+/// Where somebody comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Networks {
+    hashes: [u64; LEVELS],
+    rooms: &'static [u32; LEVELS],
+}
+
+impl NetworkKey {
+    /// From the 32 random bytes that all workers of a house share.
+    pub fn from_bytes(secret: [u8; 32]) -> Self {
+        Self(blake3::derive_key(CONTEXT, &secret))
+    }
+
+    /// The networks of an address: an IPv4 address in IPv6's clothes (RFC 4291 §2.5.5.2) is an IPv4 address.
+    pub fn networks(&self, address: IpAddr) -> Networks {
+        let (bits, lengths, width, rooms) = match address.to_canonical() {
+            IpAddr::V4(v4) => (u128::from(u32::from(v4)), BITS_V4, u32::BITS, &ROOMS_V4),
+            IpAddr::V6(v6) => (u128::from(v6), BITS_V6, u128::BITS, &ROOMS_V6),
+        };
+        let hashes = lengths.map(|length| {
+            let mut bytes = [0; 18];
+            bytes[..16].copy_from_slice(&(bits >> (width - length)).to_le_bytes());
+            bytes[16..].copy_from_slice(&[width as u8, length as u8]);
+            let hash = blake3::keyed_hash(&self.0, &bytes);
+            let (first, _) = hash.as_bytes().split_first_chunk::<8>().expect("32 bytes");
+            u64::from_le_bytes(*first)
+        });
+        Networks { hashes, rooms }
+    }
+}
+
+impl fmt::Debug for NetworkKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NetworkKey(secret)")
+    }
+}
+
+impl Networks {
+    /// The address itself, or an IPv6 /64: what a ticket carries.
+    pub fn narrowest(&self) -> u64 {
+        self.hashes[0]
+    }
+
+    /// All of them, the narrowest first.
+    pub fn hashes(&self) -> [u64; LEVELS] {
+        self.hashes
+    }
+
+    /// In which round a ticket is drawn that is the `nth` (from 1) of each of its networks, and how far in that round its own address is.
+    ///
+    /// The first round has everybody's first tickets in it, and of each network no more than it has room for; the next has as many again. So a network's share is the
+    /// largest that all can have (max-min fairness), and what is asked beyond it is placed later, never refused.
+    pub fn turn(&self, nth: [u32; LEVELS]) -> Turn {
+        let round = (0..LEVELS).map(|level| nth[level].saturating_sub(1) / self.rooms[level]).max().unwrap_or(0);
+        let within = nth[0].saturating_sub(1) % self.rooms[0];
+        Turn { round: u16::try_from(round).unwrap_or(u16::MAX), within: within as u16, room: self.rooms[0] as u16 }
+    }
+}
+
+/// When a ticket is drawn, as far as its networks decide it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// All of one round come before any of the next.
+    pub round: u16,
+    /// Which of its address in that round, from 0; less than `room`.
+    pub within: u16,
+    /// How many of one address there are in a round.
+    pub room: u16,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn networks(address: &str) -> Networks {
+        NetworkKey::from_bytes([1; 32]).networks(address.parse().expect("an address"))
+    }
+
+    fn shared(one: &str, other: &str) -> Vec<bool> {
+        networks(one).hashes().iter().zip(networks(other).hashes()).map(|(a, b)| *a == b).collect()
+    }
+
+    #[test]
+    fn neighbours_share_the_networks_that_they_are_in_and_no_others() {
+        assert_eq!(shared("192.0.2.7", "192.0.2.8"), [false, true, true]);
+        assert_eq!(shared("192.0.2.7", "192.0.3.7"), [false, false, true]);
+        assert_eq!(shared("192.0.2.7", "198.51.2.7"), [false; 3]);
+        assert_eq!(shared("2001:db8:1:2::1", "2001:db8:1:2:3::4"), [true; 3]);
+        assert_eq!(shared("2001:db8:1:2::1", "2001:db8:1:3::1"), [false, true, true]);
+        assert_eq!(shared("2001:db8:1:2::1", "2001:db8:1:102::1"), [false, false, true]);
+        assert_eq!(shared("2001:db8:1::1", "2001:db8:2::1"), [false; 3]);
+        assert_eq!(shared("::ffff:192.0.2.7", "192.0.2.7"), [true; 3]);
+    }
+
+    #[test]
+    fn networks_of_two_widths_are_never_the_same() {
+        let all = [networks("192.0.0.0").hashes(), networks("::").hashes(), networks("0.0.0.0").hashes()].concat();
+        let different: std::collections::HashSet<u64> = all.iter().copied().collect();
+        assert_eq!(different.len(), all.len());
+    }
+
+    #[test]
+    fn another_house_hashes_otherwise() {
+        let address = "192.0.2.7".parse().expect("an address");
+        let other = NetworkKey::from_bytes([2; 32]).networks(address);
+        assert!(networks("192.0.2.7").hashes().iter().all(|hash| !other.hashes().contains(hash)));
+    }
+
+    #[test]
+    fn a_network_has_so_many_tickets_in_each_round() {
+        let v4 = networks("192.0.2.7");
+        assert_eq!(v4.turn([1, 1, 1]), Turn { round: 0, within: 0, room: 32 });
+        assert_eq!(v4.turn([32, 32, 32]).round, 0);
+        assert_eq!(v4.turn([33, 33, 33]), Turn { round: 1, within: 0, room: 32 });
+        // Fresh addresses do not help a network that has had its share.
+        assert_eq!(v4.turn([1, 129, 129]).round, 1);
+        assert_eq!(v4.turn([1, 1, 1_025]).round, 1);
+        assert_eq!(v4.turn([u32::MAX; 3]).round, u16::MAX);
+        assert_eq!(networks("2001:db8::1").turn([1, 1, 65]).round, 1);
+    }
+}

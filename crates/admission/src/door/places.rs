@@ -1,0 +1,361 @@
+//! How many may be inside, dealt out in advance.
+//!
+//! The house has so many places. It lets each worker admit so many more without asking; a worker that has used them up admits nobody until it is given more, so an arrival waits for nobody. What was
+//! given is counted as used until the worker has said otherwise or is gone: places are never given twice, whatever is lost, late or dies on the way.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Names a worker's life.
+pub type WorkerId = u64;
+
+/// How long what a worker was given is good. One whose house is silent admits nobody after that.
+pub const GRANT: Duration = Duration::from_secs(3);
+/// How long a place is kept for whoever was in it.
+pub const KEPT: Duration = Duration::from_secs(30);
+/// One in so many places is kept for those who come back.
+const RETURNERS: u32 = 50;
+/// Workers that are known at a time: more than a machine has cores.
+const WORKERS_MAX: usize = 1_024;
+
+/// What a worker says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The last grant that it has had, by its number; 0: none.
+    pub seen: u64,
+    /// Who is inside, and places that are kept for those whose connection has just ended.
+    pub inside: u32,
+    /// Of what it was given, what it may still use.
+    pub room: u32,
+    /// How many it would let in if it could.
+    pub wanted: u32,
+}
+
+/// What a worker is given on top of what it has. It makes all of it good for [`GRANT`] from when it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Numbers count up for each worker.
+    pub number: u64,
+    /// So many more.
+    pub more: u32,
+}
+
+/// What a worker may have.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lease {
+    /// As it told.
+    inside: u32,
+    room: u32,
+    /// Given since, and in no report of its yet.
+    given: u32,
+    number: u64,
+}
+
+impl Lease {
+    fn bound(&self) -> u64 {
+        u64::from(self.inside) + u64::from(self.room) + u64::from(self.given)
+    }
+}
+
+/// All places of one space. The house's.
+#[derive(Clone, Debug)]
+pub struct Places {
+    cap: u32,
+    /// Nothing is given before: what an earlier house gave is void by then, and who holds people has said so.
+    opens: Instant,
+    workers: BTreeMap<WorkerId, Lease>,
+    /// Places of workers that are gone, and until when they are kept for those who were there.
+    orphaned: Vec<(Instant, u32)>,
+}
+
+impl Places {
+    /// So many places, given out by a house that begins now.
+    pub fn new(now: Instant, cap: u32) -> Self {
+        Self { cap, opens: now + GRANT, workers: BTreeMap::new(), orphaned: Vec::new() }
+    }
+
+    /// There are so many from now on. Who is inside stays there.
+    pub fn set_cap(&mut self, cap: u32) {
+        self.cap = cap;
+    }
+
+    /// So many could be inside by what was given out, places among them that are kept for those who were inside. Never more than the cap, unless that was lowered below it.
+    pub fn bound(&self) -> u64 {
+        self.workers.values().map(Lease::bound).sum::<u64>() + self.orphans()
+    }
+
+    fn orphans(&self) -> u64 {
+        self.orphaned.iter().map(|(_, count)| u64::from(*count)).sum()
+    }
+
+    /// Takes what a worker says, and answers what it gets. `None`: nothing, and nobody must be told.
+    ///
+    /// Reports of one connection come in order. With a new connection nothing is on its way any more: say so by [`Places::connected`] first.
+    pub fn report(&mut self, now: Instant, worker: WorkerId, report: Report) -> Option<Grant> {
+        self.orphaned.retain(|(until, _)| now < *until);
+        if !self.workers.contains_key(&worker) && self.workers.len() >= WORKERS_MAX {
+            return None;
+        }
+        let lease = self.workers.entry(worker).or_default();
+        if report.seen >= lease.number {
+            let Report { seen, inside, room, .. } = report;
+            *lease = Lease { inside, room, given: 0, number: seen };
+        } else {
+            // It has used some of what it had, or somebody left: which, one cannot tell while a grant is on its way.
+            lease.inside = lease.inside.max(report.inside);
+        }
+        if now < self.opens {
+            return None;
+        }
+        let short = report.wanted.saturating_sub(report.room);
+        let kept = self.cap.div_ceil(RETURNERS);
+        let free = u64::from(self.cap.saturating_sub(kept)).saturating_sub(self.bound());
+        // An equal part for each, so that one that asks for all does not leave the others none.
+        let part = free.div_ceil(self.workers.len().max(1) as u64).min(u64::from(short));
+        let more = u32::try_from(part).unwrap_or(u32::MAX);
+        let lease = self.workers.get_mut(&worker)?;
+        lease.given = lease.given.saturating_add(more);
+        lease.number += 1;
+        Some(Grant { number: lease.number, more })
+    }
+
+    /// A worker has connected again, and has had no grant after the one with that number.
+    pub fn connected(&mut self, worker: WorkerId, seen: u64) {
+        if let Some(lease) = self.workers.get_mut(&worker) {
+            lease.number = seen;
+        }
+    }
+
+    /// A worker is gone, and the connections of everybody who was there: their places are kept for them for [`KEPT`].
+    pub fn gone(&mut self, now: Instant, worker: WorkerId) {
+        if let Some(lease) = self.workers.remove(&worker) {
+            // It may have used all that it had.
+            let were = u32::try_from(lease.bound()).unwrap_or(u32::MAX);
+            self.orphaned.push((now + KEPT, were));
+        }
+    }
+}
+
+/// A worker's part of the places.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Share {
+    inside: u32,
+    room: u32,
+    seen: u64,
+    good_until: Option<Instant>,
+}
+
+impl Share {
+    /// What to tell the house.
+    pub fn report(&self, wanted: u32) -> Report {
+        Report { seen: self.seen, inside: self.inside, room: self.room, wanted }
+    }
+
+    /// Takes a grant.
+    pub fn take(&mut self, now: Instant, grant: Grant) {
+        if grant.number > self.seen {
+            self.seen = grant.number;
+            self.room = self.room.saturating_add(grant.more);
+            self.good_until = Some(now + GRANT);
+        }
+    }
+
+    /// Lets somebody in, if there is a place.
+    pub fn admit(&mut self, now: Instant) -> bool {
+        let may = self.room > 0 && self.good_until.is_some_and(|until| now < until);
+        if may {
+            self.room -= 1;
+            self.inside += 1;
+        }
+        may
+    }
+
+    /// Somebody's place is free: they said that they left, or were away for [`KEPT`].
+    pub fn leave(&mut self) {
+        self.inside = self.inside.saturating_sub(1);
+    }
+
+    /// Who is inside.
+    pub fn inside(&self) -> u32 {
+        self.inside
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "a moment to begin at, whichever it is")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    /// What may happen to three workers, their house and what is on its way between them.
+    #[derive(Clone, Copy, Debug)]
+    enum Happens {
+        Arrive(usize),
+        Leave(usize),
+        Report(usize),
+        Deliver(usize),
+        Die(usize),
+        Reconnect(usize),
+        HouseDies,
+        Wait(u64),
+    }
+
+    fn happens() -> impl Strategy<Value = Happens> {
+        let worker = 0usize..3;
+        prop_oneof![
+            10 => worker.clone().prop_map(Happens::Arrive),
+            3 => worker.clone().prop_map(Happens::Leave),
+            6 => worker.clone().prop_map(Happens::Report),
+            6 => worker.clone().prop_map(Happens::Deliver),
+            1 => worker.clone().prop_map(Happens::Die),
+            1 => worker.prop_map(Happens::Reconnect),
+            1 => Just(Happens::HouseDies),
+            4 => (1u64..4_000).prop_map(Happens::Wait),
+        ]
+    }
+
+    struct World {
+        now: Instant,
+        places: Places,
+        names: [WorkerId; 3],
+        shares: [Share; 3],
+        /// Reports and grants under way, in order.
+        reports: [Vec<Report>; 3],
+        grants: [Vec<Grant>; 3],
+        /// Of a worker that died, until when its people are waited for.
+        kept: Vec<(Instant, u32)>,
+    }
+
+    impl World {
+        fn step(&mut self, what: Happens) {
+            match what {
+                Happens::Arrive(at) => {
+                    self.shares[at].admit(self.now);
+                }
+                Happens::Leave(at) => self.shares[at].leave(),
+                Happens::Report(at) => self.reports[at].push(self.shares[at].report(5)),
+                Happens::Deliver(at) => {
+                    if !self.reports[at].is_empty() {
+                        let report = self.reports[at].remove(0);
+                        self.grants[at].extend(self.places.report(self.now, self.names[at], report));
+                    }
+                    if self.grants[at].len() > 1 {
+                        let grant = self.grants[at].remove(0);
+                        self.shares[at].take(self.now, grant);
+                    }
+                }
+                Happens::Die(at) => {
+                    self.places.gone(self.now, self.names[at]);
+                    self.kept.push((self.now + KEPT, self.shares[at].inside()));
+                    self.names[at] += 10;
+                    self.shares[at] = Share::default();
+                    self.lose(at);
+                }
+                Happens::Reconnect(at) => {
+                    self.lose(at);
+                    self.places.connected(self.names[at], self.shares[at].seen);
+                    let report = self.shares[at].report(5);
+                    self.grants[at].extend(self.places.report(self.now, self.names[at], report));
+                }
+                Happens::HouseDies => {
+                    let cap = self.places.cap;
+                    self.places = Places::new(self.now, cap);
+                    for at in 0..3 {
+                        self.step(Happens::Reconnect(at));
+                    }
+                    // Who was at a worker that had died before may come back to a place that this house does not know of.
+                    self.kept.clear();
+                }
+                Happens::Wait(ms) => self.now += Duration::from_millis(ms),
+            }
+            self.kept.retain(|(until, _)| self.now < *until);
+        }
+
+        fn lose(&mut self, at: usize) {
+            self.reports[at].clear();
+            self.grants[at].clear();
+        }
+
+        fn inside(&self) -> u32 {
+            self.shares.iter().map(Share::inside).sum()
+        }
+    }
+
+    fn world(cap: u32) -> World {
+        let now = start();
+        World {
+            now,
+            places: Places::new(now, cap),
+            names: [1, 2, 3],
+            shares: Default::default(),
+            reports: Default::default(),
+            grants: Default::default(),
+            kept: Vec::new(),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// Whatever is lost, late or dies: no more are inside, with places that are kept, than there are places.
+        #[test]
+        fn the_cap_is_never_exceeded_by_one(cap in 1u32..40, life in prop::collection::vec(happens(), 1..300)) {
+            let mut world = world(cap);
+            for what in life {
+                world.step(what);
+                let kept: u32 = world.kept.iter().map(|(_, count)| count).sum();
+                prop_assert!(world.inside() + kept <= cap, "{} inside and {kept} kept of {cap} after {what:?}", world.inside());
+            }
+        }
+
+        /// Nothing is lost for ever: when all is quiet, all but the returners' part is used.
+        #[test]
+        fn all_places_are_used_in_the_end(cap in 1u32..40, life in prop::collection::vec(happens(), 1..100)) {
+            let mut world = world(cap);
+            for what in life {
+                world.step(what);
+            }
+            world.step(Happens::Wait(40_000));
+            for _ in 0..40 {
+                for at in 0..3 {
+                    // A connection that lost something is made anew.
+                    world.step(Happens::Reconnect(at));
+                    let grants = std::mem::take(&mut world.grants[at]);
+                    for grant in grants {
+                        world.shares[at].take(world.now, grant);
+                    }
+                    while world.shares[at].admit(world.now) {}
+                }
+            }
+            prop_assert!(world.inside() >= cap - cap.div_ceil(RETURNERS), "{} of {cap}", world.inside());
+        }
+    }
+
+    #[test]
+    fn a_worker_whose_house_is_silent_stops_admitting() {
+        let now = start();
+        let mut places = Places::new(now, 100);
+        let mut share = Share::default();
+        let later = now + GRANT;
+        share.take(later, places.report(later, 1, share.report(10)).expect("the house is open"));
+        assert!(share.admit(later));
+        assert!(!share.admit(later + GRANT));
+    }
+
+    #[test]
+    fn a_house_that_has_just_begun_gives_nothing_until_it_has_heard_who_is_inside() {
+        let now = start();
+        let mut places = Places::new(now, 10);
+        assert_eq!(places.report(now, 1, Report { seen: 7, inside: 9, room: 1, wanted: 5 }), None);
+        let open = now + GRANT;
+        assert_eq!(
+            places.report(open, 2, Report { wanted: 5, ..Report::default() }),
+            Some(Grant { number: 1, more: 0 })
+        );
+    }
+}
