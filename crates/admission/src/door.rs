@@ -3,6 +3,8 @@
 //! Nobody asks twice. A worker gives whoever comes a [`ticket`]: a place in time, signed, which they carry themselves; they come back when it is due. What is kept of ten million
 //! tickets is one bit of each ([`redemption`]) and a table of counts by network ([`counts`]), in memory that all workers share and nobody locks. Who came while everybody
 //! came at once is [drawn](draw); [`network`] says what fair is. How many may be inside is dealt out in advance ([`places`]), so that an arrival waits for nobody.
+//!
+//! Times are *door time*: the wall's when the house began, and steady from then on. Whoever sets the clock while a door is open moves nobody's place.
 
 pub mod counts;
 pub mod draw;
@@ -10,3 +12,4 @@ pub mod network;
 pub mod places;
 pub mod redemption;
 pub mod ticket;
+pub mod timetable;

@@ -107,7 +107,7 @@ impl Tally {
     pub fn rank(&self, lot: Lot) -> u64 {
         let (part, within) = part(lot);
         let before: u64 = self.counts[..part].iter().map(|&count| u64::from(count)).sum();
-        before + (u64::from(self.counts[part]) * u64::from(within) >> 24)
+        before + ((u64::from(self.counts[part]) * u64::from(within)) >> 24)
     }
 
     /// The counts, in order: what is told to the house, and what is published.

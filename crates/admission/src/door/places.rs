@@ -4,7 +4,7 @@
 //! given is counted as used until the worker has said otherwise or is gone: places are never given twice, whatever is lost, late or dies on the way.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 /// Names a worker's life.
 pub type WorkerId = u64;
@@ -62,15 +62,15 @@ impl Lease {
 pub struct Places {
     cap: u32,
     /// Nothing is given before: what an earlier house gave is void by then, and who holds people has said so.
-    opens: Instant,
+    opens: SystemTime,
     workers: BTreeMap<WorkerId, Lease>,
     /// Places of workers that are gone, and until when they are kept for those who were there.
-    orphaned: Vec<(Instant, u32)>,
+    orphaned: Vec<(SystemTime, u32)>,
 }
 
 impl Places {
     /// So many places, given out by a house that begins now.
-    pub fn new(now: Instant, cap: u32) -> Self {
+    pub fn new(now: SystemTime, cap: u32) -> Self {
         Self { cap, opens: now + GRANT, workers: BTreeMap::new(), orphaned: Vec::new() }
     }
 
@@ -91,7 +91,7 @@ impl Places {
     /// Takes what a worker says, and answers what it gets. `None`: nothing, and nobody must be told.
     ///
     /// Reports of one connection come in order. With a new connection nothing is on its way any more: say so by [`Places::connected`] first.
-    pub fn report(&mut self, now: Instant, worker: WorkerId, report: Report) -> Option<Grant> {
+    pub fn report(&mut self, now: SystemTime, worker: WorkerId, report: Report) -> Option<Grant> {
         self.orphaned.retain(|(until, _)| now < *until);
         if !self.workers.contains_key(&worker) && self.workers.len() >= WORKERS_MAX {
             return None;
@@ -127,7 +127,7 @@ impl Places {
     }
 
     /// A worker is gone, and the connections of everybody who was there: their places are kept for them for [`KEPT`].
-    pub fn gone(&mut self, now: Instant, worker: WorkerId) {
+    pub fn gone(&mut self, now: SystemTime, worker: WorkerId) {
         if let Some(lease) = self.workers.remove(&worker) {
             // It may have used all that it had.
             let were = u32::try_from(lease.bound()).unwrap_or(u32::MAX);
@@ -142,7 +142,7 @@ pub struct Share {
     inside: u32,
     room: u32,
     seen: u64,
-    good_until: Option<Instant>,
+    good_until: Option<SystemTime>,
 }
 
 impl Share {
@@ -152,7 +152,7 @@ impl Share {
     }
 
     /// Takes a grant.
-    pub fn take(&mut self, now: Instant, grant: Grant) {
+    pub fn take(&mut self, now: SystemTime, grant: Grant) {
         if grant.number > self.seen {
             self.seen = grant.number;
             self.room = self.room.saturating_add(grant.more);
@@ -161,7 +161,7 @@ impl Share {
     }
 
     /// Lets somebody in, if there is a place.
-    pub fn admit(&mut self, now: Instant) -> bool {
+    pub fn admit(&mut self, now: SystemTime) -> bool {
         let may = self.room > 0 && self.good_until.is_some_and(|until| now < until);
         if may {
             self.room -= 1;
@@ -187,9 +187,8 @@ mod tests {
 
     use super::*;
 
-    #[expect(clippy::disallowed_methods, reason = "a moment to begin at, whichever it is")]
-    fn start() -> Instant {
-        Instant::now()
+    fn start() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
     }
 
     /// What may happen to three workers, their house and what is on its way between them.
@@ -220,7 +219,7 @@ mod tests {
     }
 
     struct World {
-        now: Instant,
+        now: SystemTime,
         places: Places,
         names: [WorkerId; 3],
         shares: [Share; 3],
@@ -228,7 +227,7 @@ mod tests {
         reports: [Vec<Report>; 3],
         grants: [Vec<Grant>; 3],
         /// Of a worker that died, until when its people are waited for.
-        kept: Vec<(Instant, u32)>,
+        kept: Vec<(SystemTime, u32)>,
     }
 
     impl World {
