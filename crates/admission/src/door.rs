@@ -6,7 +6,9 @@
 //!
 //! Times are *door time*: the wall's when the house began, and steady from then on. Whoever sets the clock while a door is open moves nobody's place.
 
+pub mod allocator;
 pub mod counts;
+pub mod desk;
 pub mod draw;
 pub mod network;
 pub mod places;

@@ -14,6 +14,9 @@ pub const ROUNDS: usize = 64;
 /// Parts of a round that are told apart: of half a million, two thousand in each, and their order in it is by the same hash.
 pub const PARTS: usize = 256;
 
+/// How far behind each other the tickets of one address lie, of 2³²: a thousandth of the round.
+const BEHIND: u32 = 1 << 22;
+
 const CONTEXT_COMMITMENT: &str = "hiwar 2026-11 commitment to a draw, version 1";
 const CONTEXT_ORDER: &str = "hiwar 2026-11 order of a draw, version 1";
 
@@ -51,8 +54,8 @@ impl DrawSecret {
 
     /// Where a ticket is drawn: of the network with that hash, when its turn is that.
     ///
-    /// All tickets of one network in a round lie behind its first one there, spread evenly over what is left of the round: people behind one address are let in as others are, and
-    /// whoever holds all of them gains nothing.
+    /// The tickets of one address in a round lie close behind its first one there. So people behind one address are let in as often as others are, by one luck for all of them; and
+    /// whoever holds a hundred has the place of the first.
     pub fn lot(&self, network: u64, turn: Turn) -> Lot {
         let mut bytes = [0; 10];
         bytes[..8].copy_from_slice(&network.to_le_bytes());
@@ -60,9 +63,7 @@ impl DrawSecret {
         let hash = blake3::keyed_hash(&self.order, &bytes);
         let (first, _) = hash.as_bytes().split_first_chunk::<4>().expect("32 bytes");
         let begin = u32::from_le_bytes(*first);
-        let left = u64::from(u32::MAX - begin);
-        let behind = left * u64::from(turn.within) / u64::from(turn.room.max(1));
-        Lot { round: turn.round, fraction: begin + u32::try_from(behind).unwrap_or(0) }
+        Lot { round: turn.round, fraction: begin.saturating_add(u32::from(turn.within).saturating_mul(BEHIND)) }
     }
 }
 
@@ -144,7 +145,7 @@ mod tests {
         DrawSecret::from_bytes([byte; 32])
     }
 
-    const FIRST: Turn = Turn { round: 0, within: 0, room: 32 };
+    const FIRST: Turn = Turn { round: 0, within: 0 };
 
     #[test]
     fn the_order_is_even_and_another_secret_makes_another() {
@@ -169,7 +170,7 @@ mod tests {
         #[test]
         fn no_later_ticket_of_an_address_is_drawn_before_its_first(network: u64, nth in 1u32..5_000, byte: u8) {
             let (secret, room) = (secret(byte), 32);
-            let turn = |nth: u32| Turn { round: (nth / room) as u16, within: (nth % room) as u16, room: room as u16 };
+            let turn = |nth: u32| Turn { round: (nth / room) as u16, within: (nth % room) as u16 };
             prop_assert!(secret.lot(network, turn(nth)) >= secret.lot(network, turn(0)));
         }
 

@@ -80,7 +80,7 @@ impl Networks {
     pub fn turn(&self, nth: [u32; LEVELS]) -> Turn {
         let round = (0..LEVELS).map(|level| nth[level].saturating_sub(1) / self.rooms[level]).max().unwrap_or(0);
         let within = nth[0].saturating_sub(1) % self.rooms[0];
-        Turn { round: u16::try_from(round).unwrap_or(u16::MAX), within: within as u16, room: self.rooms[0] as u16 }
+        Turn { round: u16::try_from(round).unwrap_or(u16::MAX), within: within as u16 }
     }
 }
 
@@ -89,10 +89,8 @@ impl Networks {
 pub struct Turn {
     /// All of one round come before any of the next.
     pub round: u16,
-    /// Which of its address in that round, from 0; less than `room`.
+    /// Which of its address in that round, from 0.
     pub within: u16,
-    /// How many of one address there are in a round.
-    pub room: u16,
 }
 
 #[cfg(test)]
@@ -136,9 +134,9 @@ mod tests {
     #[test]
     fn a_network_has_so_many_tickets_in_each_round() {
         let v4 = networks("192.0.2.7");
-        assert_eq!(v4.turn([1, 1, 1]), Turn { round: 0, within: 0, room: 32 });
+        assert_eq!(v4.turn([1, 1, 1]), Turn { round: 0, within: 0 });
         assert_eq!(v4.turn([32, 32, 32]).round, 0);
-        assert_eq!(v4.turn([33, 33, 33]), Turn { round: 1, within: 0, room: 32 });
+        assert_eq!(v4.turn([33, 33, 33]), Turn { round: 1, within: 0 });
         // Fresh addresses do not help a network that has had its share.
         assert_eq!(v4.turn([1, 129, 129]).round, 1);
         assert_eq!(v4.turn([1, 1, 1_025]).round, 1);

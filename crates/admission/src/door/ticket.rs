@@ -49,6 +49,8 @@ pub enum Worth {
         /// Milliseconds.
         promised: Duration,
     },
+    /// A rank, for which there was no time yet: nothing is promised.
+    Rank(u64),
 }
 
 /// A place in time.
@@ -145,10 +147,9 @@ fn is_same(one: &[u8; MAC_BYTES], other: &[u8; MAC_BYTES]) -> bool {
 impl Ticket {
     fn write(&self, bytes: &mut [u8; BYTES]) {
         let (worth, detail) = match self.worth {
-            Worth::Draw(Turn { round, within, room }) => {
-                (0, u64::from(round) | u64::from(within) << 16 | u64::from(room) << 32)
-            }
+            Worth::Draw(Turn { round, within }) => (0, u64::from(round) | u64::from(within) << 16),
             Worth::Place { promised } => (1, u64::try_from(promised.as_millis()).unwrap_or(u64::MAX)),
+            Worth::Rank(rank) => (2, rank),
         };
         bytes[..4].copy_from_slice(&[VERSION, KIND, self.class as u8, worth]);
         let due = self.due.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
@@ -164,10 +165,9 @@ impl Ticket {
         };
         let detail = number(3)?;
         let worth = match bytes[3] {
-            0 if detail >> 48 == 0 => {
-                Worth::Draw(Turn { round: detail as u16, within: (detail >> 16) as u16, room: (detail >> 32) as u16 })
-            }
+            0 if detail >> 32 == 0 => Worth::Draw(Turn { round: detail as u16, within: (detail >> 16) as u16 }),
             1 => Worth::Place { promised: Duration::from_millis(detail) },
+            2 => Worth::Rank(detail),
             _ => return None,
         };
         let class = Class::ALL.into_iter().find(|class| *class as u8 == bytes[2])?;
@@ -191,10 +191,15 @@ mod tests {
     }
 
     fn ticket() -> impl Strategy<Value = Ticket> {
-        let turn = (any::<u16>(), any::<u16>(), any::<u16>())
-            .prop_map(|(round, within, room)| Worth::Draw(Turn { round, within, room }));
+        let turn = (any::<u16>(), any::<u16>()).prop_map(|(round, within)| Worth::Draw(Turn { round, within }));
         let place = any::<u32>().prop_map(|ms| Worth::Place { promised: Duration::from_millis(ms.into()) });
-        (any::<u64>(), prop::sample::select(&Class::ALL[..]), any::<u64>(), any::<u32>(), prop_oneof![turn, place])
+        (
+            any::<u64>(),
+            prop::sample::select(&Class::ALL[..]),
+            any::<u64>(),
+            any::<u32>(),
+            prop_oneof![turn, place, any::<u64>().prop_map(Worth::Rank)],
+        )
             .prop_map(|(serial, class, network, due, worth)| {
                 let due = UNIX_EPOCH + Duration::from_millis(1_000 * u64::from(due) + 7);
                 Ticket { serial, class, network, due, worth }
@@ -238,7 +243,7 @@ mod tests {
             (0, 2, Refusal::WrongKind),
             (1, b'L', Refusal::WrongKind),
             (2, 4, Refusal::Malformed),
-            (3, 2, Refusal::Malformed),
+            (3, 3, Refusal::Malformed),
         ] {
             let mut bytes = [0; BYTES];
             ticket.write(&mut bytes);

@@ -1,0 +1,221 @@
+//! The house's half of the door: it deals out places, opens the window, puts the draw together and keeps the timetable.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::SystemTime;
+
+use super::desk::{Phase, TALLY, Told, WINDOW, Word};
+use super::draw::Tally;
+use super::places::{Grant, Places, WorkerId};
+use super::timetable::{Outlook, Promises, STEP, Stays, Timetable};
+
+/// Cohorts of those inside that are told apart, a [`STEP`] each; an hour. Older ones leave hardly faster or slower with another minute.
+const COHORTS_MAX: usize = 720;
+/// Seconds after which whoever has not come is not counted on any more. Their place is kept for them: of those that nobody was promised.
+const PUNCTUAL: usize = 30;
+/// One in so many places is kept for those who come back, and is not promised to others.
+const RETURNERS: u32 = 50;
+
+/// One space's.
+#[derive(Debug)]
+pub struct Allocator {
+    cap: u32,
+    pace: u32,
+    stays: Stays,
+    places: Places,
+    workers: BTreeMap<WorkerId, Told>,
+    tallies: BTreeMap<WorkerId, Tally>,
+    promises: BTreeMap<WorkerId, Promises>,
+    state: State,
+    /// How many were let in in each step, the newest first, and when that one began.
+    cohorts: VecDeque<u64>,
+    cohort_began: SystemTime,
+    entered: u64,
+    /// Late tickets, as of each of the last sixty seconds.
+    lates: VecDeque<u64>,
+    /// Whose turn it had been by each of the last [`PUNCTUAL`] seconds, and how many had come when the draw was made.
+    turns: VecDeque<u64>,
+    came_before: u64,
+    /// Of those whose turn it was, so many have not come in time.
+    absent: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    Open,
+    Gathering { until: SystemTime },
+    Queue { drawn: Tally, table: Timetable },
+}
+
+impl Allocator {
+    /// For so many places, into which so many can be let in each second, by a house that begins now.
+    pub fn new(now: SystemTime, cap: u32, pace: u32, stays: Stays) -> Self {
+        Self {
+            cap,
+            pace,
+            stays,
+            places: Places::new(now, cap),
+            workers: BTreeMap::new(),
+            tallies: BTreeMap::new(),
+            promises: BTreeMap::new(),
+            state: State::Open,
+            cohorts: VecDeque::from([0]),
+            cohort_began: now,
+            entered: 0,
+            lates: VecDeque::new(),
+            turns: VecDeque::new(),
+            came_before: 0,
+            absent: 0,
+        }
+    }
+
+    /// Hears a worker; what it gets.
+    pub fn hear(&mut self, now: SystemTime, worker: WorkerId, told: Told) -> Option<Grant> {
+        self.workers.insert(worker, told);
+        self.places.report(now, worker, told.report)
+    }
+
+    /// Whether the workers' tallies are wanted: the window has ended, and nobody has been drawn.
+    pub fn wants_tallies(&self, now: SystemTime) -> bool {
+        matches!(self.state, State::Gathering { until } if now >= until)
+    }
+
+    /// Hears whom a worker has to draw.
+    pub fn hear_tally(&mut self, worker: WorkerId, tally: Tally) {
+        self.tallies.insert(worker, tally);
+    }
+
+    /// Hears what a worker has promised.
+    pub fn hear_promises(&mut self, worker: WorkerId, promises: Promises) {
+        self.promises.insert(worker, promises);
+    }
+
+    /// A worker is gone.
+    pub fn gone(&mut self, now: SystemTime, worker: WorkerId) {
+        self.workers.remove(&worker);
+        self.places.gone(now, worker);
+    }
+
+    /// Once a second: what to tell each worker, and how many places it should ask for.
+    pub fn tick(&mut self, now: SystemTime) -> (Word, u32) {
+        let entered: u64 = self.workers.values().map(|told| told.entered).sum();
+        while self.cohort_began + STEP <= now {
+            self.cohort_began += STEP;
+            self.cohorts.push_front(0);
+            if self.cohorts.len() > COHORTS_MAX {
+                // The oldest are as old as those before them.
+                let oldest = self.cohorts.pop_back().unwrap_or_default();
+                *self.cohorts.back_mut().expect("there are more") += oldest;
+            }
+        }
+        self.cohorts[0] += entered.saturating_sub(self.entered);
+        self.entered = entered;
+        self.step(now);
+        let workers = u32::try_from(self.workers.len().max(1)).unwrap_or(u32::MAX);
+        let pace = self.pace.div_ceil(workers);
+        let late = self.late();
+        let phase = match &self.state {
+            State::Open => Phase::Open,
+            State::Gathering { until } => Phase::Gathering { until: *until },
+            State::Queue { drawn, table } => {
+                let mut promises = Promises::default();
+                self.promises.values().for_each(|theirs| promises.merge(theirs));
+                let spare = self.table(now, table.rank(now)).spare(&promises);
+                let spare = u32::try_from(spare).unwrap_or(u32::MAX) / workers;
+                let per_minute = late - self.lates.front().copied().unwrap_or(late);
+                Phase::Queue { drawn: drawn.clone(), table: table.clone(), late, per_minute, spare: spare.min(pace) }
+            }
+        };
+        // Two seconds of joins: what is asked for is there when it is needed, and little of it lies idle at a worker to whom nobody comes.
+        (Word { phase, pace }, pace.saturating_mul(2))
+    }
+
+    /// So many are inside, as they told.
+    pub fn inside(&self) -> u32 {
+        self.workers.values().map(|told| told.report.inside).sum()
+    }
+
+    /// As [`Places::bound`].
+    pub fn bound(&self) -> u64 {
+        self.places.bound()
+    }
+
+    fn promisable(&self) -> u32 {
+        self.cap - self.cap.div_ceil(RETURNERS)
+    }
+
+    /// Of those whose turn it has been, when it is that of rank `next`, so many are still on their way.
+    fn coming(&self, next: u64) -> u64 {
+        next.saturating_sub(self.came() + self.absent)
+    }
+
+    /// How many of those for whom there was a time have come since the draw.
+    fn came(&self) -> u64 {
+        self.workers.values().map(|told| told.came).sum::<u64>() - self.came_before
+    }
+
+    fn late(&self) -> u64 {
+        self.workers.values().map(|told| told.late).sum()
+    }
+
+    fn step(&mut self, now: SystemTime) {
+        let late = self.late();
+        self.lates.push_back(late);
+        if self.lates.len() > 60 {
+            self.lates.pop_front();
+        }
+        match &mut self.state {
+            State::Open => {
+                if let Some(since) = self.workers.values().filter_map(|told| told.pressed).min() {
+                    self.state = State::Gathering { until: since + WINDOW };
+                    self.tallies.clear();
+                }
+            }
+            State::Gathering { until } if now >= *until + TALLY => {
+                let mut drawn = Tally::default();
+                self.tallies.values().for_each(|tally| drawn.merge(tally));
+                self.came_before += self.came();
+                self.absent = 0;
+                self.turns.clear();
+                let table = self.table(now, 0);
+                self.state = State::Queue { drawn, table };
+            }
+            State::Gathering { .. } => {}
+            State::Queue { drawn, table } => {
+                let waiting = drawn.total() + late;
+                let next = table.rank(now).min(waiting);
+                self.turns.push_back(next);
+                if self.turns.len() > PUNCTUAL {
+                    let were_due = self.turns.pop_front().unwrap_or_default();
+                    self.absent = self.absent.max(were_due.saturating_sub(self.came()));
+                }
+                if next >= waiting {
+                    self.state = State::Open;
+                } else {
+                    let outlook = self.table(now, next);
+                    if let State::Queue { table, .. } = &mut self.state {
+                        table.extend(&outlook);
+                    }
+                }
+            }
+        }
+    }
+
+    fn table(&self, now: SystemTime, first: u64) -> Timetable {
+        // Who of each cohort is still there nobody has counted: as many as their age says, together as many as there are.
+        let stayed = |(age, count): (usize, &u64)| *count as f64 * (1.0 - self.stays.gone_after(STEP * age as u32));
+        let mut inside: Vec<f64> = self.cohorts.iter().enumerate().map(stayed).collect();
+        let sum: f64 = inside.iter().sum();
+        let scale = if sum > 0.0 { f64::from(self.inside()) / sum } else { 0.0 };
+        inside.iter_mut().for_each(|count| *count *= scale);
+        // Whoever is on their way is as good as inside.
+        inside[0] += self.coming(first) as f64;
+        Timetable::of(&Outlook {
+            now,
+            first,
+            places: self.promisable(),
+            inside: &inside,
+            pace: self.pace,
+            stays: self.stays,
+        })
+    }
+}

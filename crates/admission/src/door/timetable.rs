@@ -1,0 +1,295 @@
+//! When there will be places, and therefore what may be promised.
+//!
+//! Those who are inside leave after a while, and how long they stay is log-normal (measured of live streams by Veloso et al. 2002): the table lets them go as that says, lets in whoever waits as places
+//! fall free, and those go in turn. What comes out is how many will have been let in by when. A rank in the order is thereby a time.
+//!
+//! The table is made once a second by the house, and told to the workers; a promise is made by it once, and not taken back.
+
+use std::time::{Duration, SystemTime};
+
+/// How far a promise reaches. Who would have to wait longer is told so.
+pub const HORIZON: Duration = Duration::from_secs(30 * 60);
+/// Width of a step of the table.
+pub const STEP: Duration = Duration::from_secs(5);
+/// Steps of it.
+pub const STEPS: usize = (HORIZON.as_secs() / STEP.as_secs()) as usize;
+/// Of the places, so many are not promised: what chance gives and takes (a few standard deviations of those who leave) does not make a promise late.
+const UNPROMISED: f64 = 0.01;
+
+/// How long people stay: log-normal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stays {
+    /// Half of them stay longer.
+    pub median: Duration,
+    /// Standard deviation of the logarithm.
+    pub sigma: f64,
+}
+
+impl Default for Stays {
+    fn default() -> Self {
+        Self { median: Duration::from_secs(20 * 60), sigma: 1.0 }
+    }
+}
+
+impl Stays {
+    /// The part of them who have left after so long.
+    pub fn gone_after(&self, age: Duration) -> f64 {
+        let (age, median) = (age.as_secs_f64(), self.median.as_secs_f64());
+        if age <= 0.0 || median <= 0.0 {
+            return 0.0;
+        }
+        normal((age / median).ln() / self.sigma.max(1e-3))
+    }
+}
+
+/// The standard normal distribution function (Abramowitz and Stegun 1964, 7.1.26; error below 1.5e-7).
+fn normal(x: f64) -> f64 {
+    let z = x.abs() / std::f64::consts::SQRT_2;
+    let t = 1.0 / (1.0 + 0.327_591_1 * z);
+    let poly =
+        t * (0.254_829_592 + t * (-0.284_496_736 + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429))));
+    let erf = 1.0 - poly * (-z * z).exp();
+    if x >= 0.0 { (1.0 + erf) / 2.0 } else { (1.0 - erf) / 2.0 }
+}
+
+/// What the table is made of.
+#[derive(Clone, Debug)]
+pub struct Outlook<'a> {
+    /// From when on.
+    pub now: SystemTime,
+    /// The rank of whoever is next.
+    pub first: u64,
+    /// Places that may be promised, all in all.
+    pub places: u32,
+    /// Who is inside, by how long they have been: of each [`STEP`] of age so many, the youngest first.
+    pub inside: &'a [f64],
+    /// How many can be let in each second, at most.
+    pub pace: u32,
+    /// How long people stay.
+    pub stays: Stays,
+}
+
+/// How many of those who wait will have been let in by when.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timetable {
+    from: SystemTime,
+    /// Who has a lower rank was let in before.
+    first: u64,
+    /// By the end of each step.
+    by: Vec<u64>,
+}
+
+impl Timetable {
+    /// The table of that outlook, if there is always somebody who waits.
+    pub fn of(outlook: &Outlook<'_>) -> Self {
+        let places = f64::from(outlook.places) * (1.0 - UNPROMISED);
+        let pace = f64::from(outlook.pace) * STEP.as_secs_f64();
+        let gone: Vec<f64> =
+            (0..=STEPS + outlook.inside.len()).map(|step| outlook.stays.gone_after(STEP * step as u32)).collect();
+        // Of those who were still there at that age, the part that goes in the step after so many steps.
+        let goes = |age: usize, step: usize| match 1.0 - gone[age] {
+            stayed if stayed > 1e-9 => (gone[age + step + 1] - gone[age + step]) / stayed,
+            _ => 1.0,
+        };
+        let mut inside: f64 = outlook.inside.iter().sum();
+        let (mut come, mut by, mut sum) = (Vec::with_capacity(STEPS), Vec::with_capacity(STEPS), outlook.first as f64);
+        for step in 0..STEPS {
+            let old: f64 = outlook.inside.iter().enumerate().map(|(age, count)| count * goes(age, step)).sum();
+            let new: f64 =
+                come.iter().rev().enumerate().map(|(age, come): (_, &f64)| come * (gone[age + 1] - gone[age])).sum();
+            inside = (inside - old - new).max(0.0);
+            let enter = (places - inside).clamp(0.0, pace);
+            inside += enter;
+            come.push(enter);
+            sum += enter;
+            by.push(sum as u64);
+        }
+        Self { from: outlook.now, first: outlook.first, by }
+    }
+
+    /// When whoever has that rank (from 0) is let in; `None`: not within the [`HORIZON`].
+    pub fn time(&self, rank: u64) -> Option<SystemTime> {
+        if rank < self.first {
+            return Some(self.from);
+        }
+        let step = self.by.partition_point(|&by| by <= rank);
+        let after = *self.by.get(step)?;
+        let before = step.checked_sub(1).map_or(self.first, |before| self.by[before]);
+        let within = STEP.mul_f64((rank - before) as f64 / (after - before) as f64);
+        Some(self.from + STEP * step as u32 + within)
+    }
+
+    /// Who is next at that time: every lower rank has been let in.
+    pub fn rank(&self, time: SystemTime) -> u64 {
+        let steps = time.duration_since(self.from).unwrap_or_default().as_secs_f64() / STEP.as_secs_f64();
+        let step = steps as usize;
+        let Some(&after) = self.by.get(step) else { return self.ranks() };
+        let before = step.checked_sub(1).map_or(self.first, |before| self.by[before]);
+        before + ((after - before) as f64 * steps.fract()) as u64
+    }
+
+    /// Goes on to as far from `outlook` as that reaches, by what is known now; what it said before stays. What is over is forgotten.
+    ///
+    /// `outlook` is the table that would be made now, of the same ranks.
+    pub fn extend(&mut self, outlook: &Self) {
+        while self.from + STEP <= outlook.from && !self.by.is_empty() {
+            self.first = self.by.remove(0);
+            self.from += STEP;
+        }
+        while self.from + STEP * self.by.len() as u32 + STEP <= outlook.from + HORIZON {
+            let end = self.from + STEP * self.by.len() as u32 + STEP;
+            self.by.push(outlook.rank(end).max(self.ranks()));
+        }
+    }
+
+    /// How many more could be let in now, and there would still be a place for everybody to whom one was [promised](Promises).
+    pub fn spare(&self, promises: &Promises) -> u64 {
+        let mut due = 0;
+        let mut spare = u64::MAX;
+        for step in 0..self.by.len() as u32 {
+            due += u64::from(promises.at(self.from + STEP * step));
+            spare = spare.min((self.by[step as usize] - self.first).saturating_sub(due));
+        }
+        if self.by.is_empty() { 0 } else { spare }
+    }
+
+    /// How many ranks it has a time for.
+    pub fn ranks(&self) -> u64 {
+        self.by.last().copied().unwrap_or(self.first)
+    }
+}
+
+/// How many were promised a place in each [`STEP`] of the clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Promises {
+    /// By number of the step, modulo their number.
+    counts: Box<[u32]>,
+    /// The last step that was written: those after it are of an earlier round.
+    last: u64,
+}
+
+/// A promise is due within the [`HORIZON`], so this is more than there can be at a time.
+const RING: usize = 2 * STEPS;
+
+impl Default for Promises {
+    fn default() -> Self {
+        Self { counts: vec![0; RING].into(), last: 0 }
+    }
+}
+
+impl Promises {
+    /// One more, due then.
+    pub fn add(&mut self, due: SystemTime) {
+        self.reach(step_of(due));
+        if let Some(count) = self.slot(step_of(due)).map(|slot| &mut self.counts[slot]) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Adds another worker's.
+    pub fn merge(&mut self, other: &Self) {
+        self.reach(other.last);
+        for step in (self.last + 1).saturating_sub(RING as u64)..=other.last {
+            if let (Some(mine), Some(theirs)) = (self.slot(step), other.slot(step)) {
+                self.counts[mine] = self.counts[mine].saturating_add(other.counts[theirs]);
+            }
+        }
+    }
+
+    /// Due in the step of the clock in which that time is.
+    pub fn at(&self, time: SystemTime) -> u32 {
+        self.slot(step_of(time)).map_or(0, |slot| self.counts[slot])
+    }
+
+    fn slot(&self, step: u64) -> Option<usize> {
+        (step <= self.last && step + RING as u64 > self.last).then_some((step % RING as u64) as usize)
+    }
+
+    fn reach(&mut self, step: u64) {
+        // A jump over everything that is kept clears each once.
+        for new in (self.last + 1).max((step + 1).saturating_sub(RING as u64))..=step {
+            self.counts[(new % RING as u64) as usize] = 0;
+        }
+        self.last = self.last.max(step);
+    }
+}
+
+fn step_of(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / STEP.as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn after(table: &Timetable, rank: u64) -> Option<f64> {
+        table.time(rank).map(|time| time.duration_since(NOW).expect("not before").as_secs_f64())
+    }
+
+    #[test]
+    fn half_of_them_have_left_after_the_median() {
+        let stays = Stays::default();
+        assert!((stays.gone_after(stays.median) - 0.5).abs() < 1e-6);
+        // One standard deviation of the logarithm.
+        assert!((stays.gone_after(stays.median.mul_f64(std::f64::consts::E)) - 0.841_345).abs() < 1e-5);
+        assert_eq!(stays.gone_after(Duration::ZERO), 0.0);
+    }
+
+    #[test]
+    fn an_empty_house_fills_at_its_pace_and_then_as_people_leave() {
+        let table = Timetable::of(&Outlook {
+            now: NOW,
+            first: 0,
+            places: 10_000,
+            inside: &[],
+            pace: 500,
+            stays: Stays::default(),
+        });
+        assert_eq!(after(&table, 0), Some(0.0));
+        assert!((after(&table, 5_000).expect("soon") - 10.0).abs() < 0.1);
+        let (full, next) = (after(&table, 9_899).expect("soon"), after(&table, 9_950).expect("within minutes"));
+        assert!(full < 21.0 && next > 60.0, "{full} {next}");
+        // In the half hour about as many again as stay for less than that.
+        assert!((15_000..21_000).contains(&table.ranks()), "{}", table.ranks());
+        assert_eq!(after(&table, table.ranks()), None);
+    }
+
+    #[test]
+    fn who_has_been_inside_for_long_leaves_as_the_rest_of_such_do() {
+        let mut inside = [0.0; 241];
+        inside[240] = 9_900.0;
+        let table = Timetable::of(&Outlook {
+            now: NOW,
+            first: 0,
+            places: 10_000,
+            inside: &inside,
+            pace: 500,
+            stays: Stays::default(),
+        });
+        // Of those who stayed for the median, the hazard is 2 phi(0) / (sigma * median).
+        let per_s = 9_900.0 * 2.0 * 0.398_94 / 1_200.0;
+        let at = after(&table, (60.0 * per_s) as u64).expect("within minutes");
+        assert!((at - 60.0).abs() < 3.0, "{at}");
+    }
+
+    proptest! {
+        #[test]
+        fn times_are_in_the_order_of_ranks(places in 0u32..50_000, inside in 0u32..60_000, age in 0usize..800, pace in 0u32..3_000, median in 0u64..4_000) {
+            let stays = Stays { median: Duration::from_secs(median), sigma: 1.0 };
+            let inside = [vec![0.0; age], vec![f64::from(inside)]].concat();
+            let table = Timetable::of(&Outlook { now: NOW, first: 0, places, inside: &inside, pace, stays });
+            let mut last = NOW;
+            for rank in (0..table.ranks()).step_by(97) {
+                let time = table.time(rank).expect("it has a time");
+                prop_assert!(time >= last && time <= NOW + HORIZON);
+                prop_assert!(table.rank(time).abs_diff(rank) <= 1);
+                last = time;
+            }
+            prop_assert_eq!(table.time(table.ranks()), None);
+        }
+    }
+}
