@@ -23,6 +23,9 @@ pub struct Allocator {
     stays: Stays,
     places: Places,
     workers: BTreeMap<WorkerId, Told>,
+    /// What those that are gone had told, all together: what was given and promised by them stays so.
+    past: Told,
+    past_promises: Promises,
     tallies: BTreeMap<WorkerId, Tally>,
     promises: BTreeMap<WorkerId, Promises>,
     state: State,
@@ -55,6 +58,8 @@ impl Allocator {
             stays,
             places: Places::new(now, cap),
             workers: BTreeMap::new(),
+            past: Told::default(),
+            past_promises: Promises::default(),
             tallies: BTreeMap::new(),
             promises: BTreeMap::new(),
             state: State::Open,
@@ -89,15 +94,22 @@ impl Allocator {
         self.promises.insert(worker, promises);
     }
 
-    /// A worker is gone.
+    /// A worker is gone, and everybody who was there is to come back.
     pub fn gone(&mut self, now: SystemTime, worker: WorkerId) {
-        self.workers.remove(&worker);
+        if let Some(Told { late, entered, came, .. }) = self.workers.remove(&worker) {
+            self.past.late += late;
+            self.past.entered += entered;
+            self.past.came += came;
+        }
+        if let Some(promises) = self.promises.remove(&worker) {
+            self.past_promises.merge(&promises);
+        }
         self.places.gone(now, worker);
     }
 
     /// Once a second: what to tell each worker, and how many places it should ask for.
     pub fn tick(&mut self, now: SystemTime) -> (Word, u32) {
-        let entered: u64 = self.workers.values().map(|told| told.entered).sum();
+        let entered = self.past.entered + self.workers.values().map(|told| told.entered).sum::<u64>();
         while self.cohort_began + STEP <= now {
             self.cohort_began += STEP;
             self.cohorts.push_front(0);
@@ -117,7 +129,7 @@ impl Allocator {
             State::Open => Phase::Open,
             State::Gathering { until } => Phase::Gathering { until: *until },
             State::Queue { drawn, table } => {
-                let mut promises = Promises::default();
+                let mut promises = self.past_promises.clone();
                 self.promises.values().for_each(|theirs| promises.merge(theirs));
                 let spare = self.table(now, table.rank(now)).spare(&promises);
                 let spare = u32::try_from(spare).unwrap_or(u32::MAX) / workers;
@@ -150,11 +162,11 @@ impl Allocator {
 
     /// How many of those for whom there was a time have come since the draw.
     fn came(&self) -> u64 {
-        self.workers.values().map(|told| told.came).sum::<u64>() - self.came_before
+        self.past.came + self.workers.values().map(|told| told.came).sum::<u64>() - self.came_before
     }
 
     fn late(&self) -> u64 {
-        self.workers.values().map(|told| told.late).sum()
+        self.past.late + self.workers.values().map(|told| told.late).sum::<u64>()
     }
 
     fn step(&mut self, now: SystemTime) {
