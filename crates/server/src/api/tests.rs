@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use tower::ServiceExt;
 
 use super::*;
-use crate::studio::{Keep, Numbers, Ports, Setup, StudioEvent, Totals};
+use crate::studio::{Keep, Numbers, Ports, Setup, Speaking, StudioEvent, Totals, Voicing};
 
 const OFFER: &str = "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
     a=extmap-allow-mixed\r\na=msid-semantic: WMS stream\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\nc=IN IP4 0.0.0.0\r\n\
@@ -44,6 +44,7 @@ const SPACES: &str = "/api/spaces/v1/spaces";
 struct House {
     router: Router,
     registry: Registry,
+    studio: Studio,
     keys: Keys,
     happens: mpsc::Sender<StudioEvent>,
     dir: tempfile::TempDir,
@@ -116,7 +117,7 @@ impl House {
         Self {
             router: router(Api {
                 registry: registry.clone(),
-                studio,
+                studio: studio.clone(),
                 keys: keys.clone(),
                 settings,
                 certificates: Certificates::default(),
@@ -124,6 +125,7 @@ impl House {
                 listening,
             }),
             registry,
+            studio,
             keys,
             happens,
             dir,
@@ -523,10 +525,29 @@ async fn speakers_come_are_heard_and_leave() {
     }
     house.tell_until(StudioEvent::RecordingPaused { space }, &id, |view| view["recording"] == "paused").await;
     house.tell_until(StudioEvent::RecordingResumed { space }, &id, |view| view["recording"] == "on").await;
-    // Of a session that was replaced long ago.
-    let old = StudioEvent::Left { space, session: "old".into() };
-    house.happens.send(old).await.expect("a registry");
-    let left = StudioEvent::Left { space, session };
+    let left = || StudioEvent::Left { space, participant: "p1".into() };
+    // Of a session before this one, told late.
+    house.happens.send(left()).await.expect("a registry");
+    let speaking = StudioEvent::Speaking { space, participant: None };
+    house.tell_until(speaking, &id, |view| view["speakers"][0]["speaking"] == false).await;
+    house.studio.hang_up(&session);
+    house.tell_until(left(), &id, |view| view["speakers"] == json!([])).await;
+}
+
+#[tokio::test]
+async fn whoever_reconnects_in_vain_is_no_ghost_on_the_stage() {
+    let house = House::new().await;
+    let (id, _) = house.live_space().await;
+    let space = LogId::parse(&id).expect("an id");
+    let location = house.publish(&id, &house.speaker(&id, "p1")).await.header("location").to_owned();
+    let session = location.rsplit('/').next().expect("a name").to_owned();
+    let connected = StudioEvent::Connected { space, session };
+    house.tell_until(connected, &id, |view| view["speakers"][0]["id"] == "p1").await;
+    // Another session took its place in the studio, and was over before anybody here knew of it.
+    let again = Speaking { participant: "p1".into(), speaking_event: Vec::new(), voicing: Voicing::Open };
+    let second = house.studio.publish(&space, again, OFFER.into()).await.expect("a seat");
+    house.studio.hang_up(&second.session);
+    let left = StudioEvent::Left { space, participant: "p1".into() };
     house.tell_until(left, &id, |view| view["speakers"] == json!([])).await;
 }
 

@@ -284,7 +284,7 @@ impl Registry {
     fn take(&self, event: StudioEvent) {
         let (space, command) = match event {
             StudioEvent::Connected { space, session } => return self.arrived(&space, &session),
-            StudioEvent::Left { space, session } => return self.forget_session(&space, &session),
+            StudioEvent::Left { space, participant } => return self.left(&space, &participant),
             StudioEvent::Speaking { space, participant } => {
                 (space, Command::Hear { participant: participant.as_deref().and_then(ParticipantId::parse) })
             }

@@ -144,11 +144,28 @@ impl Registry {
         }
     }
 
+    /// The last session of somebody is over. With it are those whose place it took, also if this is heard before it was known here.
+    pub(super) fn left(&self, id: &LogId, participant: &str) {
+        let studio = &self.0.studio;
+        self.forget(id, |name, session| session.holder.id.as_str() == participant && studio.etag(name).is_none());
+    }
+
     /// Forgets a session; if it was the current one of its participant, they leave the stage.
-    pub(super) fn forget_session(&self, id: &LogId, session: &str) {
-        let gone = self.lock().get_mut(id).and_then(|entry| entry.sessions.remove(session));
-        if let Some(Session { holder, .. }) = gone {
-            let _ = self.report(id, Actor::House, Command::Depart { participant: holder.id });
+    fn forget_session(&self, id: &LogId, session: &str) {
+        self.forget(id, |name, _| name == session);
+    }
+
+    /// Forgets somebody's sessions; they leave the stage.
+    fn forget(&self, id: &LogId, is_over: impl Fn(&str, &Session) -> bool) {
+        let gone = self.lock().get_mut(id).and_then(|entry| {
+            entry
+                .sessions
+                .extract_if(|name, session| is_over(name, session))
+                .map(|(_, session)| session.holder.id)
+                .last()
+        });
+        if let Some(participant) = gone {
+            let _ = self.report(id, Actor::House, Command::Depart { participant });
         }
     }
 

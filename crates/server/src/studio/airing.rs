@@ -89,9 +89,9 @@ impl Airing {
         let Some((space, gone)) = reopened else { return };
         tracing::error!(%space, speakers = gone.len(), "the sound of a conversation broke off and begins anew; this is a bug: {said}");
         self.studio.happened(StudioEvent::Speaking { space, participant: None });
-        for Gone { token, session } in gone {
+        for Gone { token, participant } in gone {
             self.studio.close(SessionId(token));
-            self.studio.happened(StudioEvent::Left { space, session });
+            self.studio.happened(StudioEvent::Left { space, participant });
         }
     }
 

@@ -146,6 +146,48 @@ pub enum Command {
     Tell { slot: u16, event: Box<[u8]> },
 }
 
+impl Command {
+    /// For which programme it is.
+    pub fn slot_mut(&mut self) -> &mut u16 {
+        match self {
+            Self::Air { slot, .. }
+            | Self::Rest { slot }
+            | Self::Seat { slot, .. }
+            | Self::Unseat { slot, .. }
+            | Self::Voice { slot, .. }
+            | Self::Audience { slot, .. }
+            | Self::Stand { slot, .. }
+            | Self::Tell { slot, .. } => slot,
+        }
+    }
+
+    /// Which speaker it is about, if it is about one.
+    pub fn token(&self) -> Option<u64> {
+        match self {
+            Self::Seat { line, .. } => Some(line.token),
+            Self::Unseat { token, .. } | Self::Voice { token, .. } => Some(*token),
+            _ => None,
+        }
+    }
+
+    /// Whether this is how that speaker sits down.
+    pub fn seats(&self, token: u64) -> bool {
+        matches!(self, Self::Seat { line, .. } if line.token == token)
+    }
+
+    /// Whether an older command that was not obeyed yet need not be obeyed any more once this one is.
+    pub fn replaces(&self, older: &Self) -> bool {
+        match (self, older) {
+            (Self::Unseat { token, .. } | Self::Voice { token, .. }, Self::Voice { token: before, .. }) => {
+                token == before
+            }
+            (Self::Audience { slot, .. }, Self::Audience { slot: before, .. })
+            | (Self::Stand { slot, .. }, Self::Stand { slot: before, .. }) => slot == before,
+            _ => false,
+        }
+    }
+}
+
 /// What the beat hands over. The receiver owns, and drops, what is inside.
 pub enum Notice {
     /// 200 ms of sound.

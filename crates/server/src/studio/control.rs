@@ -23,14 +23,11 @@ use rtrb::Producer;
 use tokio::sync::oneshot;
 
 use super::beat::{Command, Line, OnAir, SLOTS};
-use super::shards::Beats;
+use super::shards::{Beats, Waiting};
 use super::{Caption, PublishRefusal, Speaking, airing, tracks};
 
 /// With nobody on stage and nobody listening a programme stops after this long: a page reload must not stop it.
 const QUIET: Duration = Duration::from_secs(5);
-/// Commands kept while a programme comes back from the beat, which takes a fifth of a second: everyone on a full stage
-/// leaving and coming.
-const PENDING_MAX: usize = 64;
 /// A programme that panics again within this time is not begun anew before it has passed: it may panic with every beat.
 const BREAK_WAIT: Duration = Duration::from_secs(1);
 /// Frames that a programme which follows a broken one makes up for: with the first beat one chunk is whole, and another not yet. If more were lost, its time
@@ -72,8 +69,6 @@ pub(super) struct Control {
     spaces: HashMap<LogId, Air>,
     /// Which space a slot belongs to, until the beat has given its programme back.
     slots: Box<[Option<LogId>]>,
-    /// Slots of spaces that are off the air and whose programmes must still be asked to rest.
-    orphans: Vec<u16>,
     lines: HashMap<u64, Person>,
     reports: HashMap<WorkerId, (Instant, HashMap<LogId, Ears>)>,
     next_token: u64,
@@ -98,8 +93,8 @@ struct Air {
     held_until: Option<Instant>,
     standing: Option<Vec<u8>>,
     caption: Caption,
-    /// For the programme that follows the one on its way back. At most [`PENDING_MAX`].
-    pending: Vec<Later>,
+    /// For the programme that follows the one on its way back.
+    pending: Waiting,
     epoch: Epoch,
     /// Whether its log was claimed. What is aired goes into it once the audience hears the stage.
     claimed: bool,
@@ -140,9 +135,6 @@ impl Ears {
     }
 }
 
-/// A command for whichever slot the space will have.
-type Later = Box<dyn FnOnce(u16) -> Command + Send>;
-
 /// Where a programme's next chunk begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Origin {
@@ -177,10 +169,17 @@ enum State {
     },
 }
 
+/// Where somebody's packets come from, and what they hear goes to.
+pub(super) struct Ends {
+    pub(super) packets: Reader<Packet<()>>,
+    /// `None` for a performer of the demo, who hears nothing.
+    pub(super) returns: Option<Writer<Time>>,
+}
+
 /// Somebody who had to leave the stage.
 pub(super) struct Gone {
     pub(super) token: u64,
-    pub(super) session: String,
+    pub(super) participant: String,
 }
 
 /// Somebody on stage.
@@ -195,10 +194,9 @@ impl Control {
     /// One ring to each shard's beat; at least one.
     pub(super) fn new(beats: Vec<Producer<Command>>, tracks: Arc<tracks::Desk>) -> Self {
         Self {
-            beats: Beats(beats),
+            beats: Beats::new(beats),
             spaces: HashMap::new(),
             slots: vec![None; SLOTS].into(),
-            orphans: Vec::new(),
             lines: HashMap::new(),
             reports: HashMap::new(),
             next_token: 1,
@@ -234,7 +232,7 @@ impl Control {
                 held_until: None,
                 standing: None,
                 caption: Caption::default(),
-                pending: Vec::new(),
+                pending: Waiting::default(),
                 epoch: Epoch(0),
                 claimed: false,
                 audience,
@@ -276,7 +274,7 @@ impl Control {
         let Some(air) = self.spaces.get_mut(space) else { return false };
         air.audience = Audience::Hears;
         // A programme that is yet to be built begins like that.
-        self.command(space, |slot| Command::Audience { slot, audience: Audience::Hears });
+        self.command(space, Command::Audience { slot: 0, audience: Audience::Hears });
         true
     }
 
@@ -286,7 +284,7 @@ impl Control {
         let tokens: Vec<u64> =
             self.lines.iter().filter(|(_, person)| theirs(person)).map(|(token, _)| *token).collect();
         for token in tokens {
-            self.command(space, move |slot| Command::Voice { slot, token, voicing });
+            self.command(space, Command::Voice { slot: 0, token, voicing });
         }
     }
 
@@ -298,6 +296,7 @@ impl Control {
     /// A chunk of a slot is whole, and the next one begins at `next`. Whose it is, the epoch of their log if they are being
     /// recorded, and the epoch of the chunk; `None` for a slot that is free.
     pub(super) fn aired(&mut self, slot: u16, next: Origin) -> Option<(LogId, Option<Epoch>, Epoch)> {
+        self.beats.of(slot).flush();
         let space = self.slot(slot)?;
         let air = self.spaces.get_mut(&space)?;
         air.origin = next;
@@ -318,15 +317,15 @@ impl Control {
         self.lines.iter().filter(|(_, person)| person.session.is_some()).map(|(token, _)| SessionId(*token)).collect()
     }
 
-    /// Seats a speaker and wakes the space; a line that the same participant has here gives way at once. Returns the token
-    /// that names the new line, and the session that gave way.
+    /// Seats a speaker and wakes the space, if whoever brings the packets takes the new line's token (`join`); a line that the same participant has here
+    /// gives way then, and not before. Returns the token that names the new line, and the session that gave way.
     pub(super) fn seat(
         &mut self,
         space: &LogId,
         who: Speaking,
         session: Option<String>,
-        packets: Reader<Packet<()>>,
-        returns: Option<Writer<Time>>,
+        Ends { packets, returns }: Ends,
+        join: impl FnOnce(u64) -> Result<(), PublishRefusal>,
     ) -> Result<(u64, Option<SessionId>), PublishRefusal> {
         let air = self.spaces.get(space).ok_or(PublishRefusal::NotOnAir)?;
         let older = self.lines.iter().find(|(_, p)| p.space == *space && p.participant == who.participant);
@@ -352,14 +351,16 @@ impl Control {
         let speaker = speaker.repaired_by(self.repair);
         let speaker = Box::new(if track.is_some() { speaker.kept() } else { speaker });
         // The older line leaves first, for the stage may be full; so there must be room for both commands.
-        if self.beats.of(token).slots() < 2 {
+        if self.beats.of(token).room() < 2 {
             return Err(PublishRefusal::Unavailable);
         }
+        // The last that can be refused: whoever is sent away now has changed nothing.
+        join(token)?;
         if let Some(older) = older {
             self.leave(older);
         }
         let line = Box::new(Line { token, speaker: Some(speaker), packets, returns, track });
-        self.command(space, move |slot| Command::Seat { slot, line }).ok_or(PublishRefusal::Unavailable)?;
+        self.command(space, Command::Seat { slot: 0, line });
         let person = Person { space: *space, participant: who.participant, session, etag: String::new() };
         self.lines.insert(token, person);
         if let Some(air) = self.spaces.get_mut(space) {
@@ -368,15 +369,15 @@ impl Control {
         Ok((token, older.map(SessionId)))
     }
 
-    /// A line ends. Who it was, the first time.
+    /// A line ends. Whose it was, the first time.
     pub(super) fn leave(&mut self, token: u64) -> Option<(LogId, String)> {
         let person = self.lines.remove(&token)?;
-        self.command(&person.space, move |slot| Command::Unseat { slot, token });
+        self.command(&person.space, Command::Unseat { slot: 0, token });
         if let Some(air) = self.spaces.get_mut(&person.space) {
             air.tokens.retain(|t| *t != token);
             air.quiet_since = Instant::now();
         }
-        Some((person.space, person.session.unwrap_or_default()))
+        Some((person.space, person.participant))
     }
 
     pub(super) fn connected(&self, token: u64) -> Option<(LogId, String)> {
@@ -406,7 +407,7 @@ impl Control {
         air.standing = Some(event.clone());
         // A programme that is yet to be built begins with it.
         let State::Awake { .. } = air.state else { return };
-        self.command(space, move |slot| Command::Stand { slot, event: event.into_boxed_slice() });
+        self.command(space, Command::Stand { slot: 0, event: event.into_boxed_slice() });
     }
 
     /// What radios show; nothing of a space that is not on the air.
@@ -425,7 +426,7 @@ impl Control {
     }
 
     pub(super) fn tell(&mut self, space: &LogId, event: Vec<u8>) {
-        self.command(space, move |slot| Command::Tell { slot, event: event.into_boxed_slice() });
+        self.command(space, Command::Tell { slot: 0, event: event.into_boxed_slice() });
     }
 
     pub(super) fn on_air(&self) -> usize {
@@ -500,10 +501,8 @@ impl Control {
         for space in quiet {
             self.rest(&space, None);
         }
-        // Whoever found no slot, or a full ring, is tried again.
-        for slot in std::mem::take(&mut self.orphans) {
-            self.rest_slot(slot);
-        }
+        // Whoever found a full ring, or no slot, is tried again.
+        self.beats.flush();
         let waiting: Vec<LogId> = self
             .spaces
             .iter()
@@ -529,7 +528,7 @@ impl Control {
     /// The space is off the air. Its slot stays taken until the beat has given the programme back.
     pub(super) fn forget(&mut self, space: &LogId) {
         if let Some(Air { state: State::Awake { slot }, .. }) = self.spaces.remove(space) {
-            self.rest_slot(slot);
+            self.beats.of(slot).send(Command::Rest { slot });
         }
     }
 
@@ -558,7 +557,7 @@ impl Control {
     /// what they sent may be why (their clients come again): whose space it is, and who left.
     pub(super) fn broken(&mut self, slot: u16, unaired: u32, now: Instant) -> Option<(LogId, Vec<Gone>)> {
         let space = self.slots.get_mut(usize::from(slot)).and_then(Option::take)?;
-        self.orphans.retain(|orphan| *orphan != slot);
+        self.beats.of(slot).forget(slot);
         let air = self.spaces.get_mut(&space)?;
         match &mut air.state {
             State::Awake { slot: expected } if *expected == slot => {}
@@ -574,7 +573,7 @@ impl Control {
         let again = air.broke.replace(now).is_some_and(|before| now.saturating_duration_since(before) < BREAK_WAIT);
         air.held_until = again.then_some(now + BREAK_WAIT);
         let tokens = air.tokens.clone();
-        let leave = |token| Some(Gone { token, session: self.leave(token)?.1 });
+        let leave = |token| Some(Gone { token, participant: self.leave(token)?.1 });
         let gone = tokens.into_iter().filter_map(leave).collect();
         if self.spaces.get(&space).is_some_and(Air::is_needed) {
             self.wake_behind(&space, unaired);
@@ -587,9 +586,7 @@ impl Control {
         match &mut air.state {
             State::Awake { slot } => {
                 let slot = *slot;
-                if self.beats.of(slot).push(Command::Rest { slot }).is_err() {
-                    return false;
-                }
+                self.beats.of(slot).send(Command::Rest { slot });
                 air.state = State::Resting { slot, done };
                 true
             }
@@ -598,12 +595,6 @@ impl Control {
                 true
             }
             _ => false,
-        }
-    }
-
-    fn rest_slot(&mut self, slot: u16) {
-        if self.beats.of(slot).push(Command::Rest { slot }).is_err() {
-            self.orphans.push(slot);
         }
     }
 
@@ -627,7 +618,7 @@ impl Control {
         let shard = shards.of_space(space);
         let free = (shard..self.slots.len()).step_by(shards.0).find(|slot| self.slots[*slot].is_none())?;
         let slot = u16::try_from(free).ok()?;
-        if self.beats.of(slot).slots() <= air.pending.len() {
+        if self.beats.of(slot).room() <= air.pending.len() {
             return None;
         }
         let mut programme = Box::new(programme_at(space, air.origin, air.audience)?);
@@ -645,29 +636,28 @@ impl Control {
         let on_air = OnAir::new(programme);
         #[cfg(debug_assertions)]
         let on_air = on_air.breaking_in(self.fault.take());
-        self.beats.of(slot).push(Command::Air { slot, space: Box::new(on_air) }).ok()?;
+        self.beats.of(slot).send(Command::Air { slot, space: Box::new(on_air) });
         air.state = State::Awake { slot };
         air.quiet_since = Instant::now();
         self.slots[free] = Some(*space);
-        for later in air.pending.drain(..) {
-            // There is room: it was looked at before.
-            let _ = self.beats.of(slot).push(later(slot));
+        for mut command in air.pending.drain() {
+            *command.slot_mut() = slot;
+            self.beats.of(slot).send(command);
         }
         Some(())
     }
 
-    /// Sends a command to a space's programme; kept for the next one while this one is on its way back; nothing if it
-    /// sleeps.
-    fn command(&mut self, space: &LogId, make: impl FnOnce(u16) -> Command + Send + 'static) -> Option<()> {
-        let air = self.spaces.get_mut(space)?;
+    /// Sends a command to a space's programme, in whatever slot it is; kept for the next one while this one is on its way back; nothing if it sleeps.
+    fn command(&mut self, space: &LogId, mut command: Command) {
+        let Some(air) = self.spaces.get_mut(space) else { return };
         match &air.state {
-            State::Asleep => None,
-            State::Awake { slot } => self.beats.of(*slot).push(make(*slot)).ok(),
-            State::Resting { .. } if air.pending.len() < PENDING_MAX => {
-                air.pending.push(Box::new(make));
-                Some(())
+            State::Awake { slot } => {
+                *command.slot_mut() = *slot;
+                self.beats.of(*slot).send(command);
             }
-            State::Resting { .. } => None,
+            State::Asleep if air.pending.is_empty() => {}
+            // Asleep with somebody seated: the beat had no room when the last one came back.
+            State::Asleep | State::Resting { .. } => air.pending.keep(command),
         }
     }
 }

@@ -155,8 +155,8 @@ impl std::fmt::Display for Failure {
 pub enum StudioEvent {
     /// A speaker's media flows.
     Connected { space: LogId, session: String },
-    /// A speaker's session is over.
-    Left { space: LogId, session: String },
+    /// A speaker's session is over, and no other has taken its place.
+    Left { space: LogId, participant: String },
     /// Somebody else, or nobody, is heard now.
     Speaking { space: LogId, participant: Option<String> },
     /// The disk is full; live goes on.

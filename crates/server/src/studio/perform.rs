@@ -10,6 +10,7 @@ use hiwar_media::packet::{Opus, Packet};
 use hiwar_rtc::ring::{Writer, ring};
 use hiwar_segment_log::LogId;
 
+use super::control::Ends;
 use super::{PACKETS_WAITING, PublishRefusal, Speaking, Studio};
 
 /// Silence between two rounds of the conversation, so that a newcomer hears that it begins again.
@@ -52,7 +53,7 @@ fn seat(studio: &Studio, space: &LogId, performers: &[Performer]) -> Result<Vec<
     let mut voices = Vec::with_capacity(performers.len());
     for Performer { who, frames } in performers {
         let (ring, packets) = ring(PACKETS_WAITING);
-        studio.inner.lock().seat(space, who.clone(), None, packets, None)?;
+        studio.inner.lock().seat(space, who.clone(), None, Ends { packets, returns: None }, |_| Ok(()))?;
         voices.push(Voice { ring, frames: frames.clone(), sequence: 0 });
     }
     Ok(voices)

@@ -10,6 +10,7 @@ use hiwar_rtc::{candidate, offer};
 use hiwar_segment_log::LogId;
 use tokio::sync::oneshot;
 
+use super::control::Ends;
 use super::shards::Shards;
 use super::{PACKETS_WAITING, RETURNS_WAITING, Studio, StudioEvent};
 
@@ -57,7 +58,7 @@ impl Studio {
     /// Answers a speaker's offer and seats them. The newest publisher of a participant wins.
     ///
     /// # Errors
-    /// As [`PublishRefusal`] says; nothing is seated then.
+    /// As [`PublishRefusal`] says; nothing is seated then, and whoever of that name was there stays.
     pub async fn publish(&self, space: &LogId, who: Speaking, offer: String) -> Result<Published, PublishRefusal> {
         let shards = Shards(self.inner.shards.len());
         let candidates = vec![self.inner.shards[shards.of_space(space)].candidate];
@@ -81,20 +82,22 @@ impl Studio {
     ) -> Result<(), PublishRefusal> {
         let (packets_out, packets) = ring(PACKETS_WAITING);
         let (returns, returns_in) = ring(RETURNS_WAITING);
+        // Under the lock, so that nobody hears of the end of a session before it is somebody's.
         let mut control = self.inner.lock();
-        let (id, replaced) = control.seat(space, who, Some(name.to_owned()), packets, Some(returns))?;
+        let join = |id| {
+            self.inner.net(id).add(net::SessionId(id), session, packets_out, returns_in).map_err(|busy| match busy {
+                net::Busy::Full => PublishRefusal::Full,
+                net::Busy::Behind => PublishRefusal::Unavailable,
+            })
+        };
+        let (id, replaced) =
+            control.seat(space, who, Some(name.to_owned()), Ends { packets, returns: Some(returns) }, join)?;
         control.set_etag(id, etag.to_owned());
         drop(control);
         if let Some(old) = replaced {
             self.close(old);
         }
-        self.inner.net(id).add(net::SessionId(id), session, packets_out, returns_in).map_err(|busy| {
-            self.inner.lock().leave(id);
-            match busy {
-                net::Busy::Full => PublishRefusal::Full,
-                net::Busy::Behind => PublishRefusal::Unavailable,
-            }
-        })
+        Ok(())
     }
 
     /// Trickles candidates into a session or restarts its ICE. `None`: no such session.
@@ -131,8 +134,8 @@ impl Studio {
     }
 
     fn left(&self, id: u64) {
-        if let Some((space, session)) = self.inner.lock().leave(id) {
-            self.inner.happened(StudioEvent::Left { space, session });
+        if let Some((space, participant)) = self.inner.lock().leave(id) {
+            self.inner.happened(StudioEvent::Left { space, participant });
         }
     }
 
