@@ -4,8 +4,8 @@ use crate::{Name, ParticipantId, Refusal};
 
 /// Co-hosts of one space.
 pub const CO_HOSTS_MAX: usize = 5;
-/// People that one space remembers. A full stage and its guests are some dozens; beyond this the longest known are forgotten,
-/// speakers first, then who was removed; whoever was blocked is not.
+/// People that one space remembers. A full stage and its guests are some dozens; beyond this the longest known are forgotten: first of those who never came
+/// (whoever has the speakers' link may say that they agree), then of speakers, then of who was removed; whoever was blocked is not.
 pub const KNOWN_MAX: usize = 512;
 
 /// What somebody is in a space. Each may do what those before it may.
@@ -47,12 +47,14 @@ pub struct Participant {
     pub muted: bool,
     /// Whether they have said that they know that this is recorded.
     pub agreed: bool,
+    /// Whether they have been on the stage, or were called there.
+    pub met: bool,
 }
 
 impl Participant {
     /// Somebody who is welcome and has said nothing yet.
     pub fn new(id: ParticipantId, name: Name, role: Role) -> Self {
-        Self { id, name, role, standing: Standing::Welcome, muted: false, agreed: false }
+        Self { id, name, role, standing: Standing::Welcome, muted: false, agreed: false, met: false }
     }
 
     /// Whether they may ask for the word and come to the stage.
@@ -61,6 +63,17 @@ impl Participant {
             Standing::Welcome => Ok(()),
             Standing::Removed => Err(Refusal::Removed),
             Standing::Blocked => Err(Refusal::Blocked),
+        }
+    }
+
+    /// How soon they are forgotten, the least first. `None`: never.
+    fn worth(&self) -> Option<u8> {
+        match (self.standing, self.met) {
+            _ if self.role > Role::Speaker => None,
+            (Standing::Welcome, false) => Some(0),
+            (Standing::Welcome, true) => Some(1),
+            (Standing::Removed, _) => Some(2),
+            (Standing::Blocked, _) => None,
         }
     }
 }
@@ -119,11 +132,11 @@ impl People {
         kept: impl Fn(&ParticipantId) -> bool,
     ) -> Result<&mut Participant, Refusal> {
         if self.0.len() >= KNOWN_MAX {
-            let goes = |standing| move |known: &&Participant| known.role <= Role::Speaker && known.standing == standing;
-            let forgotten = [Standing::Welcome, Standing::Removed]
-                .into_iter()
-                .find_map(|standing| self.0.iter().filter(goes(standing)).find(|known| !kept(&known.id)))
-                .map(|known| known.id.clone())
+            let others = self.0.iter().filter(|known| !kept(&known.id));
+            let forgotten = others
+                .filter_map(|known| Some((known.worth()?, &known.id)))
+                .min_by_key(|(worth, _)| *worth)
+                .map(|(_, id)| id.clone())
                 .ok_or(Refusal::TooManyKnown)?;
             self.0.retain(|known| known.id != forgotten);
         }
@@ -166,6 +179,19 @@ mod tests {
         let one_more = somebody(KNOWN_MAX + 2, Role::Speaker, Standing::Welcome);
         assert_eq!(people.learn(one_more, there), Err(Refusal::TooManyKnown));
         assert_eq!(people.iter().count(), KNOWN_MAX);
+    }
+
+    #[test]
+    fn whoever_merely_agreed_is_forgotten_before_whoever_came() {
+        let mut people = People::default();
+        for number in 0..2 * KNOWN_MAX {
+            let met = number % 8 == 0 && number < KNOWN_MAX;
+            let one = Participant { met, agreed: true, ..somebody(number, Role::Speaker, Standing::Welcome) };
+            people.learn(one, |_| false).expect("room");
+        }
+        let met = people.iter().filter(|known| known.met).count();
+        assert_eq!((met, people.iter().count()), (KNOWN_MAX / 8, KNOWN_MAX));
+        assert_eq!(people.iter().last().map(|last| last.id.as_str()), Some("p1023"));
     }
 
     #[test]

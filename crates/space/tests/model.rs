@@ -43,6 +43,7 @@ struct One {
     standing: Standing,
     muted: bool,
     agreed: bool,
+    met: bool,
     seat: Option<Seat>,
 }
 
@@ -96,6 +97,7 @@ impl Model {
             standing: Standing::Welcome,
             muted: false,
             agreed: false,
+            met: false,
             seat: None,
         };
         Self {
@@ -391,6 +393,7 @@ impl Model {
             Command::Call { participant } => {
                 let whom = who(participant);
                 self.know(whom, false);
+                self.people[whom].met = true;
                 self.people[whom].seat = Some(Seat::Called(now + KEPT.as_secs()));
                 self.hands.retain(|hand| *hand != whom);
             }
@@ -428,6 +431,7 @@ impl Model {
             Command::Arrive { participant, .. } => {
                 let whom = who(participant);
                 self.know(whom, true);
+                self.people[whom].met = true;
                 self.people[whom].seat = Some(Seat::On);
                 self.hands.retain(|hand| *hand != whom);
             }
@@ -484,6 +488,7 @@ fn seen(space: &Space, began: Instant, model: &Model) -> Model {
             standing: participant.standing,
             muted: participant.muted,
             agreed: participant.agreed,
+            met: participant.met,
             seat: space.presence(&participant.id).map(|presence| match presence {
                 Presence::Called { until } => Seat::Called(seconds(until)),
                 Presence::Coming { until } => Seat::Coming(seconds(until)),

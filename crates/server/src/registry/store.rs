@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::Terms;
 use crate::studio::{Clips, Keep};
 
-/// Longest file looked at: 512 people with the longest names are some 130 kB.
+/// Longest file looked at: 512 people with the longest names are some 140 kB.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 /// What this version writes. A file of a later version is left alone.
 const VERSION: u32 = 2;
@@ -89,6 +89,8 @@ struct SavedParticipant {
     standing: String,
     muted: bool,
     agreed: bool,
+    #[serde(default = "yes")]
+    met: bool,
 }
 
 fn yes() -> bool {
@@ -319,6 +321,7 @@ impl SavedParticipant {
             .to_owned(),
             muted: participant.muted,
             agreed: participant.agreed,
+            met: participant.met,
         }
     }
 
@@ -341,6 +344,7 @@ impl SavedParticipant {
             },
             muted: self.muted,
             agreed: self.agreed,
+            met: self.met,
         })
     }
 }

@@ -94,7 +94,7 @@ impl Space {
         if self.role(id, Warrant::Listen) <= Role::Speaker {
             self.require_seat()?;
         }
-        self.know(id, &name, Warrant::Listen)?;
+        self.know(id, &name, Warrant::Listen)?.met = true;
         self.stage.seat(id, Presence::Called { until: now.steady + KEPT });
         if self.hands.lower(id).is_some() {
             self.tell(Event::HandsChanged);
@@ -156,7 +156,6 @@ impl Space {
 
     pub(super) fn arrive(&mut self, id: ParticipantId, name: Name, warrant: Warrant) -> Result<(), Refusal> {
         self.admits(&id, warrant)?;
-        let is_known = self.facts.people.find(&id).is_some();
         if self.stage.is_on(&id) {
             // Reconnected, or by another name.
             let participant = self.know(&id, &name, warrant)?;
@@ -167,13 +166,15 @@ impl Space {
             }
             return Ok(());
         }
-        self.know(&id, &name, warrant)?.name = name.clone();
+        let participant = self.know(&id, &name, warrant)?;
+        let is_new = !std::mem::replace(&mut participant.met, true);
+        participant.name = name;
         if self.hands.lower(&id).is_some() {
             self.tell(Event::HandsChanged);
         }
         self.stage.seat(&id, Presence::OnStage);
         self.tell(Event::StageChanged);
-        if !is_known {
+        if is_new {
             self.tell(Event::RolesChanged);
         }
         Ok(())

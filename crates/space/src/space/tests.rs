@@ -166,6 +166,7 @@ fn the_whole_life_is_told_in_order() {
     let whole = [
         Started,
         StageChanged,
+        RolesChanged, // they have come, and that is remembered
         SpeakingChanged,
         RecordingChanged,
         RecordingChanged,
@@ -347,6 +348,25 @@ fn who_is_away_is_still_what_they_were_after_a_restart() {
     next.handle(now(), person("p2", Warrant::Speak), Command::Unlock).expect("co-hosts unlock");
     assert_eq!(next.handle(now(), stranger(), agree), Ok(()));
     assert_eq!(next.facts().people.find(&participant("p3")).map(|known| known.standing), Some(Standing::Blocked));
+}
+
+#[test]
+fn whoever_has_the_speakers_link_makes_nobody_forgotten_who_was_called() {
+    let mut space = fresh(None);
+    let guest = || person("l1", Warrant::Listen);
+    let agree = || Command::Agree { name: name() };
+    space.handle(now(), guest(), Command::RaiseHand { name: name() }).expect("allowed");
+    space.handle(now(), Actor::House, Command::Call { participant: participant("l1") }).expect("allowed");
+    for command in [Command::Accept, agree()] {
+        space.handle(now(), guest(), command).expect("allowed");
+    }
+    space.handle(now(), Actor::House, arrive("l1")).expect("allowed");
+    space.handle(now(), Actor::House, Command::Depart { participant: participant("l1") }).expect("allowed");
+    for n in 0..2 * crate::people::KNOWN_MAX {
+        space.handle(now(), person(&format!("s{n}"), Warrant::Speak), agree()).expect("allowed");
+    }
+    assert_eq!(space.role(&participant("l1"), Warrant::Listen), Role::Speaker);
+    assert_eq!(space.handle(now(), Actor::House, arrive("l1")), Ok(()));
 }
 
 #[test]
