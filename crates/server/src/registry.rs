@@ -349,6 +349,16 @@ impl Registry {
         if known.is_some_and(|known| known.standing == Standing::Blocked) { Err(Refusal::Blocked) } else { Ok(()) }
     }
 
+    /// Whether somebody may still ask for the word in a space.
+    ///
+    /// # Errors
+    /// [`Refusal::Removed`] and [`Refusal::Blocked`].
+    pub fn require_welcome(&self, id: &LogId, holder: &Holder) -> Result<(), Refusal> {
+        let spaces = self.lock();
+        let known = spaces.get(id).and_then(|entry| entry.space.facts().people.find(&holder.id));
+        known.map_or(Ok(()), Participant::require_welcome)
+    }
+
     /// What somebody is in a space.
     pub fn role(&self, id: &LogId, holder: &Holder) -> Option<Role> {
         self.lock().get(id).map(|entry| entry.space.role(&holder.id, holder.warrant))

@@ -58,7 +58,10 @@ impl Participant {
     }
 
     /// Whether they may ask for the word and come to the stage.
-    pub(crate) fn require_welcome(&self) -> Result<(), Refusal> {
+    ///
+    /// # Errors
+    /// [`Refusal::Removed`] and [`Refusal::Blocked`].
+    pub fn require_welcome(&self) -> Result<(), Refusal> {
         match self.standing {
             Standing::Welcome => Ok(()),
             Standing::Removed => Err(Refusal::Removed),

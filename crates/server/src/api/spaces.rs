@@ -335,8 +335,14 @@ pub(super) async fn invite(
         (id, Audience::Public | Audience::Unlisted) => id,
     };
     let request: PassRequest = json(&headers, read)?;
-    if let RoleName::Speaker = request.role {
-        invites(&api, &id, &caller)?;
+    match request.role {
+        RoleName::Speaker => invites(&api, &id, &caller)?,
+        RoleName::Listener => {
+            // Whoever was sent away may still listen, but would ask for the word again as somebody else.
+            if let Ok(holder) = caller.holder(&api.keys, &id) {
+                api.registry.require_welcome(&id, &holder)?;
+            }
+        }
     }
     let name = Name::parse(&request.name)?;
     let participant = new_participant();

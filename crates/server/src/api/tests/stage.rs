@@ -274,6 +274,26 @@ async fn whoever_was_blocked_sees_nothing_more_of_an_invited_space() {
 }
 
 #[tokio::test]
+async fn whoever_was_removed_listens_on_and_gets_no_other_name() {
+    let house = House::new().await;
+    let wish = || json!({ "role": "listener", "name": "again" });
+    for audience in ["invited", "public"] {
+        let (space, host) = house.space(audience).await;
+        let at = |what: &str| format!("{SPACES}/{space}{what}");
+        let speaker = house.speaker(&space, "p1");
+        assert_eq!(house.post_json(&speaker, &at("/passes"), wish()).await.status, StatusCode::CREATED);
+        house.ask_as(&speaker, "PUT", &at("/hand")).await;
+        assert_eq!(house.ask_as(&host, "POST", &at("/people/p1/remove")).await.status, StatusCode::OK);
+        house.post_json(&speaker, &at("/passes"), wish()).await.is_problem(403, "removed");
+        assert_eq!(house.ask_as(&speaker, "GET", &at("")).await.status, StatusCode::OK, "they may see it still");
+        house.ask_as(&host, "POST", &at("/people/p1/block")).await;
+        house.post_json(&speaker, &at("/passes"), wish()).await.is_problem(403, "blocked");
+        house.ask_as(&host, "POST", &at("/people/p1/pardon")).await;
+        assert_eq!(house.post_json(&speaker, &at("/passes"), wish()).await.status, StatusCode::CREATED);
+    }
+}
+
+#[tokio::test]
 async fn hands_come_down_when_nobody_may_ask() {
     let scene = Scene::new().await;
     scene.ask(&scene.guest, "PUT", "hand").await;
