@@ -90,13 +90,13 @@ impl Registry {
             let (registry, id) = (self.clone(), *id);
             tokio::spawn(async move { registry.record(id).await });
         }
-        let mut later = Vec::new();
+        let (mut later, mut changed) = (Vec::new(), false);
         for event in events {
             match event {
                 Event::DoorsOpened => {
                     self.open_doors(id);
                     self.save_soon(id);
-                    self.announce(id);
+                    changed = true;
                 }
                 Event::Started => {
                     if self.0.studio.has_log(id) {
@@ -105,40 +105,45 @@ impl Registry {
                     later.push(event);
                 }
                 Event::Ended | Event::Cancelled | Event::RecordingDeleted => later.push(event),
-                // Listeners are told by the sound itself, in the chunk where it happens.
-                Event::SpeakingChanged => {
+                // Listeners are told by the sound itself, in the chunk where it happens. Before the start nobody is to know who talks, nor that somebody does.
+                Event::SpeakingChanged if self.is_live(id) => {
                     self.caption(id);
                     self.change(id);
                 }
+                Event::SpeakingChanged => {}
                 Event::RecordingChanged | Event::Posted | Event::ReplayFailed => {
-                    self.announce(id);
                     self.save_soon(id);
                     self.0.grown.notify_one();
+                    changed = true;
                 }
                 Event::Muted { participant } | Event::Unmuted { participant } => self.voice(id, &participant),
                 Event::Unseated { participant } => self.unseat(id, &participant),
                 Event::Called { participant } => self.0.studio.tell(id, api::called_event(participant.as_str())),
                 Event::Postponed => {
                     self.save_soon(id);
-                    self.announce(id);
+                    changed = true;
                     if let Some(view) = self.view(id).filter(|_| self.0.studio.is_on_air(id)) {
                         self.0.studio.tell(id, api::postponed_event(&view));
                     }
                 }
                 Event::Retitled | Event::RolesChanged => {
                     self.save_soon(id);
-                    self.announce(id);
+                    changed = true;
                 }
-                Event::StageChanged | Event::HostAwaited => self.announce(id),
+                Event::StageChanged | Event::HostAwaited => changed = true,
                 Event::HandsChanged => self.announce_in(id, HANDS_EVERY),
                 // They lost their seat and their role, which was told; there is nothing else that a pass is worth.
                 Event::Blocked { .. } => {}
             }
         }
+        // What begins or ends is told as that is done, and all else with it.
+        if changed && later.is_empty() {
+            self.announce(id);
+        }
         Ok(later)
     }
 
-    /// Does what an event asks for that waits for disks.
+    /// Does what an event asks for that waits for disks, and tells everybody.
     async fn follow(&self, id: LogId, event: Event) -> Result<(), Error> {
         match event {
             Event::Started => {
@@ -146,11 +151,14 @@ impl Registry {
                 if !self.is_live(&id) {
                     return Ok(());
                 }
-                if !self.0.studio.has_log(&id) {
-                    let registry = self.clone();
-                    let claim = tokio::spawn(async move { registry.record(id).await });
-                    // A disk that is slow costs the recording its beginning, and nobody else anything.
-                    let _ = tokio::time::timeout(CLAIM_WAIT, claim).await;
+                if !self.0.studio.is_heard(&id) {
+                    // Claimed meanwhile, if the stage had just begun to gather.
+                    if !self.0.studio.has_log(&id) {
+                        let registry = self.clone();
+                        let claim = tokio::spawn(async move { registry.record(id).await });
+                        // A disk that is slow costs the recording its beginning, and nobody else anything.
+                        let _ = tokio::time::timeout(CLAIM_WAIT, claim).await;
+                    }
                     self.begin(&id);
                 }
                 self.save(id).await;
@@ -158,6 +166,9 @@ impl Registry {
             Event::Ended | Event::Cancelled => {
                 if let Some(entry) = self.lock().get_mut(&id) {
                     entry.seen_over = Some(Instant::now());
+                    entry.sessions.clear();
+                    entry.numbers = entry.numbers.over();
+                    entry.reactions = studio::Rates::default();
                 }
                 self.save(id).await;
                 self.announce(&id);
@@ -171,14 +182,11 @@ impl Registry {
                     // The disk was full, and is not any more.
                     self.save(id).await;
                 }
-                if removed.is_err() {
-                    self.announce(&id);
-                    return removed;
-                }
+                self.announce(&id);
+                return removed;
             }
             _ => {}
         }
-        self.announce(&id);
         Ok(())
     }
 
@@ -236,11 +244,8 @@ impl Registry {
 
     async fn end(&self, id: LogId) {
         let (replay, event) = {
-            let mut spaces = self.lock();
-            let Some(entry) = spaces.get_mut(&id) else { return };
-            entry.sessions.clear();
-            entry.numbers = entry.numbers.over();
-            entry.reactions = studio::Rates::default();
+            let spaces = self.lock();
+            let Some(entry) = spaces.get(&id) else { return };
             let facts = entry.space.facts();
             let replay = match facts.recording {
                 Recording::Sealing => {
@@ -333,10 +338,9 @@ impl Registry {
     /// Tells everybody how things stand: the sound, the page, the watchers. At once, unless that was just done: then a little later.
     pub(super) fn announce(&self, id: &LogId) {
         let just_done = self.lock().get_mut(id).is_some_and(|entry| {
-            let last = entry.announced.replace(Instant::now());
-            let just_done = last.is_some_and(|last| last.elapsed() < TELL_EVERY);
-            if just_done {
-                entry.announced = last;
+            let just_done = entry.announced.is_some_and(|last| last.elapsed() < TELL_EVERY);
+            if !just_done {
+                entry.announced = Some(Instant::now());
             }
             just_done
         });
@@ -344,11 +348,12 @@ impl Registry {
     }
 
     fn announce_now(&self, id: &LogId) {
-        let Some((mut view, on_air)) =
-            self.lock().get(id).map(|entry| (entry.view(&self.0.settings), entry.is_on_air()))
-        else {
-            return;
-        };
+        let known = self.lock().get_mut(id).map(|entry| {
+            // Whatever was to be told later is told now.
+            (entry.announced, entry.announcing) = (Some(Instant::now()), false);
+            (entry.view(&self.0.settings), entry.is_on_air())
+        });
+        let Some((mut view, on_air)) = known else { return };
         // Of a second that is over when somebody reads it.
         view.reactions.clear();
         if on_air {
@@ -368,11 +373,9 @@ impl Registry {
         let (registry, id) = (self.clone(), *id);
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
-            if let Some(entry) = registry.lock().get_mut(&id) {
-                entry.announcing = false;
-                entry.announced = Some(Instant::now());
+            if registry.lock().get(&id).is_some_and(|entry| entry.announcing) {
+                registry.announce_now(&id);
             }
-            registry.announce_now(&id);
         });
     }
 
@@ -467,3 +470,6 @@ fn takes_turn(command: &Command) -> bool {
         Command::Start | Command::End | Command::Cancel { .. } | Command::DeleteRecording | Command::ExpireRecording
     )
 }
+
+#[cfg(test)]
+mod tests;

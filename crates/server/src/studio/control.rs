@@ -269,6 +269,11 @@ impl Control {
         self.spaces.get(space).is_some_and(|air| air.claimed)
     }
 
+    /// Whether the audience hears the stage.
+    pub(super) fn is_heard(&self, space: &LogId) -> bool {
+        self.spaces.get(space).is_some_and(|air| air.audience == Audience::Hears)
+    }
+
     /// The audience hears the stage from the next beat on, and what is aired is recorded. False: no such space.
     pub(super) fn begin(&mut self, space: &LogId) -> bool {
         let Some(air) = self.spaces.get_mut(space) else { return false };

@@ -359,6 +359,12 @@ impl Studio {
         if self.inner.lock().begin(space) { Ok(()) } else { Err(Failure::NotOnAir) }
     }
 
+    /// Whether [`Studio::begin`] was said of a space.
+    #[must_use]
+    pub fn is_heard(&self, space: &LogId) -> bool {
+        self.inner.lock().is_heard(space)
+    }
+
     /// Whether there is sound of a space.
     #[must_use]
     pub fn is_on_air(&self, space: &LogId) -> bool {

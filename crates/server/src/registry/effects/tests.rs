@@ -1,0 +1,123 @@
+//! What is told of a conversation, when, and how often.
+
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::net::UnixListener;
+
+use hiwar_engine::live_bus::Hub;
+
+use super::*;
+use crate::api::AskedBy;
+use crate::studio::{Ports, Setup};
+
+/// A registry with one space whose doors are open.
+struct House {
+    registry: Registry,
+    space: LogId,
+    happens: mpsc::Sender<StudioEvent>,
+    _hub: Hub,
+    _dir: tempfile::TempDir,
+}
+
+impl House {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (hub, _) = Hub::spawn(UnixListener::bind(dir.path().join("bus.sock")).unwrap()).unwrap();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let candidate = udp.local_addr().unwrap();
+        let shards = vec![Ports { udp, tcp: TcpListener::bind("127.0.0.1:0").unwrap(), candidate }];
+        let (spaces, publisher) = (dir.path().join("spaces"), hub.publisher());
+        let (studio, _) = Studio::start(Setup { shards, spaces: spaces.clone(), publisher, workers: 0 }).unwrap();
+        let settings = Settings {
+            public_origin: "https://talk.example".into(),
+            stage_origin: "https://stage.example".into(),
+            template: "<head><!--hiwar:head--></head><!--hiwar:space-->",
+            policy: None,
+            hls_base: None,
+            hls_asked_by: AskedBy::Players,
+        };
+        let (happens, happened) = mpsc::channel(16);
+        let registry = Registry::open(spaces, studio, settings, happened).await.unwrap();
+        let new = NewSpace {
+            title: Title::parse("حوار").unwrap(),
+            language: None,
+            audience: Audience::Public,
+            terms: Terms { keep: Keep::All, clips: Clips::Allowed },
+            schedule: None,
+            asking: Asking::Everybody,
+            host: None,
+        };
+        let space = LogId::parse(&registry.create(new).await.unwrap().id).unwrap();
+        Self { registry, space, happens, _hub: hub, _dir: dir }
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.registry.watch(&self.space, Watcher::Invited).unwrap()
+    }
+
+    /// Somebody comes by the door of whoever has no session.
+    fn comes(&self, participant: &str) {
+        let (participant, name) = (ParticipantId::parse(participant).unwrap(), Name::parse("ليلى").unwrap());
+        let actor = Actor::Person { id: participant.clone(), warrant: Warrant::Speak };
+        self.registry.report(&self.space, actor, Command::Agree { name: name.clone() }).unwrap();
+        let arrive = Command::Arrive { participant, name, warrant: Warrant::Speak };
+        self.registry.report(&self.space, Actor::House, arrive).unwrap();
+    }
+}
+
+/// Waits until all is told.
+async fn settles(changes: &mut watch::Receiver<u64>) {
+    while tokio::time::timeout(2 * TELL_EVERY, changes.changed()).await.is_ok() {}
+}
+
+/// Nothing more is told: what is put off is put off no longer than this.
+async fn is_all(changes: &mut watch::Receiver<u64>) {
+    changes.mark_unchanged();
+    assert!(tokio::time::timeout(2 * TELL_EVERY, changes.changed()).await.is_err(), "told once more");
+}
+
+#[tokio::test]
+async fn a_start_and_an_end_are_told_once() {
+    let house = House::new().await;
+    let mut changes = house.changes();
+    for (command, state) in [(Command::Start, "live"), (Command::End, "ended")] {
+        let before = *changes.borrow();
+        house.registry.command(house.space, Actor::House, command).await.unwrap();
+        assert_eq!(house.registry.view(&house.space).unwrap().state, state);
+        assert_eq!(*changes.borrow() - before, 1, "{state}");
+        is_all(&mut changes).await;
+    }
+}
+
+#[tokio::test]
+async fn before_the_start_nobody_is_told_that_somebody_talks() {
+    let house = House::new().await;
+    house.comes("p1");
+    let mut changes = house.changes();
+    let speaking =
+        |who: Option<&str>| StudioEvent::Speaking { space: house.space, participant: who.map(str::to_owned) };
+    settles(&mut changes).await;
+    for who in [Some("p1"), None, Some("p1")] {
+        house.happens.send(speaking(who)).await.unwrap();
+    }
+    is_all(&mut changes).await;
+    house.registry.command(house.space, Actor::House, Command::Start).await.unwrap();
+    assert!(house.registry.view(&house.space).unwrap().speakers[0].speaking, "from the start on it is said");
+    is_all(&mut changes).await;
+    house.happens.send(speaking(None)).await.unwrap();
+    changes.changed().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_conversation_is_heard_whose_log_was_claimed_just_as_it_began() {
+    let house = House::new().await;
+    let (registry, space) = (&house.registry, house.space);
+    let later = registry.obey(&space, Actor::House, Command::Start).unwrap();
+    assert_eq!(later, [Event::Started]);
+    assert!(!registry.0.studio.is_heard(&space));
+    // Its stage had begun to gather the moment before.
+    registry.record(space).await;
+    for event in later {
+        registry.follow(space, event).await.unwrap();
+    }
+    assert!(registry.0.studio.is_heard(&space));
+}
