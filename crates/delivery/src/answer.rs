@@ -33,6 +33,8 @@ pub struct Site {
     pub documents: HashMap<String, Document>,
     /// The logs that are open here, live or ended.
     pub logs: HashMap<LogId, Tail>,
+    /// Logs of which there is no sound.
+    pub shut: HashMap<LogId, Shut>,
     /// Whether that is all.
     pub told: Told,
     /// Checks listening passes and badges of rehearsals, and makes people into numbers.
@@ -58,6 +60,32 @@ pub enum Serves {
         origin: String,
     },
 }
+
+/// Why there is no sound of a log.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Shut {
+    /// Who may know.
+    pub access: Access,
+    /// When there will be; `None`: never.
+    pub opens: Option<SystemTime>,
+}
+
+impl Shut {
+    /// What to say to whoever asks now.
+    fn problem(self, now: SystemTime) -> Problem {
+        let Some(opens) = self.opens else { return Problem::Cancelled };
+        let until_s = opens.duration_since(now).unwrap_or_default().as_secs() + 1;
+        // When each of them asked is as good as chance.
+        let spread_s =
+            now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_millis() % OPENING_SPREAD_S;
+        Problem::Early(u32::try_from(until_s).map_or(OPENING_WAIT_S_MAX, |s| s.min(OPENING_WAIT_S_MAX)) + spread_s)
+    }
+}
+
+/// Whoever waits for doors asks again after so long at the latest: a host may open them sooner than was said.
+const OPENING_WAIT_S_MAX: u32 = 300;
+/// Within so many seconds they come: players that wait for the same doors are not to ask in the same second.
+const OPENING_SPREAD_S: u32 = 8;
 
 /// How much of what stands a worker has been told.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -447,6 +475,18 @@ fn admitted(site: &Site, request: &Request<'_>, log: LogId, access: Access, now:
     pass.admits(log.as_str()).map_err(|_| Problem::Pass)
 }
 
+/// Why there is no sound of a log that is not open here.
+fn silent(site: &Site, request: &Request<'_>, log: LogId, now: SystemTime) -> Problem {
+    let Some(shut) = site.shut.get(&log) else { return site.told.unknown() };
+    admitted(site, request, log, shut.access, now).err().unwrap_or_else(|| shut.problem(now))
+}
+
+/// What is said of a log that is over.
+fn over(site: &Site, log: LogId) -> Problem {
+    let is_cancelled = site.shut.get(&log).is_some_and(|shut| shut.opens.is_none());
+    if is_cancelled { Problem::Cancelled } else { Problem::Ended }
+}
+
 fn listen(
     site: &Site,
     request: &Request<'_>,
@@ -458,11 +498,11 @@ fn listen(
     if let Some(answer) = sound_method(request, keep, now)? {
         return Ok(answer);
     }
-    let tail = site.logs.get(&log).ok_or(site.told.unknown())?;
+    let tail = site.logs.get(&log).ok_or_else(|| silent(site, request, log, now))?;
     admitted(site, request, log, tail.access(), now)?;
     let crowd = site.crowd(request, now)?;
     if tail.ended() == Ended::Yes {
-        return Err(Problem::Ended);
+        return Err(over(site, log));
     }
     let (log, tail, rendition) = find(site, request, log, tail, name)?;
     let told = tail.header().renditions.get(rendition).ok_or(Problem::NotFound)?;
@@ -525,8 +565,9 @@ fn hls(
     }
     let Some(tail) = site.logs.get(&log) else {
         // Its maker may have been told of a new one before this worker was: the first to ask waits for the news, which takes milliseconds.
-        let waits = site.told == Told::Wholly && file == "live.m3u8" && request.method == Method::Get;
-        return if waits { Ok(Answer::Hold { log, position: u64::MAX }) } else { Err(site.told.unknown()) };
+        let may_come = site.told == Told::Wholly && !site.shut.contains_key(&log);
+        let waits = may_come && file == "live.m3u8" && request.method == Method::Get;
+        return if waits { Ok(Answer::Hold { log, position: u64::MAX }) } else { Err(silent(site, request, log, now)) };
     };
     admitted(site, request, log, tail.access(), now)?;
     let crowd = site.crowd(request, now)?;

@@ -31,6 +31,10 @@ pub enum Problem {
     Pass,
     /// Whoever plays listeners has no leave to, or no longer.
     Badge,
+    /// The doors are shut still, for about so many seconds.
+    Early(u32),
+    /// The conversation does not take place.
+    Cancelled,
     /// The conversation has ended; the recording may be there.
     Ended,
     /// There is no such clip of a recording.
@@ -99,12 +103,12 @@ impl Problem {
             Self::Method(_) => 405,
             Self::Pass => 401,
             Self::Badge => 403,
-            Self::Ended => 410,
+            Self::Ended | Self::Cancelled => 410,
             Self::Clip(Unclippable::Forbidden) => 403,
             Self::Clip(Unclippable::Outside) => 404,
             Self::Clip(_) => 400,
             Self::TooOften(_) => 429,
-            Self::NotYet | Self::Starting | Self::HouseAway | Self::Busy | Self::Reactionless => 503,
+            Self::Early(_) | Self::NotYet | Self::Starting | Self::HouseAway | Self::Busy | Self::Reactionless => 503,
             Self::HouseSlow => 504,
         }
     }
@@ -112,6 +116,7 @@ impl Problem {
     /// Seconds after which trying again makes sense.
     fn retry_after_s(self) -> Option<u32> {
         match self {
+            Self::Early(seconds) => Some(seconds),
             Self::Starting => Some(1),
             Self::NotYet => Some(2),
             Self::HouseAway => Some(3),
@@ -136,6 +141,8 @@ impl Problem {
             Self::Method(_) => "method",
             Self::Pass => "pass",
             Self::Badge => "rehearsal",
+            Self::Early(_) => "doors-shut",
+            Self::Cancelled => "cancelled",
             Self::Ended => "ended",
             Self::Clip(Unclippable::Nonsense) => "clip-times",
             Self::Clip(Unclippable::Reversed) => "clip-reversed",
@@ -205,6 +212,13 @@ impl Problem {
                 ),
                 ("لا إذن بالتجربة", "الشارة في Hiwar-Rehearsal ليست من إذن أصدره هذا الخادم، أو انتهى وقتها."),
             ),
+            Self::Early(_) => (
+                ("The doors are not open yet", "Come back when they open; the conversation's page says when."),
+                ("لم تُفتح الأبواب بعد", "عُد حين تُفتح؛ وصفحة الحوار تقول متى."),
+            ),
+            Self::Cancelled => {
+                (("Cancelled", "This conversation does not take place."), ("أُلغي", "لن يُعقد هذا الحوار."))
+            }
             Self::Ended => (
                 ("The conversation has ended", "The recording may be on its page."),
                 ("انتهى الحوار", "قد تجد التسجيل في صفحة الحوار."),

@@ -125,6 +125,8 @@ fn every_down() -> Vec<Down> {
         chunk("demo", 9),
         Down::Ask { log: log("demo"), from: Position(1 << 40) },
         Down::Ended { log: log("demo") },
+        Down::Shut { log: log("demo"), access: Access::Pass, opens_ms: Some(1 << 41) },
+        Down::Shut { log: log("demo"), access: Access::Open, opens_ms: None },
         Down::Closed { log: log(&"z".repeat(40)) },
         Down::Whole,
         Down::Mark { mark: 1 << 50 },
@@ -182,6 +184,10 @@ fn a_worker_that_connects_is_told_what_stands_before_what_comes() {
     house.publisher.publish(document("/", "new"));
     house.publisher.publish(document("/gone", "x"));
     house.publisher.publish(Down::Forget { path: "/gone".into() });
+    let shut = |name: &str| Down::Shut { log: log(name), access: Access::Open, opens_ms: Some(5) };
+    for name in ["planned", "closed", "live"] {
+        house.publisher.publish(shut(name));
+    }
     for name in ["closed", "ended", "live"] {
         house.publisher.publish(opened(name));
     }
@@ -198,8 +204,8 @@ fn a_worker_that_connects_is_told_what_stands_before_what_comes() {
 
     let mut expected = vec![document("/", "new"), opened("ended"), chunk("ended", 0)];
     expected.extend([Down::Ended { log: log("ended") }, opened("live")]);
-    expected.extend((15..=25).map(|position| chunk("live", position)));
-    for down in expected {
+    expected.extend((15..25).map(|position| chunk("live", position)));
+    for down in expected.into_iter().chain([shut("planned"), chunk("live", 25)]) {
         assert_eq!(worker.next().unwrap(), down);
     }
 }

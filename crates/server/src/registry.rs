@@ -208,6 +208,16 @@ impl Entry {
         self.space.require_open().is_ok()
     }
 
+    /// When its doors open, of one that has never been on the air: inside, `None` if never.
+    fn shut(&self) -> Option<Option<SystemTime>> {
+        let facts = self.space.facts();
+        match facts.phase {
+            Phase::Scheduled => facts.schedule.as_ref().map(|schedule| Some(schedule.doors())),
+            Phase::Cancelled { .. } => Some(None),
+            Phase::Open | Phase::Live { .. } | Phase::Ended { .. } | Phase::Posted { .. } => None,
+        }
+    }
+
     fn access(&self) -> Access {
         match self.space.facts().audience {
             Audience::Public | Audience::Unlisted => Access::Open,

@@ -45,10 +45,10 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-function player(): { player: Player; states: State[]; audio: Element } {
+function player(begun = true): { player: Player; states: State[]; audio: Element } {
   const audio = new Element();
   const states: State[] = [];
-  const config = { audio: audio as unknown as HTMLAudioElement, space: "demo", hls: "/hls/demo/", pass: null, begun: () => true };
+  const config = { audio: audio as unknown as HTMLAudioElement, space: "demo", hls: "/hls/demo/", pass: null, begun: () => begun };
   return { player: new Player({ ...config, onState: (state) => states.push(state), onEvent: () => {}, onBehind: () => {} }), states, audio };
 }
 
@@ -61,6 +61,17 @@ it("asks again when the server wishes, and says meanwhile that it tries", async 
   // A second, and a random part of a spread that doubles.
   expect(asked).toEqual([0, 1_250, 2_750]);
   expect(states).toEqual(["connecting", "reconnecting"]);
+  one.stop();
+});
+
+it("waits for doors that are shut as long as the server says", async () => {
+  vi.stubGlobal("MediaSource", Source);
+  answers = [() => new Response("{}", { status: 503, headers: { "Retry-After": "20" } })];
+  const { player: one, states } = player(false);
+  one.listen();
+  await vi.advanceTimersByTimeAsync(25_000);
+  expect(asked).toEqual([0, 20_250]);
+  expect(states.slice(0, 2)).toEqual(["connecting", "waiting"]);
   one.stop();
 });
 

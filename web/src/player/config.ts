@@ -12,7 +12,7 @@ export interface Config {
   hls: string; // The folder of its HLS, with the slash at the end; of another origin, perhaps.
   /** A listening pass, for spaces with invited listeners. */
   pass: string | null;
-  /** What the page already knows: a space that has not begun may answer 404 and is asked again. */
+  /** What the page already knows: what answers of a space that has not begun is asked again. */
   begun: () => boolean;
   onState: (state: State) => void;
   onEvent: (event: SpaceEvent) => void;

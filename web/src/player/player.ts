@@ -327,11 +327,10 @@ export class Player {
           // Who is in the past hears it to its end, which the list tells.
           if (this.#behind && (response.status === 410 || response.status === 404)) return;
           if (response.status === 410) return this.#finish();
-          if (response.status === 404) {
-            if (this.config.begun()) return this.#heard ? this.#finish() : this.#give("missing");
+          if (!this.config.begun()) {
             wait ??= NOT_YET_MS;
             this.#is("waiting");
-          }
+          } else if (response.status === 404) return this.#heard ? this.#finish() : this.#give("missing");
         }
       } catch (error) {
         // Network and damage alike: try again. Anything else is a bug and must be seen.

@@ -18,8 +18,9 @@ fn site() -> Site {
         body: Bytes::from_static(body.as_bytes()),
         brotli: Some(Bytes::from_static(b"BR")),
     };
-    let mut ended = tail(0..5);
+    let [mut ended, mut called_off] = [tail(0..5), tail(0..5)];
     ended.end();
+    called_off.end();
     let mut invited = tail(0..45);
     invited.reopen(Access::Pass, crate::tail::tests::header(), hiwar_segment_log::Epoch(1));
     let id = |text| LogId::parse(text).unwrap();
@@ -27,7 +28,24 @@ fn site() -> Site {
         documents: [("/", "app"), ("/s/demo", "page"), ("/s/", "no such page")]
             .map(|(path, body)| (path.to_owned(), document(body)))
             .into(),
-        logs: [(id("demo"), tail(0..45)), (id("over"), ended), (id("secret"), invited), (id("new"), tail(0..0))].into(),
+        logs: [
+            (id("demo"), tail(0..45)),
+            (id("over"), ended),
+            (id("called-off"), called_off),
+            (id("secret"), invited),
+            (id("new"), tail(0..0)),
+        ]
+        .into(),
+        shut: [
+            ("planned", Access::Open, Some(NOW + Duration::from_secs(40))),
+            ("by-invitation", Access::Pass, Some(NOW + Duration::from_secs(40))),
+            ("far", Access::Open, Some(NOW + Duration::from_secs(1 << 40))),
+            ("due", Access::Open, Some(NOW)),
+            ("cancelled", Access::Open, None),
+            ("called-off", Access::Open, None),
+        ]
+        .map(|(log, access, opens)| (id(log), Shut { access, opens }))
+        .into(),
         told: Told::Wholly,
         keys: CrowdKeys::from_bytes([7; 32]),
         serves: Serves::Crowd,
@@ -107,6 +125,13 @@ fn told(answer: Answer) -> (u16, String, Bytes) {
     let Answer::Ready { head, body, .. } = answer else { panic!("{answer:?}") };
     let head = String::from_utf8(head).unwrap();
     (head[9..12].parse().unwrap(), head, body)
+}
+
+/// A pass to listen that is good for so long.
+fn sign(scope: &str, seconds: u64) -> String {
+    let expires = NOW + Duration::from_secs(seconds);
+    let pass = Listen { id: PassId([1; 8]), scope: Scope::parse(scope).unwrap(), expires };
+    ListenKey::from_bytes([7; 32]).sign(&pass)
 }
 
 fn status(line: &str) -> u16 {
@@ -193,11 +218,6 @@ fn sound_is_for_whoever_may_hear_it() {
         assert_eq!(status(&format!("GET {path}")), 401, "{path}");
         assert_eq!(status(&format!("GET {path}?pass=AAAA")), 401, "{path}");
     }
-    let sign = |scope: &str, seconds| {
-        let expires = NOW + Duration::from_secs(seconds);
-        let pass = Listen { id: PassId([1; 8]), scope: Scope::parse(scope).unwrap(), expires };
-        ListenKey::from_bytes([7; 32]).sign(&pass)
-    };
     let good = sign("secret", 60);
     assert!(matches!(ask(&format!("GET /listen/secret.ogg?pass={good}"), ""), Answer::Listen { .. }));
     assert!(matches!(ask("GET /replay/secret.mp4", &format!("Authorization: Bearer {good}\r\n")), Answer::Replay(_)));
@@ -248,6 +268,45 @@ fn before_everything_was_told_nothing_is_said_not_to_exist() {
         assert_eq!((status, body.len()), (503, 0), "{path}");
         assert!(head.contains("Content-Language: en\r\n"), "{head}");
     }
+}
+
+#[test]
+fn a_player_that_comes_before_the_doors_is_told_when_to_come_back_and_one_that_comes_in_vain_that_it_is() {
+    let mut site = site();
+    for form in ["/listen/{}.mp4", "/listen/{}.ogg", "/listen/{}.mp3", "/hls/{}/live.m3u8"] {
+        let path = |log: &str| form.replace("{}", log);
+        for (log, status, retry_s) in [("planned", 503, 41), ("far", 503, 300), ("due", 503, 1)] {
+            let said = told(ask_of(&mut site, &format!("GET {}", path(log)), "Accept-Language: ar\r\n"));
+            assert_eq!(said.0, status, "{}", path(log));
+            assert!(said.1.contains(&format!("\r\nRetry-After: {retry_s}\r\n")), "{}", said.1);
+            assert!(String::from_utf8(said.2.to_vec()).unwrap().contains("لم تُفتح الأبواب بعد"));
+        }
+        for (log, status) in [("by-invitation", 401), ("cancelled", 410), ("none", 404)] {
+            // Of what is not known yet a playlist waits for a moment.
+            let method = if log == "none" { "HEAD" } else { "GET" };
+            let said = told(ask_of(&mut site, &format!("{method} {}", path(log)), ""));
+            assert_eq!(said.0, status, "{}", path(log));
+            assert!(!said.1.contains("Retry-After"), "{}", said.1);
+        }
+    }
+    let (status, _, body) = told(ask_of(&mut site, "GET /listen/called-off.mp4", ""));
+    assert_eq!(status, 410);
+    assert!(String::from_utf8(body.to_vec()).unwrap().contains("/problems/cancelled"), "its doors were open already");
+    let pass = sign("by-invitation", 60);
+    assert_eq!(told(ask_of(&mut site, &format!("GET /listen/by-invitation.mp4?pass={pass}"), "")).0, 503);
+}
+
+#[test]
+fn players_that_wait_for_the_same_doors_do_not_come_back_in_the_same_second() {
+    let shut = Shut { access: Access::Open, opens: Some(NOW + Duration::from_secs(60)) };
+    let waits = (0..1_000).map(|ms| match shut.problem(NOW + Duration::from_millis(ms)) {
+        Problem::Early(seconds) => seconds,
+        other => panic!("{other:?}"),
+    });
+    let mut by_second: HashMap<u32, u32> = HashMap::new();
+    waits.for_each(|seconds| *by_second.entry(seconds).or_default() += 1);
+    assert!(by_second.keys().all(|seconds| (60..60 + 1 + OPENING_SPREAD_S).contains(seconds)), "{by_second:?}");
+    assert!(by_second.values().all(|many| *many <= 1_000 / OPENING_SPREAD_S + 1), "{by_second:?}");
 }
 
 #[test]

@@ -39,7 +39,7 @@ use hiwar_admission::CrowdKeys;
 use hiwar_admission::ladder::{Bitrate, Cadence, Stance};
 use hiwar_segment_log::{LogId, Record};
 
-pub use crate::answer::{Document, Serves};
+pub use crate::answer::{Document, Serves, Shut};
 pub use crate::audience::{Count, FETCHED_FOR, Figures, Heard, News, Reactions, Register};
 use crate::audience::{Counters, Crowd};
 pub use crate::shed::Limits;
@@ -135,6 +135,13 @@ pub enum Update {
     Ended {
         /// Which.
         log: LogId,
+    },
+    /// There is no sound of a log, and whoever asks is told why, until it is open or closed.
+    Shut {
+        /// Which.
+        log: LogId,
+        /// Who may know, and when there will be.
+        shut: Shut,
     },
     /// The log, and its recording, are gone.
     Closed {

@@ -192,6 +192,7 @@ impl Worker {
             site: Site {
                 documents: HashMap::new(),
                 logs: HashMap::new(),
+                shut: HashMap::new(),
                 told: Told::Partly,
                 noted: None,
                 keys: config.keys,
@@ -588,6 +589,7 @@ impl Worker {
                     }
                 }
                 Update::Ended { log } => self.ended(log),
+                Update::Shut { log, shut } => drop(self.site.shut.insert(log, shut)),
                 Update::Closed { log } => self.closed(log),
                 Update::Whole => self.site.told = Told::Wholly,
                 Update::Away => self.away(),
@@ -620,6 +622,7 @@ impl Worker {
             return;
         };
         let epoch: Epoch = record.epoch;
+        self.site.shut.remove(&log);
         match self.site.logs.get_mut(&log) {
             Some(tail) => {
                 let names = |header: &Header| header.renditions.iter().map(|r| r.name.clone()).collect::<Vec<_>>();
@@ -677,6 +680,7 @@ impl Worker {
     fn closed(&mut self, log: LogId) {
         self.dismiss(log);
         self.site.logs.remove(&log);
+        self.site.shut.remove(&log);
         self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner).remove(&log);
     }
 

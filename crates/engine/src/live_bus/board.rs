@@ -12,6 +12,8 @@ use super::Down;
 pub(crate) struct Board {
     documents: BTreeMap<String, Bytes>,
     logs: BTreeMap<LogId, Standing>,
+    /// Logs of which there is no sound.
+    shut: BTreeMap<LogId, Bytes>,
     /// What the house wants back, of logs that are not open yet.
     asked: BTreeMap<LogId, Bytes>,
     /// Until the house has said so, what stands here may be a part of what it knows.
@@ -44,6 +46,7 @@ impl Board {
             }
             Down::Open { log, .. } => {
                 self.asked.remove(&log);
+                self.shut.remove(&log);
                 // Chunks stay: a header may be told again in the middle of a log.
                 let chunks = self.logs.remove(&log).map(|standing| standing.chunks);
                 let chunks = chunks.unwrap_or_else(|| VecDeque::with_capacity(CHUNKS_KEPT));
@@ -62,8 +65,12 @@ impl Board {
                     standing.ended = Some(frame.clone());
                 }
             }
+            Down::Shut { log, .. } => {
+                self.shut.insert(log, frame.clone());
+            }
             Down::Closed { log } => {
                 self.asked.remove(&log);
+                self.shut.remove(&log);
                 self.logs.remove(&log);
             }
             Down::Whole => self.whole = Some(frame.clone()),
@@ -82,7 +89,8 @@ impl Board {
             .flat_map(|standing| std::iter::once(&standing.open).chain(&standing.chunks).chain(&standing.ended));
         // The questions first: the house waits for the answers.
         let wishes = self.cadence.iter().chain(&self.bitrate);
-        self.asked.values().chain(wishes).chain(self.documents.values()).chain(logs).chain(&self.whole).cloned()
+        let pages = self.documents.values();
+        self.asked.values().chain(wishes).chain(pages).chain(logs).chain(self.shut.values()).chain(&self.whole).cloned()
     }
 }
 

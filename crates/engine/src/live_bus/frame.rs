@@ -36,10 +36,7 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
         }
         Down::Open { log, access, header, notices, fields } => {
             frame.head(OPEN, log);
-            frame.0.put_u8(match access {
-                Access::Open => 0,
-                Access::Pass => 1,
-            });
+            frame.access(*access);
             header.encode(&mut frame.0);
             frame.count(notices.len(), NOTICES_MAX)?;
             for of_rendition in notices {
@@ -73,6 +70,12 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
             frame.0.put_u64_le(from.0);
         }
         Down::Ended { log } => frame.head(ENDED, log),
+        Down::Shut { log, access, opens_ms } => {
+            frame.head(SHUT, log);
+            frame.access(*access);
+            frame.0.put_u8(opens_ms.is_some().into());
+            frame.0.put_u64_le(opens_ms.unwrap_or_default());
+        }
         Down::Closed { log } => frame.head(CLOSED, log),
         Down::Whole => frame.0.put_u8(WHOLE),
         Down::Mark { mark } => {
@@ -182,12 +185,7 @@ pub fn decode_down(frame: Bytes) -> Result<Down, Malformed> {
         DOCUMENT => Down::Document { path: take_text(&mut rest)?, document: take_document(&mut rest)? },
         FORGET => Down::Forget { path: take_text(&mut rest)? },
         OPEN => {
-            let log = take_log(&mut rest)?;
-            let access = match rest.try_get_u8()? {
-                0 => Access::Open,
-                1 => Access::Pass,
-                _ => return Err(Malformed),
-            };
+            let (log, access) = (take_log(&mut rest)?, take_access(&mut rest)?);
             let header = take_record(&mut rest, Kind::Header)?;
             let notices = take_count(&mut rest, NOTICES_MAX)?;
             let notices = (0..notices).map(|_| take_notices(&mut rest)).collect::<Result<_, _>>()?;
@@ -203,6 +201,11 @@ pub fn decode_down(frame: Bytes) -> Result<Down, Malformed> {
         },
         ASK => Down::Ask { log: take_log(&mut rest)?, from: Position(rest.try_get_u64_le()?) },
         ENDED => Down::Ended { log: take_log(&mut rest)? },
+        SHUT => {
+            let (log, access) = (take_log(&mut rest)?, take_access(&mut rest)?);
+            let (opens, at) = (take_flag(&mut rest)?, rest.try_get_u64_le()?);
+            Down::Shut { log, access, opens_ms: opens.then_some(at) }
+        }
         CLOSED => Down::Closed { log: take_log(&mut rest)? },
         WHOLE => Down::Whole,
         MARK => Down::Mark { mark: rest.try_get_u64_le()? },
@@ -381,6 +384,13 @@ impl Frame {
         self.0.put_slice(text.as_bytes());
     }
 
+    fn access(&mut self, access: Access) {
+        self.0.put_u8(match access {
+            Access::Open => 0,
+            Access::Pass => 1,
+        });
+    }
+
     fn figures(&mut self, figures: &Figures) {
         self.0.put_u32_le(figures.listening);
         for total in [figures.joined_total, figures.silent_total, figures.turned_away_total, figures.bytes_total] {
@@ -438,6 +448,7 @@ fn down_capacity(down: &Down) -> usize {
         Down::Chunk { record, .. } | Down::Lean { record, .. } => record.encoded_len(),
         Down::Ask { .. }
         | Down::Ended { .. }
+        | Down::Shut { .. }
         | Down::Closed { .. }
         | Down::Whole
         | Down::Mark { .. }
@@ -483,6 +494,14 @@ fn take_flag(rest: &mut Bytes) -> Result<bool, Malformed> {
     }
 }
 
+fn take_access(rest: &mut Bytes) -> Result<Access, Malformed> {
+    match rest.try_get_u8()? {
+        0 => Ok(Access::Open),
+        1 => Ok(Access::Pass),
+        _ => Err(Malformed),
+    }
+}
+
 fn take_field(rest: &mut Bytes) -> Result<Field, Malformed> {
     Ok(Field { rendition: rest.try_get_u8()?, name: take_text(rest)?, value: take_text(rest)? })
 }
@@ -516,7 +535,7 @@ fn take(rest: &mut Bytes, len: usize) -> Result<Bytes, Malformed> {
 pub const PREFACE: [u8; 8] = [b'h', b'i', b'w', b'a', b'r', b'b', 0, VERSION];
 
 /// Goes up with every change of a frame.
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 
 /// Whether the other end speaks as we do; `None` until it has said enough.
 #[must_use]
@@ -601,6 +620,7 @@ const MARK: u8 = 10;
 const CADENCE: u8 = 11;
 const LEAN: u8 = 12;
 const BITRATE: u8 = 13;
+const SHUT: u8 = 14;
 const COUNTS: u8 = 64;
 const HELD: u8 = 65;
 const REACHED: u8 = 66;

@@ -55,6 +55,7 @@ impl Held {
             Down::Document { .. }
             | Down::Forget { .. }
             | Down::Ask { .. }
+            | Down::Shut { .. }
             // Nothing of it is in the log.
             | Down::Lean { .. }
             | Down::Mark { .. }

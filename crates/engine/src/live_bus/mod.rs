@@ -67,6 +67,15 @@ pub enum Down {
         /// Which log.
         log: LogId,
     },
+    /// There is no sound of a log, and why. It stands until the log is open, or closed.
+    Shut {
+        /// Which log.
+        log: LogId,
+        /// Who may know.
+        access: Access,
+        /// When there will be, in milliseconds since 1970; `None`: never.
+        opens_ms: Option<u64>,
+    },
     /// The log is gone from the live paths.
     Closed {
         /// Which log.

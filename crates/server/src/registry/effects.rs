@@ -351,9 +351,12 @@ impl Registry {
         let known = self.lock().get_mut(id).map(|entry| {
             // Whatever was to be told later is told now.
             (entry.announced, entry.announcing) = (Some(Instant::now()), false);
-            (entry.view(&self.0.settings), entry.is_on_air())
+            (entry.view(&self.0.settings), entry.is_on_air(), entry.shut().map(|opens| (entry.access(), opens)))
         });
-        let Some((mut view, on_air)) = known else { return };
+        let Some((mut view, on_air, shut)) = known else { return };
+        if let Some((access, opens)) = shut {
+            self.0.studio.shut(id, access, opens);
+        }
         // Of a second that is over when somebody reads it.
         view.reactions.clear();
         if on_air {

@@ -10,7 +10,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use hiwar_admission::CrowdKeys;
 use hiwar_admission::ladder::{Bitrate, Cadence};
@@ -335,6 +335,11 @@ fn update(down: Down) -> Told {
         Down::Chunk { log, record } => Update::Chunk { log, record },
         Down::Lean { log, entry, record } => Update::Lean { log, entry, record },
         Down::Ended { log } => Update::Ended { log },
+        Down::Shut { log, access, opens_ms } => {
+            // A time that no clock can show is as good as far away.
+            let opens = opens_ms.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.min(u64::from(u32::MAX) * 1_000)));
+            Update::Shut { log, shut: http::Shut { access: allowed(access), opens } }
+        }
         Down::Closed { log } => Update::Closed { log },
         Down::Whole => Update::Whole,
     })

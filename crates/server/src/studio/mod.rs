@@ -351,6 +351,13 @@ impl Studio {
         radio::closed(space).into_iter().for_each(|closed| self.inner.publisher.publish(closed));
     }
 
+    /// Tells the workers of a space that is not on the air why it is not: it opens at that time, or never.
+    pub fn shut(&self, space: &LogId, access: Access, opens: Option<SystemTime>) {
+        let ms = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let opens_ms = opens.map(|opens| u64::try_from(ms(opens)).unwrap_or(u64::MAX));
+        self.inner.publisher.publish(Down::Shut { log: *space, access, opens_ms });
+    }
+
     /// The audience hears the stage from the next beat on, and what it hears is recorded if the log was claimed.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 use std::net::UdpSocket;
 
 use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::ear::Ear;
 use crate::http::ask;
@@ -74,6 +76,37 @@ fn what_a_space_does_not_allow_is_refused_and_said() {
     assert_eq!((unpaid.status, &*unpaid.problem()), (403, "pass-not-enough"));
     let head = format!("x{}", "y".repeat(9_000));
     assert_eq!(ask(server.public, "GET", "/", &[("X-Long", &head)], &[]).status, 431);
+}
+
+#[test]
+fn a_player_that_comes_before_the_doors_is_told_when_they_open_and_after_a_cancellation_that_they_do_not() {
+    let server = Server::start_with(&["--no-demo", "--workers", "1"]);
+    let tomorrow = OffsetDateTime::now_utc() + time::Duration::DAY;
+    let tomorrow = tomorrow.format(&Rfc3339).expect("a time");
+    let wish = json!({ "title": "tomorrow", "audience": "public", "starts_at": tomorrow });
+    let (planned, cancelled) = (server.create(wish.clone()), server.create(wish));
+    server.host(&cancelled, "cancel");
+    let listen = |space: &str, form: &str| {
+        ask(server.public, "GET", &format!("/listen/{space}.{form}"), &[("Accept-Language", "ar")], &[])
+    };
+    until("the cancellation is told", || (listen(&cancelled.id, "mp4").status == 410).then_some(()));
+    for form in ["mp4", "ogg", "mp3"] {
+        let early = listen(&planned.id, form);
+        assert_eq!((early.status, &*early.problem()), (503, "doors-shut"), "{early:?}");
+        let retry_s: u32 = early.header("retry-after").expect("a time").parse().expect("seconds");
+        assert!((300..310).contains(&retry_s), "{retry_s}");
+        assert!(early.text().contains("لم تُفتح الأبواب بعد"), "{early:?}");
+        let off = listen(&cancelled.id, form);
+        assert_eq!((off.status, &*off.problem(), off.header("retry-after")), (410, "cancelled", None), "{off:?}");
+        assert_eq!(listen("nowhere", form).status, 404);
+    }
+    // Whoever tries again finds it.
+    server.host(&planned, "start");
+    until("it is heard", || (head(&server, &planned.id) == 200).then_some(()));
+}
+
+fn head(server: &Server, space: &str) -> u16 {
+    ask(server.public, "HEAD", &format!("/listen/{space}.mp4"), &[], &[]).status
 }
 
 #[test]
