@@ -32,7 +32,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -200,6 +200,8 @@ struct Inner {
     events: mpsc::Sender<StudioEvent>,
     /// The house ends, and nothing is aired any more.
     silenced: Mutex<bool>,
+    /// Nor told: the registry ends with the house.
+    leaving: AtomicBool,
 }
 
 /// What the API reaches of a shard.
@@ -264,6 +266,7 @@ impl Studio {
             spaces: setup.spaces,
             events,
             silenced: Mutex::new(false),
+            leaving: AtomicBool::new(false),
         });
         beside::start(radio::Radio::new(inner.clone()), radio_jobs)?;
         beside::start(lean::Lean::new(inner.clone()), lean_jobs)?;
@@ -640,6 +643,7 @@ impl Studio {
         for session in sessions {
             self.close(session);
         }
+        self.inner.leaving.store(true, Relaxed);
         *self.inner.silenced.lock().unwrap_or_else(PoisonError::into_inner) = true;
         let (reply, done) = oneshot::channel();
         if self.ask(log::Job::LetGo { reply }).is_ok() {
@@ -705,6 +709,9 @@ impl Inner {
 
     /// Tells the registry. What will be told again anyway leaves room for the rest.
     fn happened(&self, event: StudioEvent) {
+        if self.leaving.load(Relaxed) {
+            return;
+        }
         let again =
             matches!(event, StudioEvent::Counts { .. } | StudioEvent::Reactions { .. } | StudioEvent::Speaking { .. });
         if again && self.events.capacity() < EVENTS_KEPT {
