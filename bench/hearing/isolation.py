@@ -13,12 +13,9 @@ import contextlib
 import json
 import math
 import os
-import resource
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -55,17 +52,9 @@ BREAKS = {
 
 def main():
     options = _options()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    folder = Path(options.keep or tempfile.mkdtemp(prefix="hiwar-isolation-"))
-    folder.mkdir(parents=True, exist_ok=True)
     roomy = contextlib.nullcontext() if options.broken == "queue" else machine.roomy_loopback()
-    try:
-        with roomy:
-            result = Run(folder, options).go()
-    finally:
-        processes.stop_all()
-        if not options.keep:
-            shutil.rmtree(folder, ignore_errors=True)
+    with rehearsal.folder("isolation", options.keep) as folder, roomy:
+        result = Run(folder, options).go()
     print(json.dumps(result | {"broken": options.broken}), flush=True)
 
 

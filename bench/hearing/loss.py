@@ -12,8 +12,6 @@ import argparse
 import json
 import os
 import shlex
-import shutil
-import tempfile
 import time
 from pathlib import Path
 
@@ -63,17 +61,11 @@ _HOLE = 10 ** (-16 / 10)
 
 def main():
     options = _options()
-    folder = Path(options.kept or options.keep or tempfile.mkdtemp(prefix="hiwar-loss-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
+    with rehearsal.folder("loss", options.kept or options.keep) as folder:
         if not options.kept:
             _run(folder, options)
         _say("comparing what was said with what was heard")
         print(json.dumps(judge(folder), ensure_ascii=False), flush=True)
-    finally:
-        processes.stop_all()
-        if not (options.keep or options.kept):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _options():

@@ -1,11 +1,15 @@
-"""The programs of crates/rehearsal: given by the environment, or built here in release, once."""
+"""The programs of crates/rehearsal (given by the environment, or built here in release, once), and a place for what a bench makes of them."""
 
+import contextlib
 import functools
 import json
 import os
 import queue
+import resource
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -29,6 +33,20 @@ def floor():
 def _built(name):
     subprocess.run(["cargo", "build", "--locked", "--release", "--package", "hiwar-rehearsal", "--bin", name], cwd=ROOT, check=True, stdout=sys.stderr)
     return str(Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / name)
+
+
+@contextlib.contextmanager
+def folder(name, keep):
+    """Where a bench leaves what it makes: `keep`, or a folder that is gone afterwards. So is everybody whom it started. As many files may be open as the system lets."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    place = Path(keep or tempfile.mkdtemp(prefix=f"hiwar-{name}-"))
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        yield place
+    finally:
+        processes.stop_all()
+        if not keep:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 class Cast:

@@ -12,18 +12,14 @@ import argparse
 import json
 import math
 import os
-import resource
-import shutil
 import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
 
 import numpy as np
 
@@ -70,22 +66,14 @@ BREAKS = {
 
 def main():
     options = _options()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     if os.cpu_count() < 2:
         raise SystemExit("start needs two cores: one for the server, one for everybody else")
     os.sched_setaffinity(0, {int(servers.CAST_CORE)})
     began = time.monotonic()
-    folder = Path(options.keep or tempfile.mkdtemp(prefix="hiwar-start-"))
-    folder.mkdir(parents=True, exist_ok=True)
     # Built before anything is planned.
     rehearsal.voices()
-    try:
-        with machine.roomy_loopback():
-            result = Run(folder, options).go()
-    finally:
-        processes.stop_all()
-        if not options.keep:
-            shutil.rmtree(folder, ignore_errors=True)
+    with rehearsal.folder("start", options.keep) as folder, machine.roomy_loopback():
+        result = Run(folder, options).go()
     print(json.dumps(result | {"broken": options.broken, "seconds": round(time.monotonic() - began)}), flush=True)
 
 

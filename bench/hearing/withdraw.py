@@ -10,9 +10,7 @@ tells what each figure means. The last line is one JSON object. The server is HI
 
 import argparse
 import json
-import shutil
 import subprocess
-import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -64,17 +62,11 @@ THERE = 0.25
 
 def main():
     options = _options()
-    folder = Path(options.kept or options.keep or tempfile.mkdtemp(prefix="hiwar-withdraw-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
+    with rehearsal.folder("withdraw", options.kept or options.keep) as folder:
         if not options.kept:
             _run(folder, options.broken)
         _say("comparing what was said with what is left")
         print(json.dumps(judge(folder), ensure_ascii=False), flush=True)
-    finally:
-        processes.stop_all()
-        if not (options.keep or options.kept):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _options():

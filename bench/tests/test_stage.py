@@ -59,13 +59,13 @@ def test_the_worst_kind_of_command_counts_and_opening_ones_own_microphone_does_n
 
 
 def window(**other):
-    good = {"beats": 10_000, "missed": 1, "speakers_gone": 0, "cast_late_ms_max": 3.0, "cast_percent": 60.0, "spaces": 50}
+    good = {"beats": 10_000, "missed": 1, "speakers_gone": 0, "unposted": 0, "cast_late_ms_max": 3.0, "cast_percent": 60.0, "spaces": 50}
     return good | other
 
 
 def test_a_core_carries_what_it_is_in_time_for_and_what_the_speakers_can_say():
     assert stage.holds(window())
-    for bad in ({"missed": 2}, {"speakers_gone": 1}, {"cast_late_ms_max": 21.0}, {"cast_percent": 96.0}):
+    for bad in ({"missed": 2}, {"speakers_gone": 1}, {"unposted": 1}, {"cast_late_ms_max": 21.0}, {"cast_percent": 96.0}):
         assert not stage.holds(window(**bad)), bad
     assert stage.is_cast_the_bound(window(cast_percent=96.0)) and not stage.is_cast_the_bound(window(missed=2))
 
@@ -85,7 +85,7 @@ def test_what_other_than_fifty_conversations_take_is_taken_to_go_with_their_numb
 def result(**other):
     good = {
         "spaces_per_core": 50, "bound_by": "server", "beat_misses_per_10000": 1.0, "around_codec_percent": 25.0, "command_ms_p95": 100.0, "commands_without_effect": 0,
-        "commands_missing": [], "speakers_gone": 0,
+        "commands_missing": [], "speakers_gone": 0, "unposted": 0,
     }  # fmt: skip
     return good | other
 
@@ -101,6 +101,7 @@ def result(**other):
         {"commands_without_effect": 1},
         {"commands_missing": ["mute"]},
         {"speakers_gone": 1},
+        {"unposted": 1},
     ],
 )
 def test_each_of_the_bounds_is_one(bad):
