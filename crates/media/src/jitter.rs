@@ -244,9 +244,11 @@ impl Jitter {
         slot.payload.assign(packet.payload);
     }
 
-    /// Learns a packet's timing and throws it away: for speakers whom nobody hears.
+    /// Learns a packet's timing and throws it away: for speakers whom nobody hears. Nor is a copy of it heard that comes later, unless sound flows.
     pub fn ignore(&mut self, packet: Packet<Opus<'_>>) {
-        self.place(packet);
+        if let Some((timestamp, _, duration)) = self.place(packet).filter(|_| !self.playing) {
+            self.next = self.next.max(timestamp + duration);
+        }
     }
 
     /// What to play next. `pending` samples were pulled and not played yet.

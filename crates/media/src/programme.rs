@@ -28,8 +28,8 @@ pub use events::TOLD_MAX;
 pub use speaker::{Returning, Speaker, SpeakerConfig, Voicing};
 pub use stats::{Seated, Stats};
 
-/// Seats on a stage: 20 speakers, and those who host. More people than this do not talk with each other.
-pub const SEATS: usize = 26;
+/// Seats of a programme: for 20 speakers, six who host, and six who wait in the wings. More people than this do not talk with each other.
+pub const SEATS: usize = 32;
 
 /// Time between two beats.
 pub const BEAT: Duration = Duration::from_millis(20);
@@ -46,7 +46,7 @@ const FOUR: usize = 4;
 /// Frames per measured energy: 100 ms.
 const ENERGY_FRAMES: usize = CHUNK_FRAMES / 2;
 
-/// A place on the stage, 0 to 25.
+/// A place in the programme, 0 to 31.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seat(pub u8);
 
@@ -106,7 +106,7 @@ pub enum Input<'a> {
         /// What was heard of them.
         piece: Piece<'a>,
     },
-    /// A speaker is muted, or open again.
+    /// A speaker is muted, or open again: then they are heard from that moment on, and nothing that came before it is.
     Mute {
         /// Who.
         seat: Seat,
@@ -281,7 +281,7 @@ impl Programme {
             }
             Input::Mute { seat, voicing } => {
                 if let Some(speaker) = self.speaker(seat) {
-                    speaker.voice(voicing);
+                    speaker.voice(now, voicing);
                 }
             }
             Input::Audience(audience) if audience != self.audience => {

@@ -81,6 +81,8 @@ pub struct Speaker {
     pub(super) playout: Playout,
     pub(super) activity: Activity,
     pub(super) voicing: Voicing,
+    /// When they were last opened: what came before was for nobody.
+    open_since: Option<Instant>,
     agc: Agc,
     /// They come from a track.
     replayed: bool,
@@ -115,6 +117,7 @@ impl Speaker {
             playout: Playout::new()?,
             activity: Activity::new(),
             voicing: config.voicing,
+            open_since: None,
             replayed: false,
             played: None,
             agc: Agc::new(),
@@ -166,17 +169,21 @@ impl Speaker {
         (piece != Ok(&[])).then_some(piece)
     }
 
-    /// Takes in one packet.
+    /// Takes in one packet. Of one that is not to be heard only the timing is learnt.
     pub(super) fn handle(&mut self, packet: Packet<Opus<'_>>) {
-        self.client_level = packet.level;
-        match self.voicing {
-            Voicing::Open => self.playout.jitter.handle(packet),
-            Voicing::Muted => self.playout.jitter.ignore(packet),
+        let came_before = self.open_since.is_some_and(|since| packet.arrival < since);
+        if self.voicing == Voicing::Muted || came_before {
+            return self.playout.jitter.ignore(packet);
         }
+        self.client_level = packet.level;
+        self.playout.jitter.handle(packet);
     }
 
-    /// Mutes or opens; the sound follows within the next frame.
-    pub(super) fn voice(&mut self, voicing: Voicing) {
+    /// Mutes or opens, as was said at that moment; the sound follows within the next frame.
+    pub(super) fn voice(&mut self, said: Instant, voicing: Voicing) {
+        if self.voicing == Voicing::Muted && voicing == Voicing::Open {
+            self.open_since = Some(said);
+        }
         self.voicing = voicing;
     }
 

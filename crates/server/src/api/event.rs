@@ -124,7 +124,7 @@ mod tests {
             listen: links,
             page: String::new(),
             replay: None,
-            speakers: vec![speaker; hiwar_media::programme::SEATS],
+            speakers: vec![speaker; hiwar_space::SPEAKERS_MAX + hiwar_space::CO_HOSTS_MAX + 1],
             asking: "everybody",
             asks: hiwar_space::HANDS_MAX,
             locked: true,

@@ -17,7 +17,6 @@ use hiwar_media::Time;
 use hiwar_media::chunk::Chunk;
 use hiwar_media::packet::{Packet, Payload};
 use hiwar_media::programme::{Audience, Input, Output, Programme, Seat, Speaker, Voicing};
-use hiwar_media::track;
 use hiwar_rtc::ring::{Reader, Writer};
 use rtrb::{Consumer, Producer};
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
@@ -136,8 +135,8 @@ pub enum Command {
     Seat { slot: u16, line: Box<Line> },
     /// A speaker leaves; the line comes back as [`Notice::Line`].
     Unseat { slot: u16, token: u64 },
-    /// A speaker is muted, or open again.
-    Voice { slot: u16, token: u64, voicing: Voicing },
+    /// A speaker is muted, or open again, as was `said` then.
+    Voice { slot: u16, token: u64, voicing: Voicing, said: Instant },
     /// The audience hears the stage, or does not any more.
     Audience { slot: u16, audience: Audience },
     /// The standing event changes.
@@ -378,15 +377,15 @@ impl Beat {
                 let seat = Seat(u8::try_from(seat).unwrap_or(u8::MAX));
                 line.speaker = space.programme.unseat(seat);
                 if let Some(track) = &mut line.track {
-                    keep(track.write(space.programme.time(), seat, &track::LEFT), figures);
+                    keep(track.end(space.programme.time(), seat), figures);
                 }
                 give(notices, figures, Notice::Line(line))
             }
-            Command::Voice { slot, token, voicing } => {
+            Command::Voice { slot, token, voicing, said } => {
                 if let Some(Some(space)) = self.slots.get_mut(usize::from(slot))
                     && let Some(seat) = space.seat_of(token).and_then(|seat| u8::try_from(seat).ok())
                 {
-                    space.programme.handle(now, Input::Mute { seat: Seat(seat), voicing });
+                    space.programme.handle(said, Input::Mute { seat: Seat(seat), voicing });
                 }
                 false
             }

@@ -288,8 +288,9 @@ impl Control {
         let theirs = |person: &Person| person.space == *space && person.participant == participant;
         let tokens: Vec<u64> =
             self.lines.iter().filter(|(_, person)| theirs(person)).map(|(token, _)| *token).collect();
+        let said = Instant::now();
         for token in tokens {
-            self.command(space, Command::Voice { slot: 0, token, voicing });
+            self.command(space, Command::Voice { slot: 0, token, voicing, said });
         }
     }
 

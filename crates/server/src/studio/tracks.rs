@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use hiwar_media::chunk::Chunk;
 use hiwar_media::programme::Seat;
-use hiwar_media::track::Voice;
+use hiwar_media::track::{LEFT, Voice};
 use hiwar_media::{CHUNK_FRAMES, FRAME_SAMPLES, SAMPLE_RATE, Time};
 use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record};
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -29,20 +29,30 @@ pub(super) fn log(space: &LogId) -> Option<LogId> {
 }
 
 /// The beat's end of one speaker's ring.
-pub struct Tap(Producer<u8>);
+pub struct Tap {
+    pieces: Producer<u8>,
+    /// Whether anything was heard of them.
+    begun: bool,
+}
 
 impl Tap {
     /// Puts one piece in. False: nobody takes them out, and this one is lost.
     pub fn write(&mut self, time: Time, seat: Seat, piece: &[u8]) -> bool {
+        self.begun = true;
         let Ok(len) = u16::try_from(piece.len()) else { return false };
-        if self.0.slots() < HEAD_BYTES + piece.len() {
+        if self.pieces.slots() < HEAD_BYTES + piece.len() {
             return false;
         }
         let mut head = [0; HEAD_BYTES];
         head[..8].copy_from_slice(&time.0.to_le_bytes());
         head[8] = seat.0;
         head[9..].copy_from_slice(&len.to_le_bytes());
-        self.0.push_entire_slice(&head).is_ok() && self.0.push_entire_slice(piece).is_ok()
+        self.pieces.push_entire_slice(&head).is_ok() && self.pieces.push_entire_slice(piece).is_ok()
+    }
+
+    /// They leave before this beat. Whoever was never heard leaves no trace: they may not have agreed to any. False as of [`Self::write`].
+    pub fn end(&mut self, time: Time, seat: Seat) -> bool {
+        !self.begun || self.write(time, seat, &LEFT)
     }
 }
 
@@ -92,7 +102,7 @@ impl Desk {
         getrandom::fill(&mut id).expect("the kernel has random numbers");
         let (tap, pieces) = RingBuffer::new(RING_BYTES);
         kept.lines.push(Line { id: u64::from_le_bytes(id), owner: owner.to_owned(), pieces });
-        Some(Tap(tap))
+        Some(Tap { pieces: tap, begun: false })
     }
 
     /// What was heard of each speaker in a chunk, and the epoch in which that is to be logged, if it is. To be called for every chunk in turn.
@@ -216,7 +226,7 @@ mod tests {
             assert!(first.write(Time(beat * 960), Seat(0), &[0]));
         }
         assert!(second.write(Time(12 * 960), Seat(1), &[0]));
-        assert!(second.write(Time(13 * 960), Seat(1), &hiwar_media::track::LEFT));
+        assert!(second.end(Time(13 * 960), Seat(1)));
         assert_eq!(desk.gather(&space, &chunk(0)), None, "no log yet");
         desk.claimed(&space, Epoch(4));
         drop(second);

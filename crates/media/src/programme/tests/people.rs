@@ -70,6 +70,35 @@ fn a_muted_speaker_is_silent_within_one_frame() {
 }
 
 #[test]
+fn of_who_is_opened_nothing_is_heard_that_came_before_and_soon_what_follows() {
+    let mut world = World::new();
+    let mut one = world.voice(|n| if n < 100 * 960 { tone(400.0, 0.2, n) } else { tone(1000.0, 0.2, n) });
+    world.mute(one.seat, Voicing::Muted);
+    let fresh = world.seated(one.seat);
+    let mut last = one.packet(world.now());
+    for _ in 1..100 {
+        world.handle(one.seat, &last);
+        world.beat();
+        last = one.packet(world.now());
+    }
+    let waited = world.seated(one.seat);
+    assert_eq!((waited.decodes, waited.gain_db, waited.level), (0, fresh.gain_db, fresh.level));
+    // Their last word is said after a packet of this very beat came; the next one brings a copy of it.
+    world.handle(one.seat, &last);
+    let said = world.now() + Duration::from_millis(1);
+    world.programme.handle(said, Input::Mute { seat: one.seat, voicing: Voicing::Open });
+    world.beat();
+    let copy = Packet { redundant: true, arrival: world.now(), ..last };
+    world.handle(one.seat, &copy);
+    world.run(50, &mut [&mut one]);
+    let heard = world.heard();
+    let first = heard.iter().position(|sample| sample.abs() > 0.01).expect("they are heard");
+    assert!((100 * 960..104 * 960).contains(&first), "in frame {}", first / 960);
+    assert!(amount(&heard[first..first + 4800], 400.0) < 0.005, "{}", amount(&heard[first..first + 4800], 400.0));
+    assert!(world.events().iter().all(|(frame, event)| event != "speaker 0" || *frame >= 100), "{:?}", world.events());
+}
+
+#[test]
 fn a_microphone_that_sends_zeros_costs_nearly_nothing_and_is_heard_when_it_speaks() {
     let mut world = World::new();
     let mut voice = world.voice(|n| if n < 4 * 48_000 { 0.0 } else { tone(400.0, 0.2, n) });
