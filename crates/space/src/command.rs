@@ -148,7 +148,16 @@ pub enum Command {
         /// What their pass is for.
         warrant: Warrant,
     },
-    /// Somebody's sound stopped. By the house.
+    /// Somebody is connected who would wait in the wings until they have said that they come. By the house.
+    Wait {
+        /// Who.
+        participant: ParticipantId,
+        /// What to call them.
+        name: Name,
+        /// What their pass is for.
+        warrant: Warrant,
+    },
+    /// Somebody's sound stopped, or they wait no more. By the house.
     Depart {
         /// Who.
         participant: ParticipantId,

@@ -30,7 +30,12 @@ pub enum Event {
         /// Who.
         participant: ParticipantId,
     },
-    /// Somebody's seat is gone: their sound ends now.
+    /// Somebody who waited in the wings is on the stage: they are heard now, unless they are muted.
+    Seated {
+        /// Who.
+        participant: ParticipantId,
+    },
+    /// Somebody's seat is gone, or they may not wait in the wings any more: their connection ends now.
     Unseated {
         /// Who.
         participant: ParticipantId,

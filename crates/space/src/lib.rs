@@ -21,6 +21,7 @@ mod schedule;
 mod space;
 mod stage;
 mod text;
+mod wings;
 
 pub use command::{Actor, Command, Warrant};
 pub use event::Event;
@@ -32,3 +33,4 @@ pub use schedule::{Beginning, Now, Postponement, Schedule};
 pub use space::{Audience, EMPTY_MAX, Facts, Phase, Recording, Replay, Space};
 pub use stage::{KEPT, Presence, SPEAKERS_MAX};
 pub use text::{Language, Name, Reason, Title};
+pub use wings::{Place, WINGS_MAX};

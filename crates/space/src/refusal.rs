@@ -37,6 +37,8 @@ pub enum Refusal {
     ReplayInTheMaking,
     /// Every seat on the stage is taken.
     StageFull,
+    /// As many wait in the wings as may: [`crate::WINGS_MAX`].
+    WingsFull,
     /// Whoever comes is to be called.
     StageLocked,
     /// There are [`crate::CO_HOSTS_MAX`] co-hosts.
@@ -100,6 +102,7 @@ impl fmt::Display for Refusal {
             Self::NoRecording => "there is no recording",
             Self::ReplayInTheMaking => "the replay is being made",
             Self::StageFull => "the stage is full",
+            Self::WingsFull => "the wings are full",
             Self::StageLocked => "the stage is locked",
             Self::CoHostsFull => "there are as many co-hosts as there may be",
             Self::TooManyKnown => "too many people were sent away",

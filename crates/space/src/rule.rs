@@ -59,6 +59,7 @@ impl Needs {
             | Command::DeleteRecording => Self::Host,
             Command::TimePasses
             | Command::Arrive { .. }
+            | Command::Wait { .. }
             | Command::Depart { .. }
             | Command::Hear { .. }
             | Command::PauseRecording

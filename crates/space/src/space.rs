@@ -3,6 +3,7 @@
 mod life;
 mod recording;
 mod seats;
+mod wings;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,9 +11,10 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::hand::Hands;
 use crate::rule::{Needs, Rank};
 use crate::stage::Stage;
+use crate::wings::Wings;
 use crate::{
-    Actor, Asking, Command, Event, Hand, Id, Language, Name, Now, Participant, ParticipantId, People, Presence, Reason,
-    Refusal, Role, Schedule, Title, Warrant,
+    Actor, Asking, Command, Event, Hand, Id, Language, Name, Now, Participant, ParticipantId, People, Place, Presence,
+    Reason, Refusal, Role, Schedule, Title, Warrant,
 };
 
 pub use recording::{Recording, Replay};
@@ -98,6 +100,7 @@ pub struct Facts {
 pub struct Space {
     facts: Facts,
     stage: Stage,
+    wings: Wings,
     hands: Hands,
     speaking: Option<ParticipantId>,
     /// Since when a live space has had nobody on its stage.
@@ -131,6 +134,7 @@ impl Space {
         Self {
             facts,
             stage: Stage::default(),
+            wings: Wings::default(),
             hands: Hands::default(),
             speaking: None,
             empty_since: None,
@@ -181,6 +185,7 @@ impl Space {
             Command::DeleteRecording => self.remove_recording(Recording::Deleted),
             Command::TimePasses => Ok(()),
             Command::Arrive { participant, name, warrant } => self.arrive(participant, name, warrant),
+            Command::Wait { participant, name, warrant } => self.wait(participant, name, warrant),
             Command::Depart { participant } => self.depart(&participant),
             Command::Hear { participant } => self.hear(participant),
             Command::PauseRecording => self.pause_recording(),

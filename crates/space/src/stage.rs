@@ -68,11 +68,9 @@ impl Stage {
         self.0.iter().filter_map(|(_, presence)| presence.until()).min()
     }
 
-    /// Gives up the seats that were kept until now; whether there were any.
-    pub(crate) fn expire(&mut self, now: Instant) -> bool {
-        let before = self.0.len();
-        self.0.retain(|(_, presence)| presence.until().is_none_or(|until| now < until));
-        self.0.len() < before
+    /// Gives up the seats that were kept until now: whose they were, and how.
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<(ParticipantId, Presence)> {
+        self.0.extract_if(.., |(_, presence)| presence.until().is_some_and(|until| until <= now)).collect()
     }
 
     pub(crate) fn clear(&mut self) {

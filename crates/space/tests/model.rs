@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use hiwar_space::{
     Actor, Asking, Audience, Beginning, CO_HOSTS_MAX, Command, EMPTY_MAX, Event, Facts, Id, KEPT, Name, Now,
     ParticipantId, Phase, Presence, Recording, Refusal, Replay, Role, SPEAKERS_MAX, Schedule, Space, Standing, Title,
-    Warrant,
+    WINGS_MAX, Warrant,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -45,6 +45,8 @@ struct One {
     agreed: bool,
     met: bool,
     seat: Option<Seat>,
+    /// In the wings.
+    waits: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +101,7 @@ impl Model {
             agreed: false,
             met: false,
             seat: None,
+            waits: false,
         };
         Self {
             life: if starts.is_some() { Life::Scheduled } else { Life::Open },
@@ -148,6 +151,30 @@ impl Model {
     fn is_away(&self, who: usize) -> Rules {
         let standing = self.people[who].standing;
         vec![(standing == Standing::Removed, Refusal::Removed), (standing == Standing::Blocked, Refusal::Blocked)]
+    }
+
+    /// What keeps somebody from the stage, but their own word.
+    fn is_kept_off(&self, who: usize) -> Rules {
+        let is_new = self.people[who].seat.is_none() && self.role(who) == Role::Speaker;
+        vec![
+            (is_new && self.locked && !self.people[who].known, Refusal::StageLocked),
+            (is_new && self.is_full(), Refusal::StageFull),
+        ]
+    }
+
+    /// Whether somebody who is connected has still to say that they come.
+    fn owes_word(&self, who: usize) -> bool {
+        let recorded = matches!(self.sealed, Recording::On | Recording::Paused);
+        matches!(self.people[who].seat, Some(Seat::Called(_))) || recorded && !self.people[who].agreed
+    }
+
+    /// What keeps somebody out of the wings. A call lets them in.
+    fn may_not_wait(&self, who: usize) -> Rules {
+        if matches!(self.people[who].seat, Some(Seat::Called(_))) {
+            return Vec::new();
+        }
+        let no_part = vec![(self.role(who) == Role::Listener, Refusal::NotCalled)];
+        [self.is_shut(), self.is_away(who), no_part, self.is_kept_off(who)].concat()
     }
 
     /// Whether somebody may do something to somebody else.
@@ -298,17 +325,23 @@ impl Model {
             Command::TimePasses => house(),
             Command::Arrive { participant, .. } => {
                 let whom = who(participant);
-                let one = &self.people[whom];
-                let is_new = one.seat.is_none() && self.role(whom) == Role::Speaker;
                 let rest = vec![
                     (self.role(whom) == Role::Listener, R::NotCalled),
-                    (recorded && !one.agreed, R::NotAgreed),
-                    (is_new && self.locked && !one.known, R::StageLocked),
-                    (is_new && self.is_full(), R::StageFull),
+                    (recorded && !self.people[whom].agreed, R::NotAgreed),
                 ];
-                [house(), self.is_shut(), self.is_away(whom), rest].concat()
+                [house(), self.is_shut(), self.is_away(whom), rest, self.is_kept_off(whom)].concat()
             }
-            Command::Depart { participant } => [house(), vec![(!self.is_on(who(participant)), R::NotOnStage)]].concat(),
+            Command::Wait { participant, .. } => {
+                let whom = who(participant);
+                let others = (0..PEOPLE)
+                    .filter(|who| *who != whom && self.people[*who].waits && self.people[*who].seat.is_none());
+                let no_room = self.owes_word(whom) && self.people[whom].seat.is_none() && others.count() >= WINGS_MAX;
+                [house(), self.may_not_wait(whom), vec![(no_room, R::WingsFull)]].concat()
+            }
+            Command::Depart { participant } => {
+                let whom = who(participant);
+                [house(), vec![(!self.is_on(whom) && !self.people[whom].waits, R::NotOnStage)]].concat()
+            }
             Command::Hear { participant } => {
                 let off = participant.as_ref().is_some_and(|id| !self.is_on(who(id)));
                 [house(), vec![(off, R::NotOnStage)]].concat()
@@ -335,13 +368,30 @@ impl Model {
         }
     }
 
+    /// Out of their seat, and out of the wings if they had one.
     fn leave(&mut self, who: usize) {
-        self.people[who].seat = None;
+        let one = &mut self.people[who];
+        one.waits &= one.seat.is_none();
+        one.seat = None;
     }
 
     fn empty(&mut self) {
-        self.people.iter_mut().for_each(|one| one.seat = None);
+        self.people.iter_mut().for_each(|one| (one.seat, one.waits) = (None, false));
         self.hands.clear();
+    }
+
+    fn come(&mut self, who: usize) {
+        self.know(who, true);
+        self.people[who].met = true;
+        (self.people[who].seat, self.people[who].waits) = (Some(Seat::On), false);
+        self.hands.retain(|hand| *hand != who);
+    }
+
+    /// Whoever waits comes with the last word that they owed.
+    fn come_on(&mut self, who: usize) {
+        if self.people[who].waits && !self.owes_word(who) {
+            self.come(who);
+        }
     }
 
     /// Does what is allowed.
@@ -370,6 +420,7 @@ impl Model {
             Command::Agree { .. } => {
                 self.know(own, true);
                 self.people[own].agreed = true;
+                self.come_on(own);
             }
             Command::RaiseHand { .. } if self.hands.contains(&own) => {}
             Command::RaiseHand { .. } => self.hands.push(own),
@@ -378,6 +429,7 @@ impl Model {
             Command::Accept => {
                 self.people[own].role = self.people[own].role.max(Role::Speaker);
                 self.people[own].seat = Some(Seat::Coming(now + KEPT.as_secs()));
+                self.come_on(own);
             }
             Command::Decline => self.leave(own),
             Command::Unmute { .. } => self.people[own].muted = false,
@@ -429,11 +481,14 @@ impl Model {
             Command::DeleteRecording => self.sealed = Recording::Deleted,
             Command::ExpireRecording => self.sealed = Recording::Expired { removed: at(now) },
             Command::Arrive { participant, .. } => {
-                let whom = who(participant);
-                self.know(whom, true);
-                self.people[whom].met = true;
-                self.people[whom].seat = Some(Seat::On);
-                self.hands.retain(|hand| *hand != whom);
+                self.come(who(participant));
+            }
+            Command::Wait { participant, .. } if self.owes_word(who(participant)) => {
+                self.people[who(participant)].waits = true;
+            }
+            Command::Wait { participant, .. } => self.come(who(participant)),
+            Command::Depart { participant } if self.people[who(participant)].waits => {
+                self.people[who(participant)].waits = false;
             }
             Command::Depart { participant } => self.leave(who(participant)),
             Command::PauseRecording => self.sealed = Recording::Paused,
@@ -455,7 +510,7 @@ impl Model {
     fn pass(&mut self, now: u64) {
         for one in &mut self.people {
             if matches!(one.seat, Some(Seat::Called(until) | Seat::Coming(until)) if until <= now) {
-                one.seat = None;
+                (one.seat, one.waits) = (None, false);
             }
         }
         if let Some((starts, by_itself)) = self.starts {
@@ -472,6 +527,10 @@ impl Model {
         if self.empty_since.is_some_and(|since| now >= since + EMPTY_MAX.as_secs()) {
             self.empty_since = None;
             self.end();
+        }
+        for who in 0..PEOPLE {
+            let kept_out = self.may_not_wait(who).iter().any(|(broken, _)| *broken);
+            self.people[who].waits &= self.owes_word(who) && !kept_out;
         }
     }
 }
@@ -494,8 +553,10 @@ fn seen(space: &Space, began: Instant, model: &Model) -> Model {
                 Presence::Coming { until } => Seat::Coming(seconds(until)),
                 Presence::OnStage => Seat::On,
             }),
+            waits: false,
         };
     }
+    space.wings().for_each(|id| seen.people[who(id)].waits = true);
     seen.life = match facts.phase {
         Phase::Scheduled => Life::Scheduled,
         Phase::Open => Life::Open,
@@ -554,25 +615,29 @@ fn command(which: u8, whom: usize, now: u64) -> Command {
         35 => Command::Postpone { starts: at(now) + Schedule::AHEAD_MAX * 2, reason: None },
         36..40 => Command::RaiseHand { name: name() },
         AGREE..46 => Command::Agree { name: name() },
+        WAIT..53 => Command::Wait { participant, name: name(), warrant: warrant(whom) },
         _ => Command::Arrive { participant, name: name(), warrant: warrant(whom) },
     }
 }
 const PROMOTE: u8 = 22;
 const AGREE: u8 = 40;
-const ARRIVE: u8 = 59;
-const COMMANDS: u8 = 60;
+const WAIT: u8 = 46;
+const ARRIVE: u8 = 65;
+const COMMANDS: u8 = 66;
 
 /// One thing that happens: who asks, for what, about whom, and how many seconds later.
 type Step = (usize, u8, usize, u64);
 
-/// Whether it is recorded, whether it is planned, and what happens: first so many agree and come, and some of them are made co-hosts; then anything.
+/// Whether it is recorded, whether it is planned, and what happens: first so many agree and come, some of them are made co-hosts, and others wait to come; then anything.
 fn steps() -> impl Strategy<Value = (bool, bool, Vec<Step>)> {
     let come = prop_oneof![Just(0usize), 15..=SPEAKERS_MAX];
-    (any::<bool>(), any::<bool>(), come, 0..=CO_HOSTS_MAX, anything()).prop_map(
-        |(recorded, planned, come, promoted, then)| {
+    let wait = prop_oneof![Just(0usize), 4..=WINGS_MAX];
+    (any::<bool>(), any::<bool>(), come, 0..=CO_HOSTS_MAX, wait, anything()).prop_map(
+        |(recorded, planned, come, promoted, wait, then)| {
+            let waits = (INVITED - wait..INVITED).map(|who| (PEOPLE, WAIT, who, 0));
             let comes = |who| [(who, AGREE, 0, 0), (PEOPLE, ARRIVE, who, 0)];
             let promote = (1..=promoted).map(|who| (PEOPLE, PROMOTE, who, 0));
-            (recorded, planned, (1..=come).flat_map(comes).chain(promote).chain(then).collect())
+            (recorded, planned, (1..=come).flat_map(comes).chain(promote).chain(waits).chain(then).collect())
         },
     )
 }
@@ -679,6 +744,9 @@ fn laws(space: &Space) -> Result<(), TestCaseError> {
     prop_assert!(space.stage().count() <= SPEAKERS_MAX + CO_HOSTS_MAX + 1);
     prop_assert!(space.stage().all(|known| known.role > Role::Listener && known.standing == Standing::Welcome));
     prop_assert!(space.stage().next().is_none() || space.require_open().is_ok());
+    let without = |id: &&ParticipantId| space.presence(id).is_none();
+    prop_assert!(space.wings().filter(without).count() <= WINGS_MAX);
+    prop_assert!(space.wings().all(|id| space.presence(id) != Some(Presence::OnStage)));
     prop_assert!(space.speaking().is_none_or(|id| space.presence(id) == Some(Presence::OnStage)));
     prop_assert!(space.hands().all(|hand| space.presence(&hand.participant).is_none()));
     Ok(())
@@ -702,9 +770,9 @@ fn random_commands_by_everybody_in_every_phase_are_as_the_model_says() {
     let seen = run(100_000);
     // What never happens is not tested: each command was obeyed, each event told, and each rule broken, but those of words and
     // the two bounds that thirty-two people do not come to (`space/tests.rs`, `people.rs`).
-    assert_eq!(seen.done.len(), 34, "{:?}", seen.done);
-    assert_eq!(seen.events.len(), 20, "{:?}", seen.events);
-    assert_eq!(seen.refused.len(), 28, "{:?}", seen.refused);
+    assert_eq!(seen.done.len(), 35, "{:?}", seen.done);
+    assert_eq!(seen.events.len(), 21, "{:?}", seen.events);
+    assert_eq!(seen.refused.len(), 29, "{:?}", seen.refused);
 }
 
 #[test]

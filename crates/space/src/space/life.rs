@@ -66,7 +66,12 @@ impl Space {
 
     /// Does what is due, if anything is.
     pub(super) fn pass_time(&mut self, now: Now) {
-        if self.stage.expire(now.steady) {
+        for (participant, presence) in self.stage.expire(now.steady) {
+            // Who has accepted and is still on the way may come later; who waits for something does so no longer.
+            let waits = self.wings.leave(&participant).is_some();
+            if waits || matches!(presence, Presence::Called { .. }) {
+                self.tell(Event::Unseated { participant });
+            }
             self.tell(Event::StageChanged);
         }
         if let Some(schedule) = &self.facts.schedule {
@@ -80,6 +85,7 @@ impl Space {
             }
         }
         self.mind_the_empty_stage(now);
+        self.clear_wings();
     }
 
     /// When the time of day is one at which something is due, as far as is known now.
@@ -122,6 +128,7 @@ impl Space {
 
     fn leave_all(&mut self) {
         self.stage.clear();
+        self.wings.clear();
         self.hands.clear();
         self.speaking = None;
         self.awaiting = false;

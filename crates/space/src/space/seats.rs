@@ -42,8 +42,9 @@ impl Space {
         // Else a lock would be opened by saying this first.
         self.require_unlocked(&id, warrant)?;
         let participant = self.know(&id, &name, warrant)?;
-        if !participant.agreed {
-            participant.agreed = true;
+        let is_new = !std::mem::replace(&mut participant.agreed, true);
+        self.come_on(&id)?;
+        if is_new {
             self.tell(Event::RolesChanged);
         }
         Ok(())
@@ -114,7 +115,9 @@ impl Space {
         let participant = self.facts.people.find_mut(&id).ok_or(Refusal::NotCalled)?;
         participant.role = participant.role.max(Role::Speaker);
         self.stage.seat(&id, Presence::Coming { until: now.steady + KEPT });
-        self.tell(Event::StageChanged);
+        if !self.come_on(&id)? {
+            self.tell(Event::StageChanged);
+        }
         self.tell(Event::RolesChanged);
         Ok(())
     }
@@ -126,8 +129,7 @@ impl Space {
             Some(Presence::OnStage) => return Err(Refusal::AlreadyOnStage),
             None => return Err(Refusal::NotCalled),
         }
-        self.stage.unseat(&id);
-        self.tell(Event::StageChanged);
+        self.unseat(&id);
         Ok(())
     }
 
@@ -138,20 +140,14 @@ impl Space {
     pub fn admits(&self, id: &ParticipantId, warrant: Warrant) -> Result<(), Refusal> {
         self.require_open()?;
         self.require_standing(id)?;
-        let role = self.role(id, warrant);
-        let presence = self.stage.presence(id);
         // A call that is still to be answered is a question, not yet a role.
-        if role == Role::Listener {
+        if self.role(id, warrant) == Role::Listener {
             return Err(Refusal::NotCalled);
         }
         if self.is_recorded() && !self.facts.people.find(id).is_some_and(|known| known.agreed) {
             return Err(Refusal::NotAgreed);
         }
-        if presence.is_none() && role == Role::Speaker {
-            self.require_unlocked(id, warrant)?;
-            self.require_seat()?;
-        }
-        Ok(())
+        self.require_room(id, warrant)
     }
 
     pub(super) fn arrive(&mut self, id: ParticipantId, name: Name, warrant: Warrant) -> Result<(), Refusal> {
@@ -172,6 +168,7 @@ impl Space {
         if self.hands.lower(&id).is_some() {
             self.tell(Event::HandsChanged);
         }
+        self.wings.leave(&id);
         self.stage.seat(&id, Presence::OnStage);
         self.tell(Event::StageChanged);
         if is_new {
@@ -181,6 +178,9 @@ impl Space {
     }
 
     pub(super) fn depart(&mut self, id: &ParticipantId) -> Result<(), Refusal> {
+        if self.wings.leave(id).is_some() {
+            return Ok(());
+        }
         if !self.stage.is_on(id) {
             return Err(Refusal::NotOnStage);
         }
@@ -376,6 +376,15 @@ impl Space {
         if self.facts.locked && is_stranger { Err(Refusal::StageLocked) } else { Ok(()) }
     }
 
+    /// Whether somebody who is not there yet gets past the lock and finds a seat.
+    pub(super) fn require_room(&self, id: &ParticipantId, warrant: Warrant) -> Result<(), Refusal> {
+        if self.stage.presence(id).is_none() && self.role(id, warrant) == Role::Speaker {
+            self.require_unlocked(id, warrant)?;
+            self.require_seat()?;
+        }
+        Ok(())
+    }
+
     /// Whether there is a seat for one more speaker.
     fn require_seat(&self) -> Result<(), Refusal> {
         let has_own = |id: &ParticipantId| self.facts.people.find(id).is_some_and(|known| known.role >= Role::CoHost);
@@ -392,6 +401,7 @@ impl Space {
     }
 
     fn vacate(&mut self, id: &ParticipantId) {
+        self.wings.leave(id);
         self.stage.unseat(id);
         if self.speaking.as_ref() == Some(id) {
             self.speaking = None;

@@ -283,9 +283,40 @@ fn a_seat_is_kept_for_who_is_called_and_no_longer_than_that() {
     assert_eq!(space.deadline(now()), Some(now().steady + KEPT));
     drain(&mut space);
     space.handle(later(KEPT.as_secs()), Actor::House, Command::TimePasses).expect("time passes");
-    assert_eq!(drain(&mut space), [Event::StageChanged]);
+    assert_eq!(drain(&mut space), [Event::Unseated { participant: participant("l1") }, Event::StageChanged]);
     assert_eq!(space.handle(later(61), listener(), Command::Accept), Err(Refusal::NotCalled));
     assert_eq!(space.handle(later(61), Actor::House, arrive("p25")), Ok(()));
+}
+
+#[test]
+fn who_waits_is_seated_by_their_last_word_which_is_the_first_that_is_told() {
+    let mut space = space(Recording::On, &["start"]);
+    let guest = || person("guest", Warrant::Listen);
+    let wait = || Command::Wait { participant: participant("guest"), name: name(), warrant: Warrant::Listen };
+    let does = |space: &mut Space, actor, command| {
+        space.handle(now(), actor, command).expect("allowed");
+        drain(space)
+    };
+    assert_eq!(space.handle(now(), Actor::House, wait()), Err(Refusal::NotCalled));
+    let call = Command::Call { participant: participant("guest") };
+    does(&mut space, guest(), Command::RaiseHand { name: name() });
+    does(&mut space, Actor::House, call.clone());
+    assert_eq!(does(&mut space, Actor::House, wait()), [], "nobody is told who waits");
+    does(&mut space, guest(), Command::Accept);
+    assert_eq!((space.wings().count(), space.stage().count()), (1, 0));
+    let told = does(&mut space, guest(), Command::Agree { name: name() });
+    assert_eq!(told[0], Event::Seated { participant: participant("guest") });
+    assert_eq!((space.wings().count(), space.stage().count()), (0, 1));
+
+    // Whoever was a speaker once says so, too, when they are called again; and a call that nobody answers takes its connection with it.
+    does(&mut space, Actor::House, Command::Depart { participant: participant("guest") });
+    does(&mut space, Actor::House, call);
+    does(&mut space, Actor::House, wait());
+    assert_eq!(space.stage().count(), 0);
+    space.handle(later(KEPT.as_secs()), Actor::House, Command::TimePasses).expect("time passes");
+    let told = drain(&mut space);
+    assert_eq!(told[0], Event::Unseated { participant: participant("guest") });
+    assert_eq!((space.wings().count(), space.stage().count()), (0, 0));
 }
 
 #[test]
