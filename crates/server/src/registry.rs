@@ -29,7 +29,7 @@ use hiwar_rtc::{candidate, session::Patched};
 use hiwar_segment_log::LogId;
 use hiwar_space::{
     Actor, Asking, Audience, Command, Event, Facts, Id, Language, Name, Participant, ParticipantId, People, Phase,
-    Recording, Refusal, Replay, Role, Schedule, Space, Standing, Title, Warrant,
+    Place, Recording, Refusal, Replay, Role, Schedule, Space, Standing, Title, Warrant,
 };
 use tokio::sync::{mpsc, watch};
 

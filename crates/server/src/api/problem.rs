@@ -54,6 +54,7 @@ pub enum Kind {
     NoTracks,
     ReplayInTheMaking,
     StageFull,
+    WingsFull,
     SpacesFull,
     SubscribersFull,
     OfferMalformed,
@@ -98,7 +99,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order above.
-    pub const ALL: [Self; 65] = [
+    pub const ALL: [Self; 66] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::SpaceNotFound,
@@ -124,6 +125,7 @@ impl Kind {
         Self::NoTracks,
         Self::ReplayInTheMaking,
         Self::StageFull,
+        Self::WingsFull,
         Self::SpacesFull,
         Self::SubscribersFull,
         Self::OfferMalformed,
@@ -207,6 +209,7 @@ impl Kind {
             Self::NoTracks => ("no-tracks", S::CONFLICT),
             Self::ReplayInTheMaking => ("replay-in-the-making", S::CONFLICT),
             Self::StageFull => ("stage-full", S::SERVICE_UNAVAILABLE),
+            Self::WingsFull => ("wings-full", S::SERVICE_UNAVAILABLE),
             Self::SpacesFull => ("spaces-full", S::SERVICE_UNAVAILABLE),
             Self::SubscribersFull => ("subscribers-full", S::SERVICE_UNAVAILABLE),
             Self::OfferMalformed => ("offer-malformed", S::BAD_REQUEST),
@@ -254,6 +257,7 @@ impl Kind {
             Self::TitleTooLong => space::Title::CHARS_MAX,
             Self::NameTooLong => space::Name::BYTES_MAX,
             Self::StageFull => space::SPEAKERS_MAX,
+            Self::WingsFull => space::WINGS_MAX,
             Self::TooFarAhead => days(space::Schedule::AHEAD_MAX),
             Self::DoorsTooEarly => minutes(space::Schedule::DOORS_BEFORE_MAX),
             Self::ReasonTooLong => space::Reason::CHARS_MAX,
@@ -269,7 +273,7 @@ impl Kind {
     fn retry_s(self) -> Option<u32> {
         match self {
             Self::NotStarted | Self::ReplayInTheMaking | Self::Unavailable | Self::SubscribersFull => Some(RETRY_S),
-            Self::StageFull | Self::Storage | Self::HandsFull | Self::DoorsShut => Some(30),
+            Self::StageFull | Self::WingsFull | Self::Storage | Self::HandsFull | Self::DoorsShut => Some(30),
             Self::DiskFull => Some(300),
             Self::SpacesFull => Some(3600),
             _ => None,
@@ -437,6 +441,7 @@ impl From<space::Refusal> for Problem {
             R::NoRecording => Kind::NoRecording,
             R::ReplayInTheMaking => Kind::ReplayInTheMaking,
             R::StageFull => Kind::StageFull,
+            R::WingsFull => Kind::WingsFull,
             R::StageLocked => Kind::StageLocked,
             R::CoHostsFull => Kind::CoHostsFull,
             R::TooManyKnown => Kind::PeopleFull,

@@ -2,15 +2,20 @@
 //!
 //! The endpoint is `/whip/{space}`, a session `/whip/{space}/{session}`. The pass names the participant; the newest session
 //! of a participant takes the place of the older one. A session may be touched by its participant alone: whoever hosts has commands for the rest.
+//!
+//! With `?at=wings` whoever has still to accept a call, or to agree, connects already: they hear the stage, and are heard when they have.
 
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hiwar_rtc::session::Patched;
 use hiwar_segment_log::LogId;
+use hiwar_space::Place;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Caller, body, require_type};
 use super::problem::{Details, Kind, Problem};
@@ -21,6 +26,27 @@ pub(super) const SDP: &str = "application/sdp";
 /// What a PATCH carries (RFC 8840 §9).
 pub(super) const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
+/// How somebody offers to come.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Coming {
+    /// `wings`: who has still to accept a call, or to agree to be recorded, waits connected, and is heard when they have. Without, they have to have done so.
+    #[serde(default)]
+    at: At,
+}
+
+/// Where an offer leads.
+#[derive(Deserialize, ToSchema, Default, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum At {
+    /// At once to the stage.
+    #[default]
+    Stage,
+    /// To the stage as soon as nothing that is theirs to say is missing.
+    Wings,
+}
+
 /// Whether this is a WHIP endpoint: no content (RFC 9725 §4.1)
 #[utoipa::path(get, path = "/whip/{space}", tag = "whip", params(("space" = String, Path)),
     responses((status = 204), (status = 404, body = Details)))]
@@ -29,8 +55,8 @@ pub(super) async fn look(State(api): Shared, Path(space): Path<String>) -> Resul
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Go on stage: offer in, answer out
-#[utoipa::path(post, path = "/whip/{space}", tag = "whip", params(("space" = String, Path)),
+/// Go on stage, or into the wings: offer in, answer out
+#[utoipa::path(post, path = "/whip/{space}", tag = "whip", params(("space" = String, Path), Coming),
     request_body(content = String, content_type = "application/sdp"), security(("pass" = [])),
     responses(
         (status = 201, content_type = "application/sdp", body = String,
@@ -41,16 +67,22 @@ pub(super) async fn look(State(api): Shared, Path(space): Path<String>) -> Resul
 pub(super) async fn publish(
     State(api): Shared,
     Path(space): Path<String>,
+    asked: Result<Query<Coming>, QueryRejection>,
     caller: Caller,
     headers: HeaderMap,
     read: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let (id, _) = api.space(&space)?;
+    let Query(Coming { at }) = asked.map_err(|_| Kind::Malformed)?;
+    let at = match at {
+        At::Stage => Place::Stage,
+        At::Wings => Place::Wings,
+    };
     let holder = caller.holder(&api.keys, &id)?;
     require_type(&headers, SDP)?;
     let offer = text(read, Kind::OfferMalformed)?;
     let participant = holder.id.clone();
-    let published = api.registry.speak(&id, holder, offer).await.inspect_err(|why| {
+    let published = api.registry.speak(&id, holder, at, offer).await.inspect_err(|why| {
         tracing::info!(space = %id, %participant, "a speaker was not seated: {why}");
     })?;
     let mut response = (StatusCode::CREATED, published.answer).into_response();

@@ -117,6 +117,7 @@ impl Registry {
                     changed = true;
                 }
                 Event::Muted { participant } | Event::Unmuted { participant } => self.voice(id, &participant),
+                Event::Seated { participant } => self.seated(id, &participant),
                 Event::Unseated { participant } => self.unseat(id, &participant),
                 Event::Called { participant } => self.0.studio.tell(id, api::called_event(participant.as_str())),
                 Event::Postponed => {
@@ -215,9 +216,9 @@ impl Registry {
     }
 
     /// Has somebody heard or not, as it stands now: under the lock, for of two who ask at once the last word must be the last in the sound, too.
-    fn voice(&self, id: &LogId, participant: &ParticipantId) {
+    pub(super) fn voice(&self, id: &LogId, participant: &ParticipantId) {
         if let Some(entry) = self.lock().get(id) {
-            self.0.studio.voice(id, participant.as_str(), entry.voicing(participant));
+            self.0.studio.voice(id, participant.as_str(), entry.voicing(participant, Place::Stage));
         }
         self.save_soon(id);
     }

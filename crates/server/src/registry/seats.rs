@@ -1,6 +1,6 @@
-//! Speakers' sessions: who may open a microphone, whose session it is, and when it ends.
+//! Speakers' sessions: who may open a microphone, or wait for that in the wings, whose session it is, and when it ends.
 
-use hiwar_space::SPEAKERS_MAX;
+use hiwar_space::{Presence, SPEAKERS_MAX};
 
 use super::*;
 use crate::studio::Voicing;
@@ -31,15 +31,18 @@ impl Holder {
 pub(super) struct Session {
     holder: Holder,
     etag: String,
+    /// Where it leads. In the wings nothing of it is heard.
+    place: Place,
 }
 
 impl Registry {
-    /// Seats a speaker: answers their offer, and remembers whose the session is. Nobody is heard for a moment who may not be.
+    /// Seats a speaker, or lets them wait in the wings, if they would: answers their offer, and remembers whose the session is. Nobody is heard for a moment
+    /// who may not be.
     ///
     /// # Errors
     /// [`Error::Unknown`], the rule that keeps them off the stage ([`Error::Refused`]), [`Error::StageFull`], [`Error::Offer`], [`Error::Studio`].
-    pub async fn speak(&self, id: &LogId, holder: Holder, offer: String) -> Result<Published, Error> {
-        let voicing = self.admit(id, &holder)?;
+    pub async fn speak(&self, id: &LogId, holder: Holder, at: Place, offer: String) -> Result<Published, Error> {
+        let (place, voicing) = self.admit(id, &holder, at)?;
         let participant = holder.id.as_str().to_owned();
         let speaking = Speaking { speaking_event: api::speaking_event(&participant), participant, voicing };
         let mut published = self.0.studio.publish(id, speaking, offer).await.map_err(|refusal| match refusal {
@@ -55,13 +58,16 @@ impl Registry {
         if self.0.studio.etag(&published.session).is_none() {
             return Err(Error::NoSession);
         }
-        // Meanwhile it may have ended, or they were removed or muted.
-        if let Err(why) = entry.space.admits(&holder.id, holder.warrant) {
-            drop(spaces);
-            self.0.studio.hang_up(&published.session);
-            return Err(why.into());
-        }
-        let now = entry.voicing(&holder.id);
+        // Meanwhile it may have ended, or they were removed or muted; or whoever waits has accepted.
+        let place = match entry.place(&holder, place) {
+            Ok(place) => place,
+            Err(why) => {
+                drop(spaces);
+                self.0.studio.hang_up(&published.session);
+                return Err(why.into());
+            }
+        };
+        let now = entry.voicing(&holder.id, place);
         // The newest session of a participant has taken the place of the older one.
         entry.sessions.retain(|_, session| session.holder.id != holder.id);
         if entry.sessions.len() >= SESSIONS_MAX {
@@ -71,22 +77,33 @@ impl Registry {
         if now != voicing {
             self.0.studio.voice(id, holder.id.as_str(), now);
         }
-        entry.sessions.insert(published.session.clone(), Session { holder, etag: published.etag.clone() });
+        entry.sessions.insert(published.session.clone(), Session { holder, etag: published.etag.clone(), place });
         Ok(published)
     }
 
-    /// Whether somebody may open a microphone, and whether it is heard.
-    fn admit(&self, id: &LogId, holder: &Holder) -> Result<Voicing, Error> {
+    /// Whether somebody may open a microphone, where that leads, and whether it is heard.
+    fn admit(&self, id: &LogId, holder: &Holder, at: Place) -> Result<(Place, Voicing), Error> {
         let spaces = self.lock();
         let entry = spaces.get(id).ok_or(Error::Unknown)?;
-        entry.space.admits(&holder.id, holder.warrant)?;
-        // Whoever connects has no seat yet, and could keep one from others without ever coming.
-        let speaks = |holder: &Holder| entry.space.role(&holder.id, holder.warrant) < Role::CoHost;
-        let others = entry.sessions.values().filter(|other| other.holder.id != holder.id && speaks(&other.holder));
-        if speaks(holder) && others.count() >= SPEAKERS_MAX {
+        // Another connection would take the place of the one that is heard.
+        if at == Place::Wings && entry.space.presence(&holder.id) == Some(Presence::OnStage) {
+            return Err(Refusal::AlreadyOnStage.into());
+        }
+        let place = entry.place(holder, at)?;
+        let others = || entry.sessions.values().filter(|other| other.holder.id != holder.id);
+        if place == Place::Wings {
+            let wait = others().filter(|other| other.place == Place::Wings).map(|other| &other.holder.id);
+            entry.space.require_wings(&holder.id, wait)?;
+        }
+        // Whoever connects has no seat yet, and could keep one from others without ever coming. Those who read that they are recorded keep none.
+        let seats = |holder: &Holder, place| {
+            let comes = place == Place::Stage || entry.space.presence(&holder.id).is_some();
+            comes && entry.space.role(&holder.id, holder.warrant) < Role::CoHost
+        };
+        if seats(holder, place) && others().filter(|other| seats(&other.holder, other.place)).count() >= SPEAKERS_MAX {
             return Err(Refusal::StageFull.into());
         }
-        Ok(entry.voicing(&holder.id))
+        Ok((place, entry.voicing(&holder.id, place)))
     }
 
     /// Whose session it is, and the entity tag of its ICE generation, with quotes.
@@ -131,17 +148,33 @@ impl Registry {
         self.forget_session(id, session);
     }
 
-    /// A speaker's sound flows.
+    /// A speaker's sound flows, or could.
     pub(super) fn arrived(&self, id: &LogId, session: &str) {
-        let known = self.lock().get(id).and_then(|entry| Some(entry.sessions.get(session)?.holder.clone()));
-        let Some(Holder { id: participant, name, warrant }) = known else {
+        let known = self.lock().get(id).and_then(|entry| {
+            let Session { holder, place, .. } = entry.sessions.get(session)?;
+            Some((holder.clone(), *place))
+        });
+        let Some((Holder { id: participant, name, warrant }, place)) = known else {
             // Nobody's, so nobody could be muted or sent away.
             self.0.studio.hang_up(session);
             return;
         };
-        if self.report(id, Actor::House, Command::Arrive { participant, name, warrant }).is_err() {
+        let command = match place {
+            Place::Stage => Command::Arrive { participant, name, warrant },
+            Place::Wings => Command::Wait { participant, name, warrant },
+        };
+        if self.report(id, Actor::House, command).is_err() {
             self.hang_up(id, session);
         }
+    }
+
+    /// Whoever waited in the wings is on the stage, and heard from the next beat on.
+    pub(super) fn seated(&self, id: &LogId, participant: &ParticipantId) {
+        if let Some(entry) = self.lock().get_mut(id) {
+            let theirs = entry.sessions.values_mut().filter(|session| session.holder.id == *participant);
+            theirs.for_each(|session| session.place = Place::Stage);
+        }
+        self.voice(id, participant);
     }
 
     /// The last session of somebody is over. With it are those whose place it took, also if this is heard before it was known here.
@@ -186,10 +219,19 @@ impl Registry {
 }
 
 impl Entry {
-    /// Whether somebody is to be heard.
-    pub(super) fn voicing(&self, participant: &ParticipantId) -> Voicing {
+    /// Whether somebody is to be heard who is there.
+    pub(super) fn voicing(&self, participant: &ParticipantId, place: Place) -> Voicing {
         let known = self.space.facts().people.find(participant);
-        if known.is_some_and(|known| known.muted) { Voicing::Muted } else { Voicing::Open }
+        let is_muted = place == Place::Wings || known.is_some_and(|known| known.muted);
+        if is_muted { Voicing::Muted } else { Voicing::Open }
+    }
+
+    /// Where somebody is who connects now, or the rule that forbids it.
+    fn place(&self, holder: &Holder, at: Place) -> Result<Place, Refusal> {
+        match at {
+            Place::Stage => self.space.admits(&holder.id, holder.warrant).map(|()| Place::Stage),
+            Place::Wings => self.space.leads(&holder.id, holder.warrant),
+        }
     }
 }
 

@@ -46,4 +46,5 @@ mod shards;
 mod stage;
 mod supervisor;
 mod whip;
+mod wings;
 mod withdrawal;
