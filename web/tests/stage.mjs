@@ -256,6 +256,14 @@ async function life(lang) {
   await asker.page.waitForSelector("#raise");
   await until("the hand is down", async () => !(await cohost.page.textContent("#hands")).includes(words.asker));
   await asker.page.click("#raise");
+  // What the asker's page offers to the house, and whether it opens a microphone.
+  const offers = [];
+  asker.page.on("request", (request) => request.method() === "POST" && request.url().includes("/whip/") && offers.push(new URL(request.url()).search));
+  await asker.page.evaluate(() => {
+    const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    window.opened = 0;
+    navigator.mediaDevices.getUserMedia = (wish) => ((window.opened += 1), open(wish));
+  });
   await cohost.page.click("#hands .call");
   const called = Date.now();
   await asker.page.waitForSelector("#accept");
@@ -265,10 +273,14 @@ async function life(lang) {
   await asker.page.click("#accept");
   await asker.page.waitForSelector("#agree");
   await fine(asker.page, lang, "called-consent");
+  assert.deepEqual(offers, ["?at=wings"], "whoever is called is connected before they say a word");
+  assert.equal(await asker.page.evaluate(() => window.opened), 0, "no microphone is opened before they agree");
+  assert.equal((await one(id)).speakers.length, room.length, "nobody sees who waits");
   assert.ok(await agree(asker.page));
   await asker.page.click("#mic-allow");
   await asker.page.click("#mic-go");
   await asker.page.waitForSelector(".sentence.air");
+  assert.deepEqual(offers, ["?at=wings"], "they come on by the connection that waited");
   seen.spoken = await ears("the listener speaks", [...others(pages, ALL), ["ear", ear.page, ALL]]);
   await fine(asker.page, lang, "speaker");
 

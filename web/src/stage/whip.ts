@@ -3,6 +3,8 @@
  *
  * The microphone's track belongs to the caller and outlives every connection: mute is a property of the track
  * (`track.enabled`), so no reconnection can lose it. A new connection is made before the old one is let go.
+ *
+ * Whoever has still to accept, or to agree, may `wait` in the wings: connected, without a microphone, and not heard. With their last word they `come` on.
  */
 import { Backoff, pause, retryAfterMs } from "../player/backoff";
 import { codecs, sessionUrl, takesVoice } from "./sdp";
@@ -14,7 +16,8 @@ export interface Config {
   origin: string;
   space: string;
   token: string;
-  track: MediaStreamTrack;
+  /** Of who waits: none yet. */
+  track: MediaStreamTrack | null;
   onState: (state: State, detail: string | null) => void;
   /** The others, as one mixed stream. Called again after each reconnection. */
   onOthers: (stream: MediaStream) => void;
@@ -44,6 +47,8 @@ export class Voice {
   #stop = new AbortController();
   #backoff = new Backoff();
   #dialling = false;
+  #waiting = false;
+  #others: MediaStream | null = null;
   #healing: ReturnType<typeof setTimeout> | undefined;
   #steady: ReturnType<typeof setTimeout> | undefined;
 
@@ -72,9 +77,30 @@ export class Voice {
     void this.#dial();
   }
 
+  /** Waits in the wings. One attempt: without it one comes by the usual way, and two tabs do not throw each other out. Whether it stands. */
+  async wait(): Promise<boolean> {
+    this.#waiting = true;
+    if ((await this.#connect(this.#stop.signal)) === "connected") return true;
+    this.leave();
+    return false;
+  }
+
+  /** Has come on from the wings, and stays until `leave`. */
+  come(config: Config): void {
+    this.#waiting = false;
+    this.config = config;
+    config.onState("connected", null);
+    if (this.#others) config.onOthers(this.#others);
+  }
+
+  /** Whether there is a connection. */
+  get stands(): boolean {
+    return this.#line?.peer.connectionState === "connected";
+  }
+
   /** The stage's event stream broke, or said that the house restarted: do not wait for ICE to notice (RFC 7675 takes up to 30 s). */
   again(): void {
-    if (!this.#dialling && !this.#stop.signal.aborted) void this.#dial();
+    if (!this.#dialling && !this.#waiting && !this.#stop.signal.aborted) void this.#dial();
   }
 
   /** Swaps the microphone without a new connection. */
@@ -141,13 +167,16 @@ export class Voice {
   async #connect(signal: AbortSignal): Promise<"connected" | { wait: number | null } | { refused: string }> {
     const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
     const line: Line = { peer, session: null, codecs: [] };
-    const stream = new MediaStream([this.config.track]);
-    peer.addTransceiver(this.config.track, { direction: "sendrecv", streams: [stream] });
-    peer.addEventListener("track", (event) => this.config.onOthers(new MediaStream([event.track])));
+    const { track } = this.config;
+    peer.addTransceiver(track ?? "audio", { direction: "sendrecv", streams: [new MediaStream(track ? [track] : [])] });
+    peer.addEventListener("track", (event) => {
+      this.#others = new MediaStream([event.track]);
+      this.config.onOthers(this.#others);
+    });
     try {
       await peer.setLocalDescription();
       await gathered(peer);
-      const endpoint = `${this.config.origin}/whip/${this.config.space}`;
+      const endpoint = `${this.config.origin}/whip/${this.config.space}${this.#waiting ? "?at=wings" : ""}`;
       const response = await fetch(endpoint, {
         method: "POST",
         signal,
@@ -188,6 +217,7 @@ export class Voice {
     const state = line.peer.connectionState;
     if (state === "connected") return this.config.onState("connected", null);
     if (state !== "disconnected" && state !== "failed" && state !== "closed") return;
+    if (this.#waiting) return this.leave();
     this.config.onState("reconnecting", null);
     this.#healing = setTimeout(() => this.again(), state === "disconnected" ? HEAL_MS : this.#backoff.next());
   }
