@@ -46,15 +46,15 @@ POSTED_WITHIN_S = 60
 CONFIRM_S, QUICK_CONFIRM_S = 215, 10
 """10,750 beats."""
 ROUNDS, QUICK_ROUNDS = 40, 6
-"""Somebody comes, is muted, opens their microphone, and goes."""
-ROUND_S = 4
+"""Somebody waits in the wings, accepts, is muted, opens their microphone, and goes; then somebody comes straight to the stage, and goes."""
+ROUND_S = 6
 QUIET, LOUD = 0.003, 0.01
 """Root mean square of a frame in which nobody is heard, and of one in which somebody is: the tone is levelled to some 0.1."""
 EFFECT_WITHIN_S = 3.0
 TONE_S, TONE_HZ = 30, 440
-ON, OFF = ("seat", "unmute"), ("mute", "remove", "hang_up")
+ON, OFF = ("seat", "arrive", "unmute"), ("mute", "remove", "hang_up")
 BOUND = ("seat", "mute", "remove", "hang_up")
-"""Of these `command_ms_p95` is the worst. To open one's own microphone again is told beside them."""
+"""Of these `command_ms_p95` is the worst. To open one's own microphone again is told beside them, and the whole way of somebody who is not connected yet: that is no command."""
 COMMAND_MS = 100
 AROUND_PERCENT = 25
 NOBODY = ({"cast_late_ms_max": 0, "cast_percent": 0},)
@@ -261,7 +261,7 @@ class Run(Spending):
         return spent(seen) | commands
 
     def _commands(self):
-        """Somebody comes, is muted, opens their microphone again and goes, and all that is looked at by what another hears."""
+        """Somebody waits, is seated, is muted, opens their microphone again and goes, another comes at once, and all that is looked at by what a third hears."""
         rounds = QUICK_ROUNDS if self.quick else ROUNDS
         rng = random.Random(5)
         name, host = self._space("Commands")
@@ -294,12 +294,13 @@ class Run(Spending):
 
     def _round(self, space, host, n, tone, rng, can_mute, can_remove):
         """One after the other, each at any moment of a beat: what was done, and when."""
-        mine, participant = self._pass(space, host, f"Caller {n}")
+        mine, participant = self._called(space, host, f"Caller {n}")
         pause = lambda: time.sleep(0.5 + 0.2 * rng.random())
-        caller = self._speak([space], [mine], "--sound", tone)
+        # They are connected, and talk; nobody hears them before they accept, which is their last word.
+        caller = self._speak([f"{space}?at=wings"], [mine], "--sound", tone)
         told = caller.hear("connected", 60)
-        done = [("seat", told["asked_s"][0])]
-        self.connected.append(1_000 * (told["at_s"] - told["asked_s"][0]))
+        pause()
+        done = [("seat", self._do("POST", f"/api/spaces/v1/spaces/{space}/seat", mine))]
         pause()
         people = f"/api/spaces/v1/spaces/{space}/people/{participant}"
         if can_mute:
@@ -314,7 +315,30 @@ class Run(Spending):
             done.append(("hang_up", self._do("DELETE", told["sessions"][0], mine)))
         pause()
         processes.stop(caller.process)
+        return done + self._straight(space, host, n, tone, pause)
+
+    def _straight(self, space, host, n, tone, pause):
+        """Somebody who comes straight to the stage, so that the connection is in it; and goes."""
+        mine, _ = self._pass(space, host, f"Guest {n}")
+        guest = self._speak([space], [mine], "--sound", tone)
+        told = guest.hear("connected", 60)
+        self.connected.append(1_000 * (told["at_s"] - told["asked_s"][0]))
+        done = [("arrive", told["asked_s"][0])]
+        pause()
+        done.append(("hang_up", self._do("DELETE", told["sessions"][0], mine)))
+        pause()
+        processes.stop(guest.process)
         return done
+
+    def _called(self, space, host, name):
+        """The same of somebody from the audience who asked for the word, is called, and knows that it is recorded."""
+        at = f"/api/spaces/v1/spaces/{space}"
+        made = self.house.ask("POST", f"{at}/passes", {"role": "listener", "name": name})
+        mine, participant = made["pass"], made["participant"]
+        self.house.ask("PUT", f"{at}/hand", token=mine)
+        self.house.ask("POST", f"{at}/people/{participant}/call", token=host)
+        self.house.ask("POST", f"{at}/agreement", token=mine)
+        return mine, participant
 
     def _do(self, method, path, token):
         """A command; when it was sent. It is on its way before its answer is there, and what is heard of it is looked for from then on."""

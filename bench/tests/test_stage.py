@@ -23,9 +23,9 @@ def test_a_packet_is_as_loud_as_it_is_and_a_missing_one_says_nothing_of_the_one_
 
 
 def test_a_command_is_heard_with_the_first_packet_that_is_as_it_is_to_be():
-    done = [("seat", 1.0), ("mute", 3.0), ("unmute", 4.01), ("hang_up", 6.0)]
-    times, levels = heard(lambda at: 1.135 <= at < 3.05 or 4.075 <= at < 6.03)
-    assert stage.effects(done, times, levels) == pytest.approx([140, 60, 70, 40])
+    done = [("seat", 1.0), ("mute", 3.0), ("unmute", 4.01), ("hang_up", 6.0), ("arrive", 7.0)]
+    times, levels = heard(lambda at: 1.135 <= at < 3.05 or 4.075 <= at < 6.03 or 7.205 <= at)
+    assert stage.effects(done, times, levels) == pytest.approx([140, 60, 70, 40, 220])
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,11 @@ def test_an_effect_is_not_taken_for_that_of_the_command_before():
     assert stage.effects(done, *heard(lambda at: at < 3.6)) == pytest.approx([None, 100])
 
 
-def test_the_worst_kind_of_command_counts_and_opening_ones_own_microphone_does_not():
-    done = [("seat", 0), ("mute", 1), ("unmute", 2), ("seat", 3)]
-    told = stage.commanded(done, [90.0, 30.0, 400.0, 110.0])
+def test_the_worst_kind_of_command_counts_and_opening_ones_own_microphone_or_coming_from_afar_does_not():
+    done = [("seat", 0), ("mute", 1), ("unmute", 2), ("seat", 3), ("arrive", 4)]
+    told = stage.commanded(done, [90.0, 30.0, 400.0, 110.0, 300.0])
     assert (told["command_ms_p95"], told["mute_ms_p50"], told["unmute_ms_p95"]) == (told["seat_ms_p95"], 30.0, 400.0)
+    assert told["arrive_ms_p50"] == 300.0
     assert told["seat_ms_p95"] == pytest.approx(109)
     assert math.isnan(stage.commanded([("seat", 0), ("mute", 1)], [90.0, None])["command_ms_p95"])
 
