@@ -18,6 +18,7 @@ mod mp4;
 mod notes;
 mod ogg;
 mod splice;
+mod stretch;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,7 @@ pub use self::{
     mp4::{Changed, Mp4},
     ogg::Ogg,
     splice::Unusable,
+    stretch::{Place, Stretch, Trim},
 };
 use crate::chunk::Facts;
 use crate::package::emsg::{self, Event};

@@ -55,6 +55,11 @@ pub(super) struct Hole {
 }
 
 impl Splice {
+    /// Frames so far, silence in holes included.
+    pub(super) fn frames(&self) -> u64 {
+        self.frames
+    }
+
     /// Places one part. After an error nothing has changed.
     ///
     /// The clock decides what is missing, not the index: they agree while a programme runs, and after a restart the clock is

@@ -572,3 +572,64 @@ fn the_silent_frame_is_silence_after_speech_of_any_mode() {
         assert!(peaks[1..].iter().all(|&peak| peak < 1e-6), "{application:?} {bits_per_second}: {peaks:?}");
     }
 }
+
+/// The chunks of a stretch, in milliseconds of the whole.
+fn trimmed(chunks: &[Chunk], from_ms: u64, to_ms: u64) -> Vec<Chunk> {
+    let mut trim = Trim::new(Stretch { from: Time(from_ms * 48), to: Time(to_ms * 48) });
+    let is_within = |chunk: &&Chunk| {
+        let part = Part { index: chunk.index, mp4: &chunk.mp4, facts: chunk.facts };
+        trim.place(&part).is_ok_and(|(place, _)| place == Place::Within)
+    };
+    chunks.iter().filter(is_within).cloned().collect()
+}
+
+#[test]
+fn a_stretch_has_the_parts_that_are_in_it_whole() {
+    let chunks = buzz(60);
+    let whole = open(&seal(&chunks));
+    let check = |from_ms, to_ms, begin: usize, end: usize| {
+        let sealed = seal(&trimmed(&chunks, from_ms, to_ms));
+        let found = open(&sealed);
+        let due = &whole.frames[begin * 10..end * 10];
+        // What is after the last is the frame of silence that lets the late samples out.
+        assert_eq!(found.frames[..due.len()], *due, "{from_ms} to {to_ms}");
+        assert_eq!(found.frames[due.len()..], [SILENCE.to_vec()]);
+        assert_eq!(sealed.replay.duration(), Duration::from_millis((end - begin) as u64 * 200));
+        assert_eq!(sealed.replay.holes, 0, "what was cut at an end is no hole");
+        // It begins at zero, and nothing is told that was outside.
+        let told: Vec<_> = (0..60).step_by(10).filter(|n| (begin..end).contains(n)).collect();
+        let told: Vec<_> = told.iter().map(|n| (((n - begin) * 9_600) as u64, format!("event {n}"))).collect();
+        assert_eq!(found.events, told);
+    };
+    check(0, 12_000, 0, 60);
+    check(4_000, 8_000, 20, 40);
+    // To the parts that are whole, whatever is asked for.
+    check(3_999, 8_199, 20, 40);
+    check(4_001, 8_200, 21, 41);
+    check(0, 1_000, 0, 5);
+    check(11_000, 99_000, 55, 60);
+    assert!(trimmed(&chunks, 4_001, 4_399).is_empty());
+}
+
+#[test]
+fn a_stretch_is_of_the_time_that_is_heard() {
+    // Fourteen parts are missing, and filled with silence of the same length.
+    let mut chunks = dummy(60, 20);
+    chunks.drain(20..34);
+    let stretch = |from_ms, to_ms| {
+        let indices: Vec<_> = trimmed(&chunks, from_ms, to_ms).iter().map(|chunk| chunk.index - 500).collect();
+        (indices.first().copied(), indices.last().copied())
+    };
+    assert_eq!(stretch(4_000, 8_000), (Some(34), Some(39)));
+    assert_eq!(stretch(2_000, 6_000), (Some(10), Some(19)));
+    assert_eq!(stretch(4_000, 6_800), (None, None));
+    // Of eleven hours two seconds are left.
+    let mut chunks = dummy(20, 20);
+    let mut frames = Frames::new();
+    (0..10).for_each(|_| frames.push(&[0xf8; 20]).unwrap());
+    for late in &mut chunks[10..] {
+        *late = chunk(late.index - 500 + 200_000, &frames);
+    }
+    assert_eq!(seal(&chunks).replay.duration(), Duration::from_millis(6_000));
+    assert_eq!(trimmed(&chunks, 4_000, 5_000).len(), 5);
+}
