@@ -23,7 +23,7 @@ use crate::problem::{Keep, Language, Problem};
 use crate::range::{self, Wish};
 use crate::request::{Body, Connection, Method, Request};
 use crate::rewind::{self, Rewind};
-use crate::tail::{Access, Ended, Tail};
+use crate::tail::{Access, Ended, REVIEW, Tail};
 use crate::window::Found;
 
 /// Everything a worker can answer by itself.
@@ -471,8 +471,14 @@ fn admitted(site: &Site, request: &Request<'_>, log: LogId, access: Access, now:
     if access == Access::Open {
         return Ok(());
     }
-    let pass = request.pass().and_then(|token| site.keys.listen.verify(now, token).ok()).ok_or(Problem::Pass)?;
-    pass.admits(log.as_str()).map_err(|_| Problem::Pass)
+    let opens = match access {
+        Access::Review => log.beside(REVIEW).ok_or(Problem::NotFound)?,
+        Access::Open | Access::Pass => log,
+    };
+    let pass = request.pass().and_then(|token| site.keys.listen.verify(now, token).ok());
+    // Whether there is something to review is for those who do.
+    let refused = if access == Access::Review { Problem::NotFound } else { Problem::Pass };
+    pass.filter(|pass| pass.admits(opens.as_str()).is_ok()).map(drop).ok_or(refused)
 }
 
 /// Why there is no sound of a log that is not open here.
@@ -623,8 +629,12 @@ fn welcome(request: &Request<'_>, pass: Option<&str>) -> Coding {
 /// What of a log this worker can only have from the disk: the rewind playlist, and segments that have left the window.
 fn rewound(tail: &Tail, file: File, told: Told) -> Result<Option<rewind::Part>, Problem> {
     match file {
+        File::Rewind(_) if tail.is_shelved() => Err(Problem::Ended),
         File::Rewind(extent) => rewind::playlist(tail, extent).ok_or(Problem::Ended).map(Some),
         File::Segment(number) if tail.window().segment(number) == Found::Nothing => {
+            if tail.is_shelved() {
+                return Err(Problem::NotFound);
+            }
             if tail.newest().is_none() && told == Told::Partly {
                 // The newest, which the disk may not have, are about to be told.
                 return Err(Problem::Starting);
@@ -665,7 +675,7 @@ fn replay(
         return Ok(answer);
     }
     // Known logs only: the access of one that was never announced here is unknown, so it is not served.
-    let access = site.logs.get(&log).ok_or(site.told.unknown())?.access();
+    let access = site.logs.get(&log).ok_or(site.told.unknown())?.recording_access();
     admitted(site, request, log, access, now)?;
     let form = form(request)?;
     let text = |name| request.field(name).map(str::to_owned);
@@ -675,7 +685,7 @@ fn replay(
         if_none_match: text("if-none-match"),
         if_modified_since: text("if-modified-since"),
     };
-    let pass = (access == Access::Pass).then(|| request.parameter("pass").map(str::to_owned)).flatten();
+    let pass = (access != Access::Open).then(|| request.parameter("pass").map(str::to_owned)).flatten();
     let language = Language::preferred(request.field("accept-language"));
     Ok(Answer::Replay(Replay { log, form, wish, method: request.method, keep, pass, access, language }))
 }

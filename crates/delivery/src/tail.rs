@@ -29,13 +29,19 @@ pub enum Access {
     Open,
     /// Whoever shows a pass for this log.
     Pass,
+    /// Whoever shows a pass to [review](REVIEW) it.
+    Review,
 }
+
+/// The log beside another (see [`hiwar_segment_log::LogId::beside`]) for which a pass is that lets somebody hear a recording which is not posted yet.
+pub const REVIEW: &str = "review";
 
 /// The newest [`TAIL_CHUNKS`] chunks of a log, and what a player must be told about them.
 #[derive(Debug)]
 pub struct Tail {
     access: Access,
     ended: Ended,
+    shelved: Option<Access>,
     header: Header,
     epoch: Epoch,
     /// What is added to the log's positions: a multiple of [`SEGMENT_CHUNKS`], 0 unless a writer went back.
@@ -137,6 +143,7 @@ impl Tail {
         Self {
             access,
             ended: Ended::No,
+            shelved: None,
             header,
             epoch,
             shift: 0,
@@ -148,6 +155,15 @@ impl Tail {
             coming: Coming::Yes,
             fields: Vec::new(),
         }
+    }
+
+    /// A log that is over, of which only the recording is given.
+    pub fn of_recording(access: Access) -> Self {
+        let nothing = Header { timescale: 0, chunk_duration: 0, begun_wall_us: 0, renditions: Vec::new() };
+        let mut tail = Self::new(access, nothing, Epoch(0));
+        tail.end();
+        tail.shelve(access);
+        tail
     }
 
     /// The writer began again (or told us again): chunks and listeners stay.
@@ -166,7 +182,7 @@ impl Tail {
             self.chunks.iter_mut().for_each(|chunk| (chunk.forms, chunk.lean) = Default::default());
         }
         self.window.reopen();
-        (self.access, self.ended, self.header) = (access, Ended::No, header);
+        (self.access, self.ended, self.shelved, self.header) = (access, Ended::No, None, header);
         self.begin(epoch);
     }
 
@@ -282,6 +298,21 @@ impl Tail {
     pub fn end(&mut self) {
         self.ended = Ended::Yes;
         self.window.end();
+    }
+
+    /// It has ended, and from now on nothing is given of its past but its recording, to whom this says. Whoever listens hears the rest.
+    pub fn shelve(&mut self, access: Access) {
+        self.shelved = Some(access);
+    }
+
+    /// Whether nothing is given of its past but its recording.
+    pub fn is_shelved(&self) -> bool {
+        self.shelved.is_some()
+    }
+
+    /// Who may hear its recording.
+    pub fn recording_access(&self) -> Access {
+        self.shelved.unwrap_or(self.access)
     }
 
     /// Keeps nothing but who may hear it: for a log that has ended and whose last chunks were heard.

@@ -25,11 +25,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use hiwar_engine::live_bus::Access;
+use hiwar_media::{SAMPLE_RATE, Time, replay};
 use hiwar_rtc::{candidate, session::Patched};
 use hiwar_segment_log::LogId;
 use hiwar_space::{
     Actor, Asking, Audience, Command, Event, Facts, Id, Language, Name, Participant, ParticipantId, People, Phase,
-    Place, Recording, Refusal, Replay, Role, Schedule, Space, Standing, Title, Warrant,
+    Place, Posting, Recording, Refusal, Replay, Role, Schedule, Space, Standing, Stretch, Title, Warrant,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -40,10 +41,10 @@ use crate::studio::{
 pub use error::Error;
 pub use page::nowhere;
 pub use seats::Holder;
-pub use store::title;
+pub use store::known;
 pub use view::SpeakerView;
 pub(crate) use view::reactions;
-pub use view::{CrowdView, SpaceView, StageView};
+pub use view::{CrowdView, ReplayView, SpaceView, StageView};
 #[cfg(test)]
 pub use view::{Links, PostponedView};
 
@@ -69,6 +70,8 @@ pub struct NewSpace {
     pub audience: Audience,
     /// What becomes of its sound.
     pub terms: Terms,
+    /// Whether its host hears the recording before others do.
+    pub posting: Posting,
     /// When it is to begin, if that is known.
     pub schedule: Option<Schedule>,
     /// Who may ask for the word.
@@ -218,8 +221,17 @@ impl Entry {
         }
     }
 
+    /// What its replay is to be.
+    fn replay(&self) -> studio::Wanted {
+        let facts = self.space.facts();
+        let stretch = facts.trim.map(stretch);
+        studio::Wanted { title: facts.title.as_str().to_owned(), clips: self.terms.clips, stretch }
+    }
+
+    /// Who may hear it, or its recording when it is over.
     fn access(&self) -> Access {
         match self.space.facts().audience {
+            _ if self.space.is_under_review() => Access::Review,
             Audience::Public | Audience::Unlisted => Access::Open,
             Audience::Invited => Access::Pass,
         }
@@ -286,8 +298,8 @@ impl Registry {
                 ..Participant::new(id, name, Role::Host)
             });
             let people = People::from_list(host.into_iter().collect());
-            let (language, asking) = (new.language, new.asking);
-            let facts = Facts { language, recording, people, asking, ..space.facts().clone() };
+            let (language, asking, posting) = (new.language, new.asking, new.posting);
+            let facts = Facts { language, recording, posting, people, asking, ..space.facts().clone() };
             {
                 let mut spaces = registry.lock();
                 if spaces.len() >= SPACES_MAX {
@@ -319,6 +331,7 @@ impl Registry {
                 language: None,
                 audience: Audience::Public,
                 terms: Terms { keep, clips: Clips::Allowed },
+                posting: Posting::AtOnce,
                 schedule: None,
                 asking: Asking::Nobody,
                 host: None,
@@ -342,6 +355,29 @@ impl Registry {
     /// A space as the API shows it.
     pub fn view(&self, id: &LogId) -> Option<SpaceView> {
         self.lock().get(id).map(|entry| entry.view(&self.0.settings))
+    }
+
+    /// The same, as whoever hosts it sees it if this caller does.
+    pub fn view_for(&self, id: &LogId, holder: Option<&Holder>) -> Option<SpaceView> {
+        self.lock().get(id).map(|entry| {
+            let view = entry.view(&self.0.settings);
+            let hosts = holder.is_some_and(|holder| entry.space.role(&holder.id, holder.warrant) >= Role::CoHost);
+            if hosts { entry.to_hosts(view) } else { view }
+        })
+    }
+
+    /// The recording that waits for the host's word.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] and [`Refusal::NotInReview`].
+    pub fn review(&self, id: &LogId) -> Result<ReplayView, Error> {
+        let spaces = self.lock();
+        let entry = spaces.get(id).ok_or(Error::Unknown)?;
+        match entry.space.facts().recording {
+            Recording::Review(replay) => Ok(entry.replay_view(replay)),
+            Recording::Sealing => Err(Refusal::ReplayInTheMaking.into()),
+            _ => Err(Refusal::NotInReview.into()),
+        }
     }
 
     /// The stage as somebody there sees it.
@@ -441,8 +477,8 @@ impl Registry {
         if self.doubt_replay(&id) {
             self.save(id).await;
         }
-        let known = self.lock().get(&id).map(|entry| (entry.space.facts().clone(), entry.access(), entry.terms.clips));
-        let Some((facts, access, clips)) = known else { return };
+        let known = self.lock().get(&id).map(|entry| (entry.space.facts().clone(), entry.access(), entry.replay()));
+        let Some((facts, access, replay)) = known else { return };
         match (facts.phase, facts.recording) {
             (Phase::Scheduled, _) => {}
             (Phase::Open, _) => self.open_doors(&id),
@@ -456,7 +492,7 @@ impl Registry {
             // The house stopped while a replay was being made, or a recording deleted.
             (_, Recording::Sealing) => {
                 self.0.studio.shelve(&id, access);
-                self.0.studio.make_replay(&id, facts.title.as_str().to_owned(), clips);
+                self.0.studio.make_replay(&id, replay);
             }
             (Phase::Cancelled { .. }, _) | (_, Recording::Deleted | Recording::Expired { .. } | Recording::Off) => {
                 // Nearly always all is gone; asking the studio for each of thousands would take seconds.
@@ -481,6 +517,15 @@ impl Registry {
         // A panic elsewhere while it was held is no reason to lose every space.
         self.0.spaces.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A stretch of a recording, in samples.
+pub fn stretch(Stretch { from, to }: Stretch) -> replay::Stretch {
+    let moment = |after: Duration| {
+        let samples = after.as_micros() * u128::from(SAMPLE_RATE) / 1_000_000;
+        Time(u64::try_from(samples).unwrap_or(u64::MAX))
+    };
+    replay::Stretch { from: moment(from), to: moment(to) }
 }
 
 /// A space's id as its log's: the same text.

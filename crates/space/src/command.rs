@@ -1,6 +1,6 @@
 //! What is asked of a space, and by whom.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::{Asking, Name, ParticipantId, Reason, Replay, Title};
 
@@ -134,6 +134,13 @@ pub enum Command {
         /// Who.
         participant: ParticipantId,
     },
+    /// Let everybody hear the recording that was to be reviewed: all of it, or this stretch. By the host.
+    Post {
+        /// Where it is to begin; without, where it does.
+        from: Option<Duration>,
+        /// Where it is to end; without, where it does.
+        to: Option<Duration>,
+    },
     /// Remove what was recorded, for good. By the host, after the end.
     DeleteRecording,
 
@@ -171,8 +178,8 @@ pub enum Command {
     PauseRecording,
     /// The disk takes records again. By the house.
     ResumeRecording,
-    /// The replay can be heard. By the house.
-    Post(Replay),
+    /// The replay is made. By the house.
+    FinishReplay(Replay),
     /// No replay could be made. By the house.
     GiveUpReplay,
     /// Remove what was recorded, for it is older, or there is more of it, than whoever runs the house keeps. By the house, after the end.

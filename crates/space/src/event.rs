@@ -59,6 +59,10 @@ pub enum Event {
     SpeakingChanged,
     /// Recording is paused, or goes on.
     RecordingChanged,
+    /// The replay is made, and waits for the host's word: whoever hosts can hear it, and nobody else.
+    ReviewDue,
+    /// Make the replay, of the stretch that is to be kept.
+    ReplayWanted,
     /// The replay can be heard.
     Posted,
     /// No replay will come.

@@ -30,7 +30,7 @@ pub use id::{Id, ParticipantId};
 pub use people::{CO_HOSTS_MAX, KNOWN_MAX, Participant, People, Role, Standing};
 pub use refusal::Refusal;
 pub use schedule::{Beginning, Now, Postponement, Schedule};
-pub use space::{Audience, EMPTY_MAX, Facts, Phase, Recording, Replay, Space};
+pub use space::{Audience, EMPTY_MAX, Facts, Phase, Posting, Recording, Replay, Space, Stretch};
 pub use stage::{KEPT, Presence, SPEAKERS_MAX};
 pub use text::{Language, Name, Reason, Title};
 pub use wings::{Place, WINGS_MAX};

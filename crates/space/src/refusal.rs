@@ -35,6 +35,12 @@ pub enum Refusal {
     NoRecording,
     /// The replay is being made; it takes seconds.
     ReplayInTheMaking,
+    /// The recording does not wait for the host's word.
+    NotInReview,
+    /// The recording ends before.
+    OutsideRecording,
+    /// Less would be left than [`crate::Stretch::MIN`].
+    TooShort,
     /// Every seat on the stage is taken.
     StageFull,
     /// As many wait in the wings as may: [`crate::WINGS_MAX`].
@@ -101,6 +107,9 @@ impl fmt::Display for Refusal {
             Self::StillLive => "the space is still live",
             Self::NoRecording => "there is no recording",
             Self::ReplayInTheMaking => "the replay is being made",
+            Self::NotInReview => "the recording is not in review",
+            Self::OutsideRecording => "the recording ends before",
+            Self::TooShort => "too little would be left",
             Self::StageFull => "the stage is full",
             Self::WingsFull => "the wings are full",
             Self::StageLocked => "the stage is locked",

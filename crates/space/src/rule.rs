@@ -56,6 +56,7 @@ impl Needs {
             | Command::MakeCoHost { .. }
             | Command::UnmakeCoHost { .. }
             | Command::HandOver { .. }
+            | Command::Post { .. }
             | Command::DeleteRecording => Self::Host,
             Command::TimePasses
             | Command::Arrive { .. }
@@ -64,7 +65,7 @@ impl Needs {
             | Command::Hear { .. }
             | Command::PauseRecording
             | Command::ResumeRecording
-            | Command::Post(_)
+            | Command::FinishReplay(_)
             | Command::GiveUpReplay
             | Command::ExpireRecording => Self::House,
         }

@@ -17,7 +17,7 @@ use crate::{
     Reason, Refusal, Role, Schedule, Title, Warrant,
 };
 
-pub use recording::{Recording, Replay};
+pub use recording::{Posting, Recording, Replay, Stretch};
 
 /// A live space with nobody on its stage ends after so long: enough for a host to find another network, or another device.
 pub const EMPTY_MAX: Duration = Duration::from_secs(5 * 60);
@@ -87,6 +87,10 @@ pub struct Facts {
     pub phase: Phase,
     /// What becomes of the sound.
     pub recording: Recording,
+    /// Whether the host hears the recording before others do, and has.
+    pub posting: Posting,
+    /// What is kept of it, if not all.
+    pub trim: Option<Stretch>,
     /// Whom it knows, and what they are.
     pub people: People,
     /// Who may ask for the word.
@@ -123,6 +127,8 @@ impl Space {
             phase: if schedule.is_some() { Phase::Scheduled } else { Phase::Open },
             schedule,
             recording: Recording::On,
+            posting: Posting::default(),
+            trim: None,
             people: People::default(),
             asking: Asking::default(),
             locked: false,
@@ -182,6 +188,7 @@ impl Space {
             Command::MakeCoHost { participant } => self.make_co_host(&participant),
             Command::UnmakeCoHost { participant } => self.unmake_co_host(&participant),
             Command::HandOver { participant } => self.hand_over(&participant),
+            Command::Post { from, to } => self.post(from, to),
             Command::DeleteRecording => self.remove_recording(Recording::Deleted),
             Command::TimePasses => Ok(()),
             Command::Arrive { participant, name, warrant } => self.arrive(participant, name, warrant),
@@ -190,7 +197,7 @@ impl Space {
             Command::Hear { participant } => self.hear(participant),
             Command::PauseRecording => self.pause_recording(),
             Command::ResumeRecording => self.resume_recording(),
-            Command::Post(replay) => self.post(replay),
+            Command::FinishReplay(replay) => self.finish_replay(replay),
             Command::GiveUpReplay => self.give_up_replay(),
             Command::ExpireRecording => self.remove_recording(Recording::Expired { removed: now.wall }),
         };

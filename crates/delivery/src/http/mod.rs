@@ -93,8 +93,7 @@ pub enum Update {
         /// As above.
         path: String,
     },
-    /// A log begins, or goes on after the house restarted: listeners stay. A log that is over but has a recording is told as `Open` and
-    /// then [`Update::Ended`]: a worker serves no recording of a log it was never told of.
+    /// A log begins, or goes on after the house restarted: listeners stay.
     Open {
         /// Which.
         log: LogId,
@@ -142,6 +141,14 @@ pub enum Update {
         log: LogId,
         /// Who may know, and when there will be.
         shut: Shut,
+    },
+    /// The log is over, and nothing is given of it but its recording; whoever listens gets the rest, and goodbye. A worker serves no recording of a log that it was never
+    /// told of, by this or by [`Update::Open`].
+    Shelved {
+        /// Which.
+        log: LogId,
+        /// Who may hear the recording.
+        access: Access,
     },
     /// The log, and its recording, are gone.
     Closed {

@@ -430,7 +430,7 @@ fn part(replay: &Replay, meta: Meta, content: Content, now: SystemTime) -> Opene
 }
 
 fn cache(replay: &Replay) -> &'static str {
-    if replay.access == Access::Pass { "private, no-cache" } else { "public, max-age=60" }
+    if replay.access == Access::Open { "public, max-age=60" } else { "private, no-cache" }
 }
 
 /// What a client must take in [`Limits::replay_pause`]: a tenth of what speech takes at 32 kbit/s in three minutes.

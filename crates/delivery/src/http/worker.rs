@@ -590,6 +590,7 @@ impl Worker {
                 }
                 Update::Ended { log } => self.ended(log),
                 Update::Shut { log, shut } => drop(self.site.shut.insert(log, shut)),
+                Update::Shelved { log, access } => self.shelved(log, access),
                 Update::Closed { log } => self.closed(log),
                 Update::Whole => self.site.told = Told::Wholly,
                 Update::Away => self.away(),
@@ -675,6 +676,22 @@ impl Worker {
             channel.awaited = None;
             channel.group.all_due(live)
         });
+    }
+
+    fn shelved(&mut self, log: LogId, access: Access) {
+        match self.site.logs.get_mut(&log) {
+            Some(tail) if tail.is_shelved() => {
+                // Whoever decided about the recording decided about its last minute, too.
+                tail.shelve(access);
+                tail.fade();
+                self.dismiss(log);
+            }
+            Some(tail) => {
+                tail.shelve(access);
+                self.ended(log);
+            }
+            None => drop(self.site.logs.insert(log, Tail::of_recording(access))),
+        }
     }
 
     fn closed(&mut self, log: LogId) {

@@ -77,10 +77,7 @@ fn what_is_not_there_is_not_found() {
 fn a_recording_by_invitation_needs_the_pass_and_repeats_it() {
     let rig = rig(Access::Pass);
     assert_eq!(ask(&rig, "GET /replay/demo.mp4", "").status, 401);
-    let expires = std::time::SystemTime::now() + crate::rig::WAIT;
-    let scope = hiwar_admission::Scope::parse("demo").unwrap();
-    let pass = hiwar_admission::Listen { id: hiwar_admission::PassId([1; 8]), scope, expires };
-    let token = hiwar_admission::ListenKey::from_bytes([7; 32]).sign(&pass);
+    let token = pass("demo");
     assert_eq!(ask(&rig, &format!("GET /replay/demo.mp4?pass={token}"), "").status, 200);
     allow_clips(&rig);
     for clip in ["GET /replay/demo/clip.mp4?from=1&to=2", "GET /replay/demo/chapters.json", "GET /replay/demo/clip.mp4"]
@@ -91,6 +88,51 @@ fn a_recording_by_invitation_needs_the_pass_and_repeats_it() {
     assert!(clip.status == 200 && clip.has("Cache-Control: private, no-cache"), "{clip:?}");
     let playlist = ask(&rig, &format!("GET /replay/demo/index.m3u8?pass={token}"), "");
     assert_eq!(playlist.body, format!("#EXTM3U\n../demo.mp4?pass={token}\n"));
+}
+
+fn pass(scope: &str) -> String {
+    let expires = std::time::SystemTime::now() + crate::rig::WAIT;
+    let scope = hiwar_admission::Scope::parse(scope).unwrap();
+    let pass = hiwar_admission::Listen { id: hiwar_admission::PassId([1; 8]), scope, expires };
+    hiwar_admission::ListenKey::from_bytes([7; 32]).sign(&pass)
+}
+
+#[test]
+fn a_recording_under_review_is_for_those_who_review_it_and_then_for_all() {
+    let rig = rig(Access::Open);
+    allow_clips(&rig);
+    let shelve = |access, status| {
+        rig.handle.push(Update::Shelved { log: id("demo"), access });
+        rig.until("shelved", |rig| ask(rig, "HEAD /replay/demo.mp4", "").status == status);
+    };
+    shelve(Access::Review, 404);
+    let (listen, review) = (pass("demo"), pass("demo--review"));
+    for path in [
+        "/replay/demo.mp4",
+        "/replay/demo.ogg",
+        "/replay/demo/index.m3u8",
+        "/replay/demo/chapters.json",
+        "/replay/demo/clip.mp4?from=1&to=2",
+    ] {
+        assert_eq!(ask(&rig, &format!("GET {path}"), "").status, 404, "{path}");
+        let and = if path.contains('?') { '&' } else { '?' };
+        assert_eq!(ask(&rig, &format!("GET {path}{and}pass={listen}"), "").status, 404, "{path}");
+    }
+    assert_eq!(ask(&rig, "GET /hls/demo/rewind.m3u8", "").status, 410);
+    let whole = ask(&rig, &format!("GET /replay/demo.ogg?pass={review}"), "");
+    assert!(whole.status == 200 && whole.has("Cache-Control: private, no-cache"), "{whole:?}");
+    let playlist = ask(&rig, &format!("GET /replay/demo/index.m3u8?pass={review}"), "");
+    assert_eq!(playlist.body, format!("#EXTM3U\n../demo.mp4?pass={review}\n"));
+
+    shelve(Access::Open, 200);
+    assert_eq!(ask(&rig, "GET /replay/demo.ogg", "").body, "0123456789");
+    assert_eq!(ask(&rig, "GET /hls/demo/rewind.m3u8", "").status, 410);
+    assert_eq!(ask(&rig, "GET /hls/demo/0.m4a", "").status, 404);
+
+    // Whoever was invited hears it then, and who reviewed it needs an invitation like others.
+    shelve(Access::Pass, 401);
+    assert_eq!(ask(&rig, &format!("GET /replay/demo.ogg?pass={review}"), "").status, 401);
+    assert_eq!(ask(&rig, &format!("GET /replay/demo.ogg?pass={listen}"), "").status, 200);
 }
 
 fn allow_clips(rig: &Rig) {

@@ -68,6 +68,11 @@ impl Board {
             Down::Shut { log, .. } => {
                 self.shut.insert(log, frame.clone());
             }
+            Down::Shelved { log, .. } => {
+                self.asked.remove(&log);
+                // Of what was heard of it nothing stands any more.
+                self.logs.insert(log, Standing { open: frame.clone(), chunks: VecDeque::new(), ended: None });
+            }
             Down::Closed { log } => {
                 self.asked.remove(&log);
                 self.shut.remove(&log);

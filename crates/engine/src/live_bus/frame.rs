@@ -76,6 +76,10 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
             frame.0.put_u8(opens_ms.is_some().into());
             frame.0.put_u64_le(opens_ms.unwrap_or_default());
         }
+        Down::Shelved { log, access } => {
+            frame.head(SHELVED, log);
+            frame.access(*access);
+        }
         Down::Closed { log } => frame.head(CLOSED, log),
         Down::Whole => frame.0.put_u8(WHOLE),
         Down::Mark { mark } => {
@@ -206,6 +210,7 @@ pub fn decode_down(frame: Bytes) -> Result<Down, Malformed> {
             let (opens, at) = (take_flag(&mut rest)?, rest.try_get_u64_le()?);
             Down::Shut { log, access, opens_ms: opens.then_some(at) }
         }
+        SHELVED => Down::Shelved { log: take_log(&mut rest)?, access: take_access(&mut rest)? },
         CLOSED => Down::Closed { log: take_log(&mut rest)? },
         WHOLE => Down::Whole,
         MARK => Down::Mark { mark: rest.try_get_u64_le()? },
@@ -388,6 +393,7 @@ impl Frame {
         self.0.put_u8(match access {
             Access::Open => 0,
             Access::Pass => 1,
+            Access::Review => 2,
         });
     }
 
@@ -449,6 +455,7 @@ fn down_capacity(down: &Down) -> usize {
         Down::Ask { .. }
         | Down::Ended { .. }
         | Down::Shut { .. }
+        | Down::Shelved { .. }
         | Down::Closed { .. }
         | Down::Whole
         | Down::Mark { .. }
@@ -484,6 +491,15 @@ fn take_notices(rest: &mut Bytes) -> Result<Notices, Malformed> {
 fn take_count(rest: &mut Bytes, most: usize) -> Result<usize, Malformed> {
     let count = usize::from(rest.try_get_u8()?);
     if count > most { Err(Malformed) } else { Ok(count) }
+}
+
+fn take_access(rest: &mut Bytes) -> Result<Access, Malformed> {
+    match rest.try_get_u8()? {
+        0 => Ok(Access::Open),
+        1 => Ok(Access::Pass),
+        2 => Ok(Access::Review),
+        _ => Err(Malformed),
+    }
 }
 
 fn take_flag(rest: &mut Bytes) -> Result<bool, Malformed> {
@@ -621,6 +637,7 @@ const CADENCE: u8 = 11;
 const LEAN: u8 = 12;
 const BITRATE: u8 = 13;
 const SHUT: u8 = 14;
+const SHELVED: u8 = 15;
 const COUNTS: u8 = 64;
 const HELD: u8 = 65;
 const REACHED: u8 = 66;

@@ -47,7 +47,7 @@ impl Held {
                     kept.push(record);
                 }
             }
-            Down::Ended { log } | Down::Closed { log } => {
+            Down::Ended { log } | Down::Shelved { log, .. } | Down::Closed { log } => {
                 self.logs.remove(log);
             }
             // What the next house does not know is over.

@@ -76,6 +76,13 @@ pub enum Down {
         /// When there will be, in milliseconds since 1970; `None`: never.
         opens_ms: Option<u64>,
     },
+    /// The log is over, and nothing of it is given but its recording: to whom, this says. Whoever still hears the end of it does.
+    Shelved {
+        /// Which log.
+        log: LogId,
+        /// Who may hear the recording.
+        access: Access,
+    },
     /// The log is gone from the live paths.
     Closed {
         /// Which log.
@@ -177,6 +184,8 @@ pub enum Access {
     Open,
     /// Who has a pass.
     Pass,
+    /// Who has a pass to review it.
+    Review,
 }
 
 /// What a worker tells the house.

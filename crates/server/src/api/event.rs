@@ -132,6 +132,7 @@ mod tests {
             crowd: CrowdView::new(&Numbers::default(), AskedBy::Players),
             reactions: Default::default(),
             recording: "paused",
+            posting: "at_once",
             removed_at: None,
         };
         assert!(postponed_event(&view).len() <= EVENT_BYTES_MAX);

@@ -58,7 +58,7 @@ pub(super) async fn follow(
         if invited && holder.as_ref().is_some_and(|holder| api.registry.require_not_blocked(&id, holder).is_err()) {
             return None;
         }
-        let view = api.registry.view(&id)?;
+        let view = api.registry.view_for(&id, holder.as_ref())?;
         let mut events = vec![Ok(Event::default().event("space").json_data(&view).ok()?)];
         if let Some(holder) = &holder {
             let stage = api.registry.stage_view(&id, holder)?;

@@ -9,6 +9,8 @@ use hiwar_admission::{
 
 /// How long a link to host, to invite or to listen is good: longer than the time between planning and talking.
 pub const LINK_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long addresses of a recording under review are good: for hearing the longest, and a night's sleep over it.
+pub const REVIEW_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// How long a speaker may speak without asking for a new pass.
 pub const SPEAK_LIFE: Duration = Duration::from_secs(24 * 3600);
 

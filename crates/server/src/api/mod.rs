@@ -102,6 +102,8 @@ pub fn router(api: Api) -> Router {
         .route("/api/spaces/v1/spaces/{id}/end", post(stage::end))
         .route("/api/spaces/v1/spaces/{id}/postpone", post(stage::postpone))
         .route("/api/spaces/v1/spaces/{id}/cancel", post(stage::cancel))
+        .route("/api/spaces/v1/spaces/{id}/review", get(spaces::review))
+        .route("/api/spaces/v1/spaces/{id}/post", post(stage::post))
         .route("/api/spaces/v1/spaces/{id}/recording", delete(stage::delete_recording))
         .route("/api/spaces/v1/spaces/{id}/stage", get(stage::show))
         .route("/api/spaces/v1/spaces/{id}/agreement", post(stage::agree))

@@ -7,9 +7,10 @@ use axum::extract::{Query, State};
 use axum::response::Json;
 use hiwar_space::Audience;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
-use super::problem::{Kind, Problem};
+use super::problem::{Details, Kind, Problem};
 
 /// What the player needs: a line of title, one of state, the button, the slider, and a line for what is wrong; more is given no use.
 const WIDTH: u32 = 480;
@@ -18,32 +19,50 @@ const HEIGHT: u32 = 200;
 const KEPT_S: u32 = 300;
 
 /// A question, as the standard writes it.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
+    /// The address of a space's page, and perhaps of a moment in its recording.
+    #[param(example = "https://talk.example/s/demo#t=90")]
     url: String,
+    /// `json`, and nothing else.
     #[serde(default)]
     format: Option<String>,
+    /// Pixels that there is room for.
     #[serde(default)]
     maxwidth: Option<u32>,
+    /// Pixels that there is room for.
     #[serde(default)]
     maxheight: Option<u32>,
 }
 
 /// How a space is shown elsewhere.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Embedding {
+    /// `1.0`.
     version: &'static str,
+    /// `rich`.
     r#type: &'static str,
+    /// Hiwar.
     provider_name: &'static str,
+    /// This server.
     provider_url: String,
+    /// The space's.
     title: String,
+    /// How long the answer may be kept, in seconds.
     cache_age: u32,
+    /// In pixels.
     width: u32,
+    /// In pixels.
     height: u32,
+    /// A frame with our player.
     html: String,
 }
 
-/// Answers at `/oembed`.
+/// How to show a space on another page (oEmbed 1.0)
+#[utoipa::path(get, path = "/oembed", tag = "embedding", params(Asked), security(()),
+    responses((status = 200, body = Embedding), (status = 400, body = Details), (status = 401, body = Details),
+        (status = 404, body = Details), (status = 501, body = Details)))]
 pub(super) async fn embedding(
     State(api): Shared,
     asked: Result<Query<Asked>, QueryRejection>,

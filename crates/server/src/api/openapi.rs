@@ -5,14 +5,14 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::problem::Details;
-use super::{delivery, events, rehearsals, spaces, stage, whip, withdrawals};
+use super::{delivery, events, oembed, rehearsals, spaces, stage, whip, withdrawals};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Hiwar", description = "Live audio spaces: make, host, take part; speak by WHIP. Refusals are problem details (RFC 9457)."),
     paths(
-        spaces::config, spaces::list, spaces::show, spaces::create, spaces::invite, spaces::invitations,
-        stage::start, stage::end, stage::postpone, stage::cancel, stage::change, stage::delete_recording, stage::show, stage::agree, stage::raise_hand,
+        spaces::config, spaces::list, spaces::show, spaces::create, spaces::invite, spaces::invitations, spaces::review, oembed::embedding,
+        stage::start, stage::end, stage::postpone, stage::cancel, stage::change, stage::post, stage::delete_recording, stage::show, stage::agree, stage::raise_hand,
         stage::lower_hand, stage::accept, stage::decline, stage::mute_all, stage::act, rehearsals::prove, delivery::show, delivery::change, withdrawals::begin, withdrawals::show, events::follow, react, whip::look, whip::publish, whip::look_at_session, whip::patch, whip::hang_up
     ),
     modifiers(&Pass)

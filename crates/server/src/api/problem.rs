@@ -53,6 +53,9 @@ pub enum Kind {
     NoRecording,
     NoTracks,
     ReplayInTheMaking,
+    NotInReview,
+    OutsideRecording,
+    TooShort,
     StageFull,
     WingsFull,
     SpacesFull,
@@ -99,7 +102,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order above.
-    pub const ALL: [Self; 66] = [
+    pub const ALL: [Self; 69] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::SpaceNotFound,
@@ -124,6 +127,9 @@ impl Kind {
         Self::NoRecording,
         Self::NoTracks,
         Self::ReplayInTheMaking,
+        Self::NotInReview,
+        Self::OutsideRecording,
+        Self::TooShort,
         Self::StageFull,
         Self::WingsFull,
         Self::SpacesFull,
@@ -208,6 +214,9 @@ impl Kind {
             Self::NoRecording => ("no-recording", S::CONFLICT),
             Self::NoTracks => ("no-tracks", S::CONFLICT),
             Self::ReplayInTheMaking => ("replay-in-the-making", S::CONFLICT),
+            Self::NotInReview => ("not-in-review", S::CONFLICT),
+            Self::OutsideRecording => ("outside-recording", S::UNPROCESSABLE_ENTITY),
+            Self::TooShort => ("too-short", S::UNPROCESSABLE_ENTITY),
             Self::StageFull => ("stage-full", S::SERVICE_UNAVAILABLE),
             Self::WingsFull => ("wings-full", S::SERVICE_UNAVAILABLE),
             Self::SpacesFull => ("spaces-full", S::SERVICE_UNAVAILABLE),
@@ -440,6 +449,9 @@ impl From<space::Refusal> for Problem {
             R::StillLive => Kind::StillLive,
             R::NoRecording => Kind::NoRecording,
             R::ReplayInTheMaking => Kind::ReplayInTheMaking,
+            R::NotInReview => Kind::NotInReview,
+            R::OutsideRecording => Kind::OutsideRecording,
+            R::TooShort => Kind::TooShort,
             R::StageFull => Kind::StageFull,
             R::WingsFull => Kind::WingsFull,
             R::StageLocked => Kind::StageLocked,

@@ -9,21 +9,24 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use hiwar_admission::{Grant, Person, Scope};
+use hiwar_delivery::tail::REVIEW;
 use hiwar_segment_log::LogId;
-use hiwar_space::{Actor, Asking, Audience, Beginning, Command, Name, ParticipantId, Role, Schedule, Title, Warrant};
+use hiwar_space::{
+    Actor, Asking, Audience, Beginning, Command, Name, ParticipantId, Posting, Role, Schedule, Title, Warrant,
+};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 use super::caller::{Caller, json};
-use super::keys::{LINK_LIFE, SPEAK_LIFE};
+use super::keys::{LINK_LIFE, REVIEW_LIFE, SPEAK_LIFE};
 use super::notice::Notice;
 use super::problem::{Details, Kind, Problem};
 use super::speech::Language;
 use super::{Api, Shared};
 use crate::disk::Room;
-use crate::registry::{Holder, NewSpace, SpaceView, Terms};
+use crate::registry::{Holder, NewSpace, ReplayView, SpaceView, Terms};
 use crate::studio::{Clips, Keep};
 
 /// Where things are.
@@ -65,6 +68,9 @@ pub(super) struct NewSpaceRequest {
     /// Whether whoever hears the recording may make clips of it; they may unless told otherwise.
     #[serde(default)]
     clips: ClipsName,
+    /// Whether the host hears the recording before others do, and posts it, or a part of it, or deletes it; unless told so it is posted at once.
+    #[serde(default)]
+    posting: PostingName,
     /// What to call the host; "Host" in the caller's language unless told.
     host_name: Option<String>,
     /// When it is to begin (RFC 3339). Without, its doors are open from the first, and it begins by hand.
@@ -143,6 +149,17 @@ enum ClipsName {
     On,
     /// By nobody.
     Off,
+}
+
+/// When the recording is posted.
+#[derive(Deserialize, ToSchema, Clone, Copy, Default)]
+#[serde(rename_all = "snake_case")]
+enum PostingName {
+    /// As soon as its replay is made.
+    #[default]
+    AtOnce,
+    /// When the host has heard it.
+    AfterReview,
 }
 
 /// Whether speakers' tracks are kept.
@@ -242,7 +259,8 @@ pub(super) async fn show(
     caller: Caller,
 ) -> Result<Json<SpaceView>, Problem> {
     let id = api.seen_space(&id, &caller)?;
-    Ok(Json(api.registry.view(&id).ok_or(Kind::SpaceNotFound)?))
+    let holder = caller.holder(&api.keys, &id).ok();
+    Ok(Json(api.registry.view_for(&id, holder.as_ref()).ok_or(Kind::SpaceNotFound)?))
 }
 
 /// Make a space
@@ -299,6 +317,10 @@ pub(super) async fn create(
                 ClipsName::On => Clips::Allowed,
                 ClipsName::Off => Clips::Refused,
             },
+        },
+        posting: match request.posting {
+            PostingName::AtOnce => Posting::AtOnce,
+            PostingName::AfterReview => Posting::AfterReview,
         },
         schedule,
         asking: request.asking.into(),
@@ -375,6 +397,28 @@ pub(super) async fn invitations(
     require_co_host(&api, &id, &holder)?;
     let scope = Scope::parse(id.as_str()).ok_or(Kind::Unavailable)?;
     Ok(Json(LinksAnswer::new(&api, &scope, audience)))
+}
+
+/// Where a recording is that waits for the host's word, by addresses that carry a pass for it: for those who host
+#[utoipa::path(get, path = "/api/spaces/v1/spaces/{id}/review", tag = "spaces", params(("id" = String, Path)),
+    security(("pass" = [])),
+    responses((status = 200, body = ReplayView), (status = 401, body = Details), (status = 403, body = Details),
+        (status = 404, body = Details), (status = 409, body = Details)))]
+pub(super) async fn review(
+    State(api): Shared,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<(HeaderMap, Json<ReplayView>), Problem> {
+    let (id, holder) = api.stage_of(&id, &caller)?;
+    require_co_host(&api, &id, &holder)?;
+    let replay = api.registry.review(&id)?;
+    let scope = id.beside(REVIEW).and_then(|log| Scope::parse(log.as_str())).ok_or(Kind::Unavailable)?;
+    let pass = api.keys.listen_pass(SystemTime::now() + REVIEW_LIFE, scope);
+    let with = |path: String| format!("{path}?pass={pass}");
+    let ReplayView { mp4, ogg, hls, chapters, .. } = replay;
+    let replay = ReplayView { mp4: with(mp4), ogg: with(ogg), hls: with(hls), chapters: with(chapters), ..replay };
+    let fresh = HeaderMap::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]);
+    Ok((fresh, Json(replay)))
 }
 
 /// Whoever has the speakers' link, or hosts, lets people speak.

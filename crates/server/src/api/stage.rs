@@ -1,5 +1,7 @@
 //! What happens in a space: its life, its stage, and who asks for the word. Each request is one command; the space's rules allow or refuse it.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
@@ -31,6 +33,18 @@ pub(super) struct Postponement {
 pub(super) struct Cancellation {
     /// What the audience is told; up to 280 characters.
     reason: Option<String>,
+}
+
+/// What of a recording is to be posted, in milliseconds from its beginning. What is absent is not cut; a fifth of a second that a cut goes through is left out.
+#[derive(Deserialize, ToSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Posting {
+    /// Where it is to begin.
+    #[schema(example = 4_000)]
+    start_ms: Option<u64>,
+    /// Where it is to end.
+    #[schema(example = 61_500)]
+    end_ms: Option<u64>,
 }
 
 /// What is to be different. What is absent stays as it is.
@@ -175,6 +189,24 @@ pub(super) async fn change(
     rule(&api, &id, &caller, commands.into_iter().flatten()).await
 }
 
+/// Let everybody hear the recording that waited for the host's word; with a stretch, that part of it: the rest is heard by nobody any more
+#[utoipa::path(post, path = "/api/spaces/v1/spaces/{id}/post", tag = "stage", params(("id" = String, Path)),
+    request_body = Posting, security(("pass" = [])),
+    responses((status = 200, body = SpaceView), (status = 400, body = Details), (status = 401, body = Details),
+        (status = 403, body = Details), (status = 404, body = Details), (status = 409, body = Details),
+        (status = 422, body = Details)))]
+pub(super) async fn post(
+    State(api): Shared,
+    Path(id): Path<String>,
+    caller: Caller,
+    headers: HeaderMap,
+    read: Result<Bytes, BytesRejection>,
+) -> Result<Json<SpaceView>, Problem> {
+    let Posting { start_ms, end_ms } = json_if_any(&headers, read)?;
+    let (from, to) = (start_ms.map(Duration::from_millis), end_ms.map(Duration::from_millis));
+    rule(&api, &id, &caller, [Command::Post { from, to }]).await
+}
+
 /// Delete the recording of a space that is over
 #[utoipa::path(delete, path = "/api/spaces/v1/spaces/{id}/recording", tag = "stage", params(("id" = String, Path)),
     security(("pass" = [])),
@@ -309,7 +341,7 @@ async fn rule(
             tracing::debug!(space = %id, "a command failed: {why}");
         })?;
     }
-    let view = api.registry.view(&id).ok_or(Kind::SpaceNotFound)?;
+    let view = api.registry.view_for(&id, Some(&holder)).ok_or(Kind::SpaceNotFound)?;
     api.studio.told().await;
     Ok(Json(view))
 }

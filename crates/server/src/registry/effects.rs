@@ -104,14 +104,19 @@ impl Registry {
                     }
                     later.push(event);
                 }
-                Event::Ended | Event::Cancelled | Event::RecordingDeleted => later.push(event),
+                Event::Ended | Event::Cancelled | Event::ReplayWanted | Event::RecordingDeleted => later.push(event),
                 // Listeners are told by the sound itself, in the chunk where it happens. Before the start nobody is to know who talks, nor that somebody does.
                 Event::SpeakingChanged if self.is_live(id) => {
                     self.caption(id);
                     self.change(id);
                 }
                 Event::SpeakingChanged => {}
-                Event::RecordingChanged | Event::Posted | Event::ReplayFailed => {
+                Event::Posted => {
+                    self.publish(id);
+                    self.0.grown.notify_one();
+                    later.push(event);
+                }
+                Event::RecordingChanged | Event::ReviewDue | Event::ReplayFailed => {
                     self.save_soon(id);
                     self.0.grown.notify_one();
                     changed = true;
@@ -175,6 +180,18 @@ impl Registry {
                 self.announce(&id);
                 self.end(id).await;
             }
+            Event::Posted => {
+                self.save(id).await;
+                self.announce(&id);
+            }
+            Event::ReplayWanted => {
+                // What is to be kept is known before it is made: the next house makes the same.
+                self.save(id).await;
+                self.announce(&id);
+                if let Some(wanted) = self.lock().get(&id).map(Entry::replay) {
+                    self.0.studio.make_replay(&id, wanted);
+                }
+            }
             Event::RecordingDeleted => {
                 // First that it is gone, then that it goes: after a crash in between the next house removes the rest.
                 self.save(id).await;
@@ -209,6 +226,14 @@ impl Registry {
         }
         // Once in its life, and nobody is to wait for it.
         self.announce_now(id);
+    }
+
+    /// Lets everybody hear a recording that only its hosts did.
+    fn publish(&self, id: &LogId) {
+        let known = self.lock().get(id).map(|entry| (entry.space.facts().posting, entry.access()));
+        if let Some((Posting::Reviewed, access)) = known {
+            self.0.studio.shelve(id, access);
+        }
     }
 
     fn is_live(&self, id: &LogId) -> bool {
@@ -249,9 +274,8 @@ impl Registry {
             let Some(entry) = spaces.get(&id) else { return };
             let facts = entry.space.facts();
             let replay = match facts.recording {
-                Recording::Sealing => {
-                    studio::Replay::Make { title: facts.title.as_str().to_owned(), clips: entry.terms.clips }
-                }
+                Recording::Sealing if entry.space.is_under_review() => studio::Replay::Review(entry.replay()),
+                Recording::Sealing => studio::Replay::Make(entry.replay()),
                 _ => studio::Replay::None,
             };
             let event = match &facts.phase {
@@ -303,7 +327,7 @@ impl Registry {
                 (space, Command::PauseRecording)
             }
             StudioEvent::ReplayReady { space, duration, loudness_lufs } => {
-                (space, Command::Post(Replay { duration, loudness_lufs }))
+                (space, Command::FinishReplay(Replay { duration, loudness_lufs }))
             }
             StudioEvent::ReplayFailed { space, why } => {
                 tracing::error!(%space, "no replay: {why}");
@@ -471,7 +495,12 @@ impl Registry {
 fn takes_turn(command: &Command) -> bool {
     matches!(
         command,
-        Command::Start | Command::End | Command::Cancel { .. } | Command::DeleteRecording | Command::ExpireRecording
+        Command::Start
+            | Command::End
+            | Command::Cancel { .. }
+            | Command::Post { .. }
+            | Command::DeleteRecording
+            | Command::ExpireRecording
     )
 }
 

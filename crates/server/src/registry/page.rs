@@ -97,6 +97,7 @@ fn head(origin: &str, view: &SpaceView) -> String {
             ("cancelled", _) => "page-description-cancelled",
             ("live", _) => "page-description-live",
             (_, None) if view.removed_at.is_some() => "page-description-removed",
+            (_, None) if view.recording != "off" && view.posting == "after_review" => "page-description-review",
             (_, None) => "page-description-over",
             (_, Some(_)) => "page-description-replay",
         },
@@ -159,6 +160,7 @@ fn noscript(view: &SpaceView) -> String {
         _ if view.audience == "invited" => ("noscript-invited", None),
         Some(replay) => ("noscript-replay", Some((&replay.mp4, &replay.ogg, None))),
         None if view.removed_at.is_some() => ("page-description-removed", None),
+        None if over && view.recording != "off" && view.posting == "after_review" => ("page-description-review", None),
         None if over => ("page-description-over", None),
         None => ("noscript-listen", Some((&view.listen.mp4, &view.listen.ogg, Some(&view.listen.mp3)))),
     };
@@ -261,6 +263,7 @@ mod tests {
             crowd: CrowdView::new(&Numbers { streams: 3, ..Numbers::default() }, AskedBy::Players),
             reactions: Default::default(),
             recording: "on",
+            posting: "at_once",
             removed_at: None,
         }
     }

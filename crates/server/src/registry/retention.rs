@@ -176,8 +176,10 @@ impl Registry {
         let mut spaces = self.lock();
         let Some(entry) = spaces.get_mut(id) else { return false };
         let mut facts = entry.space.facts().clone();
-        let (Recording::Replay(_), Phase::Posted { started, ended } | Phase::Ended { started, ended }) =
-            (facts.recording, facts.phase.clone())
+        let (
+            Recording::Replay(_) | Recording::Review(_),
+            Phase::Posted { started, ended } | Phase::Ended { started, ended },
+        ) = (facts.recording, facts.phase.clone())
         else {
             return false;
         };

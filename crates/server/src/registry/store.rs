@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hiwar_space::{
-    Asking, Audience, Beginning, Facts, Id, Language, Name, Participant, ParticipantId, People, Phase, Postponement,
-    Reason, Recording, Replay, Role, Schedule, Standing, Title,
+    Asking, Audience, Beginning, Facts, Id, Language, Name, Participant, ParticipantId, People, Phase, Posting,
+    Postponement, Reason, Recording, Replay, Role, Schedule, Standing, Stretch, Title,
 };
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,12 @@ struct Saved {
     recording: String,
     replay_ms: Option<u64>,
     replay_lufs: Option<f32>,
+    /// When it is posted: `at_once`, `after_review` or `reviewed`.
+    #[serde(default = "at_once")]
+    posting: String,
+    /// What is kept of it, if not all.
+    #[serde(default)]
+    trim: Option<SavedStretch>,
     /// When the house removed the recording.
     #[serde(default)]
     removed_ms: Option<u64>,
@@ -58,6 +64,12 @@ struct Saved {
     asking: bool,
     #[serde(default)]
     locked: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedStretch {
+    from_ms: u64,
+    to_ms: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -97,6 +109,10 @@ fn yes() -> bool {
     true
 }
 
+fn at_once() -> String {
+    "at_once".to_owned()
+}
+
 /// Writes a space's facts durably. Blocks.
 pub(super) fn save(dir: &Path, facts: &Facts, terms: Terms) -> io::Result<()> {
     let place = dir.join(facts.id.as_str());
@@ -133,10 +149,20 @@ pub(super) fn load(dir: &Path, limit: usize) -> io::Result<Vec<(Facts, Terms)>> 
     Ok(spaces)
 }
 
-/// What the space in the folder `place` is called, if that folder is one. Blocks.
-pub fn title(place: &Path) -> Option<Title> {
+/// What is known of a space without its house.
+#[derive(Debug)]
+pub struct Known {
+    /// What it is called.
+    pub title: Title,
+    /// What of its recording is kept, if not all.
+    pub trim: Option<Stretch>,
+}
+
+/// What is known of the space in the folder `place`, if that folder is one. Blocks.
+pub fn known(place: &Path) -> Option<Known> {
     let id = Id::parse(place.file_name()?.to_str()?)?;
-    read(&place.join("space.json"), &id).ok().map(|(facts, _)| facts.title)
+    let (Facts { title, trim, .. }, _) = read(&place.join("space.json"), &id).ok()?;
+    Some(Known { title, trim })
 }
 
 fn read(path: &Path, id: &Id) -> io::Result<(Facts, Terms)> {
@@ -169,6 +195,7 @@ impl Saved {
             Recording::Paused => ("paused", None),
             Recording::Sealing => ("sealing", None),
             Recording::Unsealed => ("unsealed", None),
+            Recording::Review(replay) => ("review", Some(replay)),
             Recording::Replay(replay) => ("replay", Some(replay)),
             Recording::Deleted => ("deleted", None),
             Recording::Expired { .. } => ("expired", None),
@@ -191,9 +218,15 @@ impl Saved {
             started_ms: started.map(ms),
             ended_ms: ended.map(ms),
             recording: recording.to_owned(),
-            replay_ms: replay.map(|replay| u64::try_from(replay.duration.as_millis()).unwrap_or(u64::MAX)),
+            replay_ms: replay.map(|replay| millis(replay.duration)),
             // JSON has no −∞, which a silent recording's loudness may be.
             replay_lufs: replay.map(|replay| replay.loudness_lufs).filter(|lufs| lufs.is_finite()),
+            posting: match facts.posting {
+                Posting::AtOnce => at_once(),
+                Posting::AfterReview => "after_review".to_owned(),
+                Posting::Reviewed => "reviewed".to_owned(),
+            },
+            trim: facts.trim.map(|Stretch { from, to }| SavedStretch { from_ms: millis(from), to_ms: millis(to) }),
             removed_ms: match facts.recording {
                 Recording::Expired { removed } => Some(ms(removed)),
                 _ => None,
@@ -221,6 +254,7 @@ impl Saved {
             "paused" => Recording::Paused,
             "sealing" => Recording::Sealing,
             "unsealed" => Recording::Unsealed,
+            "review" => Recording::Review(replay()?),
             "replay" => Recording::Replay(replay()?),
             "deleted" => Recording::Deleted,
             "expired" => Recording::Expired { removed: time(self.removed_ms?)? },
@@ -261,6 +295,16 @@ impl Saved {
             schedule,
             phase,
             recording,
+            posting: match self.posting.as_str() {
+                "at_once" => Posting::AtOnce,
+                "after_review" => Posting::AfterReview,
+                "reviewed" => Posting::Reviewed,
+                _ => return None,
+            },
+            trim: self.trim.map(|SavedStretch { from_ms, to_ms }| Stretch {
+                from: Duration::from_millis(from_ms),
+                to: Duration::from_millis(to_ms),
+            }),
             people: People::from_list(people),
             asking: if self.asking { Asking::Everybody } else { Asking::Nobody },
             locked: self.locked,
@@ -358,8 +402,11 @@ fn reason(text: Option<String>) -> Option<Reason> {
 }
 
 fn ms(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    millis(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn time(ms: u64) -> Option<SystemTime> {
@@ -390,6 +437,8 @@ mod tests {
             }),
             phase,
             recording,
+            posting: Posting::AtOnce,
+            trim: None,
             people: People::from_list(vec![somebody("h", Role::Host), somebody("c", Role::CoHost), blocked()]),
             asking: Asking::Nobody,
             locked: true,
@@ -423,6 +472,15 @@ mod tests {
             facts("e", Phase::Ended { started, ended }, Recording::Deleted),
             facts("e2", Phase::Ended { started, ended }, Recording::Expired { removed: ended }),
             facts("f", Phase::Posted { started, ended }, Recording::Replay(silent)),
+            Facts {
+                posting: Posting::AfterReview,
+                ..facts("f0", Phase::Ended { started, ended }, Recording::Review(replay))
+            },
+            Facts {
+                posting: Posting::Reviewed,
+                trim: Some(Stretch { from: Duration::from_millis(1_234), to: Duration::from_millis(59_999) }),
+                ..facts("f1", Phase::Ended { started, ended }, Recording::Sealing)
+            },
         ];
         for facts in &all {
             save(dir.path(), facts, ALL).expect("a disk");
@@ -469,6 +527,7 @@ mod tests {
         let phases: Vec<Phase> = loaded.iter().map(|(facts, _)| facts.phase.clone()).collect();
         assert_eq!(phases, [Phase::Open, Phase::Live { started: time(5).expect("a time") }]);
         assert!(loaded.iter().all(|(facts, _)| facts.asking == Asking::Everybody && !facts.locked));
+        assert!(loaded.iter().all(|(facts, _)| facts.posting == Posting::AtOnce && facts.trim.is_none()));
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use hiwar_admission::reaction::Reaction;
-use hiwar_space::{Asking, Audience, Beginning, Participant, Phase, Presence, Recording, Role, Standing};
+use hiwar_space::{
+    Asking, Audience, Beginning, Participant, Phase, Posting, Presence, Recording, Replay, Role, Standing,
+};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -12,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::{Entry, Holder};
 use crate::api::{AskedBy, Settings};
-use crate::studio::{Numbers, Rates, Totals};
+use crate::studio::{Clips, Numbers, Rates, Totals};
 
 /// A space, for clients. Names and titles are strangers' words.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -70,8 +72,10 @@ pub struct SpaceView {
     /// How listeners reacted in the last second: how often each of `heart`, `applause`, `laugh`, `wow` and `agree`. Those that nobody sent are left out.
     #[schema(value_type = BTreeMap<String, u32>, example = json!({ "applause": 12 }))]
     pub reactions: ReactionsView,
-    /// `on`, `off` or `paused`; `off` also when there was a recording and it was removed.
+    /// `on`, `off` or `paused`; `off` also when there was a recording and it was removed. To those who host also `review`: it waits for the host's word.
     pub recording: &'static str,
+    /// When the recording is posted: `at_once`, as soon as its replay is made, or `after_review`, when the host has heard it.
+    pub posting: &'static str,
     /// When this server removed the recording, for it keeps no more of the past than it was told to. RFC 3339, UTC.
     pub removed_at: Option<String>,
 }
@@ -171,6 +175,10 @@ pub struct ReplayView {
     pub ogg: String,
     /// HLS playlist.
     pub hls: String,
+    /// Who has the word when (JSON chapters).
+    pub chapters: String,
+    /// Whether the host lets whoever hears it make clips.
+    pub clips: bool,
     /// In seconds.
     pub duration: f64,
     /// Integrated loudness in LUFS; absent for silence.
@@ -275,13 +283,7 @@ impl Entry {
             Phase::Posted { started, ended } => ("posted", Some(started), Some(ended)),
         };
         let replay = match facts.recording {
-            Recording::Replay(replay) => Some(ReplayView {
-                mp4: format!("/replay/{id}.mp4"),
-                ogg: format!("/replay/{id}.ogg"),
-                hls: format!("/replay/{id}/index.m3u8"),
-                duration: replay.duration.as_secs_f64(),
-                loudness: Some(replay.loudness_lufs).filter(|lufs| lufs.is_finite()),
-            }),
+            Recording::Replay(replay) => Some(self.replay_view(replay)),
             _ => None,
         };
         let (cancelled, reason) = match &facts.phase {
@@ -344,7 +346,15 @@ impl Entry {
             recording: match facts.recording {
                 Recording::Off | Recording::Deleted | Recording::Expired { .. } => "off",
                 Recording::Paused => "paused",
-                Recording::On | Recording::Sealing | Recording::Unsealed | Recording::Replay(_) => "on",
+                Recording::On
+                | Recording::Sealing
+                | Recording::Unsealed
+                | Recording::Review(_)
+                | Recording::Replay(_) => "on",
+            },
+            posting: match facts.posting {
+                Posting::AtOnce => "at_once",
+                Posting::AfterReview | Posting::Reviewed => "after_review",
             },
             removed_at: match facts.recording {
                 Recording::Expired { removed } => Some(rfc3339(removed)),
@@ -355,6 +365,28 @@ impl Entry {
 }
 
 impl Entry {
+    /// Where its recording is, which is not to say that everybody may hear it.
+    pub(super) fn replay_view(&self, replay: Replay) -> ReplayView {
+        let id = self.space.facts().id.as_str();
+        ReplayView {
+            mp4: format!("/replay/{id}.mp4"),
+            ogg: format!("/replay/{id}.ogg"),
+            hls: format!("/replay/{id}/index.m3u8"),
+            chapters: format!("/replay/{id}/chapters.json"),
+            clips: self.terms.clips == Clips::Allowed,
+            duration: replay.duration.as_secs_f64(),
+            loudness: Some(replay.loudness_lufs).filter(|lufs| lufs.is_finite()),
+        }
+    }
+
+    /// How it stands for those who host it.
+    pub(super) fn to_hosts(&self, view: SpaceView) -> SpaceView {
+        match self.space.facts().recording {
+            Recording::Review(_) => SpaceView { recording: "review", ..view },
+            _ => view,
+        }
+    }
+
     /// The stage as somebody sees it.
     pub(super) fn stage_view(&self, holder: &Holder) -> StageView {
         let people = &self.space.facts().people;

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use hiwar_segment_log::LogId;
-use hiwar_space::{People, Phase, Recording, Refusal, Replay, Space};
+use hiwar_space::{People, Phase, Posting, Recording, Refusal, Replay, Space};
 
 use super::{Error, Registry};
-use crate::api;
 use crate::studio::withdrawal::{self, Failure, Made, Progress, Wanted};
+use crate::{api, studio};
 
 impl Registry {
     /// Begins to take these people (ids, or names that they had on stage) out of the recording of a space that is over. How far it is,
@@ -19,7 +19,7 @@ impl Registry {
     /// # Errors
     /// [`Error::Unknown`], [`Error::Refused`]: it is live, or there is no recording; [`Error::NoTracks`]; [`Error::Studio`]: another one is under way.
     pub async fn withdraw(&self, id: LogId, who: Vec<String>) -> Result<Arc<Progress>, Error> {
-        let title = self.withdrawable(&id)?;
+        let studio::Wanted { title, stretch, .. } = self.withdrawable(&id)?;
         let home = self.0.dir.join(id.as_str());
         let looked = home.clone();
         let has_tracks = tokio::task::spawn_blocking(move || withdrawal::has_tracks(&looked)).await;
@@ -29,7 +29,7 @@ impl Registry {
         let progress =
             self.0.studio.begin_withdrawal(id).ok_or_else(|| Error::Studio("withdrawals are under way".into()))?;
         let (registry, told) = (self.clone(), progress.clone());
-        let wanted = Wanted { space: id, title, who, speaking: api::speaking_event };
+        let wanted = Wanted { space: id, title, stretch, who, speaking: api::speaking_event };
         tokio::spawn(async move {
             let outcome = registry.rewrite(id, wanted, told.clone()).await;
             match &outcome {
@@ -51,7 +51,7 @@ impl Registry {
 
     async fn rewrite(&self, id: LogId, wanted: Wanted, progress: Arc<Progress>) -> Result<Made, Failure> {
         let home = self.0.dir.join(id.as_str());
-        let beside = home.clone();
+        let (beside, stretch) = (home.clone(), wanted.stretch);
         // A thread of its own, which gets less of the processor than all others, and ends.
         let (tell, told) = tokio::sync::oneshot::channel();
         std::thread::Builder::new().name("withdrawal".into()).spawn(move || {
@@ -63,9 +63,13 @@ impl Registry {
         let turn = turn.ok_or_else(|| Failure::Write("the space is gone".into()))?;
         let _turn = turn.lock().await;
         // A host, or the house, may have deleted it.
-        let still = self.withdrawable(&id).map_err(|why| Failure::Write(why.to_string()));
+        let still = match self.withdrawable(&id) {
+            Ok(now) if now.stretch == stretch => Ok(()),
+            Ok(_) => Err(Failure::Write("something was cut off meanwhile; try again".into())),
+            Err(why) => Err(Failure::Write(why.to_string())),
+        };
         let committed = tokio::task::spawn_blocking(move || match still {
-            Ok(_) => Ok(withdrawal::commit(&home)?),
+            Ok(()) => Ok(withdrawal::commit(&home)?),
             Err(why) => {
                 withdrawal::forget(&home);
                 Err(why)
@@ -78,17 +82,18 @@ impl Registry {
         Ok(made)
     }
 
-    /// The title of a space from whose recording somebody can be taken.
-    fn withdrawable(&self, id: &LogId) -> Result<String, Error> {
+    /// What the replay is to be of a space from whose recording somebody can be taken.
+    fn withdrawable(&self, id: &LogId) -> Result<studio::Wanted, Error> {
         let spaces = self.lock();
-        let facts = spaces.get(id).ok_or(Error::Unknown)?.space.facts();
+        let entry = spaces.get(id).ok_or(Error::Unknown)?;
+        let facts = entry.space.facts();
         match (&facts.phase, facts.recording) {
             (Phase::Scheduled | Phase::Open, _) => Err(Refusal::NotStarted.into()),
             (Phase::Cancelled { .. }, _) => Err(Refusal::NoRecording.into()),
             (Phase::Live { .. }, _) => Err(Refusal::StillLive.into()),
             (_, Recording::Sealing) => Err(Refusal::ReplayInTheMaking.into()),
             (_, Recording::Off | Recording::Deleted | Recording::Expired { .. }) => Err(Refusal::NoRecording.into()),
-            _ => Ok(facts.title.as_str().to_owned()),
+            _ => Ok(entry.replay()),
         }
     }
 
@@ -98,8 +103,13 @@ impl Registry {
         let Some(entry) = spaces.get_mut(id) else { return };
         let mut facts = entry.space.facts().clone();
         if let Phase::Ended { started, ended } | Phase::Posted { started, ended } = facts.phase {
-            facts.phase = Phase::Posted { started, ended };
-            facts.recording = Recording::Replay(Replay { duration: made.duration, loudness_lufs: made.loudness_lufs });
+            let replay = Replay { duration: made.duration, loudness_lufs: made.loudness_lufs };
+            if facts.posting == Posting::AfterReview {
+                facts.recording = Recording::Review(replay);
+            } else {
+                facts.phase = Phase::Posted { started, ended };
+                facts.recording = Recording::Replay(replay);
+            }
             // Nobody who was there is asked for anything any more, and a name that stays would be a trace.
             let stay = facts.people.iter().filter(|known| !made.gone.contains(known.id.as_str()));
             facts.people = People::from_list(stay.cloned().collect());

@@ -340,6 +340,7 @@ fn update(down: Down) -> Told {
             let opens = opens_ms.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.min(u64::from(u32::MAX) * 1_000)));
             Update::Shut { log, shut: http::Shut { access: allowed(access), opens } }
         }
+        Down::Shelved { log, access } => Update::Shelved { log, access: allowed(access) },
         Down::Closed { log } => Update::Closed { log },
         Down::Whole => Update::Whole,
     })
@@ -349,6 +350,7 @@ fn allowed(access: Access) -> http::Access {
     match access {
         Access::Open => http::Access::Open,
         Access::Pass => http::Access::Pass,
+        Access::Review => http::Access::Review,
     }
 }
 

@@ -77,6 +77,11 @@ impl Turns {
         self.take(part.begin, part.samples(), part.events());
     }
 
+    /// A part before the recording begins: who speaks then may be speaking when it does.
+    pub fn overhear(&mut self, part: &Measured<'_>) {
+        self.take(part.begin, 0, part.events());
+    }
+
     fn take<'e>(&mut self, begin: Time, samples: u32, events: impl Iterator<Item = (Time, &'e [u8])>) {
         let (mut at, end) = (begin.0, begin.0 + u64::from(samples));
         for (due, event) in events {

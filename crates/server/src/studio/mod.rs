@@ -38,13 +38,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hiwar_engine::SpaceLog;
 use hiwar_engine::live_bus::{Access, Document, Down, Publisher, Report, Up, WorkerFigures};
-use hiwar_media::Time;
 pub use hiwar_media::programme::{Audience, Voicing};
 use hiwar_rtc::offer::Certificate;
 use hiwar_rtc::udp as net;
 use hiwar_segment_log::disk::{self, Options, Recovered};
 use hiwar_segment_log::retention::Retention;
-use hiwar_segment_log::{Epoch, LogId, Position, Record};
+use hiwar_segment_log::{LogId, Record};
 use tokio::sync::{mpsc, oneshot};
 
 pub use audience::{Numbers, Totals};
@@ -52,6 +51,7 @@ pub use beat::SHARDS_MAX;
 use control::{Control, Origin};
 pub use radio::Caption;
 pub use reactions::Rates;
+pub use seal::Wanted;
 pub use seats::{PublishRefusal, Published, Speaking};
 use shards::Shards;
 
@@ -345,11 +345,9 @@ impl Studio {
         if self.inner.lock().begin_log(space, &recovered) { Ok(()) } else { Err(Failure::NotOnAir) }
     }
 
-    /// Tells the workers of a space that is over, so that they serve its recording.
+    /// Tells the workers of a space that is over, so that they serve its recording to whom `access` says, and nothing else of it.
     pub fn shelve(&self, space: &LogId, access: Access) {
-        let header = airing::header(space, Position(0), Epoch(0), Time(0), wall_us());
-        self.inner.publisher.publish(airing::opened(space, access, header));
-        self.inner.publisher.publish(Down::Ended { log: *space });
+        self.inner.publisher.publish(Down::Shelved { log: *space, access });
         // Whoever listened by radio when the house died, and it did not come back in time.
         radio::closed(space).into_iter().for_each(|closed| self.inner.publisher.publish(closed));
     }
@@ -438,6 +436,10 @@ impl Studio {
         self.inner.tracks.forget(space);
         self.inner.audiences().forget(space, Instant::now());
         self.inner.publisher.publish(Down::Ended { log: *space });
+        if let Replay::Review(_) = replay {
+            // Before there is a file that somebody could hear.
+            self.inner.publisher.publish(Down::Shelved { log: *space, access: Access::Review });
+        }
         self.inner.lean.end(*space);
         if !self.inner.radio.end(*space) {
             radio::closed(space).into_iter().for_each(|closed| self.inner.publisher.publish(closed));
@@ -451,7 +453,7 @@ impl Studio {
             }
         }
         match replay {
-            Replay::Make { title, clips } => self.make_replay(space, title, clips),
+            Replay::Make(wanted) | Replay::Review(wanted) => self.make_replay(space, wanted),
             // The live window of a conversation that was not to be recorded ends with it.
             Replay::None => self.delete_log(space).await?,
         }
@@ -459,8 +461,8 @@ impl Studio {
     }
 
     /// Makes the replay of a space whose log is complete, in the background. Ends in `ReplayReady` or `ReplayFailed`.
-    pub fn make_replay(&self, space: &LogId, title: String, clips: Clips) {
-        seal::start(self.inner.spaces.clone(), *space, title, clips, self.inner.events.clone());
+    pub fn make_replay(&self, space: &LogId, wanted: Wanted) {
+        seal::start(self.inner.spaces.clone(), *space, wanted, self.inner.events.clone());
     }
 
     /// Whether anything is left of the log, the tracks or the replay of a space, half deleted or whole. Some looks at the disk.
@@ -659,8 +661,10 @@ impl Studio {
 /// Whether a replay is wanted at the end.
 #[derive(Debug, Clone)]
 pub enum Replay {
-    /// Yes, with this title in the file.
-    Make { title: String, clips: Clips },
+    /// Yes, and everybody hears it who heard the space.
+    Make(Wanted),
+    /// Yes, and nobody hears anything of the space any more but who [reviews](Access::Review) it.
+    Review(Wanted),
     /// The recording was off.
     None,
 }

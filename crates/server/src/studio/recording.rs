@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use hiwar_media::chunk::Facts;
 use hiwar_media::package::Track;
-use hiwar_media::replay::{Labels, Part, Replay, Sealer};
+use hiwar_media::replay::{Labels, Part, Place, Replay, Sealer, Stretch, Trim, Unusable};
 use hiwar_segment_log::disk::{self, Reader, Records};
 use hiwar_segment_log::reader::Damaged;
 use hiwar_segment_log::{Kind, LogId, Position, Record};
@@ -99,14 +99,22 @@ impl From<io::Error> for Failure {
 }
 
 impl Recording {
-    /// Reads the log in the folder `log` to its end as it is now. `read` is told of every record's bytes, also by the writing later.
+    /// Reads the log in the folder `log` to its end as it is now. With a `stretch` the recording is that part of it, and nothing else. `read` is told of every record's
+    /// bytes, also by the writing later.
     ///
     /// # Errors
     /// [`Failure::Log`] and [`Failure::Empty`].
-    pub fn measure(log: &Path, space: &LogId, title: &str, read: &mut dyn FnMut(u64)) -> Result<Self, Failure> {
+    pub fn measure(
+        log: &Path,
+        space: &LogId,
+        title: &str,
+        stretch: Option<Stretch>,
+        read: &mut dyn FnMut(u64),
+    ) -> Result<Self, Failure> {
+        let mut trim = stretch.map(Trim::new);
         let (mut sealer, mut turns) = (Sealer::new(), Turns::default());
         let (mut taken, mut begun_wall_us) = (None::<Taken>, 0);
-        let mut left_out = LeftOut::default();
+        let (mut left_out, mut unplaced) = (LeftOut::default(), 0);
         let mut records = Reader::open(log)?.records(Position(0))?;
         for record in records.by_ref() {
             let record = match record {
@@ -123,11 +131,26 @@ impl Recording {
             if record.kind != Kind::Chunk {
                 continue;
             }
+            let place = match &mut trim {
+                Some(trim) => with_part(&record, |part| placed(trim, part, &mut turns)).unwrap_or(None),
+                None => Some(Place::Within),
+            };
+            match place {
+                Some(Place::Within) => {}
+                Some(Place::After) => break,
+                Some(Place::Before) => continue,
+                // It cannot be used: it is a hole if it is between two that can, and else not in the stretch.
+                None => {
+                    unplaced += u64::from(taken.is_some());
+                    continue;
+                }
+            }
             let taken = taken.get_or_insert_with(|| {
                 begun_wall_us = record.wall_us;
                 Taken { first: record.position, last: record.position, chunks: 0 }
             });
-            (taken.last, taken.chunks) = (record.position, taken.chunks + 1);
+            (taken.last, taken.chunks) = (record.position, taken.chunks + unplaced + 1);
+            left_out.unusable += std::mem::take(&mut unplaced);
             // What cannot be used is skipped by every pass alike, and becomes a hole.
             let used = with_part(&record, |part| sealer.measure(part).map(|measured| turns.hear(&measured)).is_ok());
             left_out.unusable += u64::from(used != Some(true));
@@ -210,11 +233,28 @@ impl Recording {
             if record.position > self.taken.last {
                 break;
             }
+            if record.position < self.taken.first {
+                continue;
+            }
             let seen = seen.get_or_insert(Taken { first: record.position, last: record.position, chunks: 0 });
             (seen.last, seen.chunks) = (record.position, seen.chunks + 1);
             with_part(&record, &mut use_it).transpose()?;
         }
         if seen == Some(self.taken) { Ok(()) } else { Err(Failure::Changed) }
+    }
+}
+
+/// Where a part is; what is said in those before is overheard. `None`: it cannot be used.
+fn placed(trim: &mut Trim, part: &Part<'_>, turns: &mut Turns) -> Option<Place> {
+    match trim.place(part) {
+        Ok((place, measured)) => {
+            if place == Place::Before {
+                turns.overhear(&measured);
+            }
+            Some(place)
+        }
+        Err(Unusable::TooLong) => Some(Place::After),
+        Err(Unusable::Malformed | Unusable::OutOfOrder) => None,
     }
 }
 
@@ -256,7 +296,70 @@ fn date(wall_us: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::date;
+    use hiwar_media::Time;
+    use hiwar_media::chunk::{Chunk, Frames};
+    use hiwar_media::package::{emsg, fmp4};
+    use hiwar_segment_log::disk::{Options, Writer};
+
+    use super::super::airing;
+    use super::*;
+
+    /// Writes a log of so many chunks: in the first somebody is named and begins to speak, and of some the sound is damaged.
+    fn write_log(folder: &Path, space: &LogId, chunks: u64, damaged: &[u64]) {
+        let (mut log, claimed) = Writer::open(folder, Options::default()).expect("a disk");
+        log.append(&airing::header(space, Position(0), claimed.epoch, Time(0), 1)).expect("a disk");
+        let mut frames = Frames::new();
+        (0..10).for_each(|_| frames.push(&[0xf8; 40]).expect("room"));
+        for n in 0..chunks {
+            let mut chunk = Chunk::new();
+            (chunk.index, chunk.time, chunk.duration) = (n, Time(n * 9_600), frames.duration());
+            if n == 0 {
+                for (id, event) in [
+                    &br#"{"t":"stage","speakers":[{"id":"a","name":"Amal"},{"id":"b","name":"Badr"}]}"#[..],
+                    br#"{"t":"speaking","id":"b"}"#,
+                    br#"{"t":"speaking","id":"a"}"#,
+                ]
+                .into_iter()
+                .enumerate()
+                {
+                    emsg::write(&mut chunk.mp4, chunk.time, id as u32, event).expect("short");
+                }
+            }
+            fmp4::fragment(&mut chunk.mp4, n as u32 + 1, chunk.time, &frames);
+            if damaged.contains(&n) {
+                chunk.mp4.truncate(30);
+            }
+            log.append(&airing::record(&chunk, claimed.epoch)).expect("a disk");
+        }
+        log.seal(2).expect("a disk");
+    }
+
+    #[test]
+    fn a_stretch_is_made_by_every_pass_alike_whatever_is_damaged() {
+        let (folder, space) = (tempfile::tempdir().expect("a directory"), LogId::parse("talk").expect("a name"));
+        write_log(folder.path(), &space, 50, &[3, 19, 24, 29, 30, 45]);
+        let check = |from_s: u64, to_s: u64, first: u64, last: u64, chunks: u64, unusable: u64| {
+            let stretch = Stretch { from: Time(from_s * 48_000), to: Time(to_s * 48_000) };
+            let made = Recording::measure(folder.path(), &space, "t", Some(stretch), &mut |_| {}).expect("sound");
+            assert_eq!(made.positions(), (Position(first), Position(last)), "{from_s} to {to_s}");
+            assert_eq!(made.replay().samples(), chunks * 9_600, "{from_s} to {to_s}");
+            for write in [Recording::write_mp4, Recording::write_ogg] {
+                write(&made, &mut io::sink(), &mut |_| {}).expect("each pass sees the same");
+            }
+            // Whoever began to speak before speaks on, and whoever is only named before is not named.
+            let json = String::from_utf8(made.chapters().json("t")).expect("text");
+            assert!(json.contains("Amal") && !json.contains("Badr"), "{json}");
+            assert_eq!(made.into_left_out().unusable, unusable);
+        };
+        // What is damaged inside is a hole; at an end it is nothing.
+        check(4, 6, 20, 28, 9, 1);
+        check(4, 5, 20, 23, 4, 0);
+        check(5, 7, 25, 34, 10, 2);
+        check(0, 10, 0, 49, 50, 6);
+        let nothing = Stretch { from: Time(29 * 9_600), to: Time(31 * 9_600) };
+        let made = Recording::measure(folder.path(), &space, "t", Some(nothing), &mut |_| {});
+        assert!(matches!(made, Err(Failure::Empty(_))));
+    }
 
     #[test]
     fn a_moment_has_the_day_of_the_calendar() {

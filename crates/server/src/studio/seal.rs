@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use hiwar_media::replay::Stretch;
 use hiwar_segment_log::LogId;
 use tokio::sync::mpsc;
 
@@ -26,10 +27,10 @@ const TRIES_MAX: usize = 1440;
 const CLIPS: &str = "clips";
 
 /// Makes the replay in the background and tells how it went.
-pub(super) fn start(spaces: PathBuf, space: LogId, title: String, clips: Clips, events: mpsc::Sender<StudioEvent>) {
+pub(super) fn start(spaces: PathBuf, space: LogId, wanted: Wanted, events: mpsc::Sender<StudioEvent>) {
     let failed = events.clone();
     let work = move || {
-        let event = match persist(&spaces.join(space.as_str()), &space, &title, clips) {
+        let event = match persist(&spaces.join(space.as_str()), &space, &wanted) {
             Ok(made) => {
                 let loudness_lufs = made.loudness_lufs;
                 StudioEvent::ReplayReady { space, duration: made.duration, loudness_lufs }
@@ -48,13 +49,13 @@ pub(super) fn start(spaces: PathBuf, space: LogId, title: String, clips: Clips, 
 
 /// Tries until the replay is there: the log is safe meanwhile, and a full disk is made room on.
 #[expect(clippy::disallowed_methods, reason = "pacing: nothing tells when a disk has room again")]
-fn persist(home: &Path, space: &LogId, title: &str, clips: Clips) -> io::Result<Made> {
+fn persist(home: &Path, space: &LogId, wanted: &Wanted) -> io::Result<Made> {
     let mut tries = 0;
     loop {
         let begun = Instant::now();
         let made = {
             let _one = SEALING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            seal(home, space, title, clips)
+            seal(home, space, wanted)
         };
         let why = match made {
             Ok(made) => {
@@ -79,6 +80,17 @@ fn persist(home: &Path, space: &LogId, title: &str, clips: Clips) -> io::Result<
     }
 }
 
+/// What a replay is to be.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The title in its files.
+    pub title: String,
+    /// Whether clips are made of it.
+    pub clips: Clips,
+    /// What of the recording is in it, if not all.
+    pub stretch: Option<Stretch>,
+}
+
 /// A replay that was made.
 pub(super) struct Made {
     pub(super) duration: Duration,
@@ -86,8 +98,8 @@ pub(super) struct Made {
     pub(super) loudness_lufs: f32,
 }
 
-fn seal(home: &Path, space: &LogId, title: &str, clips: Clips) -> io::Result<Made> {
-    make(&home.join("log"), &home.join("replay"), space, title, clips, &mut |_| {}).map_err(refused)
+fn seal(home: &Path, space: &LogId, wanted: &Wanted) -> io::Result<Made> {
+    make(&home.join("log"), &home.join("replay"), space, wanted, &mut |_| {}).map_err(refused)
 }
 
 /// Makes a replay of a log in the folder `out`. `read` is told of every record's bytes, as often as it is read.
@@ -95,16 +107,15 @@ pub(super) fn make(
     log: &Path,
     out: &Path,
     space: &LogId,
-    title: &str,
-    clips: Clips,
+    Wanted { title, clips, stretch }: &Wanted,
     read: &mut dyn FnMut(u64),
 ) -> Result<Made, Failure> {
     std::fs::create_dir_all(out)?;
-    let recording = Recording::measure(log, space, title, read)?;
+    let recording = Recording::measure(log, space, title, *stretch, read)?;
     store(out, "replay.mp4", |file| recording.write_mp4(file, read))?;
     store(out, "replay.ogg", |file| recording.write_ogg(file, read))?;
     let replay = recording.replay();
-    allow(out, clips)?;
+    allow(out, *clips)?;
     let chapters = recording.chapters().json(title);
     store(out, "chapters.json", |file| Ok(file.write_all(&chapters)?))?;
     // The playlist last: who finds it finds the file that it names.

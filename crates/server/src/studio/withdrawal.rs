@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hiwar_media::chunk::{Chunk, Facts};
 use hiwar_media::package::fmp4;
+use hiwar_media::replay::Stretch;
 use hiwar_media::track::{Remix, Voice};
 use hiwar_media::{SAMPLE_RATE, Time};
 use hiwar_segment_log::disk::{self, AppendError, Options, Reader, Writer};
@@ -55,6 +56,8 @@ pub struct Wanted {
     pub space: LogId,
     /// Its title, for the files.
     pub title: String,
+    /// What of the recording is in its replay, if not all.
+    pub stretch: Option<Stretch>,
     /// Ids of people on its stage, or the names that they had there.
     pub who: Vec<String>,
     /// What the sound says when somebody is heard.
@@ -308,8 +311,12 @@ fn make(home: &Path, wanted: &Wanted, progress: &Progress) -> Result<Made, Failu
     let silenced = mix(&log, &tracks, &beside, wanted, &gone, progress)?;
     let replay = beside.join("replay");
     let read = &mut |bytes| progress.add(bytes);
-    let clips = seal::clips_of(&home.join("replay"));
-    let sealed = seal::make(&beside.join("log"), &replay, &wanted.space, &wanted.title, clips, read)?;
+    let replay_wanted = seal::Wanted {
+        title: wanted.title.clone(),
+        clips: seal::clips_of(&home.join("replay")),
+        stretch: wanted.stretch,
+    };
+    let sealed = seal::make(&beside.join("log"), &replay, &wanted.space, &replay_wanted, read)?;
     File::open(&beside)?.sync_all()?;
     Ok(Made { duration: sealed.duration, loudness_lufs: sealed.loudness_lufs, silenced, gone: gone.ids })
 }

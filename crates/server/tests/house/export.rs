@@ -11,7 +11,7 @@ use crate::http::ask;
 use crate::mouth::Mouth;
 use crate::server::{Server, Space, until};
 
-fn export(log: &Path, output: &Path, more: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn export(log: &Path, output: &Path, more: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hiwar"));
     let Output { status, stderr, .. } =
         command.args(["log", "export"]).arg(log).arg("--output").arg(output).args(more).output().expect("the binary");

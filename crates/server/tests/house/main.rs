@@ -41,6 +41,7 @@ mod rehearsal;
 mod rehearse;
 mod restart;
 mod retention;
+mod review;
 mod secure;
 mod shards;
 mod stage;

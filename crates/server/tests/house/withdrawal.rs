@@ -11,7 +11,7 @@ use crate::http::ask;
 use crate::mouth::Mouth;
 use crate::server::{Server, Space, until};
 
-fn withdraw(server: &Server, space: &Space, who: &str, language: &str) -> (Option<i32>, String, String) {
+pub(crate) fn withdraw(server: &Server, space: &Space, who: &str, language: &str) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hiwar"));
     command.args(["admin", "withdraw", &space.id, who, "--data"]).arg(server.data()).env("LC_ALL", language);
     let output = command.output().expect("the binary");
@@ -20,7 +20,7 @@ fn withdraw(server: &Server, space: &Space, who: &str, language: &str) -> (Optio
 }
 
 /// Whether a word is in any file below a folder, or in its name.
-fn is_below(folder: &Path, word: &str) -> bool {
+pub(crate) fn is_below(folder: &Path, word: &str) -> bool {
     std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a disk").path()).any(|path| {
         let named = path.file_name().is_some_and(|name| name.to_string_lossy().contains(word));
         let has = |bytes: Vec<u8>| bytes.windows(word.len()).any(|some| some == word.as_bytes());
@@ -35,7 +35,7 @@ fn replay(server: &Server, space: &Space) -> Vec<f32> {
     pcm(file::frames(&reply.body).expect("Ogg").packets.iter().map(Vec::as_slice))
 }
 
-fn loudest(sound: &[f32], hz: f32) -> f32 {
+pub(crate) fn loudest(sound: &[f32], hz: f32) -> f32 {
     sound.chunks_exact(9_600).map(|part| tone(part, hz)).fold(0.0, f32::max)
 }
 

@@ -17,9 +17,9 @@ const STATES: [(&str, Recording, &[&str]); 12] = [
     ("sealing", Recording::On, &["start", "end"]),
     ("ended, off", Recording::Off, &["start", "end"]),
     ("unsealed", Recording::On, &["start", "end", "give up"]),
-    ("posted", Recording::On, &["start", "end", "post"]),
-    ("deleted", Recording::On, &["start", "end", "post", "delete"]),
-    ("expired", Recording::On, &["start", "end", "post", "expire"]),
+    ("posted", Recording::On, &["start", "end", "finish"]),
+    ("deleted", Recording::On, &["start", "end", "finish", "delete"]),
+    ("expired", Recording::On, &["start", "end", "finish", "expire"]),
     ("cancelled", Recording::On, &["cancel"]),
 ];
 
@@ -72,7 +72,8 @@ fn command(name: &str) -> Command {
         "hush" => Command::Hear { participant: None },
         "pause" => Command::PauseRecording,
         "resume" => Command::ResumeRecording,
-        "post" => Command::Post(REPLAY),
+        "finish" => Command::FinishReplay(REPLAY),
+        "post" => Command::Post { from: None, to: None },
         "give up" => Command::GiveUpReplay,
         "expire" => Command::ExpireRecording,
         other => panic!("no command {other}"),
@@ -149,7 +150,9 @@ fn every_command_in_every_state_is_allowed_or_refused_by_its_rule() {
     check("hush", [ok; 12]);
     check("pause", [early, early, ok, ok, none, over, over, over, over, over, over, gone]);
     check("resume", [early, early, ok, ok, none, over, over, over, over, over, over, gone]);
-    check("post", [early, early, live, live, live, ok, none, none, none, none, none, none]);
+    let reviewed = Err(NotInReview);
+    check("finish", [early, early, live, live, live, ok, none, none, none, none, none, none]);
+    check("post", [early, early, live, live, live, making, none, reviewed, reviewed, none, none, none]);
     check("give up", [early, early, live, live, live, ok, none, none, none, none, none, none]);
     check("expire", [early, early, live, live, live, making, none, ok, ok, none, none, none]);
 }
@@ -158,7 +161,7 @@ fn every_command_in_every_state_is_allowed_or_refused_by_its_rule() {
 fn the_whole_life_is_told_in_order() {
     let mut space = space(Recording::On, &[]);
     let mut told = Vec::new();
-    for name in ["start", "arrive", "arrive", "hear", "hear", "pause", "resume", "depart", "end", "post", "delete"] {
+    for name in ["start", "arrive", "arrive", "hear", "hear", "pause", "resume", "depart", "end", "finish", "delete"] {
         space.handle(now(), Actor::House, command(name)).expect("allowed");
         told.extend(drain(&mut space));
     }
@@ -406,4 +409,62 @@ fn a_clock_set_back_does_not_end_a_space_before_it_began() {
     space.handle(later(100), Actor::House, Command::Start).expect("allowed");
     space.handle(now(), Actor::House, Command::End).expect("allowed");
     assert_eq!(space.facts().phase, Phase::Ended { started: later(100).wall, ended: later(100).wall });
+}
+
+#[test]
+fn the_host_hears_the_recording_first_and_posts_what_is_to_be_kept() {
+    let seconds = |from, to| Stretch { from: Duration::from_secs(from), to: Duration::from_secs(to) };
+    let post = |from: Option<u64>, to: Option<u64>| Command::Post {
+        from: from.map(Duration::from_secs),
+        to: to.map(Duration::from_secs),
+    };
+    let waiting = || {
+        let made = space(Recording::On, &["start", "end"]);
+        let mut space = Space::from_facts(Facts { posting: Posting::AfterReview, ..made.facts().clone() });
+        assert!(space.is_under_review(), "also while its replay is made");
+        space.handle(now(), Actor::House, command("finish")).expect("allowed");
+        assert_eq!(drain(&mut space), [Event::ReviewDue]);
+        assert!(space.is_under_review());
+        space
+    };
+    let length = REPLAY.duration.as_secs();
+
+    // As a whole: nothing is made anew.
+    for command in [post(None, None), post(Some(0), None), post(Some(0), Some(length))] {
+        let mut space = waiting();
+        space.handle(now(), Actor::House, command).expect("allowed");
+        assert_eq!(drain(&mut space), [Event::Posted]);
+        assert_eq!((space.facts().recording, space.facts().trim), (Recording::Replay(REPLAY), None));
+        assert!(!space.is_under_review());
+    }
+
+    // A stretch of it: nobody hears anything before that is made.
+    let mut space = waiting();
+    for (command, refusal) in [
+        (post(Some(length + 1), None), Refusal::OutsideRecording),
+        (post(None, Some(length + 1)), Refusal::OutsideRecording),
+        (post(Some(length), None), Refusal::TooShort),
+        (post(Some(9), Some(3)), Refusal::TooShort),
+        (post(Some(3), Some(3)), Refusal::TooShort),
+    ] {
+        assert_eq!(space.handle(now(), Actor::House, command), Err(refusal));
+    }
+    space.handle(now(), Actor::House, post(Some(3), Some(9))).expect("allowed");
+    assert_eq!(drain(&mut space), [Event::ReplayWanted]);
+    assert_eq!((space.facts().recording, space.facts().trim), (Recording::Sealing, Some(seconds(3, 9))));
+    assert!(space.is_under_review());
+    let mut next = Space::from_facts(space.facts().clone());
+    let six = Replay { duration: Duration::from_secs(6), ..REPLAY };
+    next.handle(now(), Actor::House, Command::FinishReplay(six)).expect("allowed");
+    assert_eq!(drain(&mut next), [Event::Posted]);
+    assert_eq!((next.facts().recording, next.facts().trim), (Recording::Replay(six), Some(seconds(3, 9))));
+
+    // It cannot be made: the whole is, and waits again.
+    space.handle(now(), Actor::House, command("give up")).expect("allowed");
+    assert_eq!(drain(&mut space), [Event::ReplayWanted]);
+    assert_eq!((space.facts().recording, space.facts().trim), (Recording::Sealing, None));
+    space.handle(now(), Actor::House, command("finish")).expect("allowed");
+    assert_eq!(drain(&mut space), [Event::ReviewDue]);
+    space.handle(now(), Actor::House, command("delete")).expect("allowed");
+    assert_eq!(drain(&mut space), [Event::RecordingDeleted]);
 }

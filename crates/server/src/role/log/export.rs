@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hiwar_media::replay::Stretch;
 use hiwar_segment_log::disk::Reader;
 use hiwar_segment_log::reader::Damaged;
 use hiwar_segment_log::{Kind, LogId, Position, Record};
@@ -41,15 +42,15 @@ fn made(args: &Export) -> Result<LeftOut, String> {
     if args.payload && format != Format::Jsonl {
         return Err("--payload is for --format jsonl: the other formats are the sound itself".into());
     }
-    let (id, title) = whose(&log);
+    let (id, title, stretch) = whose(&log);
     let title = args.title.clone().unwrap_or(title);
     let place = Place::of(args, &id, format)?;
     let mut tries = 1..=TRIES;
     loop {
         let mut progress = Progress::of(&log, format)?;
         let outcome = place.write(|file| match format {
-            Format::Mp4 | Format::Ogg => sound(&log, &id, &title, format, file, &mut progress),
-            Format::Jsonl => lines(&log, args.payload, file, &mut progress),
+            Format::Mp4 | Format::Ogg => sound(&log, &id, (&title, stretch), format, file, &mut progress),
+            Format::Jsonl => lines(&log, (&id, stretch), args.payload, file, &mut progress),
         });
         progress.clear();
         let (made, left_out) = match outcome {
@@ -69,15 +70,17 @@ fn made(args: &Export) -> Result<LeftOut, String> {
     }
 }
 
-/// The space that a log belongs to, by its folder, and what it is called.
-fn whose(log: &Path) -> (LogId, String) {
+/// The space that a log belongs to, by its folder; what it is called, and what of its recording was posted if not all.
+fn whose(log: &Path) -> (LogId, String, Option<Stretch>) {
     let log = log.canonicalize().unwrap_or_else(|_| log.to_owned());
     let home = log.parent();
     let name = home.and_then(|home| home.file_name()).and_then(|name| name.to_str());
     let id = name.and_then(|name| LogId::parse(name).ok());
-    let title = home.and_then(registry::title).map(|title| title.as_str().to_owned());
+    let known = home.and_then(registry::known);
+    let stretch = known.as_ref().and_then(|known| known.trim).map(registry::stretch);
+    let title = known.map(|known| known.title.as_str().to_owned());
     let id = id.unwrap_or_else(|| LogId::parse("recording").expect("a name for what has none"));
-    (id, title.unwrap_or_else(|| id.as_str().to_owned()))
+    (id, title.unwrap_or_else(|| id.as_str().to_owned()), stretch)
 }
 
 /// The format that a file's name ends with.
@@ -93,12 +96,12 @@ fn named_by(output: &Path) -> Option<Format> {
 fn sound(
     log: &Path,
     id: &LogId,
-    title: &str,
+    (title, stretch): (&str, Option<Stretch>),
     format: Format,
     file: &mut dyn Write,
     progress: &mut Progress,
 ) -> Result<(String, LeftOut), Failure> {
-    let recording = Recording::measure(log, id, title, &mut |bytes| progress.add(bytes))?;
+    let recording = Recording::measure(log, id, title, stretch, &mut |bytes| progress.add(bytes))?;
     match format {
         Format::Mp4 => recording.write_mp4(file, &mut |bytes| progress.add(bytes))?,
         _ => recording.write_ogg(file, &mut |bytes| progress.add(bytes))?,
@@ -118,11 +121,21 @@ fn sound(
 /// One line for each record and for each damaged range, in the order of the log.
 fn lines(
     log: &Path,
+    (id, stretch): (&LogId, Option<Stretch>),
     payload: bool,
     file: &mut dyn Write,
     progress: &mut Progress,
 ) -> Result<(String, LeftOut), Failure> {
     let mut left_out = LeftOut::default();
+    // What was cut off is in no export.
+    let kept = match stretch {
+        Some(_) => Some(Recording::measure(log, id, "", stretch, &mut |_| {})?.positions()),
+        None => None,
+    };
+    let is_cut = |record: &Record| {
+        let is_sound = matches!(record.kind, Kind::Chunk | Kind::Gap);
+        is_sound && kept.is_some_and(|(first, last)| !(first..=last).contains(&record.position))
+    };
     let mut records = Reader::open(log)?.records(Position(0))?;
     let (mut told, mut count) = (0, 0_u64);
     loop {
@@ -132,6 +145,7 @@ fn lines(
         }
         told = records.damage().len();
         match next {
+            Some(Ok(record)) if is_cut(&record) => progress.add(record.encoded_len() as u64),
             Some(Ok(record)) => {
                 writeln!(file, "{}", record_line(&record, payload))?;
                 progress.add(record.encoded_len() as u64);
@@ -417,13 +431,14 @@ mod tests {
 
     #[test]
     fn a_log_that_is_deleted_while_it_is_read_is_not_called_whole() {
+        let id = LogId::parse("demo").unwrap();
         let above = tempfile::tempdir().unwrap();
         let log = above.path().join("log");
         write_log(&log);
         let mut progress = Progress::of(&log, Format::Jsonl).unwrap();
-        let (made, left_out) = lines(&log, false, &mut io::sink(), &mut progress).unwrap();
+        let (made, left_out) = lines(&log, (&id, None), false, &mut io::sink(), &mut progress).unwrap();
         assert!(made == "4 records" && !left_out.anything(), "{made}");
-        let outcome = lines(&log, false, &mut Deleting(&log), &mut progress);
+        let outcome = lines(&log, (&id, None), false, &mut Deleting(&log), &mut progress);
         assert!(matches!(outcome, Err(Failure::Changed)), "{outcome:?}");
     }
 

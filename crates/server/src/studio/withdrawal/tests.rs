@@ -107,12 +107,13 @@ fn conversation(home: &Path) {
     }
     log.seal(2).unwrap();
     kept.seal(2).unwrap();
-    seal::make(&home.join("log"), &home.join("replay"), &id(), "حوار", Clips::Allowed, &mut |_| {}).unwrap();
+    let wanted = seal::Wanted { title: "حوار".to_owned(), clips: Clips::Allowed, stretch: None };
+    seal::make(&home.join("log"), &home.join("replay"), &id(), &wanted, &mut |_| {}).unwrap();
 }
 
 fn wanted(who: &[&str]) -> Wanted {
     let who = who.iter().map(|who| (*who).to_owned()).collect();
-    Wanted { space: id(), title: "حوار".to_owned(), who, speaking: speaking_event }
+    Wanted { space: id(), title: "حوار".to_owned(), stretch: None, who, speaking: speaking_event }
 }
 
 /// All files below a folder, by their path in it.
