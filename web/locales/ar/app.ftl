@@ -45,6 +45,7 @@ page-empty-stage = لا أحد على المنصة بعد
 page-stage-link = إلى المنصة
 page-home = كل الحوارات
 page-replay-preparing = سيظهر التسجيل هنا بعد قليل.
+page-replay-review = يُنشر التسجيل هنا بعد أن يراجعه المضيف.
 page-replay-removed = حُذف التسجيل في { $date }.
 page-replay-none = لا يوجد تسجيل لهذا الحوار.
 page-replay-position = الموضع
@@ -143,7 +144,16 @@ host-audience-unlisted-hint = لا يظهر في أي قائمة.
 host-audience-invited = المدعوون فقط
 host-audience-invited-hint = برابط دعوة لا غير.
 host-recording = سجّل الحوار
-host-recording-hint = يُسجَّل صوتك أيضًا، وعلى كل متحدث أن يوافق أولًا. ويظهر التسجيل بعد النهاية بثوانٍ.
+host-recording-hint = يُسجَّل صوتك أيضًا، وعلى كل متحدث أن يوافق أولًا.
+host-posting = متى يُنشر التسجيل؟
+host-posting-at_once = فورًا
+host-posting-at_once-hint = يظهر التسجيل بعد النهاية بثوانٍ.
+host-posting-after_review = بعد أن أراجعه
+host-posting-after_review-hint = لا يسمعه أحد غيرك قبل ذلك. ولك أن تقص أوله وآخره أو تحذفه.
+host-clips = للمستمعين أن يقتطعوا مقاطع
+host-clips-hint = مدة المقطع حتى 90 ثانية، للمشاركة.
+host-tracks = احفظ مسارًا لكل متحدث
+host-tracks-hint = ليمكن لاحقًا سحب أحدهم من التسجيل، ويشغل ذلك ضعف المساحة تقريبًا على القرص.
 host-create = إنشاء
 host-creating = جارٍ الإنشاء…
 host-no-pass-heading = يلزمك رابط استضافة
@@ -329,6 +339,30 @@ person-block-confirm = هل تحظر { $name }؟
 person-block-hint = لا يعود إذنه صالحًا هنا.
 person-pardon = سماح بالعودة
 sheet-back = رجوع
+
+## التسجيل قبل نشره
+
+review-heading = التسجيل
+review-making = يجري تجهيز التسجيل، وسيمكنك سماعه هنا بعد قليل.
+review-missing = تعذّر إعداد هذا التسجيل، ولا يستطيع أحد سماعه.
+review-lead = لا يسمعه أحد غيرك بعد. استمع إليه، وقص ما لا تريد أن يُسمع، ثم انشره.
+review-lead-co-host = لا يسمعه بعد إلا المضيفون، والمضيف هو من ينشره.
+review-start = البداية
+review-end = النهاية
+review-start-here = من موضع التشغيل
+review-end-here = إلى موضع التشغيل
+review-start-hear = اسمع البداية
+review-end-hear = اسمع النهاية
+review-kept = سيُسمع منه { $length }.
+review-too-short = لن يبقى إلا القليل جدًا. أبقِ ثانية واحدة على الأقل.
+review-cut = ما تقصه لن يسمعه أحد بعد ذلك.
+review-post = انشر التسجيل
+review-done = نُشر التسجيل.
+review-delete = احذف التسجيل
+review-delete-confirm = هل تحذف التسجيل نهائيًا؟
+review-delete-hint = لا يمكن استرجاعه بعد الحذف.
+review-delete-yes = نعم، احذفه
+review-delete-no = لا، أبقِه
 
 ## روابط للمشاركة
 

@@ -45,6 +45,7 @@ page-empty-stage = Nobody is on the stage yet
 page-stage-link = Go to the stage
 page-home = All conversations
 page-replay-preparing = The recording will be here in a moment.
+page-replay-review = The recording is posted here after the host has heard it.
 page-replay-removed = The recording was removed on { $date }.
 page-replay-none = There is no recording of this conversation.
 page-replay-position = Position
@@ -143,7 +144,16 @@ host-audience-unlisted-hint = Not listed anywhere.
 host-audience-invited = Invited people
 host-audience-invited-hint = Only with an invitation link.
 host-recording = Record the conversation
-host-recording-hint = You too are recorded, and everyone who speaks must agree first. The replay appears a few seconds after the end.
+host-recording-hint = You too are recorded, and everyone who speaks must agree first.
+host-posting = When the recording is posted
+host-posting-at_once = At once
+host-posting-at_once-hint = The replay appears a few seconds after the end.
+host-posting-after_review = After I have heard it
+host-posting-after_review-hint = Until then nobody else hears it. You can cut off its beginning and its end, or delete it.
+host-clips = Listeners may make clips
+host-clips-hint = Of up to 90 seconds, to share.
+host-tracks = Keep a track of each speaker
+host-tracks-hint = So that somebody can be taken out of the recording later; it takes about twice the room on the disk.
 host-create = Create
 host-creating = Creating …
 host-no-pass-heading = You need a hosting link
@@ -329,6 +339,30 @@ person-block-confirm = Block { $name }?
 person-block-hint = Their pass is worth nothing here any more.
 person-pardon = Let them come again
 sheet-back = Back
+
+## The recording, before it is posted
+
+review-heading = The recording
+review-making = The recording is being prepared. It can be heard here in a moment.
+review-missing = No replay could be made of this recording. Nobody can hear it.
+review-lead = Nobody else hears it yet. Listen, cut off what is not to be heard, and post it.
+review-lead-co-host = Nobody but those who host hears it yet. The host posts it.
+review-start = Beginning
+review-end = End
+review-start-here = From where it plays
+review-end-here = To where it plays
+review-start-hear = Hear the beginning
+review-end-hear = Hear the end
+review-kept = { $length } will be heard.
+review-too-short = Too little would be left: keep at least one second.
+review-cut = What you cut off is heard by nobody any more.
+review-post = Post the recording
+review-done = The recording is posted.
+review-delete = Delete the recording
+review-delete-confirm = Delete the recording for good?
+review-delete-hint = It cannot be brought back.
+review-delete-yes = Yes, delete it
+review-delete-no = No, keep it
 
 ## Links to share
 

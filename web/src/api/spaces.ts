@@ -9,6 +9,8 @@ export type Audience = "public" | "unlisted" | "invited";
 /** scheduled: the doors are shut. open: the stage gathers and hears itself, and the audience hears what comes before it. */
 export type SpaceState = "scheduled" | "open" | "live" | "ended" | "posted" | "cancelled";
 export type Begins = "by-itself" | "by-hand";
+/** When a recording is posted: as soon as it is made, or when the host has heard it. */
+export type Posting = "at_once" | "after_review";
 export type Asking = "everybody" | "nobody";
 export type Role = "host" | "co-host" | "speaker" | "listener";
 export type Standing = "welcome" | "removed" | "blocked";
@@ -44,7 +46,9 @@ export interface Space {
   listeners: number;
   /** In the last second. */
   reactions?: Rates;
-  recording: "on" | "off" | "paused";
+  /** review: it waits for the host's word; only those who host are told. */
+  recording: "on" | "off" | "paused" | "review";
+  posting: Posting;
   replay: { mp4?: string; ogg?: string } | null;
 }
 
@@ -161,6 +165,11 @@ export interface Wish {
   audience: Audience;
   language: string;
   recording: "on" | "off";
+  /** What is heard of each speaker is kept, so that somebody can withdraw. */
+  tracks: "on" | "off";
+  /** Whoever hears the recording may make clips of it. */
+  clips: "on" | "off";
+  posting: Posting;
   asking: Asking;
   /** RFC 3339; without, the doors are open from the first, and it begins by hand. */
   starts_at?: string;
@@ -196,6 +205,27 @@ export async function cancel(token: string, id: string, reason: string): Promise
 
 export async function change(token: string, id: string, to: { title?: string; asking?: Asking; locked?: boolean }): Promise<Space> {
   return spaceIn(await asHolder<Answer>(token, "PATCH", at(id), to));
+}
+
+/** A recording that waits for the host's word. The addresses carry a pass for it. */
+export interface Review {
+  mp4: string;
+  ogg: string;
+  /** In seconds. */
+  duration: number;
+}
+
+export function review(token: string, id: string): Promise<Review> {
+  return asHolder(token, "GET", `${at(id)}/review`);
+}
+
+/** Lets everybody hear the recording; without what is cut off at its ends. */
+export async function post(token: string, id: string, kept: { start_ms?: number; end_ms?: number }): Promise<Space> {
+  return spaceIn(await asHolder<Answer>(token, "POST", `${at(id)}/post`, kept));
+}
+
+export async function deleteRecording(token: string, id: string): Promise<Space> {
+  return spaceIn(await asHolder<Answer>(token, "DELETE", `${at(id)}/recording`));
 }
 
 /** A pass to speak, for whoever has an invitation. */

@@ -42,6 +42,16 @@ export class Room {
     return this.space !== null && ["ended", "posted", "cancelled"].includes(this.space.state);
   }
 
+  /** It is over, and its recording is heard by others when the host has heard it. */
+  get unposted(): boolean {
+    return this.space !== null && this.space.state === "ended" && this.space.posting === "after_review" && this.space.recording !== "off";
+  }
+
+  /** And you are one of those who hear it now. */
+  get reviewing(): boolean {
+    return this.unposted && this.hosting;
+  }
+
   /** Asks for both. What goes wrong is shown. */
   async load(): Promise<void> {
     this.problem = null;
@@ -103,7 +113,8 @@ export class Room {
     const before = this.space;
     this.space = space;
     if (!before || !this.stage || this.stage.you.role === "listener") return;
-    if (before.state !== "live" && space.state === "live") this.say({ key: "stage-now-live" });
+    if (before.state === "ended" && space.state === "posted" && space.posting === "after_review") this.say({ key: "review-done" });
+    else if (before.state !== "live" && space.state === "live") this.say({ key: "stage-now-live" });
     // All leave at the end; that is one piece of news.
     else if (!this.over) this.say(...moves(before.speakers, space.speakers, this.pass?.participant ?? null));
   }

@@ -8,12 +8,12 @@ import type { Postponed, SpaceEvent, Speaker } from "../player/event";
 import { apply, choose, parts, store, stored, type Language } from "../text/language";
 import { moment } from "../text/time";
 import type { Rates } from "../react/kinds";
-import { Replay, type Recording } from "./replay";
+import { Replay, type Recorded } from "./replay";
 import { Rewind } from "./rewind";
 import { numbers, say, speak } from "./text";
 import { by, entitle, icon, people, put } from "./view";
 
-interface Space {
+interface Space extends Recorded {
   id: string;
   title: string;
   state: "scheduled" | "open" | "live" | "ended" | "posted" | "cancelled";
@@ -25,10 +25,7 @@ interface Space {
   postponed?: Postponed | null;
   cancel_reason?: string | null;
   asking?: "everybody" | "nobody";
-  replay?: Recording | null;
   listen?: { hls?: string };
-  recording?: "on" | "off" | "paused";
-  removed_at?: string | null;
 }
 
 /** The address of the script with the row of reactions, by its hash. */
@@ -111,7 +108,7 @@ function end(how: "ended" | "cancelled"): void {
   if (over) return;
   over = true;
   space.state = how;
-  if (how === "ended") void replay.begin(null, space.recording !== "off");
+  if (how === "ended") void replay.begin(space);
   render();
 }
 
@@ -247,5 +244,5 @@ if (space.state === "scheduled") {
 }
 
 turn(language);
-if (over && space.id && space.state !== "cancelled") void replay.begin(space.replay ?? null, space.recording !== "off", space.removed_at);
+if (over && space.id && space.state !== "cancelled") void replay.begin(space);
 setInterval(late, 1_000);

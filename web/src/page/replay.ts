@@ -10,6 +10,14 @@ export interface Recording {
   ogg?: string;
 }
 
+/** What is known of it at the end, or of a page that comes afterwards. */
+export interface Recorded {
+  replay?: Recording | null;
+  recording?: "on" | "off" | "paused";
+  posting?: "at_once" | "after_review";
+  removed_at?: string | null;
+}
+
 /** The address of the player's script, by its hash. */
 declare const __EAR__: string;
 /** The replay is promised within 10 s of the end; after two minutes there is none. */
@@ -27,12 +35,13 @@ export class Replay {
     private query: string,
   ) {}
 
-  /** Shows the recording, or looks for it until it is there; `recorded` tells whether there will be one, `removed` when it was removed. */
-  async begin(known: Recording | null, recorded: boolean, removed?: string | null): Promise<void> {
-    if (known) return this.#show(known);
-    this.#removed = removed;
-    if (removed) return this.#say("page-replay-removed");
-    if (!recorded) return this.#say("page-replay-none");
+  /** Shows the recording, or looks for it until it is there, or says why it will not be, or not soon. */
+  async begin({ replay, recording, posting, removed_at }: Recorded): Promise<void> {
+    if (replay) return this.#show(replay);
+    this.#removed = removed_at;
+    if (removed_at) return this.#say("page-replay-removed");
+    if (recording === "off") return this.#say("page-replay-none");
+    if (posting === "after_review") return this.#say("page-replay-review");
     this.#say("page-replay-preparing");
     const backoff = new Backoff();
     const end = performance.now() + WAIT_MS;
