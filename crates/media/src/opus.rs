@@ -99,7 +99,8 @@ impl Encoder {
         self.frame.get(..self.len).and_then(Opus::new)
     }
 
-    /// Forgets the past, so that the next frame needs nothing before it (its band energies are coded without prediction).
+    /// Forgets the past. A decoder that has heard something else begins well with the next frame if that is [encoded alone](Self::encode_alone): else its band energies
+    /// may be told by how they differ from none.
     pub fn reset(&mut self) {
         // Only fails for an unknown request number.
         let _ = self.codec.reset_state();

@@ -143,6 +143,8 @@ pub struct Programme {
     mix: Mix,
     part: Frame,
     encoder: Encoder,
+    /// Whether the next frame is one that needs nothing before it.
+    alone: bool,
     silence: Payload,
     /// Frames in a row with nothing to hear.
     silent_frames: u32,
@@ -191,6 +193,7 @@ impl Programme {
             mix: Mix::new(),
             part: [0.0; FRAME_SAMPLES],
             encoder: Encoder::new(config.bitrate_bps)?,
+            alone: true,
             silence: Encoder::silence(config.bitrate_bps)?,
             silent_frames: SETTLE_FRAMES,
             weighting: KWeighting::new(),
@@ -288,6 +291,7 @@ impl Programme {
                 self.audience = audience;
                 // Listeners last got the cached silence, which this encoder knows nothing of.
                 self.encoder.reset();
+                self.alone = true;
                 self.events.floor_changed();
             }
             Input::Audience(_) => {}
@@ -446,6 +450,7 @@ impl Programme {
             if self.silent_frames >= SETTLE_FRAMES {
                 // Listeners last got the cached silence, which this encoder knows nothing of.
                 self.encoder.reset();
+                self.alone = true;
             }
             self.silent_frames = 0;
         } else {
@@ -472,7 +477,9 @@ impl Programme {
     #[inline(always)]
     fn sound(&mut self) {
         let programme = self.mix.finish();
-        self.encoded = self.encoder.encode(programme).is_ok();
+        let alone = std::mem::take(&mut self.alone);
+        let frame = if alone { self.encoder.encode_alone(programme) } else { self.encoder.encode(programme) };
+        self.encoded = frame.is_ok();
         if self.audience == Audience::Hears {
             let half = self.frames.len() / ENERGY_FRAMES;
             if let Some(energy) = self.facts.energy.get_mut(half) {
