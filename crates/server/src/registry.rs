@@ -481,7 +481,13 @@ impl Registry {
         let Some((facts, access, replay)) = known else { return };
         match (facts.phase, facts.recording) {
             (Phase::Scheduled, _) => {}
-            (Phase::Open, _) => self.open_doors(&id),
+            (Phase::Open, _) => {
+                self.open_doors(&id);
+                // Its stage had gathered when the house stopped: who listens takes nothing from before that claim.
+                if self.0.studio.has_recording(&id) {
+                    self.record(id).await;
+                }
+            }
             (Phase::Live { .. }, _) => {
                 let Some(keep) = self.lock().get(&id).map(|entry| entry.terms.keep) else { return };
                 let outcome = self.0.studio.resume(&id, access, facts.created, keep).await;
