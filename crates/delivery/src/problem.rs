@@ -162,8 +162,8 @@ impl Problem {
     fn words(self, language: Language) -> (&'static str, &'static str) {
         let (english, arabic) = match self {
             Self::Request(Refusal::BodyTooLarge) => (
-                ("Too large", "The request carries more than 64 KiB."),
-                ("أكبر من المسموح", "يحمل الطلب أكثر من ٦٤ كيبي بايت."),
+                ("Too large", "The request carries more than may be sent here."),
+                ("أكبر من المسموح", "يحمل الطلب أكثر مما يُقبل هنا."),
             ),
             Self::Request(_) => (
                 ("The request cannot be understood", "It breaks the rules of HTTP or a limit of this server."),

@@ -87,7 +87,7 @@ pub enum Version {
 pub enum Body {
     /// No body.
     None,
-    /// This many bytes, 1 to [`BODY_BYTES_MAX`].
+    /// This many bytes, 1 to [`BODY_BYTES_MAX`], or [`LARGE_BODY_BYTES_MAX`] where that is allowed.
     Length(u64),
     /// Chunked.
     Chunked,
@@ -125,7 +125,7 @@ pub enum Refusal {
     TransferEncoding,
     /// An expectation other than `100-continue`.
     Expectation,
-    /// A body of more than [`BODY_BYTES_MAX`].
+    /// A body of more than [`BODY_BYTES_MAX`], or [`LARGE_BODY_BYTES_MAX`] where that is allowed.
     BodyTooLarge,
     /// A target of more than [`TARGET_BYTES_MAX`].
     TargetTooLong,
@@ -185,6 +185,11 @@ pub const FIELDS_MAX: usize = 64;
 /// The largest body passed on to the house: as much as the house takes, an SDP offer and every command being far smaller. Small enough
 /// to be collected here before the house hears of it.
 pub const BODY_BYTES_MAX: u64 = 64 * 1024;
+/// The largest body of a request that may carry a file: as much as the house takes. Its length is said before it comes, and few are collected at once
+/// ([`crate::shed::Limits::large_uploads`]).
+pub const LARGE_BODY_BYTES_MAX: u64 = 20_000_000;
+/// How the path of such a request ends; it is a PUT.
+const LARGE_PATH_END: &str = "/hold-music";
 
 /// Reads one head from the start of `bytes`. Call again with more bytes after `Incomplete`; the caller's buffer need never hold more
 /// than [`HEAD_BYTES_MAX`], for then the answer is `Complete` or `Refused`.
@@ -224,7 +229,8 @@ fn read(bytes: &[u8]) -> Result<Option<(Request<'_>, usize)>, Refusal> {
         None => (target, None),
     };
     let path = path(raw_path)?;
-    let body = body(&fields, version)?;
+    let is_large = method == Method::Put && path.ends_with(LARGE_PATH_END);
+    let body = body(&fields, version, if is_large { LARGE_BODY_BYTES_MAX } else { BODY_BYTES_MAX })?;
     let connection = connection(&fields, version);
     if let Some(expect) = fields.iter().find(|f| f.name.eq_ignore_ascii_case("expect"))
         && !expect.value.eq_ignore_ascii_case(b"100-continue")
@@ -350,7 +356,7 @@ fn decode(raw: &str) -> Result<Cow<'_, str>, Refusal> {
     String::from_utf8(out).map(Cow::Owned).map_err(|_| Refusal::Encoding)
 }
 
-fn body(fields: &[Field<'_>], version: Version) -> Result<Body, Refusal> {
+fn body(fields: &[Field<'_>], version: Version, bytes_max: u64) -> Result<Body, Refusal> {
     let mut codings = fields.iter().filter(|f| f.name.eq_ignore_ascii_case("transfer-encoding"));
     let mut lengths = fields.iter().filter(|f| f.name.eq_ignore_ascii_case("content-length"));
     let (coding, length) = (codings.next(), lengths.next());
@@ -374,7 +380,7 @@ fn body(fields: &[Field<'_>], version: Version) -> Result<Body, Refusal> {
     let digits = std::str::from_utf8(length.value).map_err(|_| Refusal::ContentLength)?;
     match digits.parse::<u64>() {
         Ok(0) => Ok(Body::None),
-        Ok(bytes) if bytes <= BODY_BYTES_MAX => Ok(Body::Length(bytes)),
+        Ok(bytes) if bytes <= bytes_max => Ok(Body::Length(bytes)),
         // Digits only, so the one way to fail is to be too large for 64 bits.
         _ => Err(Refusal::BodyTooLarge),
     }
@@ -393,6 +399,24 @@ fn connection(fields: &[Field<'_>], version: Version) -> Connection {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn only_what_may_carry_a_file_is_large() {
+        let check = |method: &str, path: &str, bytes: u64, expected: Option<Body>| {
+            let head = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {bytes}\r\n\r\n");
+            match (parse(head.as_bytes()), expected) {
+                (Parsed::Complete { request, .. }, Some(body)) => assert_eq!(request.body, body, "{head:?}"),
+                (Parsed::Refused(Refusal::BodyTooLarge), None) => {}
+                (other, _) => panic!("{head:?} gave {other:?}"),
+            }
+        };
+        let path = "/api/spaces/v1/spaces/x/hold-music";
+        check("PUT", path, LARGE_BODY_BYTES_MAX, Some(Body::Length(LARGE_BODY_BYTES_MAX)));
+        check("PUT", path, LARGE_BODY_BYTES_MAX + 1, None);
+        check("POST", path, BODY_BYTES_MAX + 1, None);
+        check("PUT", "/api/spaces/v1/spaces/x/hand", BODY_BYTES_MAX + 1, None);
+        check("PUT", "/api/spaces/v1/spaces/x/hand", BODY_BYTES_MAX, Some(Body::Length(BODY_BYTES_MAX)));
+    }
 
     fn refused(head: &str, why: Refusal) {
         match parse(head.as_bytes()) {

@@ -45,6 +45,11 @@ pub struct Limits {
     /// Bodies being collected at once, before the house is asked; each holds at most 128 KiB and one file. A body that comes in one piece
     /// with its head needs no such place, so strangers who hold them all only stop those who are slow.
     pub uploads: usize,
+    /// Of those larger than [`crate::request::BODY_BYTES_MAX`], at once, each in memory until the house has answered; on the stage port alone, for who sends
+    /// one has a pass to host. Beyond it: 503, Retry-After.
+    pub large_uploads: usize,
+    /// From the head of such a request to the last byte of its body: 20 MB at 1.4 Mbit/s.
+    pub large_upload: Duration,
     /// From a head to the last byte of its body, however steadily it comes. 64 KiB at 50 kbit/s take 11 s.
     pub upload: Duration,
     /// Event streams through this worker at once; each holds two files.
@@ -69,7 +74,9 @@ impl Limits {
         let share = (files / 16).clamp(16, 1_000);
         let forwards = 64;
         let uploads = (files / 64).clamp(16, 256);
-        let shared = files.saturating_sub(FILES_RESERVED + FILES_SPARE + 2 * forwards).max(64);
+        let large_uploads = 4;
+        let helped = 2 * (forwards + large_uploads);
+        let shared = files.saturating_sub(FILES_RESERVED + FILES_SPARE + helped).max(64);
         let kept = (files / 64).clamp(32, 512);
         Self {
             connections: shared - kept,
@@ -88,6 +95,8 @@ impl Limits {
             forwards,
             forwards_each: forwards / 8,
             uploads,
+            large_uploads,
+            large_upload: Duration::from_secs(120),
             upload: Duration::from_secs(15),
             streams: share,
             streams_each: share / 4,

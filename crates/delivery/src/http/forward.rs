@@ -4,7 +4,7 @@
 //! to the Unix socket. The answer is copied back through a buffer, and when the house has said all, the client is no longer its business.
 //! So nobody holds a place by being slow, and every wait has an end that no trickle of bytes puts off.
 //!
-//! Bodies under way, ordinary requests and event streams are bounded apart, and each again for one address: people who watch a stage, or
+//! Bodies under way (those that carry a file, and those of ordinary size), ordinary requests and event streams are bounded apart, and each again for one address: people who watch a stage, or
 //! mean harm, never keep others from the API. The head is written anew: hop-by-hop fields go, `X-Forwarded-For` is ours, one request
 //! per connection.
 
@@ -31,7 +31,7 @@ use super::stream::Stream;
 use super::upload::{Upload, Whole};
 use super::worker::Returned;
 use crate::problem::{Keep, Language, Problem};
-use crate::request::{Method, Request, Version};
+use crate::request::{BODY_BYTES_MAX, Body, Method, Refusal, Request, Version};
 use crate::shed::Limits;
 
 /// Where the fan-out thread hands connections over.
@@ -39,6 +39,7 @@ pub(super) struct Desk {
     jobs: Outbox<Handed>,
     asking: Pool,
     uploads: Pool,
+    large: Pool,
     streams: Pool,
 }
 
@@ -51,6 +52,8 @@ pub(super) struct Job {
     language: Language,
     /// Among those who ask if the body is whole, otherwise among the uploads.
     place: Place,
+    /// Of those whose body is large, until they are answered.
+    large: Option<Place>,
 }
 
 /// Whether the client sends its body only when told to (RFC 9110 §10.1.1).
@@ -99,11 +102,12 @@ impl Pool {
 impl Desk {
     /// Starts the thread. It ends when the desk is dropped.
     pub(super) fn start(house: PathBuf, limits: &Limits, returns: Outbox<Returned>, room: &Room) -> io::Result<Self> {
-        let (jobs, inbox) = mailbox(limits.forwards + limits.uploads + 1)?;
+        let (jobs, inbox) = mailbox(limits.forwards + limits.uploads + limits.large_uploads + 1)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, inbox.bell(), EventData::new_u64(BELL.0), EventFlags::IN)?;
         let asking = Pool::new(limits.forwards);
         let uploads = Pool::of(room, Help::Upload, limits.uploads);
+        let large = Pool::new(limits.large_uploads);
         let streams = Pool::of(room, Help::Stream, limits.streams);
         let clerk = Clerk {
             house,
@@ -113,21 +117,31 @@ impl Desk {
             asking: asking.clone(),
             neighbours: Neighbours::new(limits.forwards_each),
             streams: Streams { pool: streams.clone(), neighbours: Neighbours::new(limits.streams_each) },
-            waits: Waits { upload: limits.upload, house: limits.house, answer: limits.answer },
+            waits: Waits {
+                upload: limits.upload,
+                large: limits.large_upload,
+                house: limits.house,
+                answer: limits.answer,
+            },
             crossings: Slab::default(),
             looked: Instant::now(),
         };
         std::thread::Builder::new().name("forward".into()).spawn(move || clerk.run())?;
-        Ok(Self { jobs, asking, uploads, streams })
+        Ok(Self { jobs, asking, uploads, large, streams })
     }
 
     /// Whether nobody is on the way to the house or back.
     pub(super) fn is_idle(&self) -> bool {
-        [&self.asking, &self.uploads, &self.streams].into_iter().all(Pool::is_idle)
+        [&self.asking, &self.uploads, &self.large, &self.streams].into_iter().all(Pool::is_idle)
     }
 
     /// Prepares a request for the house, if it may be asked now. `read` is what came behind the head.
     pub(super) fn job(&self, request: &Request<'_>, peer: SocketAddr, read: &[u8]) -> Result<Job, Problem> {
+        let is_large = matches!(request.body, Body::Length(bytes) if bytes > BODY_BYTES_MAX);
+        if is_large && self.large.limit == 0 {
+            return Err(Problem::Request(Refusal::BodyTooLarge));
+        }
+        let large = if is_large { Some(self.large.take().ok_or(Problem::Busy)?) } else { None };
         let mut body = Upload::new(request.body, read.to_vec());
         let pool = match body.look().map_err(Problem::Request)? {
             Whole::Yes => &self.asking,
@@ -140,7 +154,7 @@ impl Desk {
         } else {
             Expects::Nothing
         };
-        Ok(Job { head: head(request, peer), body, expects, method: request.method, language, place })
+        Ok(Job { head: head(request, peer), body, expects, method: request.method, language, place, large })
     }
 
     /// Hands a connection over. Never waits.
@@ -219,6 +233,7 @@ struct Streams {
 /// How long each part of a crossing may take.
 struct Waits {
     upload: Duration,
+    large: Duration,
     house: Duration,
     answer: Duration,
 }
@@ -258,6 +273,8 @@ struct Pair {
     /// When it is over, whatever moves. `None` for an event stream whose client has read everything.
     deadline: Option<Instant>,
     place: Place,
+    /// Until the end, though the body may be with the house by then: it is in memory there.
+    large: Option<Place>,
     share: Share,
 }
 
@@ -324,7 +341,8 @@ impl Clerk {
 
     fn begin(&mut self, handed: Handed, now: Instant) {
         let Some(share) = self.neighbours.take(handed.peer) else { return self.refuse(handed, Problem::Busy) };
-        self.look(Uploading { handed, deadline: now + self.waits.upload, share }, now);
+        let wait = if handed.job.large.is_some() { self.waits.large } else { self.waits.upload };
+        self.look(Uploading { handed, deadline: now + wait, share }, now);
     }
 
     /// Asks the house if the body is whole, or waits for the rest.
@@ -405,7 +423,7 @@ impl Clerk {
                 return self.refuse(handed, problem);
             }
         };
-        let Handed { job: Job { head: mut up, body, method, language, place, .. }, socket, peer } = handed;
+        let Handed { job: Job { head: mut up, body, method, language, place, large, .. }, socket, peer } = handed;
         up.append(&mut body.into_bytes());
         let side = |socket| Side { socket, watched: EventFlags::empty() };
         let pair = Pair {
@@ -424,6 +442,7 @@ impl Clerk {
             house_hung: false,
             deadline: Some(now + self.waits.house),
             place,
+            large,
             share,
         };
         let token = self.crossings.insert(Crossing::Asking(Box::new(pair)));
@@ -470,10 +489,10 @@ impl Clerk {
 
     fn end(&mut self, token: Token, fate: Fate) {
         let Some(Crossing::Asking(pair)) = self.crossings.remove(token.index()) else { return };
-        let Pair { client, house, peer, method, language, mut down, down_sent, place, share, .. } = *pair;
+        let Pair { client, house, peer, method, language, mut down, down_sent, place, large, share, .. } = *pair;
         let _ = epoll::delete(&self.epoll, &client.socket);
         // The place is free before the client hears the end, so that its next request finds it.
-        drop((house, place, share));
+        drop((house, place, large, share));
         match fate {
             Fate::Refuse(problem) => refuse(&self.returns, problem, language, method, client.socket, peer),
             Fate::Done => {
@@ -488,8 +507,8 @@ impl Clerk {
     }
 
     fn refuse(&self, handed: Handed, problem: Problem) {
-        let Handed { job: Job { language, method, place, .. }, socket, peer } = handed;
-        drop(place);
+        let Handed { job: Job { language, method, place, large, .. }, socket, peer } = handed;
+        drop((place, large));
         refuse(&self.returns, problem, language, method, socket, peer);
     }
 

@@ -1,6 +1,6 @@
 //! A body on its way in, collected until it is whole: the house hears of a request only then.
 //!
-//! Pure: bytes in, a verdict out. Small enough to wait here, because the house takes no larger body anyway.
+//! Pure: bytes in, a verdict out. Small enough to wait here, because the house takes no larger body anyway; the few that carry a file are counted apart.
 
 use crate::request::{BODY_BYTES_MAX, Body, Refusal};
 
@@ -40,10 +40,15 @@ pub(super) enum Whole {
 
 impl Upload {
     /// A body whose first bytes came with the head.
-    pub(super) fn new(body: Body, bytes: Vec<u8>) -> Self {
+    pub(super) fn new(body: Body, mut bytes: Vec<u8>) -> Self {
         let framing = match body {
             Body::None => Framing::Length(0),
-            Body::Length(bytes) => Framing::Length(usize::try_from(bytes).unwrap_or(usize::MAX)),
+            Body::Length(length) => {
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                // Memory that nothing is written into costs nothing; a vector that grows would be copied, and be twice as large.
+                bytes.reserve_exact(length.saturating_sub(bytes.len()));
+                Framing::Length(length)
+            }
             Body::Chunked => Framing::Chunked { at: 0, content: 0, part: Part::Chunks },
         };
         Self { bytes, framing }

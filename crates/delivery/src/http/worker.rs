@@ -33,7 +33,7 @@ use super::room::Room;
 use super::slab::{Slab, Token};
 use super::socket;
 use super::stream::Stream;
-use super::{Certificate, Config, Handle, Security, Shared, UPDATES_MAX, Update, forward, http2};
+use super::{Certificate, Config, Handle, Security, Serves, Shared, UPDATES_MAX, Update, forward, http2};
 use crate::answer::{self, Answer, Site, Told};
 use crate::audience::{Counters, Crowd};
 use crate::fanout::{Cursor, Group, Piece, Reading, Row, Seat};
@@ -170,9 +170,12 @@ impl Worker {
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let files = files.map_or(1 << 20, |files| files.min(1 << 20) as usize);
         let limits = config.limits.unwrap_or_else(|| Limits::for_files(files));
+        // A crowd has nothing to give that is large.
+        let large_uploads = if config.serves == Serves::Stage { limits.large_uploads } else { 0 };
+        let limits = Limits { large_uploads, ..limits };
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let (updates_in, updates) = mailbox(UPDATES_MAX)?;
-        let helpers = limits.replays + limits.forwards + limits.uploads + limits.streams;
+        let helpers = limits.replays + limits.forwards + limits.uploads + limits.large_uploads + limits.streams;
         let (returns_in, returns) = mailbox(helpers + limits.http2_requests + 16)?;
         let shared: Arc<Shared> = Arc::default();
         let room = Room::new(shared.clone(), returns.waiting(), &limits);

@@ -179,6 +179,59 @@ fn slow_bodies_hold_no_place_at_the_house_and_have_an_end_however_steadily_they_
 }
 
 #[test]
+fn a_file_crosses_whole_at_the_stage_and_few_are_in_memory_at_once() {
+    const FILE: &str = "PUT /api/spaces/v1/spaces/x/hold-music HTTP/1.1\r\nHost: a\r\nContent-Length: ";
+    let rig = Rig::stage(Limits { large_uploads: 1, ..Limits::for_files(20_000) });
+    let house = House::of(&rig);
+    for bytes in [3 << 20, 20_000_000] {
+        let mut client = rig.client();
+        client.say(&format!("{FILE}{bytes}\r\n\r\n{}", "x".repeat(bytes / 2)));
+        let full = rig.ask(&format!("{FILE}70000\r\n\r\n"));
+        assert_eq!(full.status, 503, "there is no second place for what is large");
+        // What is small has places of its own.
+        let mut small = rig.client();
+        small.say(&format!("{FILE}2\r\n\r\nhi"));
+        let mut visitor = house.visitor();
+        visitor.hear_until("hi");
+        visitor.say("HTTP/1.1 204 No Content\r\n\r\n");
+        drop(visitor);
+        assert_eq!(small.answer().status, 204);
+
+        let sending = std::thread::spawn(move || {
+            client.say(&"x".repeat(bytes - bytes / 2));
+            client
+        });
+        let mut visitor = house.visitor();
+        assert!(visitor.hear_until("\r\n\r\n").starts_with("PUT "));
+        let mut body = vec![0; bytes];
+        visitor.0.read_exact(&mut body).unwrap();
+        assert!(body.iter().all(|&byte| byte == b'x'));
+        assert_eq!(rig.ask(&format!("{FILE}70000\r\n\r\n")).status, 503, "it is in memory still");
+        visitor.say("HTTP/1.1 204 No Content\r\n\r\n");
+        drop(visitor);
+        assert_eq!(sending.join().unwrap().answer().status, 204);
+    }
+    assert_eq!(rig.ask(&format!("{FILE}20000001\r\n\r\n")).status, 413);
+    let crowd = Rig::new();
+    assert_eq!(crowd.ask(&format!("{FILE}70000\r\n\r\n")).status, 413, "a crowd has no files to give");
+}
+
+#[test]
+fn a_file_may_take_its_time_but_not_for_ever() {
+    let limits = Limits {
+        upload: Duration::from_millis(1),
+        large_upload: Duration::from_millis(1_500),
+        ..Limits::for_files(20_000)
+    };
+    let rig = Rig::stage(limits);
+    let mut client = rig.client();
+    let begin = Instant::now();
+    client.say("PUT /api/spaces/v1/spaces/x/hold-music HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\nx");
+    assert_eq!(client.answer().status, 408);
+    assert!(begin.elapsed() >= Duration::from_millis(1_500), "{:?}", begin.elapsed());
+}
+
+#[test]
 fn whoever_does_not_read_an_answer_holds_no_place_at_the_house() {
     let limits = Limits { forwards: 1, answer: Duration::from_millis(500), ..Limits::for_files(20_000) };
     let rig = Rig::with(limits);

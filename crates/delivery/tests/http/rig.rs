@@ -53,6 +53,17 @@ impl Rig {
         rig
     }
 
+    /// The worker on the stage port, which knows everything.
+    pub(crate) fn stage(limits: Limits) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let config = Config { serves: Serves::Stage, ..config(folder.path(), Security::Plain, limits) };
+        let rig = Self::run(Worker::new(listener, config).unwrap(), address, folder);
+        rig.handle.push(Update::Whole);
+        rig
+    }
+
     fn speaking(security: Security, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
