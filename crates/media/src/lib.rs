@@ -3,6 +3,7 @@
 //! Pure: no clock, socket, file, task or lock; `now` is a parameter. Knows neither people nor wires: events are opaque bytes.
 
 pub mod chunk;
+pub mod hold;
 pub mod jitter;
 pub mod lean;
 pub mod level;

@@ -1,7 +1,7 @@
 //! One space's sound: packets of its speakers in; chunks, and returns to the speakers, out.
 //!
 //! Each beat makes 20 ms: every speaker's sound is decoded, levelled and added; the sum is limited, measured and encoded once; every tenth frame
-//! completes a chunk. With nobody to hear nothing is encoded. Knows no people: events are bytes, speakers are seats.
+//! completes a chunk. With nobody to hear nothing is encoded; an audience that waits hears what was encoded before. Knows no people: events are bytes, speakers are seats.
 //!
 //! Law: after `new` and `seat`, `handle` and `poll` do not allocate, free, lock or log (`tests/beat_allocates_nothing.rs`).
 
@@ -12,9 +12,11 @@ mod speaker;
 mod stats;
 mod wide;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::chunk::{self, Chunk, EVENT_ROOM_BYTES, Facts, Frames};
+use crate::hold::HoldMusic;
 use crate::level::active::Floor;
 use crate::loudness::{KWeighting, TruePeak};
 use crate::mixer::{Frame, Mix};
@@ -72,7 +74,7 @@ pub struct Config {
 /// Whether the audience hears the stage. Those on it hear each other in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
-    /// Not yet: it hears silence, and no event says who speaks.
+    /// Not yet: it hears [hold music](Programme::hold), or silence, and no event says who speaks.
     Waits,
     /// Yes.
     Hears,
@@ -159,6 +161,10 @@ pub struct Programme {
     time: Time,
     events: Events,
     audience: Audience,
+    /// What the audience hears while it waits.
+    hold: Option<Arc<HoldMusic>>,
+    /// Beats since that began.
+    held: u64,
     #[allow(clippy::vec_box, reason = "chunks are handed out in their boxes")]
     pool: Vec<Box<Chunk>>,
     ready: Option<Box<Chunk>>,
@@ -206,6 +212,8 @@ impl Programme {
             time: config.time,
             events: Events::new(config.nobody_event),
             audience: config.audience,
+            hold: None,
+            held: 0,
             pool: std::iter::repeat_with(|| Box::new(empty_chunk())).take(POOL).collect(),
             ready: None,
             encoded: false,
@@ -260,6 +268,13 @@ impl Programme {
         })
     }
 
+    /// Has an audience that waits hear this from the next beat on, from its beginning, and again and again; without, silence. Gives back what it heard before,
+    /// to be dropped off the beat.
+    pub fn hold(&mut self, music: Option<Arc<HoldMusic>>) -> Option<Arc<HoldMusic>> {
+        self.held = 0;
+        std::mem::replace(&mut self.hold, music)
+    }
+
     /// Puts an event into the sound once, with the next beat. It comes back as [`Output::Spent`].
     ///
     /// # Errors
@@ -289,7 +304,7 @@ impl Programme {
             }
             Input::Audience(audience) if audience != self.audience => {
                 self.audience = audience;
-                // Listeners last got the cached silence, which this encoder knows nothing of.
+                // Listeners last got hold music or the cached silence, which this encoder knows nothing of.
                 self.encoder.reset();
                 self.alone = true;
                 self.events.floor_changed();
@@ -415,10 +430,14 @@ impl Programme {
             self.no_sound()
         }
         self.next_return = 0;
-        let is_heard = self.encoded && self.audience == Audience::Hears;
-        let frame = self.encoder.last().filter(|_| is_heard).unwrap_or(self.silence.opus());
+        let frame = match self.audience {
+            Audience::Hears => self.encoder.last().filter(|_| self.encoded),
+            Audience::Waits => self.hold.as_ref().and_then(|music| music.frame(self.held)),
+        };
+        let frame = frame.unwrap_or(self.silence.opus());
         // An encoder's frame is never empty nor too long, and a full chunk was closed: nothing to refuse.
         let _ = self.frames.push(frame.as_slice());
+        self.held += 1;
         self.time.0 += FRAME_SAMPLES as u64;
         if self.frames.is_full() {
             self.end_chunk();

@@ -7,8 +7,10 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hiwar_media::hold::HoldMusic;
 use hiwar_media::opus::Encoder;
 use hiwar_media::packet::{Coding, Depacketizer, Opus, Packet, Payload, Rtp};
 use hiwar_media::programme::{
@@ -209,6 +211,42 @@ fn no_beat_allocates_whatever_comes() {
     assert!(seen.spent.len() > 10);
     assert!(all.0 > 100 && all.1 > 10 && all.2 > 100, "everything was covered: {all:?}");
     assert!(stats.encodes > 2000 && stats.decodes > 4000, "{stats:?}");
+    assert_eq!(seen.allocations, 0, "the beat allocated or freed");
+}
+
+#[test]
+fn what_a_waiting_audience_hears_allocates_nothing() {
+    let start = Instant::now();
+    let mut programme = Programme::new(Config {
+        index: 0,
+        time: Time(0),
+        beginning: Beginning::New,
+        bitrate_bps: 32_000,
+        ogg_serial: 1,
+        nobody_event: b"nobody".as_slice().into(),
+        audience: Audience::Waits,
+    })
+    .unwrap();
+    let samples: Vec<u8> = (0..60_000_u32).flat_map(|n| ((n % 100 * 200) as i16).to_le_bytes()).collect();
+    let head =
+        b"RIFF\xe4\xd4\x01\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\xbb\0\0\0\x77\x01\0\x02\0\x10\0data\xc0\xd4\x01\0";
+    let music = Arc::new(HoldMusic::from_wav(&[&head[..], &samples].concat(), 32_000).unwrap());
+    let (mut seen, mut spent) = (Seen::default(), Vec::with_capacity(8));
+    for beat in 0..300_u64 {
+        let now = start + Duration::from_millis(20 * beat);
+        // Somebody else has it, too: what the beat lets go of it hands back.
+        let next = (beat % 100 == 30).then(|| music.clone());
+        let before = CALLS.get();
+        if beat % 100 == 30 || beat % 100 == 95 {
+            spent.push(programme.hold(next));
+        }
+        seen.allocations += CALLS.get() - before;
+        step(&mut programme, now, Input::Beat, &mut seen);
+    }
+    step(&mut programme, start + Duration::from_secs(6), Input::Audience(Audience::Hears), &mut seen);
+    assert_eq!(seen.chunks, 30);
+    assert_eq!(spent.iter().flatten().count(), 3);
+    assert_eq!(programme.stats().encodes, 0);
     assert_eq!(seen.allocations, 0, "the beat allocated or freed");
 }
 

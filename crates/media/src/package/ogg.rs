@@ -218,7 +218,7 @@ const TABLE: [u32; 256] = {
     table
 };
 
-fn crc(bytes: &[u8]) -> u32 {
+pub(crate) fn crc(bytes: &[u8]) -> u32 {
     crc_from(0, bytes)
 }
 

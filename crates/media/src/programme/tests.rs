@@ -7,6 +7,7 @@ use crate::opus::{Decoder, PACKET_SAMPLES_MAX};
 use crate::package::fmp4;
 
 mod faults;
+mod hold;
 mod patience;
 mod people;
 
