@@ -9,6 +9,7 @@
 mod clock;
 mod effects;
 mod error;
+mod hold;
 mod page;
 pub mod retention;
 mod seats;
@@ -25,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use hiwar_engine::live_bus::Access;
+use hiwar_media::hold::HoldMusic;
 use hiwar_media::{SAMPLE_RATE, Time, replay};
 use hiwar_rtc::{candidate, session::Patched};
 use hiwar_segment_log::LogId;
@@ -39,6 +41,7 @@ use crate::studio::{
     self, Clips, Failure, Keep, Numbers, PublishRefusal, Published, Rates, Speaking, Studio, StudioEvent,
 };
 pub use error::Error;
+pub use hold::HOLDS_MAX;
 pub use page::nowhere;
 pub use seats::Holder;
 pub use store::known;
@@ -170,6 +173,8 @@ struct Entry {
     announced: Option<Instant>,
     /// Whether the facts are about to be written.
     saving: bool,
+    /// What its audience hears while it waits.
+    hold: Option<Arc<HoldMusic>>,
     /// When this house saw it ending. If a clock that was not set says when it ended: when this house first saw it.
     seen_over: Option<Instant>,
 }
@@ -203,6 +208,7 @@ impl Entry {
             announcing: false,
             announced: None,
             saving: false,
+            hold: None,
         }
     }
 
@@ -250,12 +256,17 @@ impl Registry {
         happened: mpsc::Receiver<StudioEvent>,
     ) -> io::Result<Self> {
         let from = dir.clone();
-        let loaded =
-            tokio::task::spawn_blocking(move || store::load(&from, SPACES_MAX)).await.map_err(io::Error::other)??;
-        let spaces = loaded
-            .into_iter()
-            .filter_map(|(facts, terms)| Some((log_id(&facts.id)?, Entry::new(Space::from_facts(facts), terms))))
-            .collect();
+        let load = move || -> io::Result<HashMap<LogId, Entry>> {
+            let loaded = store::load(&from, SPACES_MAX)?;
+            let entry = |(facts, terms): (Facts, Terms)| {
+                let id = log_id(&facts.id)?;
+                let entry = Entry::new(Space::from_facts(facts), terms);
+                let hold = hold::load(&from, &id, &entry.space);
+                Some((id, Entry { hold, ..entry }))
+            };
+            Ok(loaded.into_iter().filter_map(entry).collect())
+        };
+        let spaces = tokio::task::spawn_blocking(load).await.map_err(io::Error::other)??;
         let registry = Self(Arc::new(Inner {
             spaces: Mutex::new(spaces),
             studio,
@@ -277,7 +288,7 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Makes a space. Unless it is for later its doors are open: whoever comes early hears silence until it starts.
+    /// Makes a space. Unless it is for later its doors are open: whoever comes early hears silence or hold music until it starts.
     ///
     /// # Errors
     /// [`Error::Full`] and [`Error::Storage`].

@@ -86,6 +86,20 @@ problem-no-recording = No recording
     .detail = The conversation was not recorded, or its recording is already gone.
 problem-no-tracks = No one can be taken out of this recording
     .detail = No track of each speaker was kept (tracks was off when the conversation was made). The recording can only be deleted as a whole.
+problem-hold-music-refused = This cannot be played to those who wait
+    .detail = { $reason ->
+        [not-wav] It is not a WAV file, or not all of it is there.
+        [samples] Its samples must be integers of 16 or 24 bits, or floating-point numbers of 32.
+        [rate] It must have between 8 and 96 kHz.
+        [channels] It must be mono or stereo.
+        [long] It may last { $limit } minutes at most: it is played again and again.
+        [short] It must last a second at least.
+        [silent] There is nothing to hear in it.
+        [large] The file is larger than 20 MB.
+       *[other] It could not be used.
+    }
+problem-hold-music-full = Too many conversations have hold music
+    .detail = This server keeps music for { $limit } conversations that are yet to begin. Try again when some have begun.
 problem-replay-in-the-making = The recording is being prepared
     .detail = Try again in a few seconds.
 problem-not-in-review = The recording is not waiting for you

@@ -18,7 +18,7 @@ use super::speech::Language;
 use super::whip;
 
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static("Authorization, Content-Type, If-Match");
-const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PATCH, DELETE, OPTIONS");
+const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 /// What WHIP clients in browsers must be able to read (RFC 9725 §4.2), and what our app wants to.
 const EXPOSED_HEADERS: HeaderValue =
     HeaderValue::from_static("Location, ETag, Link, Accept-Post, Retry-After, WWW-Authenticate");

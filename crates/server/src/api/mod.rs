@@ -11,6 +11,7 @@ mod dress;
 mod event;
 mod events;
 mod health;
+mod hold;
 mod keys;
 mod notice;
 mod oembed;
@@ -109,6 +110,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/spaces/v1/spaces/{id}/agreement", post(stage::agree))
         .route("/api/spaces/v1/spaces/{id}/hand", put(stage::raise_hand).delete(stage::lower_hand))
         .route("/api/spaces/v1/spaces/{id}/seat", post(stage::accept).delete(stage::decline))
+        .route("/api/spaces/v1/spaces/{id}/hold-music", put(hold::give).delete(hold::take))
         .route("/api/spaces/v1/spaces/{id}/mute-all", post(stage::mute_all))
         .route("/api/spaces/v1/spaces/{id}/people/{participant}/{action}", post(stage::act))
         .route("/api/spaces/v1/spaces/{id}/links", get(spaces::invitations))

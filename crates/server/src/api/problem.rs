@@ -9,6 +9,7 @@ use axum::http::header::{CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, RETRY_A
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hiwar_admission as admission;
+use hiwar_media::hold::LENGTH_MAX;
 use hiwar_rtc::{candidate, offer};
 use hiwar_space as space;
 use serde::Serialize;
@@ -98,11 +99,13 @@ pub enum Kind {
     HandsFull,
     NoHand,
     ParticipantUnknown,
+    HoldMusicRefused,
+    HoldMusicFull,
 }
 
 impl Kind {
     /// All of them, in the order above.
-    pub const ALL: [Self; 69] = [
+    pub const ALL: [Self; 71] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::SpaceNotFound,
@@ -172,6 +175,8 @@ impl Kind {
         Self::HandsFull,
         Self::NoHand,
         Self::ParticipantUnknown,
+        Self::HoldMusicRefused,
+        Self::HoldMusicFull,
     ];
 
     /// Last part of the type's address.
@@ -256,6 +261,8 @@ impl Kind {
             Self::HandsFull => ("hands-full", S::SERVICE_UNAVAILABLE),
             Self::NoHand => ("no-hand", S::CONFLICT),
             Self::ParticipantUnknown => ("participant-unknown", S::NOT_FOUND),
+            Self::HoldMusicRefused => ("hold-music-refused", S::UNPROCESSABLE_ENTITY),
+            Self::HoldMusicFull => ("hold-music-full", S::SERVICE_UNAVAILABLE),
         }
     }
 
@@ -274,6 +281,8 @@ impl Kind {
             Self::PeopleFull => space::KNOWN_MAX,
             Self::HandsFull => space::HANDS_MAX,
             Self::SpacesFull => registry::SPACES_MAX,
+            Self::HoldMusicRefused => minutes(LENGTH_MAX),
+            Self::HoldMusicFull => registry::HOLDS_MAX,
             _ => 0,
         }
     }
@@ -284,7 +293,7 @@ impl Kind {
             Self::NotStarted | Self::ReplayInTheMaking | Self::Unavailable | Self::SubscribersFull => Some(RETRY_S),
             Self::StageFull | Self::WingsFull | Self::Storage | Self::HandsFull | Self::DoorsShut => Some(30),
             Self::DiskFull => Some(300),
-            Self::SpacesFull => Some(3600),
+            Self::SpacesFull | Self::HoldMusicFull => Some(3600),
             _ => None,
         }
     }
@@ -491,6 +500,7 @@ impl From<registry::Error> for Problem {
             registry::Error::Watched => Kind::SubscribersFull.into(),
             registry::Error::Offer(refusal) => refusal.into(),
             registry::Error::NoTracks => Kind::NoTracks.into(),
+            registry::Error::HoldsFull => Kind::HoldMusicFull.into(),
             registry::Error::Storage(_) => Kind::Storage.into(),
             registry::Error::Studio(_) => Kind::Unavailable.into(),
         }
@@ -591,6 +601,11 @@ mod tests {
             let detail = |reason| Problem::refused(Kind::RehearsalRefused, reason).words(language).1;
             let [expired, elsewhere, other] = ["expired", "elsewhere", "other"].map(detail);
             assert!(expired != elsewhere && expired != other && elsewhere != other, "{language:?}");
+        }
+        for language in [Language::Arabic, Language::English] {
+            let reasons = ["not-wav", "samples", "rate", "channels", "long", "short", "silent", "large", "other"];
+            let words = reasons.map(|reason| Problem::refused(Kind::HoldMusicRefused, reason).words(language).1);
+            assert_eq!(words.iter().collect::<std::collections::HashSet<_>>().len(), reasons.len(), "{language:?}");
         }
         let line = Problem::from(R::Malformed { line: 7 }).words(Language::English).1;
         assert!(line.contains("Line 7"), "{line}");

@@ -69,7 +69,7 @@ impl Registry {
         Ok(())
     }
 
-    fn turn(&self, id: &LogId) -> Option<Arc<tokio::sync::Mutex<()>>> {
+    pub(super) fn turn(&self, id: &LogId) -> Option<Arc<tokio::sync::Mutex<()>>> {
         self.lock().get(id).map(|entry| entry.turn.clone())
     }
 
@@ -168,6 +168,7 @@ impl Registry {
                     self.begin(&id);
                 }
                 self.save(id).await;
+                self.drop_hold(id).await;
             }
             Event::Ended | Event::Cancelled => {
                 if let Some(entry) = self.lock().get_mut(&id) {
@@ -177,6 +178,7 @@ impl Registry {
                     entry.reactions = studio::Rates::default();
                 }
                 self.save(id).await;
+                self.drop_hold(id).await;
                 self.announce(&id);
                 self.end(id).await;
             }
@@ -217,6 +219,7 @@ impl Registry {
             self.0.studio.keep_tracks(id);
         }
         self.0.studio.open(id, access, created, Hearing::Waits);
+        self.play_hold(id);
     }
 
     /// The audience hears the stage from now on.

@@ -26,6 +26,8 @@ pub enum Error {
     Offer(offer::Refusal),
     /// Nobody can withdraw: no tracks were kept.
     NoTracks,
+    /// [`super::HOLDS_MAX`] reached.
+    HoldsFull,
     /// The facts could not be written.
     Storage(io::Error),
     /// The studio could not do it; what it said is for the log.
@@ -43,6 +45,7 @@ impl fmt::Display for Error {
             Self::Watched => f.write_str("too many watchers"),
             Self::Offer(why) => why.fmt(f),
             Self::NoTracks => f.write_str("no tracks were kept"),
+            Self::HoldsFull => f.write_str("too many spaces have hold music"),
             Self::Storage(why) => write!(f, "cannot write the space: {why}"),
             Self::Studio(why) => write!(f, "the studio: {why}"),
         }

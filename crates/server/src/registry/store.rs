@@ -121,12 +121,17 @@ pub(super) fn save(dir: &Path, facts: &Facts, terms: Terms) -> io::Result<()> {
         File::open(dir)?.sync_all()?;
     }
     let text = serde_json::to_vec_pretty(&Saved::of(facts, terms)).map_err(io::Error::other)?;
-    let beside = place.join("space.json.new");
+    replace(&place, "space.json", &text)
+}
+
+/// Writes a file of a space durably, as a whole. Blocks.
+pub(super) fn replace(place: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let beside = place.join(format!("{name}.new"));
     let mut file = File::create(&beside)?;
-    file.write_all(&text)?;
+    file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&beside, place.join("space.json"))?;
-    File::open(&place)?.sync_all()
+    fs::rename(&beside, place.join(name))?;
+    File::open(place)?.sync_all()
 }
 
 /// Reads up to `limit` spaces. One that is damaged is named in the log and left as it is. Blocks.

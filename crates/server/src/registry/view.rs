@@ -223,6 +223,16 @@ pub struct StageView {
     pub hands: Vec<HandView>,
     /// Everybody that the space knows, the longest known first; for those who host.
     pub people: Vec<PersonView>,
+    /// What the audience hears until it begins, if it was given; for those who host.
+    pub hold_music: Option<HoldMusicView>,
+}
+
+/// Music for those who wait.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = HoldMusic)]
+pub struct HoldMusicView {
+    /// How long it is, until it begins anew.
+    pub duration_ms: u64,
 }
 
 /// Whoever asks, as the space knows them.
@@ -412,6 +422,9 @@ impl Entry {
             consent_needed: self.space.is_recorded() && !agreed,
             hands: if hosts { self.space.hands().map(hand).collect() } else { Vec::new() },
             people: if hosts { people.iter().map(|known| self.person(known)).collect() } else { Vec::new() },
+            hold_music: self.hold.as_ref().filter(|_| hosts && self.space.require_to_come().is_ok()).map(|music| {
+                HoldMusicView { duration_ms: u64::try_from(music.duration().as_millis()).unwrap_or(u64::MAX) }
+            }),
         }
     }
 

@@ -76,7 +76,7 @@ impl Airing {
             }
             Notice::Rested { slot, space } => self.studio.lock().rested(slot, space.programme()),
             Notice::Broken { slot, space } => self.reopen(slot, space),
-            Notice::Line(_) | Notice::Spent(_) | Notice::SpentChunk(_) => {}
+            Notice::Line(_) | Notice::Spent(_) | Notice::SpentChunk(_) | Notice::SpentMusic(_) => {}
         }
     }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use hiwar_media::Time;
 use hiwar_media::chunk::Chunk;
+use hiwar_media::hold::HoldMusic;
 use hiwar_media::packet::{Packet, Payload};
 use hiwar_media::programme::{Audience, Input, Output, Programme, Seat, Speaker, Voicing};
 use hiwar_rtc::ring::{Reader, Writer};
@@ -139,6 +140,8 @@ pub enum Command {
     Voice { slot: u16, token: u64, voicing: Voicing, said: Instant },
     /// The audience hears the stage, or does not any more.
     Audience { slot: u16, audience: Audience },
+    /// What an audience hears that waits; what it heard before comes back as [`Notice::SpentMusic`].
+    Hold { slot: u16, music: Option<Arc<HoldMusic>> },
     /// The standing event changes.
     Stand { slot: u16, event: Box<[u8]> },
     /// An event for the current chunk.
@@ -155,6 +158,7 @@ impl Command {
             | Self::Unseat { slot, .. }
             | Self::Voice { slot, .. }
             | Self::Audience { slot, .. }
+            | Self::Hold { slot, .. }
             | Self::Stand { slot, .. }
             | Self::Tell { slot, .. } => slot,
         }
@@ -181,6 +185,7 @@ impl Command {
                 token == before
             }
             (Self::Audience { slot, .. }, Self::Audience { slot: before, .. })
+            | (Self::Hold { slot, .. }, Self::Hold { slot: before, .. })
             | (Self::Stand { slot, .. }, Self::Stand { slot: before, .. }) => slot == before,
             _ => false,
         }
@@ -202,6 +207,8 @@ pub enum Notice {
     Line(#[expect(dead_code, reason = "carried to be dropped off the beat")] Box<Line>),
     /// A chunk to drop.
     SpentChunk(#[expect(dead_code, reason = "carried to be dropped off the beat")] Box<Chunk>),
+    /// Hold music to drop, if nobody else has it.
+    SpentMusic(#[expect(dead_code, reason = "carried to be dropped off the beat")] Arc<HoldMusic>),
     /// Bytes to drop.
     Spent(#[expect(dead_code, reason = "carried to be dropped off the beat")] Box<[u8]>),
 }
@@ -394,6 +401,13 @@ impl Beat {
                     space.programme.handle(now, Input::Audience(audience));
                 }
                 false
+            }
+            Command::Hold { slot, music } => {
+                let spent = match self.slots.get_mut(usize::from(slot)) {
+                    Some(Some(space)) => space.programme.hold(music),
+                    _ => music,
+                };
+                spent.is_some_and(|music| give(notices, figures, Notice::SpentMusic(music)))
             }
             Command::Stand { slot, event } => match self.slots.get_mut(usize::from(slot)) {
                 Some(Some(space)) => match space.programme.stand(event) {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hiwar_engine::live_bus::{Access, Count, WorkerId};
 use hiwar_media::Time;
+use hiwar_media::hold::HoldMusic;
 use hiwar_media::jitter::Repair;
 use hiwar_media::packet::Packet;
 use hiwar_media::programme::{self, Audience, Beginning, Programme, Returning, SpeakerConfig, Voicing};
@@ -99,6 +100,8 @@ struct Air {
     /// Whether its log was claimed. What is aired goes into it once the audience hears the stage.
     claimed: bool,
     audience: Audience,
+    /// What the audience hears while it waits.
+    hold: Option<Arc<HoldMusic>>,
     /// The space is ending: nothing wakes it any more.
     ending: bool,
 }
@@ -236,6 +239,7 @@ impl Control {
                 epoch: Epoch(0),
                 claimed: false,
                 audience,
+                hold: None,
                 ending: false,
             },
         );
@@ -278,9 +282,21 @@ impl Control {
     pub(super) fn begin(&mut self, space: &LogId) -> bool {
         let Some(air) = self.spaces.get_mut(space) else { return false };
         air.audience = Audience::Hears;
+        let had_music = air.hold.take().is_some();
         // A programme that is yet to be built begins like that.
         self.command(space, Command::Audience { slot: 0, audience: Audience::Hears });
+        if had_music {
+            self.command(space, Command::Hold { slot: 0, music: None });
+        }
         true
+    }
+
+    /// What the audience hears while it waits; nothing comes of it once it hears the stage.
+    pub(super) fn hold(&mut self, space: &LogId, music: Option<Arc<HoldMusic>>) {
+        let Some(air) = self.spaces.get_mut(space).filter(|air| air.audience == Audience::Waits) else { return };
+        air.hold.clone_from(&music);
+        // A programme that is yet to be built begins with it.
+        self.command(space, Command::Hold { slot: 0, music });
     }
 
     /// Mutes or opens somebody on the stage.
@@ -631,6 +647,7 @@ impl Control {
         if let Some(event) = &air.standing {
             programme.stand(event.clone().into_boxed_slice());
         }
+        programme.hold(air.hold.clone());
         if frames > 0 {
             // Whoever was heard last is not heard now.
             let _ = programme.tell(NOBODY.into());

@@ -38,6 +38,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hiwar_engine::SpaceLog;
 use hiwar_engine::live_bus::{Access, Document, Down, Publisher, Report, Up, WorkerFigures};
+use hiwar_media::hold::{HoldMusic, Unfit};
 pub use hiwar_media::programme::{Audience, Voicing};
 use hiwar_rtc::offer::Certificate;
 use hiwar_rtc::udp as net;
@@ -371,6 +372,19 @@ impl Studio {
     #[must_use]
     pub fn is_heard(&self, space: &LogId) -> bool {
         self.inner.lock().is_heard(space)
+    }
+
+    /// What the audience of a space on the air hears while it waits, from the next beat on; without, silence. Nothing comes of it after [`Studio::begin`].
+    pub fn hold(&self, space: &LogId, music: Option<Arc<HoldMusic>>) {
+        self.inner.lock().hold(space, music);
+    }
+
+    /// Makes hold music of a WAV file, as a programme would have encoded it. Blocks: a second, for three minutes.
+    ///
+    /// # Errors
+    /// One [`Unfit`] per rule.
+    pub fn hold_music(wav: &[u8]) -> Result<HoldMusic, Unfit> {
+        HoldMusic::from_wav(wav, control::PROGRAMME_BITRATE_BPS)
     }
 
     /// Whether there is sound of a space.

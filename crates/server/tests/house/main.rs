@@ -32,6 +32,7 @@ mod examples;
 mod export;
 mod hls;
 mod hls_name;
+mod hold;
 mod lean;
 mod loss;
 mod radio;

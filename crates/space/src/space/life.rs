@@ -134,7 +134,11 @@ impl Space {
         self.awaiting = false;
     }
 
-    fn require_to_come(&self) -> Result<(), Refusal> {
+    /// Whether it has not begun yet, and will.
+    ///
+    /// # Errors
+    /// [`Refusal::AlreadyStarted`], [`Refusal::AlreadyEnded`], [`Refusal::Cancelled`].
+    pub fn require_to_come(&self) -> Result<(), Refusal> {
         match self.facts.phase {
             Phase::Scheduled | Phase::Open => Ok(()),
             Phase::Live { .. } => Err(Refusal::AlreadyStarted),
