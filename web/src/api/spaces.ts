@@ -80,6 +80,8 @@ export interface Stage {
   hands: { id: string; name: string }[];
   /** Everybody that the space knows. For hosts and co-hosts; others see none. */
   people: Person[];
+  /** What the audience hears until the start, if it was given. For hosts and co-hosts; others see none. */
+  hold_music: { duration_ms: number } | null;
 }
 
 /** What can be done to somebody on a stage, or about to be. */
@@ -287,7 +289,7 @@ const at = (id: string) => `/spaces/${encodeURIComponent(id)}`;
 type Answer = { space?: Space } & Space;
 const spaceIn = (answer: Answer): Space => answer.space ?? answer;
 
-async function asHolder<T>(token: string, method: string, path: string, body?: unknown): Promise<T> {
+export async function asHolder<T>(token: string, method: string, path: string, body?: unknown): Promise<T> {
   const origin = await stageOrigin();
   const init = { method, headers: { Authorization: `Bearer ${token}` }, body };
   try {

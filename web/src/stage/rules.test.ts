@@ -112,7 +112,7 @@ describe("a menu", () => {
 describe("what is said when the stage changes", () => {
   const stage = (you: Partial<You>, more: Partial<Stage> = {}): Stage => ({
     you: { ...person("me", "speaker"), agreed: true, answer_within_s: null, place: null, ...you },
-    consent_needed: false, hands: [], people: [], ...more,
+    consent_needed: false, hands: [], people: [], hold_music: null, ...more,
   });
   const check = (before: Stage, after: Stage, said: string) =>
     expect(changes(before, after).map(({ key, name }) => (name ? `${key} ${name}` : key)).join(", ")).toBe(said);
