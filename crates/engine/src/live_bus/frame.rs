@@ -510,14 +510,6 @@ fn take_flag(rest: &mut Bytes) -> Result<bool, Malformed> {
     }
 }
 
-fn take_access(rest: &mut Bytes) -> Result<Access, Malformed> {
-    match rest.try_get_u8()? {
-        0 => Ok(Access::Open),
-        1 => Ok(Access::Pass),
-        _ => Err(Malformed),
-    }
-}
-
 fn take_field(rest: &mut Bytes) -> Result<Field, Malformed> {
     Ok(Field { rendition: rest.try_get_u8()?, name: take_text(rest)?, value: take_text(rest)? })
 }

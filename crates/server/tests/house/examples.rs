@@ -22,9 +22,21 @@ fn the_examples_of_the_api_run_from_top_to_bottom() {
     let done = shell.output().expect("a shell");
     let (said, why) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     assert!(done.status.success(), "{said}\n{why}");
-    for line in
-        ["scheduled", "open", "live", "204", "called", "coming", "False", "removed", "host", "2020", "None", "ended", "after_review"]
-    {
+    for line in [
+        "scheduled",
+        "open",
+        "live",
+        "204",
+        "called",
+        "coming",
+        "False",
+        "removed",
+        "host",
+        "2020",
+        "None",
+        "ended",
+        "after_review",
+    ] {
         assert!(said.lines().any(|told| told == line), "nothing said {line}:\n{said}");
     }
     assert!(said.contains("/problems/not-co-host"), "{said}");

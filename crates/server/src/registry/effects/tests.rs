@@ -42,6 +42,7 @@ impl House {
             language: None,
             audience: Audience::Public,
             terms: Terms { keep: Keep::All, clips: Clips::Allowed },
+            posting: Posting::AtOnce,
             schedule: None,
             asking: Asking::Everybody,
             host: None,
