@@ -656,8 +656,8 @@ fn command(which: u8, whom: usize, now: u64) -> Command {
         WAIT..53 => Command::Wait { participant, name: name(), warrant: warrant(whom) },
         POST | 67 => Command::Post { from: None, to: None },
         // From before its beginning to behind its end.
-        68 => Command::Post { from: Some(Duration::from_secs(2 * whom as u64)), to: None },
-        69 => Command::Post { from: None, to: Some(Duration::from_secs(2 * whom as u64)) },
+        68 => Command::Post { from: Some(Duration::from_secs(3 * whom as u64)), to: None },
+        69 => Command::Post { from: None, to: Some(Duration::from_secs(3 * whom as u64)) },
         _ => Command::Arrive { participant, name: name(), warrant: warrant(whom) },
     }
 }
