@@ -14,6 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     let number = |at: usize| u64::from_le_bytes(numbers[at..at + 8].try_into().expect("eight bytes"));
     let ticket = Ticket {
         serial: number(0),
+        opening: number(8) as u16,
         class: Class::ALL[bytes[8] as usize % Class::ALL.len()],
         network: number(8),
         due: SystemTime::UNIX_EPOCH + Duration::from_millis(number(16) >> 16),

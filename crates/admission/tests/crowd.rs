@@ -98,7 +98,7 @@ fn play(crowd: Crowd, seed: u64) -> Seen {
     let key = NetworkKey::from_bytes([3; 32]);
     let desk = |_| Desk::new(DrawSecret::from_bytes([4; 32]), counts, redemption);
     let mut desks: Vec<Desk<'_>> = (0..WORKERS).map(desk).collect();
-    let mut house = Allocator::new(BEGINS, cap, pace, believed);
+    let mut house = Allocator::new(BEGINS, cap, pace, believed, 0..WORKERS as u64);
     let mut serials = 0;
     let mut events = BinaryHeap::from([Reverse((BEGINS, Happens::Quarter)), Reverse((BEGINS, Happens::Second))]);
     for (who, visitor) in visitors.iter().enumerate() {
@@ -114,15 +114,16 @@ fn play(crowd: Crowd, seed: u64) -> Seen {
             Happens::Second => {
                 if house.wants_tallies(now) {
                     for (at, desk) in desks.iter().enumerate() {
-                        house.hear_tally(at as u64, desk.tally().clone());
+                        house.hear_tally(at as u64, desk.told().opening, desk.tally().clone());
                     }
                 }
                 for (at, desk) in desks.iter().enumerate() {
                     house.hear_promises(at as u64, desk.promises().clone());
                 }
-                let (word, wanted) = house.tick(now);
+                for (at, word) in house.tick(now) {
+                    desks[at as usize].hear(word);
+                }
                 for desk in &mut desks {
-                    desk.hear(word.clone(), wanted);
                     if desk.serials_left() < SERIALS {
                         desk.take_serials(serials..serials + 4 * SERIALS);
                         serials += 4 * SERIALS;
@@ -339,4 +340,21 @@ fn who_asks_a_hundred_times_is_let_in_no_sooner() {
     let (once, often) = (part(0..400), part(400..600));
     println!("let in: {once:.3} of those who asked once, {often:.3} of those who asked a hundred times");
     assert!((often - once).abs() < 0.1);
+}
+
+#[test]
+fn the_second_crowd_does_not_stand_behind_the_ghosts_of_the_first() {
+    let stays = Stays { median: Duration::from_secs(120), sigma: 1.0 };
+    let mut visitors = launch(12_000, 1, PATIENT);
+    let mut second = launch(12_000, 7, PATIENT);
+    second.iter_mut().for_each(|visitor| visitor.comes += Duration::from_secs(3_600));
+    visitors.append(&mut second);
+    let until = Duration::from_secs(4_800);
+    let seen = play(Crowd { cap: 5_000, pace: 400, stays, believed: stays, visitors, until }, 2);
+    seen.say();
+    assert!(seen.inside_max <= 5_000 && seen.bound_max <= 5_000);
+    let (_, second) = seen.visitors.split_at(12_000);
+    let entered = second.iter().filter(|visitor| visitor.entered.is_some()).count();
+    assert!(entered > 11_500, "{entered} of the second crowd were let in");
+    assert!(seen.promises_kept().1 >= 0.95);
 }

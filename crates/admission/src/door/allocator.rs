@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::SystemTime;
 
-use super::desk::{Phase, TALLY, Told, WINDOW, Word};
+use super::desk::{Phase, TALLY, Told, WINDOW, Word, Yours};
 use super::draw::Tally;
 use super::places::{Grant, Places, WorkerId};
 use super::timetable::{Outlook, Promises, STEP, Stays, Timetable};
@@ -29,6 +29,8 @@ pub struct Allocator {
     tallies: BTreeMap<WorkerId, Tally>,
     promises: BTreeMap<WorkerId, Promises>,
     state: State,
+    /// Which crowd this is.
+    opening: u16,
     /// How many were let in in each step, the newest first, and when that one began.
     cohorts: VecDeque<u64>,
     cohort_began: SystemTime,
@@ -38,6 +40,8 @@ pub struct Allocator {
     /// Whose turn it had been by each of the last [`PUNCTUAL`] seconds, and how many had come when the draw was made.
     turns: VecDeque<u64>,
     came_before: u64,
+    /// Late tickets of earlier crowds.
+    late_before: u64,
     /// Of those whose turn it was, so many have not come in time.
     absent: u64,
 }
@@ -50,31 +54,43 @@ enum State {
 }
 
 impl Allocator {
-    /// For so many places, into which so many can be let in each second, by a house that begins now.
-    pub fn new(now: SystemTime, cap: u32, pace: u32, stays: Stays) -> Self {
+    /// For so many places, into which so many can be let in each second, by a house that begins now and finds these workers.
+    pub fn new(
+        now: SystemTime,
+        cap: u32,
+        pace: u32,
+        stays: Stays,
+        workers: impl IntoIterator<Item = WorkerId>,
+    ) -> Self {
         Self {
             cap,
             pace,
             stays,
-            places: Places::new(now, cap),
+            places: Places::new(now, cap, workers),
             workers: BTreeMap::new(),
             past: Told::default(),
             past_promises: Promises::default(),
             tallies: BTreeMap::new(),
             promises: BTreeMap::new(),
             state: State::Open,
+            opening: 0,
             cohorts: VecDeque::from([0]),
             cohort_began: now,
             entered: 0,
             lates: VecDeque::new(),
             turns: VecDeque::new(),
             came_before: 0,
+            late_before: 0,
             absent: 0,
         }
     }
 
     /// Hears a worker; what it gets.
     pub fn hear(&mut self, now: SystemTime, worker: WorkerId, told: Told) -> Option<Grant> {
+        if let State::Open = self.state {
+            // An earlier house had come so far.
+            self.opening = self.opening.max(told.opening);
+        }
         self.workers.insert(worker, told);
         self.places.report(now, worker, told.report)
     }
@@ -84,9 +100,11 @@ impl Allocator {
         matches!(self.state, State::Gathering { until } if now >= until)
     }
 
-    /// Hears whom a worker has to draw.
-    pub fn hear_tally(&mut self, worker: WorkerId, tally: Tally) {
-        self.tallies.insert(worker, tally);
+    /// Hears whom a worker has to draw, of that crowd.
+    pub fn hear_tally(&mut self, worker: WorkerId, opening: u16, tally: Tally) {
+        if opening == self.opening {
+            self.tallies.insert(worker, tally);
+        }
     }
 
     /// Hears what a worker has promised.
@@ -102,13 +120,13 @@ impl Allocator {
             self.past.came += came;
         }
         if let Some(promises) = self.promises.remove(&worker) {
-            self.past_promises.merge(&promises);
+            self.past_promises.merge(now, &promises);
         }
         self.places.gone(now, worker);
     }
 
-    /// Once a second: what to tell each worker, and how many places it should ask for.
-    pub fn tick(&mut self, now: SystemTime) -> (Word, u32) {
+    /// Once a second: what to tell each worker.
+    pub fn tick(&mut self, now: SystemTime) -> Vec<(WorkerId, Word)> {
         let entered = self.past.entered + self.workers.values().map(|told| told.entered).sum::<u64>();
         while self.cohort_began + STEP <= now {
             self.cohort_began += STEP;
@@ -130,15 +148,20 @@ impl Allocator {
             State::Gathering { until } => Phase::Gathering { until: *until },
             State::Queue { drawn, table } => {
                 let mut promises = self.past_promises.clone();
-                self.promises.values().for_each(|theirs| promises.merge(theirs));
+                self.promises.values().for_each(|theirs| promises.merge(now, theirs));
                 let spare = self.table(now, table.rank(now)).spare(&promises);
                 let spare = u32::try_from(spare).unwrap_or(u32::MAX) / workers;
-                let per_minute = late - self.lates.front().copied().unwrap_or(late);
+                let per_minute = late.saturating_sub(self.lates.front().copied().unwrap_or(late));
                 Phase::Queue { drawn: drawn.clone(), table: table.clone(), late, per_minute, spare: spare.min(pace) }
             }
         };
         // Two seconds of joins: what is asked for is there when it is needed, and little of it lies idle at a worker to whom nobody comes.
-        (Word { phase, pace }, pace.saturating_mul(2))
+        let wanted = pace.saturating_mul(2);
+        let word = |(index, (worker, told)): (usize, (&WorkerId, &Told))| {
+            let yours = Yours { wanted, late: told.late, index: u32::try_from(index).unwrap_or(0), workers };
+            (*worker, Word { opening: self.opening, phase: phase.clone(), pace, yours })
+        };
+        self.workers.iter().enumerate().map(word).collect()
     }
 
     /// So many are inside, as they told.
@@ -162,10 +185,19 @@ impl Allocator {
 
     /// How many of those for whom there was a time have come since the draw.
     fn came(&self) -> u64 {
-        self.past.came + self.workers.values().map(|told| told.came).sum::<u64>() - self.came_before
+        self.came_ever().saturating_sub(self.came_before)
     }
 
+    fn came_ever(&self) -> u64 {
+        self.past.came + self.workers.values().map(|told| told.came).sum::<u64>()
+    }
+
+    /// How many have come after the draw.
     fn late(&self) -> u64 {
+        self.late_ever().saturating_sub(self.late_before)
+    }
+
+    fn late_ever(&self) -> u64 {
         self.past.late + self.workers.values().map(|told| told.late).sum::<u64>()
     }
 
@@ -177,7 +209,12 @@ impl Allocator {
         }
         match &mut self.state {
             State::Open => {
-                if let Some(since) = self.workers.values().filter_map(|told| told.pressed).min() {
+                // What was told of an earlier crowd, or of no time at which this can be, opens nothing.
+                let opening = self.opening;
+                let is_now = |since: &SystemTime| now.duration_since(*since).is_ok_and(|ago| ago < WINDOW);
+                let pressed =
+                    self.workers.values().filter(|told| told.opening == opening).filter_map(|told| told.pressed);
+                if let Some(since) = pressed.filter(is_now).min() {
                     self.state = State::Gathering { until: since + WINDOW };
                     self.tallies.clear();
                 }
@@ -185,7 +222,8 @@ impl Allocator {
             State::Gathering { until } if now >= *until + TALLY => {
                 let mut drawn = Tally::default();
                 self.tallies.values().for_each(|tally| drawn.merge(tally));
-                self.came_before += self.came();
+                (self.came_before, self.late_before) = (self.came_ever(), self.late_ever());
+                self.lates.clear();
                 self.absent = 0;
                 self.turns.clear();
                 let table = self.table(now, 0);
@@ -202,6 +240,7 @@ impl Allocator {
                 }
                 if next >= waiting {
                     self.state = State::Open;
+                    self.opening = self.opening.wrapping_add(1);
                 } else {
                     let outlook = self.table(now, next);
                     if let State::Queue { table, .. } = &mut self.state {

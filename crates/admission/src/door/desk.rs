@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::counts::Counts;
 use super::draw::{DrawSecret, Tally};
-use super::network::Networks;
+use super::network::{Networks, Turn};
 use super::places::{Grant, Report, Share};
 use super::redemption::{Redemption, Unredeemable};
 use super::ticket::{Class, Ticket, Worth};
@@ -60,10 +60,27 @@ pub enum Phase {
 /// The house's word, once a second.
 #[derive(Clone, Debug, Default)]
 pub struct Word {
+    /// Which crowd this is: counted up whenever nobody waits any more.
+    pub opening: u16,
     /// What is done now.
     pub phase: Phase,
     /// How many this worker lets in each second while it is open.
     pub pace: u32,
+    /// What is this worker's alone.
+    pub yours: Yours,
+}
+
+/// The part of a word that differs from worker to worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Yours {
+    /// How many places it should ask for.
+    pub wanted: u32,
+    /// Of its tickets to those who came after the draw, so many are in the word.
+    pub late: u64,
+    /// Which of how many workers it is, from 0: ranks that are given at the same time are dealt out in turn.
+    pub index: u32,
+    /// How many workers there are.
+    pub workers: u32,
 }
 
 /// What somebody is told.
@@ -80,6 +97,8 @@ pub enum Answer {
 /// What a worker tells the house, beside its [`Report`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Told {
+    /// The crowd that it knows of.
+    pub opening: u16,
     /// Places.
     pub report: Report,
     /// When the first could not be let in at once.
@@ -92,6 +111,14 @@ pub struct Told {
     pub came: u64,
 }
 
+/// Whoever is given something.
+#[derive(Clone, Copy, Debug)]
+struct Visitor {
+    network: u64,
+    class: Class,
+    chance: u32,
+}
+
 /// One space's, at one worker.
 #[derive(Debug)]
 pub struct Desk<'m> {
@@ -101,21 +128,18 @@ pub struct Desk<'m> {
     share: Share,
     /// The next serial, and where its block ends.
     serials: std::ops::Range<u64>,
-    word: Word,
+    /// `None`: the house has not spoken yet.
+    word: Option<Word>,
     tally: Tally,
     promises: Promises,
     pressed: Option<SystemTime>,
     late: u64,
-    /// Of `late`, how many the house knew of when it spoke.
-    late_known: u64,
     entered: u64,
     came: u64,
     /// How many of this second's may still be let in, and when it ends.
     gate: (u32, Option<SystemTime>),
     /// Of what was spare when the house spoke.
     spare: u32,
-    /// How many come within the next seconds to whom a place was promised.
-    wanted: u32,
 }
 
 impl<'m> Desk<'m> {
@@ -127,30 +151,32 @@ impl<'m> Desk<'m> {
             redemption,
             share: Share::default(),
             serials: 0..0,
-            word: Word::default(),
+            word: None,
             tally: Tally::default(),
             promises: Promises::default(),
             pressed: None,
             late: 0,
-            late_known: 0,
             entered: 0,
             came: 0,
             gate: (0, None),
             spare: 0,
-            wanted: 0,
         }
     }
 
-    /// Takes the house's word. `wanted`: how many places it asks for.
-    pub fn hear(&mut self, word: Word, wanted: u32) {
+    /// Takes the house's word.
+    pub fn hear(&mut self, word: Word) {
         if let Phase::Queue { spare, .. } = word.phase {
-            (self.spare, self.late_known) = (spare, self.late);
+            self.spare = spare;
         }
-        if matches!(word.phase, Phase::Open) && !matches!(self.word.phase, Phase::Open) {
-            // The next crowd is drawn anew.
+        if self.opening() != word.opening {
+            // Another crowd, which is drawn anew.
             (self.pressed, self.tally) = (None, Tally::default());
         }
-        (self.word, self.wanted) = (word, wanted);
+        self.word = Some(word);
+    }
+
+    fn opening(&self) -> u16 {
+        self.word.as_ref().map_or(0, |word| word.opening)
     }
 
     /// Takes places.
@@ -171,7 +197,8 @@ impl<'m> Desk<'m> {
     /// What to tell the house.
     pub fn told(&self) -> Told {
         let Self { pressed, late, entered, came, .. } = *self;
-        Told { report: self.share.report(self.wanted), pressed, late, entered, came }
+        let wanted = self.word.as_ref().map_or(0, |word| word.yours.wanted);
+        Told { opening: self.opening(), report: self.share.report(wanted), pressed, late, entered, came }
     }
 
     /// Who was drawn here.
@@ -191,78 +218,58 @@ impl<'m> Desk<'m> {
 
     /// Somebody who has no ticket. `chance`: 32 bits as good as random. `None`: there are no serials left, which is an outage of the house that has lasted for minutes.
     pub fn arrive(&mut self, now: SystemTime, networks: &Networks, class: Class, chance: u32) -> Option<Answer> {
-        match &self.word.phase {
-            Phase::Open => {
-                if self.may_pass(now) && self.share.admit(now) {
-                    self.entered += 1;
-                    return Some(Answer::Enter);
-                }
-                let since = *self.pressed.get_or_insert(now);
-                self.gather(since + WINDOW, networks, class, chance)
-            }
-            Phase::Gathering { until } => {
-                let until = *until;
-                self.gather(until, networks, class, chance)
-            }
-            Phase::Queue { drawn, table, late, per_minute, .. } => {
-                let turn = networks.turn(self.counts.count(networks));
-                let before = late + (self.late - self.late_known);
-                let rank = drawn.total() + before + u64::from(turn.round) * per_minute;
-                let time = table.time(rank);
-                self.late += 1;
-                self.place(now, rank, time, networks.narrowest(), class, chance)
-            }
-        }
+        let visitor = Visitor { network: networks.narrowest(), class, chance };
+        self.join(now, visitor, |counts| networks.turn(counts.count(networks)))
     }
 
-    /// Somebody who has a ticket of this space's, checked by its key.
+    /// Somebody who has a ticket of this space's, checked by its key. `None`: as above; the ticket is as good as before.
     pub fn present(&mut self, now: SystemTime, ticket: Ticket, chance: u32) -> Option<Answer> {
-        if now + EARLY < ticket.due {
+        if ticket.due.duration_since(now).is_ok_and(|wait| wait > EARLY) {
             return Some(Answer::Wait(ticket));
         }
-        match ticket.worth {
-            Worth::Draw(turn) => {
-                let Phase::Queue { drawn, table, .. } = &self.word.phase else {
-                    // The house has not drawn yet.
-                    return Some(Answer::Wait(Ticket { due: now + SOON + share_of(SOON, chance), ..ticket }));
-                };
-                let rank = drawn.rank(self.secret.lot(ticket.network, turn));
-                let time = table.time(rank);
-                if let Err(answer) = self.redeem(&ticket) {
-                    return Some(answer);
-                }
-                self.place(now, rank, time, ticket.network, ticket.class, chance)
-            }
-            Worth::Place { .. } if self.share.report(0).room == 0 => {
-                Some(Answer::Wait(Ticket { due: now + SOON + share_of(SOON, chance), ..ticket }))
-            }
-            Worth::Place { .. } => {
-                if let Err(answer) = self.redeem(&ticket) {
-                    return Some(answer);
-                }
-                self.enter_or_wait(now, ticket)
-            }
-            Worth::Rank(rank) => {
-                let (time, is_next) = match &self.word.phase {
-                    // Nobody waits any more.
-                    Phase::Open => (Some(now), false),
-                    Phase::Gathering { .. } => (None, false),
-                    Phase::Queue { drawn, table, late, .. } => {
-                        let reach = (drawn.total() + late) / NEXT + NEXT_MIN;
-                        (table.time(rank), rank < table.ranks() + reach)
-                    }
-                };
-                if let Err(answer) = self.redeem(&ticket) {
-                    return Some(answer);
-                }
-                if is_next && self.spare > 0 && self.share.admit(now) {
-                    self.spare -= 1;
-                    self.entered += 1;
-                    return Some(Answer::Enter);
-                }
-                self.place(now, rank, time, ticket.network, ticket.class, chance)
-            }
+        // Whatever comes of it may need one, and a ticket that is used up for nothing would be lost.
+        if self.serials.is_empty() {
+            return None;
         }
+        let visitor = Visitor { network: ticket.network, class: ticket.class, chance };
+        let soon = || Answer::Wait(Ticket { due: now + SOON + share_of(SOON, chance), ..ticket });
+        let is_late = now.duration_since(ticket.due).is_ok_and(|late| late > LATE);
+        let is_of_this = ticket.opening == self.opening();
+        let (rank, time, is_next) = match (ticket.worth, self.word.as_ref().map(|word| &word.phase)) {
+            (_, None) => return Some(soon()),
+            // The house has not drawn yet.
+            (Worth::Draw(_), Some(Phase::Gathering { .. })) if is_of_this => return Some(soon()),
+            (Worth::Draw(turn), Some(Phase::Queue { drawn, table, .. })) if is_of_this => {
+                let rank = drawn.rank(self.secret.lot(ticket.network, turn));
+                (rank, table.time(rank), false)
+            }
+            (Worth::Place { .. }, _) if !is_late => {
+                if !self.share.has_room(now) {
+                    return Some(soon());
+                }
+                return Some(self.redeem(&ticket).map_or_else(|used| used, |()| self.enter(now).unwrap_or_else(soon)));
+            }
+            (Worth::Rank(rank), Some(Phase::Queue { drawn, table, late, .. })) if is_of_this => {
+                let reach = (drawn.total() + late) / NEXT + NEXT_MIN;
+                (rank, table.time(rank), rank < table.ranks().saturating_add(reach))
+            }
+            // Of a crowd that is over, or for a place that was kept for long enough: they come as others do.
+            _ => {
+                return match self.redeem(&ticket) {
+                    Ok(()) => self.join(now, visitor, |_| Turn::FIRST),
+                    Err(used) => Some(used),
+                };
+            }
+        };
+        if let Err(used) = self.redeem(&ticket) {
+            return Some(used);
+        }
+        if is_next && self.spare > 0 && self.share.admit(now) {
+            self.spare -= 1;
+            self.entered += 1;
+            return Some(Answer::Enter);
+        }
+        self.place(now, visitor, rank, time)
     }
 
     fn redeem(&self, ticket: &Ticket) -> Result<(), Answer> {
@@ -271,56 +278,88 @@ impl<'m> Desk<'m> {
         })
     }
 
-    fn enter_or_wait(&mut self, now: SystemTime, ticket: Ticket) -> Option<Answer> {
-        if self.share.admit(now) {
+    /// Lets in somebody for whom there was a time.
+    fn enter(&mut self, now: SystemTime) -> Option<Answer> {
+        self.share.admit(now).then(|| {
             self.entered += 1;
             self.came += 1;
-            return Some(Answer::Enter);
-        }
-        let serial = self.serials.next()?;
-        Some(Answer::Wait(Ticket { serial, due: now + SOON, ..ticket }))
+            Answer::Enter
+        })
     }
 
-    fn gather(&mut self, until: SystemTime, networks: &Networks, class: Class, chance: u32) -> Option<Answer> {
+    /// Somebody who comes now. `turn`: when they are drawn, if they are.
+    fn join(&mut self, now: SystemTime, visitor: Visitor, turn: impl FnOnce(Counts<'m>) -> Turn) -> Option<Answer> {
+        if self.serials.is_empty() {
+            return None;
+        }
+        match self.word.as_ref().map(|word| &word.phase) {
+            None => self.ask_again(now, visitor),
+            // What it had is void, and nobody knows how many there may be: that is no crowd.
+            Some(Phase::Open) if !self.share.is_good(now) => self.ask_again(now, visitor),
+            Some(Phase::Open) => {
+                if self.may_pass(now) && self.share.admit(now) {
+                    self.entered += 1;
+                    return Some(Answer::Enter);
+                }
+                let since = *self.pressed.get_or_insert(now);
+                self.gather(since + WINDOW, visitor, turn(self.counts))
+            }
+            Some(Phase::Gathering { until }) => {
+                let until = *until;
+                self.gather(until, visitor, turn(self.counts))
+            }
+            Some(Phase::Queue { drawn, table, late, per_minute, .. }) => {
+                let yours = self.word.as_ref().map(|word| word.yours).unwrap_or_default();
+                let since = self.late.saturating_sub(yours.late);
+                let before = late + since * u64::from(yours.workers.max(1)) + u64::from(yours.index);
+                let behind = u64::from(turn(self.counts).round).saturating_mul(*per_minute);
+                let rank = drawn.total().saturating_add(before).saturating_add(behind);
+                let time = table.time(rank);
+                self.late += 1;
+                self.place(now, visitor, rank, time)
+            }
+        }
+    }
+
+    /// Their ticket, with a serial of its own.
+    fn ticket(&mut self, visitor: Visitor, due: SystemTime, worth: Worth) -> Option<Answer> {
+        let Visitor { network, class, .. } = visitor;
         let serial = self.serials.next()?;
-        let turn = networks.turn(self.counts.count(networks));
-        let network = networks.narrowest();
-        self.tally.add(self.secret.lot(network, turn));
-        let due = until + TALLY + share_of(SPREAD, chance);
-        Some(Answer::Wait(Ticket { serial, class, network, due, worth: Worth::Draw(turn) }))
+        Some(Answer::Wait(Ticket { serial, opening: self.opening(), class, network, due, worth }))
+    }
+
+    /// In a moment: nothing is promised to others for it, and no window opens.
+    fn ask_again(&mut self, now: SystemTime, visitor: Visitor) -> Option<Answer> {
+        let due = now + SOON + share_of(SOON, visitor.chance);
+        let promised = due.duration_since(now).unwrap_or_default();
+        self.ticket(visitor, due, Worth::Place { promised })
+    }
+
+    fn gather(&mut self, until: SystemTime, visitor: Visitor, turn: Turn) -> Option<Answer> {
+        self.tally.add(self.secret.lot(visitor.network, turn));
+        self.ticket(visitor, until + TALLY + share_of(SPREAD, visitor.chance), Worth::Draw(turn))
     }
 
     /// A place at that time; or, if nobody knows when, the rank.
-    fn place(
-        &mut self,
-        now: SystemTime,
-        rank: u64,
-        time: Option<SystemTime>,
-        network: u64,
-        class: Class,
-        chance: u32,
-    ) -> Option<Answer> {
-        let (due, worth) = match time {
-            Some(due) if due <= now + EARLY && self.share.admit(now) => {
-                self.entered += 1;
-                self.came += 1;
-                return Some(Answer::Enter);
-            }
-            Some(due) => {
-                let due = due.max(now + EARLY);
-                self.promises.add(due);
-                (due, Worth::Place { promised: due.duration_since(now).unwrap_or_default() })
-            }
-            None => (now + LOOK + share_of(LOOK, chance), Worth::Rank(rank)),
+    fn place(&mut self, now: SystemTime, visitor: Visitor, rank: u64, time: Option<SystemTime>) -> Option<Answer> {
+        let Some(due) = time else {
+            return self.ticket(visitor, now + LOOK + share_of(LOOK, visitor.chance), Worth::Rank(rank));
         };
-        let serial = self.serials.next()?;
-        Some(Answer::Wait(Ticket { serial, class, network, due, worth }))
+        if due <= now + EARLY
+            && let Some(enters) = self.enter(now)
+        {
+            return Some(enters);
+        }
+        let due = due.max(now + EARLY);
+        let promised = due.duration_since(now).unwrap_or_default();
+        self.promises.add(now, due);
+        self.ticket(visitor, due, Worth::Place { promised })
     }
 
     fn may_pass(&mut self, now: SystemTime) -> bool {
         let (left, until) = &mut self.gate;
         if until.is_none_or(|until| now >= until) {
-            (*left, *until) = (self.word.pace, Some(now + Duration::from_secs(1)));
+            (*left, *until) = (self.word.as_ref().map_or(0, |word| word.pace), Some(now + Duration::from_secs(1)));
         }
         let may = *left > 0;
         *left = left.saturating_sub(1);
@@ -331,4 +370,157 @@ impl<'m> Desk<'m> {
 /// So much of a time as `chance` is of 2³².
 fn share_of(time: Duration, chance: u32) -> Duration {
     time.mul_f64(f64::from(chance) / 2f64.powi(32))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU16, AtomicU64};
+
+    use super::*;
+    use crate::door::counts::CELLS;
+    use crate::door::network::NetworkKey;
+    use crate::door::timetable::{Outlook, Stays};
+
+    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+    struct Memory {
+        cells: Vec<AtomicU16>,
+        bits: Vec<AtomicU64>,
+    }
+
+    impl Memory {
+        fn new() -> Self {
+            let cells = std::iter::repeat_with(AtomicU16::default).take(CELLS).collect();
+            Self { cells, bits: std::iter::repeat_with(AtomicU64::default).take(4).collect() }
+        }
+
+        /// A desk with serials, and places that are good.
+        fn desk(&self, room: u32) -> Desk<'_> {
+            let counts = Counts::new(&self.cells).expect("as many as are needed");
+            let mut desk = Desk::new(DrawSecret::from_bytes([4; 32]), counts, Redemption::new(&self.bits));
+            desk.take(NOW, Grant { number: 1, more: room });
+            desk.take_serials(0..200);
+            desk
+        }
+    }
+
+    fn networks() -> Networks {
+        NetworkKey::from_bytes([3; 32]).networks("192.0.2.7".parse().expect("an address"))
+    }
+
+    fn ticket(worth: Worth) -> Ticket {
+        Ticket { serial: 250, opening: 3, class: Class::Anybody, network: 9, due: NOW, worth }
+    }
+
+    fn word(opening: u16, phase: Phase) -> Word {
+        Word { opening, phase, pace: 10, yours: Yours { workers: 1, ..Yours::default() } }
+    }
+
+    /// A queue in which a thousand were drawn, all of them behind whoever has not been.
+    fn queue() -> Phase {
+        let mut drawn = Tally::default();
+        let secret = DrawSecret::from_bytes([4; 32]);
+        (0..1_000).for_each(|network| drawn.add(secret.lot(network, Turn { round: 1, within: 0 })));
+        let outlook = Outlook { now: NOW, first: 0, places: 500, inside: &[], pace: 10, stays: Stays::default() };
+        Phase::Queue { drawn, table: Timetable::of(&outlook), late: 0, per_minute: 0, spare: 0 }
+    }
+
+    fn waits(answer: Option<Answer>) -> Ticket {
+        match answer {
+            Some(Answer::Wait(ticket)) => ticket,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_house_that_has_not_spoken_yet_is_no_crowd() {
+        let memory = Memory::new();
+        let mut desk = memory.desk(5);
+        let ticket = waits(desk.arrive(NOW, &networks(), Class::Anybody, 0));
+        assert!(matches!(ticket.worth, Worth::Place { .. }) && ticket.due <= NOW + 2 * SOON);
+        assert_eq!(desk.told().pressed, None);
+        desk.hear(word(0, Phase::Open));
+        assert_eq!(
+            desk.present(ticket.due, ticket, 0),
+            Some(Answer::Wait(Ticket { due: ticket.due + SOON, ..ticket }))
+        );
+        // What it was given is void by then; given anew, they enter.
+        desk.take(ticket.due, Grant { number: 2, more: 0 });
+        assert_eq!(desk.present(ticket.due, ticket, 0), Some(Answer::Enter));
+        assert_eq!(desk.told().pressed, None);
+    }
+
+    #[test]
+    fn the_first_who_cannot_come_in_at_once_opens_the_window() {
+        let memory = Memory::new();
+        let mut desk = memory.desk(1);
+        desk.hear(word(0, Phase::Open));
+        assert_eq!(desk.arrive(NOW, &networks(), Class::Anybody, 0), Some(Answer::Enter));
+        let ticket = waits(desk.arrive(NOW, &networks(), Class::Anybody, 0));
+        assert!(matches!(ticket.worth, Worth::Draw(_)) && ticket.due >= NOW + WINDOW);
+        assert_eq!((desk.told().pressed, desk.tally().total()), (Some(NOW), 1));
+    }
+
+    #[test]
+    fn whoever_was_drawn_in_a_crowd_that_is_over_comes_as_others_do() {
+        let memory = Memory::new();
+        let mut desk = memory.desk(5);
+        for (opening, phase) in [(3, Phase::Open), (4, Phase::Open)] {
+            desk.hear(word(opening, phase));
+            let serial = u64::from(opening);
+            for worth in [Worth::Draw(Turn::FIRST), Worth::Rank(80_000)] {
+                let ticket = Ticket { serial: serial + 10 * u64::from(worth == Worth::Rank(80_000)), ..ticket(worth) };
+                assert_eq!(desk.present(NOW, ticket, 0), Some(Answer::Enter), "{opening} {worth:?}");
+                assert_eq!(desk.present(NOW, ticket, 0), Some(Answer::Used));
+            }
+        }
+        // Among those who are drawn now, and behind those who were.
+        desk.hear(word(5, Phase::Gathering { until: NOW + WINDOW }));
+        assert!(matches!(waits(desk.present(NOW, ticket(Worth::Rank(0)), 0)).worth, Worth::Draw(_)));
+        desk.hear(word(6, queue()));
+        let last = Ticket { serial: 251, ..ticket(Worth::Rank(0)) };
+        assert_eq!(waits(desk.present(NOW, last, 0)).worth, Worth::Rank(1_000));
+    }
+
+    #[test]
+    fn without_serials_no_ticket_is_used_up() {
+        let memory = Memory::new();
+        let mut desk = memory.desk(0);
+        desk.hear(word(3, queue()));
+        desk.take_serials(0..0);
+        for worth in [Worth::Draw(Turn::FIRST), Worth::Rank(7), Worth::Place { promised: SOON }] {
+            assert_eq!(desk.present(NOW, ticket(worth), 0), None);
+        }
+        assert_eq!(desk.arrive(NOW, &networks(), Class::Anybody, 0), None);
+        assert_eq!(desk.told().late, 0);
+        desk.take_serials(0..1);
+        assert!(matches!(waits(desk.present(NOW, ticket(Worth::Draw(Turn::FIRST)), 0)).worth, Worth::Place { .. }));
+    }
+
+    #[test]
+    fn a_place_is_kept_for_whoever_is_late_and_not_for_ever() {
+        let memory = Memory::new();
+        let mut desk = memory.desk(0);
+        desk.hear(word(3, queue()));
+        let place = ticket(Worth::Place { promised: SOON });
+        let late = NOW + LATE;
+        desk.take(late, Grant { number: 2, more: 5 });
+        assert_eq!(desk.present(late, place, 0), Some(Answer::Enter));
+        let too_late = Ticket { serial: 251, ..place };
+        let ticket = waits(desk.present(late + Duration::from_secs(1), too_late, 0));
+        assert_eq!(ticket.worth, Worth::Rank(1_000), "behind all others");
+    }
+
+    #[test]
+    fn ranks_that_two_workers_give_at_the_same_time_are_different() {
+        let memory = Memory::new();
+        let ranks = [0, 1].map(|index| {
+            let mut desk = memory.desk(0);
+            let yours = Yours { index, workers: 2, ..Yours::default() };
+            desk.hear(Word { yours, ..word(3, queue()) });
+            [0; 3].map(|_| waits(desk.arrive(NOW, &networks(), Class::Anybody, 0)).worth)
+        });
+        let rank = |n: u64| Worth::Rank(1_000 + n);
+        assert_eq!(ranks, [[rank(0), rank(2), rank(4)], [rank(1), rank(3), rank(5)]]);
+    }
 }

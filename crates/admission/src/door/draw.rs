@@ -145,16 +145,17 @@ mod tests {
         DrawSecret::from_bytes([byte; 32])
     }
 
-    const FIRST: Turn = Turn { round: 0, within: 0 };
-
     #[test]
     fn the_order_is_even_and_another_secret_makes_another() {
         let (one, other) = (secret(1), secret(2));
         let mean = |secret: &DrawSecret| {
-            (0..10_000).map(|network| f64::from(secret.lot(network, FIRST).fraction)).sum::<f64>() / 1e4 / 2f64.powi(32)
+            (0..10_000).map(|network| f64::from(secret.lot(network, Turn::FIRST).fraction)).sum::<f64>()
+                / 1e4
+                / 2f64.powi(32)
         };
         assert!((mean(&one) - 0.5).abs() < 0.02 && (mean(&other) - 0.5).abs() < 0.02);
-        let same = (0..10_000).filter(|&network| one.lot(network, FIRST) < other.lot(network, FIRST)).count();
+        let same =
+            (0..10_000).filter(|&network| one.lot(network, Turn::FIRST) < other.lot(network, Turn::FIRST)).count();
         assert!((4_700..5_300).contains(&same), "they agree about as often as coins do: {same}");
     }
 

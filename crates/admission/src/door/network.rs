@@ -93,6 +93,11 @@ pub struct Turn {
     pub within: u16,
 }
 
+impl Turn {
+    /// As whoever is the first of all their networks.
+    pub const FIRST: Self = Self { round: 0, within: 0 };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 //! The house has so many places. It lets each worker admit so many more without asking; a worker that has used them up admits nobody until it is given more, so an arrival waits for nobody. What was
 //! given is counted as used until the worker has said otherwise or is gone: places are never given twice, whatever is lost, late or dies on the way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 /// Names a worker's life.
@@ -61,17 +61,21 @@ impl Lease {
 #[derive(Clone, Debug)]
 pub struct Places {
     cap: u32,
-    /// Nothing is given before: what an earlier house gave is void by then, and who holds people has said so.
+    /// Nothing is given before: what an earlier house gave is void by then.
     opens: SystemTime,
+    /// Nor before these have said how many they hold.
+    awaited: BTreeSet<WorkerId>,
     workers: BTreeMap<WorkerId, Lease>,
     /// Places of workers that are gone, and until when they are kept for those who were there.
     orphaned: Vec<(SystemTime, u32)>,
 }
 
 impl Places {
-    /// So many places, given out by a house that begins now.
-    pub fn new(now: SystemTime, cap: u32) -> Self {
-        Self { cap, opens: now + GRANT, workers: BTreeMap::new(), orphaned: Vec::new() }
+    /// So many places, given out by a house that begins now and finds these workers alive. It gives none before it has heard of each, or that it is gone: whoever is silent may hold
+    /// as many as there are.
+    pub fn new(now: SystemTime, cap: u32, awaited: impl IntoIterator<Item = WorkerId>) -> Self {
+        let awaited = awaited.into_iter().collect();
+        Self { cap, opens: now + GRANT, awaited, workers: BTreeMap::new(), orphaned: Vec::new() }
     }
 
     /// There are so many from now on. Who is inside stays there.
@@ -93,6 +97,7 @@ impl Places {
     /// Reports of one connection come in order. With a new connection nothing is on its way any more: say so by [`Places::connected`] first.
     pub fn report(&mut self, now: SystemTime, worker: WorkerId, report: Report) -> Option<Grant> {
         self.orphaned.retain(|(until, _)| now < *until);
+        self.awaited.remove(&worker);
         if !self.workers.contains_key(&worker) && self.workers.len() >= WORKERS_MAX {
             return None;
         }
@@ -104,7 +109,7 @@ impl Places {
             // It has used some of what it had, or somebody left: which, one cannot tell while a grant is on its way.
             lease.inside = lease.inside.max(report.inside);
         }
-        if now < self.opens {
+        if now < self.opens || !self.awaited.is_empty() {
             return None;
         }
         let short = report.wanted.saturating_sub(report.room);
@@ -115,7 +120,7 @@ impl Places {
         let more = u32::try_from(part).unwrap_or(u32::MAX);
         let lease = self.workers.get_mut(&worker)?;
         lease.given = lease.given.saturating_add(more);
-        lease.number += 1;
+        lease.number = lease.number.saturating_add(1);
         Some(Grant { number: lease.number, more })
     }
 
@@ -126,8 +131,10 @@ impl Places {
         }
     }
 
-    /// A worker is gone, and the connections of everybody who was there: their places are kept for them for [`KEPT`].
+    /// A worker's process is gone, and the connections of everybody who was there with it: their places are kept for them for [`KEPT`]. Not to be said because nothing is heard of
+    /// it: it may be there, and so may they.
     pub fn gone(&mut self, now: SystemTime, worker: WorkerId) {
+        self.awaited.remove(&worker);
         if let Some(lease) = self.workers.remove(&worker) {
             // It may have used all that it had.
             let were = u32::try_from(lease.bound()).unwrap_or(u32::MAX);
@@ -160,9 +167,19 @@ impl Share {
         }
     }
 
+    /// Whether what it was given is still good.
+    pub fn is_good(&self, now: SystemTime) -> bool {
+        self.good_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether there is a place.
+    pub fn has_room(&self, now: SystemTime) -> bool {
+        self.room > 0 && self.is_good(now)
+    }
+
     /// Lets somebody in, if there is a place.
     pub fn admit(&mut self, now: SystemTime) -> bool {
-        let may = self.room > 0 && self.good_until.is_some_and(|until| now < until);
+        let may = self.has_room(now);
         if may {
             self.room -= 1;
             self.inside += 1;
@@ -263,10 +280,9 @@ mod tests {
                 }
                 Happens::HouseDies => {
                     let cap = self.places.cap;
-                    self.places = Places::new(self.now, cap);
-                    for at in 0..3 {
-                        self.step(Happens::Reconnect(at));
-                    }
+                    self.places = Places::new(self.now, cap, self.names);
+                    // Each connects when it does.
+                    (0..3).for_each(|at| self.lose(at));
                     // Who was at a worker that had died before may come back to a place that this house does not know of.
                     self.kept.clear();
                 }
@@ -289,7 +305,7 @@ mod tests {
         let now = start();
         World {
             now,
-            places: Places::new(now, cap),
+            places: Places::new(now, cap, [1, 2, 3]),
             names: [1, 2, 3],
             shares: Default::default(),
             reports: Default::default(),
@@ -338,7 +354,7 @@ mod tests {
     #[test]
     fn a_worker_whose_house_is_silent_stops_admitting() {
         let now = start();
-        let mut places = Places::new(now, 100);
+        let mut places = Places::new(now, 100, [1]);
         let mut share = Share::default();
         let later = now + GRANT;
         share.take(later, places.report(later, 1, share.report(10)).expect("the house is open"));
@@ -349,7 +365,7 @@ mod tests {
     #[test]
     fn a_house_that_has_just_begun_gives_nothing_until_it_has_heard_who_is_inside() {
         let now = start();
-        let mut places = Places::new(now, 10);
+        let mut places = Places::new(now, 10, [1, 2]);
         assert_eq!(places.report(now, 1, Report { seen: 7, inside: 9, room: 1, wanted: 5 }), None);
         let open = now + GRANT;
         assert_eq!(

@@ -15,7 +15,7 @@ const KIND: u8 = b'T';
 const CONTEXT: &str = "hiwar 2026-11 ticket at the door, version 1";
 /// 128 bits: a forger would have to ask 2¹²⁷ times.
 const MAC_BYTES: usize = 16;
-const BODY_BYTES: usize = 36;
+const BODY_BYTES: usize = 38;
 const BYTES: usize = BODY_BYTES + MAC_BYTES;
 /// Characters of a ticket's text: base64url (RFC 4648 §5) of its bytes, always as many.
 pub const TICKET_CHARS: usize = wire::chars(BYTES);
@@ -58,6 +58,8 @@ pub enum Worth {
 pub struct Ticket {
     /// Which it is of its space's; good once.
     pub serial: u64,
+    /// Of which crowd of that space's.
+    pub opening: u16,
     /// Whom it is for.
     pub class: Class,
     /// The hash of the narrowest network that it was given to.
@@ -152,15 +154,16 @@ impl Ticket {
             Worth::Rank(rank) => (2, rank),
         };
         bytes[..4].copy_from_slice(&[VERSION, KIND, self.class as u8, worth]);
+        bytes[4..6].copy_from_slice(&self.opening.to_le_bytes());
         let due = self.due.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         for (place, number) in [self.serial, self.network, due, detail].into_iter().enumerate() {
-            bytes[4 + 8 * place..][..8].copy_from_slice(&number.to_le_bytes());
+            bytes[6 + 8 * place..][..8].copy_from_slice(&number.to_le_bytes());
         }
     }
 
     fn read(bytes: &[u8; BYTES]) -> Option<Self> {
         let number = |place: usize| -> Option<u64> {
-            let field = bytes.get(4 + 8 * place..)?.first_chunk::<8>()?;
+            let field = bytes.get(6 + 8 * place..)?.first_chunk::<8>()?;
             Some(u64::from_le_bytes(*field))
         };
         let detail = number(3)?;
@@ -172,7 +175,8 @@ impl Ticket {
         };
         let class = Class::ALL.into_iter().find(|class| *class as u8 == bytes[2])?;
         let due = UNIX_EPOCH.checked_add(Duration::from_millis(number(2)?))?;
-        Some(Self { serial: number(0)?, class, network: number(1)?, due, worth })
+        let opening = u16::from_le_bytes([bytes[4], bytes[5]]);
+        Some(Self { serial: number(0)?, opening, class, network: number(1)?, due, worth })
     }
 }
 
@@ -194,15 +198,15 @@ mod tests {
         let turn = (any::<u16>(), any::<u16>()).prop_map(|(round, within)| Worth::Draw(Turn { round, within }));
         let place = any::<u32>().prop_map(|ms| Worth::Place { promised: Duration::from_millis(ms.into()) });
         (
-            any::<u64>(),
+            (any::<u64>(), any::<u16>()),
             prop::sample::select(&Class::ALL[..]),
             any::<u64>(),
             any::<u32>(),
             prop_oneof![turn, place, any::<u64>().prop_map(Worth::Rank)],
         )
-            .prop_map(|(serial, class, network, due, worth)| {
+            .prop_map(|((serial, opening), class, network, due, worth)| {
                 let due = UNIX_EPOCH + Duration::from_millis(1_000 * u64::from(due) + 7);
-                Ticket { serial, class, network, due, worth }
+                Ticket { serial, opening, class, network, due, worth }
             })
     }
 
@@ -234,6 +238,7 @@ mod tests {
     fn a_well_signed_ticket_of_an_unknown_kind_is_malformed() {
         let ticket = Ticket {
             serial: 1,
+            opening: 2,
             class: Class::Anybody,
             network: 2,
             due: UNIX_EPOCH,
@@ -260,6 +265,7 @@ mod tests {
     fn a_cut_or_lengthened_ticket_is_refused() {
         let ticket = Ticket {
             serial: 1,
+            opening: 2,
             class: Class::Anybody,
             network: 2,
             due: UNIX_EPOCH,

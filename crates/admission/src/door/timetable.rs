@@ -178,16 +178,22 @@ impl Default for Promises {
 }
 
 impl Promises {
-    /// One more, due then.
-    pub fn add(&mut self, due: SystemTime) {
+    /// One more, due then. Of what is farther off than anything is promised nothing is kept.
+    pub fn add(&mut self, now: SystemTime, due: SystemTime) {
+        if due.duration_since(now).is_ok_and(|wait| wait > 2 * HORIZON) {
+            return;
+        }
         self.reach(step_of(due));
         if let Some(count) = self.slot(step_of(due)).map(|slot| &mut self.counts[slot]) {
             *count = count.saturating_add(1);
         }
     }
 
-    /// Adds another worker's.
-    pub fn merge(&mut self, other: &Self) {
+    /// Adds another worker's, unless they speak of a time when nothing is promised.
+    pub fn merge(&mut self, now: SystemTime, other: &Self) {
+        if other.last > step_of(now).saturating_add(RING as u64) {
+            return;
+        }
         self.reach(other.last);
         for step in (self.last + 1).saturating_sub(RING as u64)..=other.last {
             if let (Some(mine), Some(theirs)) = (self.slot(step), other.slot(step)) {
@@ -202,7 +208,7 @@ impl Promises {
     }
 
     fn slot(&self, step: u64) -> Option<usize> {
-        (step <= self.last && step + RING as u64 > self.last).then_some((step % RING as u64) as usize)
+        (step <= self.last && step.saturating_add(RING as u64) > self.last).then_some((step % RING as u64) as usize)
     }
 
     fn reach(&mut self, step: u64) {
