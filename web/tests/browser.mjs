@@ -67,22 +67,28 @@ function voice(pitch) {
     const syllable = Math.max(0, Math.sin(2 * Math.PI * 3.3 * t)) ** 0.5;
     samples[i] = 2600 * sum * syllable * (t % 5 < 4.2 ? 1 : 0);
   }
-  const header = Buffer.alloc(44);
-  header.write("RIFF", 0);
-  header.writeUInt32LE(36 + samples.byteLength, 4);
-  header.write("WAVEfmt ", 8);
-  header.writeUInt32LE(16, 16);
-  header.writeUInt16LE(1, 20);
-  header.writeUInt16LE(1, 22);
-  header.writeUInt32LE(rate, 24);
-  header.writeUInt32LE(rate * 2, 28);
-  header.writeUInt16LE(2, 32);
-  header.writeUInt16LE(16, 34);
-  header.write("data", 36);
-  header.writeUInt32LE(samples.byteLength, 40);
   const path = join(mkdtempSync(join(tmpdir(), "hiwar-voice-")), "voice.wav");
-  writeFileSync(path, Buffer.concat([header, Buffer.from(samples.buffer)]));
+  writeFileSync(path, wav(samples, rate, 1));
   return path;
+}
+
+/** A WAV file of samples (an Int16Array or an Int32Array, channels interleaved). */
+export function wav(samples, rate, channels) {
+  const bytes = samples.BYTES_PER_ELEMENT;
+  const head = Buffer.alloc(44);
+  head.write("RIFF", 0);
+  head.writeUInt32LE(36 + samples.byteLength, 4);
+  head.write("WAVEfmt ", 8);
+  head.writeUInt32LE(16, 16);
+  head.writeUInt16LE(1, 20);
+  head.writeUInt16LE(channels, 22);
+  head.writeUInt32LE(rate, 24);
+  head.writeUInt32LE(rate * channels * bytes, 28);
+  head.writeUInt16LE(channels * bytes, 32);
+  head.writeUInt16LE(8 * bytes, 34);
+  head.write("data", 36);
+  head.writeUInt32LE(samples.byteLength, 40);
+  return Buffer.concat([head, Buffer.from(samples.buffer)]);
 }
 
 /** Presses `selector` and answers after how many milliseconds the page's audio element gave non-silent sound. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { agree, fine, launch, ORIGIN, page as open, pitches, pressAndHear, space, until } from "./browser.mjs";
+import { agree, fine, launch, ORIGIN, page as open, pitches, pressAndHear, space, until, wav } from "./browser.mjs";
 
 /** In Hz: the music's. And what is heard, or not, in dB. */
 const [NOTE, HEARD_DB, SILENT_DB] = [620, -50, -70];
@@ -13,21 +13,8 @@ function music() {
   const [rate, seconds] = [44_100, 12];
   const samples = new Int32Array(2 * rate * seconds);
   for (let n = 0; n < rate * seconds; n++) samples[2 * n] = samples[2 * n + 1] = 5e8 * Math.sin((2 * Math.PI * NOTE * n) / rate);
-  const head = Buffer.alloc(44);
-  head.write("RIFF", 0);
-  head.writeUInt32LE(36 + samples.byteLength, 4);
-  head.write("WAVEfmt ", 8);
-  head.writeUInt32LE(16, 16);
-  head.writeUInt16LE(1, 20);
-  head.writeUInt16LE(2, 22);
-  head.writeUInt32LE(rate, 24);
-  head.writeUInt32LE(rate * 8, 28);
-  head.writeUInt16LE(8, 32);
-  head.writeUInt16LE(32, 34);
-  head.write("data", 36);
-  head.writeUInt32LE(samples.byteLength, 40);
   const folder = mkdtempSync(join(tmpdir(), "hiwar-music-"));
-  writeFileSync(join(folder, "music.wav"), Buffer.concat([head, Buffer.from(samples.buffer)]));
+  writeFileSync(join(folder, "music.wav"), wav(samples, rate, 2));
   writeFileSync(join(folder, "words.mp3"), "no music at all");
   return folder;
 }
