@@ -25,9 +25,9 @@ pub const LATE: Duration = Duration::from_secs(10 * 60);
 const EARLY: Duration = Duration::from_secs(2);
 /// How long until somebody to whom nothing is promised looks again, at the least; at the most twice as long.
 pub const LOOK: Duration = Duration::from_secs(5 * 60);
-/// A place that was left over goes to whoever looks, if their rank is among the next so many: one in eight of all, and a thousand. Else whoever holds many tickets would look often.
-const NEXT: u64 = 8;
-const NEXT_MIN: u64 = 1_000;
+/// A place that was left over goes to whoever looks, if their rank is among the next so many: a part of all, and some. Else whoever holds many tickets would look often.
+const NEXT: u64 = 24;
+const NEXT_MIN: u64 = 500;
 /// A place that is not there although it was promised: how soon it is asked for again.
 const SOON: Duration = Duration::from_secs(3);
 
@@ -251,7 +251,9 @@ impl<'m> Desk<'m> {
             }
             (Worth::Rank(rank), Some(Phase::Queue { drawn, table, late, .. })) if is_of_this => {
                 let reach = (drawn.total() + late) / NEXT + NEXT_MIN;
-                (rank, table.time(rank), rank < table.ranks().saturating_add(reach))
+                // And not to anybody's second ticket.
+                let is_first = rank < drawn.first_round() || rank >= drawn.total();
+                (rank, table.time(rank), is_first && rank < table.ranks().saturating_add(reach))
             }
             // Of a crowd that is over, or for a place that was kept for long enough: they come as others do.
             _ => {

@@ -104,6 +104,11 @@ impl Tally {
         self.counts.iter().map(|&count| u64::from(count)).sum()
     }
 
+    /// How many were counted in the first round: everybody's first tickets.
+    pub fn first_round(&self) -> u64 {
+        self.counts[..PARTS].iter().map(|&count| u64::from(count)).sum()
+    }
+
     /// How many are drawn before that lot: exact but for those of its own part, who are taken to lie evenly in it.
     pub fn rank(&self, lot: Lot) -> u64 {
         let (part, within) = part(lot);

@@ -12,6 +12,8 @@ pub const LEVELS: usize = 3;
 /// Separates this use of the secret from every other.
 const CONTEXT: &str = "hiwar 2026-11 networks at the door, version 1";
 
+const CONTEXT_WIDER: &str = "hiwar 2026-11 wider networks at the door, version 1";
+
 /// Bits of each network of an IPv4 address (RFC 4632) and of an IPv6 one: a line at home, a site, a provider's customer (RFC 6177).
 const BITS_V4: [u32; LEVELS] = [32, 24, 16];
 const BITS_V6: [u32; LEVELS] = [64, 56, 48];
@@ -21,9 +23,13 @@ const BITS_V6: [u32; LEVELS] = [64, 56, 48];
 const ROOMS_V4: [u32; LEVELS] = [32, 128, 1_024];
 const ROOMS_V6: [u32; LEVELS] = [16, 32, 64];
 
-/// Makes hashes of networks. Every worker of a house has the same.
+/// Makes hashes of networks: made for one space, the same at every worker, and destroyed after the draw.
 #[derive(Clone)]
-pub struct NetworkKey([u8; 32]);
+pub struct NetworkKey {
+    narrowest: [u8; 32],
+    /// Of the wider ones, which leave this memory in no form.
+    wider: [u64; 2],
+}
 
 /// Where somebody comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +39,12 @@ pub struct Networks {
 }
 
 impl NetworkKey {
-    /// From the 32 random bytes that all workers of a house share.
+    /// From 32 random bytes.
     pub fn from_bytes(secret: [u8; 32]) -> Self {
-        Self(blake3::derive_key(CONTEXT, &secret))
+        let narrowest = blake3::derive_key(CONTEXT, &secret);
+        let wider = blake3::derive_key(CONTEXT_WIDER, &secret);
+        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| wider[at + byte]));
+        Self { narrowest, wider: [word(0), word(8)] }
     }
 
     /// The networks of an address: an IPv4 address in IPv6's clothes (RFC 4291 §2.5.5.2) is an IPv4 address.
@@ -44,15 +53,32 @@ impl NetworkKey {
             IpAddr::V4(v4) => (u128::from(u32::from(v4)), BITS_V4, u32::BITS, &ROOMS_V4),
             IpAddr::V6(v6) => (u128::from(v6), BITS_V6, u128::BITS, &ROOMS_V6),
         };
-        let hashes = lengths.map(|length| {
-            let mut bytes = [0; 18];
-            bytes[..16].copy_from_slice(&(bits >> (width - length)).to_le_bytes());
-            bytes[16..].copy_from_slice(&[width as u8, length as u8]);
-            let hash = blake3::keyed_hash(&self.0, &bytes);
-            let (first, _) = hash.as_bytes().split_first_chunk::<8>().expect("32 bytes");
-            u64::from_le_bytes(*first)
-        });
+        let network = |level: usize| bits >> (width - lengths[level]);
+        let hashes =
+            [self.narrowest(network(0), width), self.wider(network(1), width, 1), self.wider(network(2), width, 2)];
         Networks { hashes, rooms }
+    }
+
+    /// A hash that is shown to others: nobody without the key finds an address by it.
+    fn narrowest(&self, network: u128, width: u32) -> u64 {
+        let mut bytes = [0; 17];
+        bytes[..16].copy_from_slice(&network.to_le_bytes());
+        bytes[16] = width as u8;
+        let hash = blake3::keyed_hash(&self.narrowest, &bytes);
+        let (first, _) = hash.as_bytes().split_first_chunk::<8>().expect("32 bytes");
+        u64::from_le_bytes(*first)
+    }
+
+    /// A hash that only chooses where a network is counted: a secret multiplication, folded (as in wyhash), a hundredth of the cost. Twice, so that every bit of it depends on every
+    /// bit of the network.
+    fn wider(&self, network: u128, width: u32, level: u64) -> u64 {
+        let [one, other] = self.wider;
+        let fold = |a: u64, b: u64| {
+            let product = u128::from(a) * u128::from(b);
+            product as u64 ^ (product >> 64) as u64
+        };
+        let mixed = fold(network as u64 ^ one, (network >> 64) as u64 ^ other ^ (level << 8 | u64::from(width)));
+        fold(mixed ^ other, one | 1)
     }
 }
 
@@ -127,6 +153,25 @@ mod tests {
         let all = [networks("192.0.0.0").hashes(), networks("::").hashes(), networks("0.0.0.0").hashes()].concat();
         let different: std::collections::HashSet<u64> = all.iter().copied().collect();
         assert_eq!(different.len(), all.len());
+    }
+
+    #[test]
+    fn many_networks_are_many_hashes_that_are_spread_evenly() {
+        let key = NetworkKey::from_bytes([1; 32]);
+        for (level, length) in BITS_V4.into_iter().enumerate() {
+            let hash = |n: u32| {
+                let address = n << (32 - length);
+                key.networks(IpAddr::V4(address.into())).hashes()[level]
+            };
+            let count = 1 << length.min(16);
+            let hashes: std::collections::HashSet<u64> = (0..count).map(hash).collect();
+            assert_eq!(hashes.len(), count as usize, "level {level}");
+            // The low bits choose a line of cells, and the high ones the cells.
+            for bit in 0..64 {
+                let ones = hashes.iter().filter(|hash| *hash >> bit & 1 == 1).count() as f64 / f64::from(count);
+                assert!((ones - 0.5).abs() < 0.02, "level {level}, bit {bit}: {ones}");
+            }
+        }
     }
 
     #[test]

@@ -134,7 +134,10 @@ impl Places {
     /// A worker's process is gone, and the connections of everybody who was there with it: their places are kept for them for [`KEPT`]. Not to be said because nothing is heard of
     /// it: it may be there, and so may they.
     pub fn gone(&mut self, now: SystemTime, worker: WorkerId) {
-        self.awaited.remove(&worker);
+        if self.awaited.remove(&worker) {
+            // Nobody knows how many places are to be kept.
+            self.opens = self.opens.max(now + KEPT);
+        }
         if let Some(lease) = self.workers.remove(&worker) {
             // It may have used all that it had.
             let were = u32::try_from(lease.bound()).unwrap_or(u32::MAX);
