@@ -1,4 +1,4 @@
-//! Every command in every state, by everybody; and what the model of `tests/model.rs` does not tell: words, bounds, order.
+//! Every command in every state, by everybody; and what the model of `tests/model/main.rs` does not tell: words, bounds, order.
 
 use std::time::UNIX_EPOCH;
 
