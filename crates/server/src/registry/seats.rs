@@ -58,8 +58,9 @@ impl Registry {
         if self.0.studio.etag(&published.session).is_none() {
             return Err(Error::NoSession);
         }
-        // Meanwhile it may have ended, or they were removed or muted; or whoever waits has accepted.
-        let place = match entry.place(&holder, place) {
+        // Meanwhile it may have ended, or they were removed or muted; or whoever waits has accepted; or others came who were let in at the same moment.
+        let place = entry.place(&holder, place);
+        let place = match place.and_then(|place| entry.require_connection(&holder, place).map(|()| place)) {
             Ok(place) => place,
             Err(why) => {
                 drop(spaces);
@@ -90,19 +91,7 @@ impl Registry {
             return Err(Refusal::AlreadyOnStage.into());
         }
         let place = entry.place(holder, at)?;
-        let others = || entry.sessions.values().filter(|other| other.holder.id != holder.id);
-        if place == Place::Wings {
-            let wait = others().filter(|other| other.place == Place::Wings).map(|other| &other.holder.id);
-            entry.space.require_wings(&holder.id, wait)?;
-        }
-        // Whoever connects has no seat yet, and could keep one from others without ever coming. Those who read that they are recorded keep none.
-        let seats = |holder: &Holder, place| {
-            let comes = place == Place::Stage || entry.space.presence(&holder.id).is_some();
-            comes && entry.space.role(&holder.id, holder.warrant) < Role::CoHost
-        };
-        if seats(holder, place) && others().filter(|other| seats(&other.holder, other.place)).count() >= SPEAKERS_MAX {
-            return Err(Refusal::StageFull.into());
-        }
+        entry.require_connection(holder, place)?;
         Ok((place, entry.voicing(&holder.id, place)))
     }
 
@@ -224,6 +213,24 @@ impl Entry {
         let known = self.space.facts().people.find(participant);
         let is_muted = place == Place::Wings || known.is_some_and(|known| known.muted);
         if is_muted { Voicing::Muted } else { Voicing::Open }
+    }
+
+    /// Whether there is room for somebody's connection among those of others that are known.
+    fn require_connection(&self, holder: &Holder, place: Place) -> Result<(), Refusal> {
+        let others = || self.sessions.values().filter(|other| other.holder.id != holder.id);
+        if place == Place::Wings {
+            let wait = others().filter(|other| other.place == Place::Wings).map(|other| &other.holder.id);
+            self.space.require_wings(&holder.id, wait)?;
+        }
+        // Whoever connects has no seat yet, and could keep one from others without ever coming. Those who read that they are recorded keep none.
+        let seats = |holder: &Holder, place| {
+            let comes = place == Place::Stage || self.space.presence(&holder.id).is_some();
+            comes && self.space.role(&holder.id, holder.warrant) < Role::CoHost
+        };
+        if seats(holder, place) && others().filter(|other| seats(&other.holder, other.place)).count() >= SPEAKERS_MAX {
+            return Err(Refusal::StageFull);
+        }
+        Ok(())
     }
 
     /// Where somebody is who connects now, or the rule that forbids it.
