@@ -121,8 +121,14 @@ impl Registry {
                     self.0.grown.notify_one();
                     changed = true;
                 }
-                Event::Muted { participant } | Event::Unmuted { participant } => self.voice(id, &participant),
-                Event::Seated { participant } => self.seated(id, &participant),
+                Event::Muted { participant } | Event::Unmuted { participant } => {
+                    self.voice(id, &participant);
+                    self.save_soon(id);
+                }
+                Event::Seated { participant } => {
+                    self.seated(id, &participant);
+                    self.save_soon(id);
+                }
                 Event::Unseated { participant } => self.unseat(id, &participant),
                 Event::Called { participant } => self.0.studio.tell(id, api::called_event(participant.as_str())),
                 Event::Postponed => {
@@ -246,9 +252,8 @@ impl Registry {
     /// Has somebody heard or not, as it stands now: under the lock, for of two who ask at once the last word must be the last in the sound, too.
     pub(super) fn voice(&self, id: &LogId, participant: &ParticipantId) {
         if let Some(entry) = self.lock().get(id) {
-            self.0.studio.voice(id, participant.as_str(), entry.voicing(participant, Place::Stage));
+            self.0.studio.voice(id, participant.as_str(), entry.voicing(participant, entry.place_of(participant)));
         }
-        self.save_soon(id);
     }
 
     /// Begins or goes on with a space's log. If that fails live goes on, and it is tried again.

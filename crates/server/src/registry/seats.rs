@@ -75,9 +75,8 @@ impl Registry {
             let studio = &self.0.studio;
             entry.sessions.retain(|session, _| studio.etag(session).is_some());
         }
-        if now != voicing {
-            self.0.studio.voice(id, holder.id.as_str(), now);
-        }
+        // Whatever else was said to this connection meanwhile.
+        self.0.studio.voice(id, holder.id.as_str(), now);
         entry.sessions.insert(published.session.clone(), Session { holder, etag: published.etag.clone(), place });
         Ok(published)
     }
@@ -149,17 +148,20 @@ impl Registry {
             return;
         };
         let command = match place {
-            Place::Stage => Command::Arrive { participant, name, warrant },
-            Place::Wings => Command::Wait { participant, name, warrant },
+            Place::Stage => Command::Arrive { participant: participant.clone(), name, warrant },
+            Place::Wings => Command::Wait { participant: participant.clone(), name, warrant },
         };
         if self.report(id, Actor::House, command).is_err() {
             self.hang_up(id, session);
+        } else if place == Place::Stage {
+            // What was told of an earlier visit may have muted this connection before its person was there.
+            self.voice(id, &participant);
         }
     }
 
-    /// Whoever waited in the wings is on the stage, and heard from the next beat on.
+    /// Whoever waited in the wings is on the stage, and heard from the next beat on; unless they have left it since, and wait again.
     pub(super) fn seated(&self, id: &LogId, participant: &ParticipantId) {
-        if let Some(entry) = self.lock().get_mut(id) {
+        if let Some(entry) = self.lock().get_mut(id).filter(|entry| entry.place_of(participant) == Place::Stage) {
             let theirs = entry.sessions.values_mut().filter(|session| session.holder.id == *participant);
             theirs.for_each(|session| session.place = Place::Stage);
         }
@@ -213,6 +215,11 @@ impl Entry {
         let known = self.space.facts().people.find(participant);
         let is_muted = place == Place::Wings || known.is_some_and(|known| known.muted);
         if is_muted { Voicing::Muted } else { Voicing::Open }
+    }
+
+    /// Where somebody is now, whatever was so when something was told of them.
+    pub(super) fn place_of(&self, participant: &ParticipantId) -> Place {
+        if self.space.presence(participant) == Some(Presence::OnStage) { Place::Stage } else { Place::Wings }
     }
 
     /// Whether there is room for somebody's connection among those of others that are known.

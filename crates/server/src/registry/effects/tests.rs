@@ -109,6 +109,26 @@ async fn before_the_start_nobody_is_told_that_somebody_talks() {
 }
 
 #[tokio::test]
+async fn nobody_is_heard_by_what_was_told_of_a_stage_that_they_have_left() {
+    let house = House::new().await;
+    let (registry, space, guest) = (&house.registry, house.space, ParticipantId::parse("p1").unwrap());
+    let heard = || {
+        let spaces = registry.lock();
+        let entry = &spaces[&space];
+        entry.voicing(&guest, entry.place_of(&guest))
+    };
+    house.comes("p1");
+    assert_eq!(heard(), studio::Voicing::Open);
+    let me = Actor::Person { id: guest.clone(), warrant: Warrant::Speak };
+    registry.report(&space, me.clone(), Command::Mute { participant: guest.clone() }).unwrap();
+    assert_eq!(heard(), studio::Voicing::Muted);
+    registry.report(&space, me, Command::Unmute { participant: guest.clone() }).unwrap();
+    registry.report(&space, Actor::House, Command::SendBack { participant: guest.clone() }).unwrap();
+    registry.report(&space, Actor::House, Command::Call { participant: guest.clone() }).unwrap();
+    assert_eq!(heard(), studio::Voicing::Muted, "they have been called, and not said that they come");
+}
+
+#[tokio::test]
 async fn a_conversation_is_heard_whose_log_was_claimed_just_as_it_began() {
     let house = House::new().await;
     let (registry, space) = (&house.registry, house.space);
