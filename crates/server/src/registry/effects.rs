@@ -487,6 +487,8 @@ impl Registry {
                 }
                 if owed.delete {
                     let _ = registry.remove(id).await;
+                    // The workers were told that there is nothing of it, and have forgotten why.
+                    registry.announce(&id);
                 }
                 if owed.record
                     && !live

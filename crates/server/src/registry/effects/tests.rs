@@ -129,6 +129,18 @@ async fn nobody_is_heard_by_what_was_told_of_a_stage_that_they_have_left() {
 }
 
 #[tokio::test]
+async fn why_a_space_is_shut_is_told_again_when_what_was_left_of_it_is_removed() {
+    let house = House::new().await;
+    let mut changes = house.changes();
+    house.registry.command(house.space, Actor::House, Command::Cancel { reason: None }).await.unwrap();
+    settles(&mut changes).await;
+    house.registry.lock().get_mut(&house.space).unwrap().owed.delete = true;
+    house.registry.retry();
+    tokio::time::timeout(RETRY_EVERY / 2, changes.changed()).await.expect("it is told").unwrap();
+    assert!(!house.registry.lock()[&house.space].owed.delete);
+}
+
+#[tokio::test]
 async fn a_conversation_is_heard_whose_log_was_claimed_just_as_it_began() {
     let house = House::new().await;
     let (registry, space) = (&house.registry, house.space);
