@@ -26,9 +26,8 @@ pub(super) const SDP: &str = "application/sdp";
 /// What a PATCH carries (RFC 8840 §9).
 pub(super) const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
-/// How somebody offers to come.
+/// How somebody offers to come. Some encoders append parameters of their own, which mean nothing here.
 #[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Coming {
     /// `wings`: who has still to accept a call, or to agree to be recorded, waits connected, and is heard when they have. Without, they have to have done so.
@@ -179,4 +178,21 @@ fn text(read: Result<Bytes, BytesRejection>, malformed: Kind) -> Result<String, 
 
 fn value(text: String) -> Result<HeaderValue, Problem> {
     HeaderValue::try_from(text).map_err(|_| Kind::Unavailable.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_of_an_encoders_own_keep_nobody_out_but_an_unknown_place_does() {
+        let place = |asked: &str| {
+            let coming = Query::<Coming>::try_from_uri(&format!("/whip/demo?{asked}").parse().unwrap());
+            coming.map(|Query(Coming { at })| matches!(at, At::Wings)).ok()
+        };
+        assert_eq!(place(""), Some(false));
+        assert_eq!(place("stream=live&at=wings&codec=opus"), Some(true));
+        assert_eq!(place("resource=x"), Some(false));
+        assert_eq!(place("at=balcony"), None);
+    }
 }
