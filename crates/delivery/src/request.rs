@@ -188,8 +188,8 @@ pub const BODY_BYTES_MAX: u64 = 64 * 1024;
 /// The largest body of a request that may carry a file: as much as the house takes. Its length is said before it comes, and few are collected at once
 /// ([`crate::shed::Limits::large_uploads`]).
 pub const LARGE_BODY_BYTES_MAX: u64 = 20_000_000;
-/// How the path of such a request ends; it is a PUT.
-const LARGE_PATH_END: &str = "/hold-music";
+/// The path of such a request, before and behind the space's id; it is a PUT, with a pass.
+const LARGE_PATH: (&str, &str) = ("/api/spaces/v1/spaces/", "/hold-music");
 
 /// Reads one head from the start of `bytes`. Call again with more bytes after `Incomplete`; the caller's buffer need never hold more
 /// than [`HEAD_BYTES_MAX`], for then the answer is `Complete` or `Refused`.
@@ -229,8 +229,8 @@ fn read(bytes: &[u8]) -> Result<Option<(Request<'_>, usize)>, Refusal> {
         None => (target, None),
     };
     let path = path(raw_path)?;
-    let is_large = method == Method::Put && path.ends_with(LARGE_PATH_END);
-    let body = body(&fields, version, if is_large { LARGE_BODY_BYTES_MAX } else { BODY_BYTES_MAX })?;
+    let may_be_large = method == Method::Put && is_of_file(&path) && has_pass(&fields);
+    let body = body(&fields, version, if may_be_large { LARGE_BODY_BYTES_MAX } else { BODY_BYTES_MAX })?;
     let connection = connection(&fields, version);
     if let Some(expect) = fields.iter().find(|f| f.name.eq_ignore_ascii_case("expect"))
         && !expect.value.eq_ignore_ascii_case(b"100-continue")
@@ -238,6 +238,17 @@ fn read(bytes: &[u8]) -> Result<Option<(Request<'_>, usize)>, Refusal> {
         return Err(Refusal::Expectation);
     }
     Ok(Some((Request { method, version, target, path, query, host, body, connection, fields }, head_bytes)))
+}
+
+/// Whether a path is one that a file may be sent to.
+fn is_of_file(path: &str) -> bool {
+    let id = path.strip_prefix(LARGE_PATH.0).and_then(|rest| rest.strip_suffix(LARGE_PATH.1));
+    id.is_some_and(|id| !id.is_empty() && !id.contains('/'))
+}
+
+/// Whether somebody shows a pass. Only the house knows what it is worth, but who shows none need not be collected from.
+fn has_pass(fields: &[Field<'_>]) -> bool {
+    fields.iter().any(|field| field.name.eq_ignore_ascii_case("authorization") && !field.value.is_empty())
 }
 
 /// A head that has not ended yet is refused as soon as it cannot become good.
@@ -402,15 +413,29 @@ mod tests {
 
     #[test]
     fn only_what_may_carry_a_file_is_large() {
-        let check = |method: &str, path: &str, bytes: u64, expected: Option<Body>| {
-            let head = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {bytes}\r\n\r\n");
+        let shown = |field: &str, method: &str, path: &str, bytes: u64, expected: Option<Body>| {
+            let head = format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{field}Content-Length: {bytes}\r\n\r\n");
             match (parse(head.as_bytes()), expected) {
                 (Parsed::Complete { request, .. }, Some(body)) => assert_eq!(request.body, body, "{head:?}"),
                 (Parsed::Refused(Refusal::BodyTooLarge), None) => {}
                 (other, _) => panic!("{head:?} gave {other:?}"),
             }
         };
+        let check = |method: &str, path: &str, bytes, expected| {
+            shown("authorization: Bearer x\r\n", method, path, bytes, expected);
+        };
         let path = "/api/spaces/v1/spaces/x/hold-music";
+        for field in ["", "Authorization: \r\n", "X-Authorization: Bearer x\r\n"] {
+            shown(field, "PUT", path, BODY_BYTES_MAX + 1, None);
+        }
+        for other in [
+            "/hold-music",
+            "/api/spaces/v1/spaces//hold-music",
+            "/api/spaces/v1/spaces/x/y/hold-music",
+            "/whip/x/hold-music",
+        ] {
+            check("PUT", other, BODY_BYTES_MAX + 1, None);
+        }
         check("PUT", path, LARGE_BODY_BYTES_MAX, Some(Body::Length(LARGE_BODY_BYTES_MAX)));
         check("PUT", path, LARGE_BODY_BYTES_MAX + 1, None);
         check("POST", path, BODY_BYTES_MAX + 1, None);

@@ -48,6 +48,8 @@ pub struct Limits {
     /// Of those larger than [`crate::request::BODY_BYTES_MAX`], at once, each in memory until the house has answered; on the stage port alone, for who sends
     /// one has a pass to host. Beyond it: 503, Retry-After.
     pub large_uploads: usize,
+    /// Of those, for one address: nobody gives two files at once.
+    pub large_uploads_each: usize,
     /// From the head of such a request to the last byte of its body: 20 MB at 1.4 Mbit/s.
     pub large_upload: Duration,
     /// From a head to the last byte of its body, however steadily it comes. 64 KiB at 50 kbit/s take 11 s.
@@ -96,6 +98,7 @@ impl Limits {
             forwards_each: forwards / 8,
             uploads,
             large_uploads,
+            large_uploads_each: 1,
             large_upload: Duration::from_secs(120),
             upload: Duration::from_secs(15),
             streams: share,

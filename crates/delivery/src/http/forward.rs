@@ -40,8 +40,13 @@ pub(super) struct Desk {
     asking: Pool,
     uploads: Pool,
     large: Pool,
+    /// Who has a large body under way, by address.
+    large_neighbours: Neighbours,
     streams: Pool,
 }
+
+/// The place of a large body, of its kind and of its address's share.
+type Large = (Place, Share);
 
 /// A request on its way to the house.
 pub(super) struct Job {
@@ -53,7 +58,7 @@ pub(super) struct Job {
     /// Among those who ask if the body is whole, otherwise among the uploads.
     place: Place,
     /// Of those whose body is large, until they are answered.
-    large: Option<Place>,
+    large: Option<Large>,
 }
 
 /// Whether the client sends its body only when told to (RFC 9110 §10.1.1).
@@ -127,7 +132,8 @@ impl Desk {
             looked: Instant::now(),
         };
         std::thread::Builder::new().name("forward".into()).spawn(move || clerk.run())?;
-        Ok(Self { jobs, asking, uploads, large, streams })
+        let large_neighbours = Neighbours::new(limits.large_uploads_each);
+        Ok(Self { jobs, asking, uploads, large, large_neighbours, streams })
     }
 
     /// Whether nobody is on the way to the house or back.
@@ -136,12 +142,12 @@ impl Desk {
     }
 
     /// Prepares a request for the house, if it may be asked now. `read` is what came behind the head.
-    pub(super) fn job(&self, request: &Request<'_>, peer: SocketAddr, read: &[u8]) -> Result<Job, Problem> {
+    pub(super) fn job(&mut self, request: &Request<'_>, peer: SocketAddr, read: &[u8]) -> Result<Job, Problem> {
         let is_large = matches!(request.body, Body::Length(bytes) if bytes > BODY_BYTES_MAX);
         if is_large && self.large.limit == 0 {
             return Err(Problem::Request(Refusal::BodyTooLarge));
         }
-        let large = if is_large { Some(self.large.take().ok_or(Problem::Busy)?) } else { None };
+        let large = if is_large { Some(self.large(peer).ok_or(Problem::Busy)?) } else { None };
         let mut body = Upload::new(request.body, read.to_vec());
         let pool = match body.look().map_err(Problem::Request)? {
             Whole::Yes => &self.asking,
@@ -155,6 +161,11 @@ impl Desk {
             Expects::Nothing
         };
         Ok(Job { head: head(request, peer), body, expects, method: request.method, language, place, large })
+    }
+
+    fn large(&mut self, peer: SocketAddr) -> Option<Large> {
+        let share = self.large_neighbours.take(peer)?;
+        Some((self.large.take()?, share))
     }
 
     /// Hands a connection over. Never waits.
@@ -274,7 +285,7 @@ struct Pair {
     deadline: Option<Instant>,
     place: Place,
     /// Until the end, though the body may be with the house by then: it is in memory there.
-    large: Option<Place>,
+    large: Option<Large>,
     share: Share,
 }
 
@@ -731,5 +742,22 @@ mod tests {
         let head = String::from_utf8(head(&request, SocketAddr::from(([10, 0, 0, 1], 99)))).unwrap();
         let expected = "POST /a?b HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 10.0.0.1\r\nConnection: close\r\nContent-Length: 2\r\nA: b\r\n\r\n";
         assert_eq!(head, expected);
+    }
+
+    #[test]
+    fn one_address_has_one_large_body_under_way() {
+        let limits = Limits::for_files(20_000);
+        let (returns, returned) = mailbox(1).unwrap();
+        let room = Room::new(Arc::default(), returned.waiting(), &limits);
+        let mut desk = Desk::start("/nowhere".into(), &limits, returns, &room).unwrap();
+        let sent = "PUT /api/spaces/v1/spaces/x/hold-music HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x\r\nContent-Length: 70000\r\n\r\n";
+        let Parsed::Complete { request, .. } = parse(sent.as_bytes()) else { panic!() };
+        let mut job = |ip: &str| desk.job(&request, SocketAddr::new(ip.parse().unwrap(), 1), b"");
+        let held = job("2001:db8::1").ok().unwrap();
+        assert_eq!(job("2001:db8::2").err(), Some(Problem::Busy), "one customer has a /64");
+        let others: Vec<_> = (1..4).map(|n| job(&format!("192.0.2.{n}")).ok().unwrap()).collect();
+        assert_eq!(job("192.0.2.9").err(), Some(Problem::Busy), "so many at once");
+        drop((held, others));
+        assert!(job("2001:db8::2").is_ok());
     }
 }

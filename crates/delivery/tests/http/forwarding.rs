@@ -180,7 +180,8 @@ fn slow_bodies_hold_no_place_at_the_house_and_have_an_end_however_steadily_they_
 
 #[test]
 fn a_file_crosses_whole_at_the_stage_and_few_are_in_memory_at_once() {
-    const FILE: &str = "PUT /api/spaces/v1/spaces/x/hold-music HTTP/1.1\r\nHost: a\r\nContent-Length: ";
+    const FILE: &str =
+        "PUT /api/spaces/v1/spaces/x/hold-music HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\nContent-Length: ";
     let rig = Rig::stage(Limits { large_uploads: 1, ..Limits::for_files(20_000) });
     let house = House::of(&rig);
     for bytes in [3 << 20, 20_000_000] {
@@ -226,7 +227,7 @@ fn a_file_may_take_its_time_but_not_for_ever() {
     let rig = Rig::stage(limits);
     let mut client = rig.client();
     let begin = Instant::now();
-    client.say("PUT /api/spaces/v1/spaces/x/hold-music HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\nx");
+    client.say("PUT /api/spaces/v1/spaces/x/hold-music HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\nContent-Length: 70000\r\n\r\nx");
     assert_eq!(client.answer().status, 408);
     assert!(begin.elapsed() >= Duration::from_millis(1_500), "{:?}", begin.elapsed());
 }
