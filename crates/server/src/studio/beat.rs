@@ -181,6 +181,8 @@ impl Command {
     /// Whether an older command that was not obeyed yet need not be obeyed any more once this one is.
     pub fn replaces(&self, older: &Self) -> bool {
         match (self, older) {
+            // What was sent while somebody was muted stays unheard, also if they are open again by the time that this is obeyed.
+            (Self::Voice { voicing: Voicing::Open, .. }, Self::Voice { voicing: Voicing::Muted, .. }) => false,
             (Self::Unseat { token, .. } | Self::Voice { token, .. }, Self::Voice { token: before, .. }) => {
                 token == before
             }

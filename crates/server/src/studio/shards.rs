@@ -91,8 +91,8 @@ impl Way {
 
 /// Commands that wait, in order: for room in a ring, or for a programme to begin.
 ///
-/// Of each kind only the last for a speaker or a space is kept, and nobody sits down who does not find room; so there are never more than two for each line and
-/// three for each space.
+/// Of each kind only the last for a speaker or a space is kept, and that somebody was muted before they were open again; nobody sits down who does not find
+/// room. So there are never more than three for each line (it sits down, is muted, is open) and four for each space.
 #[derive(Default)]
 pub(super) struct Waiting(VecDeque<Command>);
 
@@ -116,10 +116,13 @@ impl Waiting {
             }
             _ => {}
         }
-        match self.0.iter_mut().find(|waiting| command.replaces(waiting)) {
-            Some(older) => *older = command,
-            None => self.0.push_back(command),
+        let is_void = |waiting: &Command| command.replaces(waiting);
+        let Some(first) = self.0.iter().position(is_void) else { return self.0.push_back(command) };
+        // Of a mute and what opened it again both are void.
+        if let Some(second) = self.0.iter().rposition(is_void).filter(|second| *second != first) {
+            self.0.remove(second);
         }
+        self.0[first] = command;
     }
 
     pub(super) fn clear(&mut self) {

@@ -138,6 +138,26 @@ fn what_a_full_ring_did_not_take_is_said_when_it_does_and_only_the_last_of_it() 
 }
 
 #[test]
+fn a_mute_that_waits_is_not_lost_to_what_opens_again() {
+    let (mut control, mut commands, space) = heard();
+    let (slot, _) = begins(&mut commands).expect("somebody listens");
+    let [salma, omar, huda] = ["salma", "omar", "huda"].map(|who| sit(&mut control, &space, who).unwrap().0);
+    (0..50).for_each(|_| control.tell(&space, b"{}".into()));
+    for _ in 0..50 {
+        for who in ["salma", "omar", "huda"] {
+            control.voice(&space, who, Voicing::Muted);
+            control.voice(&space, who, Voicing::Open);
+            control.voice(&space, who, Voicing::Open);
+        }
+    }
+    control.voice(&space, "omar", Voicing::Muted);
+    control.leave(huda);
+    told(&mut commands);
+    control.aired(slot, Origin { index: 1, time: Time(9_600) });
+    assert_eq!(told(&mut commands), [('m', salma), ('m', omar), ('-', huda), ('o', salma)]);
+}
+
+#[test]
 fn a_programme_is_asked_to_rest_also_when_the_ring_is_full() {
     let (mut control, mut commands, space) = heard();
     begins(&mut commands).expect("somebody listens");
