@@ -68,6 +68,25 @@ fn host_alone(sound: &[f32]) -> bool {
     tone(sound, 440.0) > 0.6 && tone(sound, 1000.0) < 0.01
 }
 
+/// How much was heard so far, in samples.
+fn heard(ear: &Ear) -> usize {
+    ear.body("what was heard so far", |body| Some(ogg(body, 0).len()))
+}
+
+/// Listens for another second: the host is heard, and in all since `from` nothing of the guest.
+fn heard_alone(ear: &Ear, from: usize) {
+    let until = heard(ear) + 48_000;
+    let sound = ear.body("another second", |body| Some(ogg(body, 0)).filter(|sound| sound.len() >= until));
+    assert!(tail(&sound, 0.5).is_some_and(host_alone), "the host is heard");
+    let guest = loudest(&sound[from..], 1000.0);
+    assert!(guest < 0.02, "the guest was heard: {guest}");
+}
+
+/// How much a tone is in that fifth of a second where it is most.
+fn loudest(sound: &[f32], hz: f32) -> f32 {
+    sound.chunks_exact(9_600).map(|part| tone(part, hz)).fold(0.0, f32::max)
+}
+
 #[test]
 fn a_guest_who_has_not_agreed_is_in_no_sound_no_recording_and_no_list_until_they_have() {
     let server = Server::start();
@@ -82,14 +101,15 @@ fn a_guest_who_has_not_agreed_is_in_no_sound_no_recording_and_no_list_until_they
     assert_eq!((direct.status, &*direct.problem()), (409, "not-agreed"));
 
     // They talk all the time.
+    let from = heard(&ear);
     let waiting = Mouth::speak(server.stage, &wings(&space), &zaynab.pass, 1000.0);
     waiting.hears("the stage", |sound| tone(sound, 440.0) > 0.6);
-    next(&ear, "the host alone", host_alone);
+    heard_alone(&ear, from);
     host.hears("nobody", |sound| rms(sound) < 1e-3);
     assert_eq!(speakers(&server, &space), 1);
     let people = act(&server, &space, &space.host_pass, "GET", "stage");
     assert!(!people.to_string().contains("Zaynab"), "{people}");
-    let before = ear.body("what was heard so far", |body| Some(ogg(body, 0).len()));
+    let before = heard(&ear);
 
     act(&server, &space, &zaynab.pass, "POST", "agreement");
     next(&ear, "both", both);
@@ -109,9 +129,10 @@ fn a_guest_who_has_not_agreed_is_in_no_sound_no_recording_and_no_list_until_they
     server.until_view(&space, "posted", |view| view["state"] == "posted");
     let reply = ask(server.public, "GET", &format!("/replay/{}.ogg", space.id), &[], &[]);
     let sound = ogg(&reply.body, 0);
-    let loudest = |sound: &[f32], hz: f32| sound.chunks_exact(9_600).map(|part| tone(part, hz)).fold(0.0_f32, f32::max);
     // The ear came after the start: what it had heard by then was not the whole.
-    let early = loudest(&sound[..before.saturating_sub(48_000)], 1000.0);
+    let early = &sound[..before.saturating_sub(48_000)];
+    assert!(early.len() >= 24_000, "too little to say anything of it: {}", early.len());
+    let early = loudest(early, 1000.0);
     assert!(early < 0.02 && loudest(&sound, 1000.0) > 0.2, "{early}");
     assert!(loudest(&sound, 2000.0) < 0.02, "who never agreed was recorded");
     let home = server.data().join("spaces").join(&space.id);
@@ -140,6 +161,8 @@ fn who_is_called_is_heard_when_they_accept_and_their_connection_ends_with_the_ca
         waiting
     };
 
+    ear.hears(440.0, 0);
+    let from = heard(&ear);
     call(&server, &space, &omar);
     let waiting = wait("the stage");
     act(&server, &space, &omar.pass, "DELETE", "seat");
@@ -151,11 +174,9 @@ fn who_is_called_is_heard_when_they_accept_and_their_connection_ends_with_the_ca
     act(&server, &space, &space.host_pass, "POST", &format!("people/{}/send-back", omar.id));
     until("it ends as the call is taken back", || waiting.is_gone().then_some(()));
     drop(waiting);
-    next(&ear, "nothing of it all", host_alone);
-
     call(&server, &space, &omar);
     let waiting = wait("the stage once more");
-    next(&ear, "the host alone", host_alone);
+    heard_alone(&ear, from);
     act(&server, &space, &omar.pass, "POST", "seat");
     next(&ear, "both", both);
     assert_eq!(speakers(&server, &space), 2);
@@ -199,6 +220,27 @@ fn as_many_wait_without_a_seat_as_may_and_a_lock_sends_them_home() {
     let locked = server.api("PATCH", &format!("/{}", space.id), &space.host_pass, Some(json!({ "locked": true })));
     assert_eq!(locked.status, 200, "{locked:?}");
     until("the lock ends it", || last.is_gone().then_some(()));
+}
+
+#[test]
+fn no_more_wait_than_may_also_if_they_come_at_once() {
+    let server = Server::start();
+    let space = server.live("A talk");
+    let (stage, at) = (server.stage, wings(&space));
+    let guests = (0..4 * WINGS_MAX).map(|n| somebody(&server, &space, "speaker", &format!("Guest {n}")));
+    let asked: Vec<_> = guests.map(|guest| (guest.pass, Client::udp(Sendonly).offer())).collect();
+    let together = std::sync::Barrier::new(asked.len());
+    let ask = |(pass, offer): &(String, String)| {
+        together.wait();
+        post(stage, &at, pass, offer)
+    };
+    let replies: Vec<Reply> = std::thread::scope(|scope| {
+        let asking: Vec<_> = asked.iter().map(|one| scope.spawn(|| ask(one))).collect();
+        asking.into_iter().map(|one| one.join().expect("an answer")).collect()
+    });
+    let (came, kept_out): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 201);
+    assert_eq!(came.len(), WINGS_MAX);
+    assert!(kept_out.iter().all(|reply| reply.problem() == "wings-full"), "{kept_out:?}");
 }
 
 #[test]
