@@ -481,6 +481,15 @@ fn admitted(site: &Site, request: &Request<'_>, log: LogId, access: Access, now:
     pass.filter(|pass| pass.admits(opens.as_str()).is_ok()).map(drop).ok_or(refused)
 }
 
+/// Whether somebody may hear this log, and not only its recording.
+fn may_hear(site: &Site, request: &Request<'_>, log: LogId, tail: &Tail, now: SystemTime) -> Result<(), Problem> {
+    match tail.access() {
+        // This worker was told of it only when it was over, and not for whom it was.
+        Access::Review => Err(over(site, log)),
+        access => admitted(site, request, log, access, now),
+    }
+}
+
 /// Why there is no sound of a log that is not open here.
 fn silent(site: &Site, request: &Request<'_>, log: LogId, now: SystemTime) -> Problem {
     let Some(shut) = site.shut.get(&log) else { return site.told.unknown() };
@@ -505,7 +514,7 @@ fn listen(
         return Ok(answer);
     }
     let tail = site.logs.get(&log).ok_or_else(|| silent(site, request, log, now))?;
-    admitted(site, request, log, tail.access(), now)?;
+    may_hear(site, request, log, tail, now)?;
     let crowd = site.crowd(request, now)?;
     if tail.ended() == Ended::Yes {
         return Err(over(site, log));
@@ -575,7 +584,7 @@ fn hls(
         let waits = may_come && file == "live.m3u8" && request.method == Method::Get;
         return if waits { Ok(Answer::Hold { log, position: u64::MAX }) } else { Err(silent(site, request, log, now)) };
     };
-    admitted(site, request, log, tail.access(), now)?;
+    may_hear(site, request, log, tail, now)?;
     let crowd = site.crowd(request, now)?;
     let private = tail.access() == Access::Pass;
     let file = File::parse(file, request).map_err(Problem::Misdirected)?.ok_or(Problem::NotFound)?;
@@ -702,7 +711,7 @@ fn react(
         return Err(Problem::Method("POST"));
     }
     let tail = site.logs.get(&log).ok_or(site.told.unknown())?;
-    admitted(site, request, log, tail.access(), now)?;
+    may_hear(site, request, log, tail, now)?;
     let crowd = site.crowd(request, now)?;
     if tail.ended() == Ended::Yes {
         return Err(Problem::Ended);

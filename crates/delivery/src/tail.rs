@@ -303,6 +303,10 @@ impl Tail {
     /// It has ended, and from now on nothing is given of its past but its recording, to whom this says. Whoever listens hears the rest.
     pub fn shelve(&mut self, access: Access) {
         self.shelved = Some(access);
+        if self.header.renditions.is_empty() {
+            // It may be that nothing else is known of it here.
+            self.access = access;
+        }
     }
 
     /// Whether nothing is given of its past but its recording.

@@ -228,6 +228,29 @@ fn sound_is_for_whoever_may_hear_it() {
 }
 
 #[test]
+fn whoever_was_told_only_of_its_recording_says_that_it_is_over() {
+    let mut site = site();
+    let log = LogId::parse("told-late").unwrap();
+    let status = |site: &mut Site, line: &str| told(ask_of(site, line, "")).0;
+    let statuses = |site: &mut Site| {
+        let asked = ["GET /listen/told-late.mp4", "GET /hls/told-late/live.m3u8", "GET /hls/told-late/rewind.m3u8"];
+        asked.map(|asked| status(site, asked))
+    };
+    site.logs.insert(log, Tail::of_recording(Access::Review));
+    assert_eq!(statuses(&mut site), [410; 3]);
+    assert_eq!(status(&mut site, "GET /replay/told-late.mp4"), 404, "there is nothing for others yet");
+    for (access, expected) in [(Access::Open, 410), (Access::Pass, 401), (Access::Review, 410)] {
+        site.logs.get_mut(&log).unwrap().shelve(access);
+        assert_eq!(statuses(&mut site), [expected; 3], "{access:?}");
+    }
+    // Who knew for whom it was says the same as before.
+    let secret = site.logs.get_mut(&LogId::parse("secret").unwrap()).unwrap();
+    secret.end();
+    secret.shelve(Access::Review);
+    assert_eq!(status(&mut site, "GET /listen/secret.mp4"), 401);
+}
+
+#[test]
 fn hls_is_served_from_the_tail() {
     assert_eq!(status("GET /hls/demo/live.m3u8"), 200);
     assert!(matches!(ask("GET /hls/new/live.m3u8", ""), Answer::Hold { position: 20, .. }));
