@@ -14,7 +14,7 @@ use hiwar_segment_log::LogId;
 use tokio::sync::mpsc;
 
 use super::recording::{Failure, Recording};
-use super::{Clips, StudioEvent};
+use super::{Clips, StudioEvent, withdrawal};
 
 /// One at a time.
 static SEALING: Mutex<()> = Mutex::new(());
@@ -98,7 +98,9 @@ pub(super) struct Made {
     pub(super) loudness_lufs: f32,
 }
 
-fn seal(home: &Path, space: &LogId, wanted: &Wanted) -> io::Result<Made> {
+pub(super) fn seal(home: &Path, space: &LogId, wanted: &Wanted) -> io::Result<Made> {
+    // A withdrawal that was decided, and that the disk did not let finish: done later, it would put the whole over this part.
+    withdrawal::finish(home)?;
     make(&home.join("log"), &home.join("replay"), space, wanted, &mut |_| {}).map_err(refused)
 }
 

@@ -48,6 +48,8 @@ const SEALING: u64 = 3;
 const NICE: i32 = 15;
 /// One at a time, so that mixing takes no more than one core's rest. Not the lock of [`seal`]: whoever ends a conversation does not wait for this.
 static WITHDRAWING: Mutex<()> = Mutex::new(());
+/// Whoever makes the next one finishes the last, and of two who move the same files one would delete what the other moved.
+static FINISHING: Mutex<()> = Mutex::new(());
 
 /// Who is to be taken out, of what.
 #[derive(Debug, Clone)]
@@ -236,6 +238,7 @@ pub fn forget(home: &Path) {
 /// # Errors
 /// Of the disk; to be done again.
 pub fn finish(home: &Path) -> io::Result<()> {
+    let _one = FINISHING.lock().unwrap_or_else(PoisonError::into_inner);
     let done = home.join(DONE);
     if !done.is_dir() {
         return Ok(());

@@ -257,6 +257,32 @@ fn a_crash_anywhere_leaves_the_old_one_or_the_new_one() {
 }
 
 #[test]
+fn a_part_that_is_made_after_a_withdrawal_that_was_not_finished_stays_that_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("talk");
+    conversation(&home);
+    prepare(&home, &wanted(&["p1aaaa"]), &Progress::default()).unwrap();
+    // A file lies where a folder has to go: decided, and nothing could be moved.
+    fs::rename(home.join("replay"), home.join("kept")).unwrap();
+    fs::write(home.join("replay"), "").unwrap();
+    commit(&home).unwrap_err();
+    let second = u64::from(SAMPLE_RATE);
+    let part = seal::Wanted {
+        title: "حوار".to_owned(),
+        clips: Clips::Allowed,
+        stretch: Some(Stretch { from: Time(2 * second), to: Time(6 * second) }),
+    };
+    assert!(seal::seal(&home, &id(), &part).is_err(), "a part of what is to be withdrawn from");
+    fs::remove_file(home.join("replay")).unwrap();
+    fs::rename(home.join("kept"), home.join("replay")).unwrap();
+    let made = seal::seal(&home, &id(), &part).unwrap();
+    assert_eq!(made.duration, Duration::from_secs(4));
+    let before = files(&home);
+    finish_all(dir.path());
+    assert!(files(&home) == before && !is_in(&before, "p1aaaa"), "another replay");
+}
+
+#[test]
 fn sound_of_which_the_track_is_lost_becomes_silence() {
     let dir = tempfile::tempdir().unwrap();
     conversation(dir.path());
