@@ -16,10 +16,12 @@ use crate::studio::{Clips, Keep};
 
 /// Longest file looked at: 512 people with the longest names are some 140 kB.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
-/// What this version writes. A file of a later version is left alone.
-const VERSION: u32 = 2;
+/// The newest version. A file of a later one is left alone.
+const VERSION: u32 = 3;
+/// What is written of a space that is posted at once and as a whole: it means the same to a program that does not know version 3.
+const VERSION_WITHOUT_REVIEW: u32 = 2;
 
-/// The file, field by field; times in milliseconds since 1970. What came with version 2 is absent in files of version 1.
+/// The file, field by field; times in milliseconds since 1970. What came with versions 2 and 3 is absent in files of those before.
 #[derive(Serialize, Deserialize)]
 struct Saved {
     version: u32,
@@ -206,7 +208,11 @@ impl Saved {
             Recording::Expired { .. } => ("expired", None),
         };
         Self {
-            version: VERSION,
+            // A program that knows no reviews would post all of it to everybody.
+            version: match (facts.posting, facts.trim) {
+                (Posting::AtOnce, None) => VERSION_WITHOUT_REVIEW,
+                _ => VERSION,
+            },
             id: facts.id.as_str().to_owned(),
             title: facts.title.as_str().to_owned(),
             language: facts.language.as_ref().map(|language| language.as_str().to_owned()),
@@ -533,6 +539,44 @@ mod tests {
         assert_eq!(phases, [Phase::Open, Phase::Live { started: time(5).expect("a time") }]);
         assert!(loaded.iter().all(|(facts, _)| facts.asking == Asking::Everybody && !facts.locked));
         assert!(loaded.iter().all(|(facts, _)| facts.posting == Posting::AtOnce && facts.trim.is_none()));
+    }
+
+    #[test]
+    fn what_the_second_version_wrote_is_read_and_what_a_later_one_wrote_is_left_alone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for version in [0, 2, 3, 4] {
+            let id = format!("v{version}");
+            fs::create_dir(dir.path().join(&id)).expect("a disk");
+            let text = format!(
+                r#"{{"version":{version},"id":"{id}","title":"t","language":null,"audience":"public","created_ms":1,"open":true,
+                    "started_ms":5,"ended_ms":9,"cancelled":null,"schedule":null,"recording":"replay","replay_ms":4,"replay_lufs":-18.0,
+                    "removed_ms":null,"keep_s":null,"tracks":true,"clips":true,"people":[],"asking":true,"locked":false}}"#
+            );
+            fs::write(dir.path().join(id).join("space.json"), text).expect("a disk");
+        }
+        let mut loaded = load(dir.path(), 100).expect("a directory");
+        loaded.sort_by(|a, b| a.0.id.cmp(&b.0.id));
+        assert_eq!(loaded.iter().map(|(facts, _)| facts.id.as_str()).collect::<Vec<_>>(), ["v2", "v3"]);
+        for (facts, terms) in &loaded {
+            assert_eq!((facts.posting, facts.trim, terms.keep), (Posting::AtOnce, None, Keep::AllAndTracks));
+            assert!(matches!(facts.phase, Phase::Posted { .. }), "{:?}", facts.phase);
+        }
+    }
+
+    #[test]
+    fn a_program_that_knows_no_reviews_leaves_alone_what_is_not_posted_at_once_and_whole() {
+        let (started, ended) = (time(5).expect("a time"), time(9).expect("a time"));
+        let trim = Some(Stretch { from: Duration::ZERO, to: Duration::from_secs(1) });
+        for (posting, trim, version) in [
+            (Posting::AtOnce, None, 2),
+            (Posting::AfterReview, None, 3),
+            (Posting::Reviewed, None, 3),
+            (Posting::Reviewed, trim, 3),
+            (Posting::AtOnce, trim, 3),
+        ] {
+            let facts = facts("a", Phase::Ended { started, ended }, Recording::Unsealed);
+            assert_eq!(Saved::of(&Facts { posting, trim, ..facts }, ALL).version, version, "{posting:?} {trim:?}");
+        }
     }
 
     #[test]
