@@ -112,7 +112,6 @@ impl Registry {
                 }
                 Event::SpeakingChanged => {}
                 Event::Posted => {
-                    self.publish(id);
                     self.0.grown.notify_one();
                     later.push(event);
                 }
@@ -189,7 +188,9 @@ impl Registry {
                 self.end(id).await;
             }
             Event::Posted => {
+                // First that everybody may hear it, then that they can: the next house says the same.
                 self.save(id).await;
+                self.publish(&id);
                 self.announce(&id);
             }
             Event::ReplayWanted => {

@@ -3,7 +3,7 @@
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixListener;
 
-use hiwar_engine::live_bus::Hub;
+use hiwar_engine::live_bus::{Down, Hub, Subscription};
 
 use super::*;
 use crate::api::AskedBy;
@@ -14,8 +14,8 @@ struct House {
     registry: Registry,
     space: LogId,
     happens: mpsc::Sender<StudioEvent>,
-    _hub: Hub,
-    _dir: tempfile::TempDir,
+    hub: Hub,
+    dir: tempfile::TempDir,
 }
 
 impl House {
@@ -48,11 +48,27 @@ impl House {
             host: None,
         };
         let space = LogId::parse(&registry.create(new).await.unwrap().id).unwrap();
-        Self { registry, space, happens, _hub: hub, _dir: dir }
+        Self { registry, space, happens, hub, dir }
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
         self.registry.watch(&self.space, Watcher::Invited).unwrap()
+    }
+
+    /// All that workers are told from now on, and what they are told anew before.
+    fn told(&self) -> std::sync::mpsc::Receiver<Down> {
+        self.hub.publisher().publish(Down::Whole);
+        let mut bus = Subscription::connect(&self.dir.path().join("bus.sock")).unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || while bus.next().is_ok_and(|down| tell.send(down).is_ok()) {});
+        until(&told, |down| *down == Down::Whole);
+        told
+    }
+
+    fn becomes(&self, change: impl FnOnce(Facts) -> Facts) {
+        let mut spaces = self.registry.lock();
+        let entry = spaces.get_mut(&self.space).unwrap();
+        entry.space = Space::from_facts(change(entry.space.facts().clone()));
     }
 
     /// Somebody comes by the door of whoever has no session.
@@ -62,6 +78,18 @@ impl House {
         self.registry.report(&self.space, actor, Command::Agree { name: name.clone() }).unwrap();
         let arrive = Command::Arrive { participant, name, warrant: Warrant::Speak };
         self.registry.report(&self.space, Actor::House, arrive).unwrap();
+    }
+}
+
+/// What is told until this is.
+fn until(told: &std::sync::mpsc::Receiver<Down>, last: impl Fn(&Down) -> bool) -> Vec<Down> {
+    let mut before = Vec::new();
+    loop {
+        let down = told.recv_timeout(Duration::from_secs(10)).expect("more is told");
+        if last(&down) {
+            return before;
+        }
+        before.push(down);
     }
 }
 
@@ -153,4 +181,32 @@ async fn a_conversation_is_heard_whose_log_was_claimed_just_as_it_began() {
         registry.follow(space, event).await.unwrap();
     }
     assert!(registry.0.studio.is_heard(&space));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_is_written_down_as_posted_before_everybody_may_hear_it() {
+    let house = House::new().await;
+    let (registry, space) = (&house.registry, house.space);
+    let now = SystemTime::now();
+    house.becomes(|facts| Facts {
+        phase: Phase::Ended { started: now, ended: now },
+        recording: Recording::Review(Replay { duration: Duration::from_secs(9), loudness_lufs: -18.0 }),
+        posting: Posting::AfterReview,
+        ..facts
+    });
+    registry.save(space).await;
+    let noted = || std::fs::read_to_string(house.dir.path().join("spaces").join(space.as_str()).join("space.json"));
+    let told = house.told();
+    let later = registry.obey(&space, Actor::House, Command::Post { from: None, to: None }).unwrap();
+    assert_eq!(later, [Event::Posted]);
+    assert!(!noted().unwrap().contains("reviewed"));
+    let other = LogId::parse("other").unwrap();
+    registry.0.studio.close_for_all(&other);
+    let before = until(&told, |down| *down == Down::Closed { log: other });
+    assert!(!before.contains(&Down::Shelved { log: space, access: Access::Open }), "not yet: {before:?}");
+    for event in later {
+        registry.follow(space, event).await.unwrap();
+    }
+    until(&told, |down| *down == Down::Shelved { log: space, access: Access::Open });
+    assert!(noted().unwrap().contains("reviewed"));
 }
