@@ -239,7 +239,7 @@ impl Registry {
     }
 
     /// Lets everybody hear a recording that only its hosts did.
-    fn publish(&self, id: &LogId) {
+    pub(super) fn publish(&self, id: &LogId) {
         let known = self.lock().get(id).map(|entry| (entry.space.facts().posting, entry.access()));
         if let Some((Posting::Reviewed, access)) = known {
             self.0.studio.shelve(id, access);

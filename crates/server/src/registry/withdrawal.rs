@@ -78,6 +78,8 @@ impl Registry {
         committed.await.map_err(|why| Failure::Write(why.to_string()))??;
         self.remake(&id, &made);
         self.save(id).await;
+        // It may be posted by this: there was no replay before.
+        self.publish(&id);
         self.announce(&id);
         Ok(made)
     }
