@@ -210,3 +210,15 @@ async fn a_recording_is_written_down_as_posted_before_everybody_may_hear_it() {
     until(&told, |down| *down == Down::Shelved { log: space, access: Access::Open });
     assert!(noted().unwrap().contains("reviewed"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_it_was_cancelled_is_told_again_when_what_was_left_of_it_is_removed() {
+    let house = House::new().await;
+    let (registry, space) = (&house.registry, house.space);
+    registry.command(space, Actor::House, Command::Cancel { reason: None }).await.unwrap();
+    let told = house.told();
+    registry.lock().get_mut(&space).unwrap().owed.delete = true;
+    registry.retry();
+    until(&told, |down| *down == Down::Closed { log: space });
+    until(&told, |down| *down == Down::Shut { log: space, access: Access::Open, opens_ms: None });
+}
