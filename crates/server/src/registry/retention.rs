@@ -3,7 +3,7 @@
 //! Nothing is removed unless the configuration says so. Only what is over is: never what is scheduled, live, or being made into a replay. One recording is
 //! removed after the other, away from the beat and from the log thread; each is first noted as gone, so that a crash leaves nothing that is half there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
@@ -82,8 +82,8 @@ pub fn next_due<I>(spaces: &[Kept<I>], limits: Limits, now: SystemTime) -> Optio
 /// What one sweep knows from those before.
 #[derive(Debug)]
 pub struct Seen {
-    /// Of what does not change any more.
-    sizes: HashMap<LogId, u64>,
+    /// Of what does not change any more, unless it is made anew: then it is known as another.
+    sizes: HashMap<LogId, (Recording, u64)>,
     trust: Trust,
 }
 
@@ -144,24 +144,27 @@ impl Registry {
     }
 
     /// Fills in what each takes on the disk.
-    async fn weigh(&self, spaces: &mut [Kept<LogId>], sizes: &mut HashMap<LogId, u64>) {
+    async fn weigh(&self, spaces: &mut [Kept<LogId>], sizes: &mut HashMap<LogId, (Recording, u64)>) {
         let dir = self.0.dir.clone();
-        // What was removed, by us or by a host, is looked at anew.
-        let over: HashSet<LogId> =
-            spaces.iter().filter(|space| space.over_since.is_some()).map(|space| space.id).collect();
-        sizes.retain(|id, _| over.contains(id));
+        let over = spaces.iter().filter(|space| space.over_since.is_some());
+        // What was removed, by us or by a host, or made anew, is looked at anew.
+        let over: HashMap<LogId, Recording> = {
+            let known = self.lock();
+            over.filter_map(|space| Some((space.id, known.get(&space.id)?.space.facts().recording))).collect()
+        };
+        sizes.retain(|id, (of, _)| over.get(id) == Some(of));
         let unknown: Vec<LogId> = spaces.iter().map(|space| space.id).filter(|id| !sizes.contains_key(id)).collect();
         let weigh = move || unknown.into_iter().map(|id| (id, size(&dir.join(id.as_str())))).collect::<HashMap<_, _>>();
         let found = tokio::task::spawn_blocking(weigh).await.unwrap_or_default();
         for space in spaces {
-            let Some(bytes) = sizes.get(&space.id).or(found.get(&space.id).and_then(|found| found.as_ref().ok()))
-            else {
+            let known = sizes.get(&space.id).map(|(_, bytes)| bytes);
+            let Some(bytes) = known.or(found.get(&space.id).and_then(|found| found.as_ref().ok())) else {
                 // It makes nothing else go, and is looked at again.
                 continue;
             };
             space.bytes = *bytes;
-            if space.over_since.is_some() {
-                sizes.insert(space.id, space.bytes);
+            if let Some(of) = over.get(&space.id) {
+                sizes.insert(space.id, (*of, space.bytes));
             }
         }
         let failed: Vec<_> = found.iter().filter_map(|(id, found)| Some((id, found.as_ref().err()?))).collect();

@@ -226,3 +226,32 @@ async fn a_look_that_fails_once_is_repeated() {
     house.registry.sweep(limits, now(), &mut seen).await;
     assert!(house.removed(&id));
 }
+
+#[tokio::test]
+async fn a_recording_that_was_made_anew_is_weighed_anew() {
+    let house = House::new().await;
+    let wish = json!({ "title": "حوار", "audience": "public", "posting": "after_review" });
+    let made = house.post_json(&house.creator(), SPACES, wish).await.json();
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let (id, host) = (text(&made["space"]["id"]), text(&made["host_pass"]));
+    for step in ["start", "end"] {
+        let done = house.ask_as(&host, "POST", &format!("{SPACES}/{id}/{step}")).await;
+        assert_eq!(done.status, StatusCode::OK, "{}", done.body);
+    }
+    house.put_replay(&id);
+    let space = LogId::parse(&id).expect("an id");
+    let ready = StudioEvent::ReplayReady { space, duration: Duration::from_secs(60), loudness_lufs: -18.0 };
+    house.happens.send(ready).await.expect("a house");
+    while house.noted(&id) != "review" {
+        tokio::task::yield_now().await;
+    }
+    let limits = Limits { age: None, bytes: Some(2_000_000) };
+    let mut seen = Seen::new(now(), limits);
+    house.registry.sweep(limits, now(), &mut seen).await;
+    assert!(!house.removed(&id));
+    std::fs::write(house.home(&id).join("replay/replay.mp4"), vec![0; 3_000_000]).expect("a disk");
+    let posted = house.post_json(&host, &format!("{SPACES}/{id}/post"), json!({})).await;
+    assert_eq!(posted.status, StatusCode::OK, "{}", posted.body);
+    house.registry.sweep(limits, now(), &mut seen).await;
+    assert!(house.removed(&id), "weighed as it was before");
+}
