@@ -72,7 +72,7 @@ pub struct SpaceView {
     /// How listeners reacted in the last second: how often each of `heart`, `applause`, `laugh`, `wow` and `agree`. Those that nobody sent are left out.
     #[schema(value_type = BTreeMap<String, u32>, example = json!({ "applause": 12 }))]
     pub reactions: ReactionsView,
-    /// `on`, `off` or `paused`; `off` also when there was a recording and it was removed. To those who host also `review`: it waits for the host's word.
+    /// `on`, `off` or `paused`; `off` also when there was a recording and it was removed, or no replay could be made of it. To those who host also `review`: it waits for the host's word.
     pub recording: &'static str,
     /// When the recording is posted: `at_once`, as soon as its replay is made, or `after_review`, when the host has heard it.
     pub posting: &'static str,
@@ -354,13 +354,10 @@ impl Entry {
             crowd: CrowdView::new(&self.numbers, settings.hls_asked_by),
             reactions: reactions(&self.reactions),
             recording: match facts.recording {
-                Recording::Off | Recording::Deleted | Recording::Expired { .. } => "off",
+                // Whoever waits for a replay waits in vain.
+                Recording::Off | Recording::Unsealed | Recording::Deleted | Recording::Expired { .. } => "off",
                 Recording::Paused => "paused",
-                Recording::On
-                | Recording::Sealing
-                | Recording::Unsealed
-                | Recording::Review(_)
-                | Recording::Replay(_) => "on",
+                Recording::On | Recording::Sealing | Recording::Review(_) | Recording::Replay(_) => "on",
             },
             posting: match facts.posting {
                 Posting::AtOnce => "at_once",
@@ -393,6 +390,8 @@ impl Entry {
     pub(super) fn to_hosts(&self, view: SpaceView) -> SpaceView {
         match self.space.facts().recording {
             Recording::Review(_) => SpaceView { recording: "review", ..view },
+            // There is something that they can delete.
+            Recording::Unsealed => SpaceView { recording: "on", ..view },
             _ => view,
         }
     }

@@ -222,3 +222,31 @@ async fn that_it_was_cancelled_is_told_again_when_what_was_left_of_it_is_removed
     until(&told, |down| *down == Down::Closed { log: space });
     until(&told, |down| *down == Down::Shut { log: space, access: Access::Open, opens_ms: None });
 }
+
+#[tokio::test]
+async fn nobody_waits_for_a_review_of_what_no_replay_could_be_made_of_and_the_host_can_delete_it() {
+    let house = House::new().await;
+    let (registry, space) = (&house.registry, house.space);
+    let now = SystemTime::now();
+    let host =
+        Holder {
+            id: ParticipantId::parse("h").unwrap(), name: Name::parse("ليلى").unwrap(), warrant: Warrant::Host
+        };
+    let waits = ["is posted here after the host has heard it", "بعد أن يراجعه المضيف"];
+    for (recording, others, hosts) in [(Recording::Sealing, "on", "on"), (Recording::Unsealed, "off", "on")] {
+        house.becomes(|facts| Facts {
+            phase: Phase::Ended { started: now, ended: now },
+            recording,
+            posting: Posting::AfterReview,
+            ..facts
+        });
+        let view = registry.view(&space).unwrap();
+        let page = page::document(&registry.0.settings, &view);
+        let page = String::from_utf8_lossy(&page.body);
+        let said = waits.iter().any(|words| page.contains(words));
+        assert_eq!((view.recording, said), (others, others == "on"), "{recording:?}");
+        assert_eq!(registry.view_for(&space, Some(&host)).unwrap().recording, hosts, "{recording:?}");
+    }
+    registry.command(space, Actor::House, Command::DeleteRecording).await.unwrap();
+    assert_eq!(registry.view_for(&space, Some(&host)).unwrap().recording, "off");
+}
