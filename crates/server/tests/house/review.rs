@@ -47,7 +47,7 @@ fn is_kept_from_others(server: &Server, space: &Space) {
         let reply = get(server, &path);
         assert_eq!(reply.status, 404, "{path}: {reply:?}");
     }
-    assert_eq!(get(server, &format!("/hls/{id}/rewind.m3u8")).status, 410);
+    is_over(server, space);
     let view = get(server, &format!("/api/spaces/v1/spaces/{id}")).json();
     assert_eq!(
         (&view["state"], &view["recording"], &view["posting"], &view["replay"]),
@@ -55,6 +55,13 @@ fn is_kept_from_others(server: &Server, space: &Space) {
     );
     let page = get(server, &format!("/s/{id}")).text();
     assert!(!page.contains(&format!("/replay/{id}")) && page.contains("is posted here after the host has heard it"));
+}
+
+/// Its conversation is heard nowhere any more, and that is said.
+fn is_over(server: &Server, space: &Space) {
+    for path in ["/listen/ID.mp4", "/listen/ID.ogg", "/hls/ID/rewind.m3u8"] {
+        assert_eq!(get(server, &path.replace("ID", &space.id)).status, 410, "{path}");
+    }
 }
 
 /// The review as the host asks for it.
@@ -123,6 +130,12 @@ fn what_the_host_cut_off_is_heard_and_named_nowhere_also_after_a_crash_and_a_wit
     let told = review(&server, &space);
     assert_eq!(packets(&get(&server, text(&told["ogg"]))), whole);
 
+    // And so does a worker that never heard of the conversation while it went on.
+    server.kill_child("\"Crowd\"");
+    server.until_ready();
+    is_kept_from_others(&server, &space);
+    assert_eq!(packets(&get(&server, text(&told["ogg"]))), whole);
+
     // Only the host's voice, without the last chunks. A house that dies while that is made leaves it to the next.
     let parts: Vec<_> = whole.chunks_exact(CHUNK).map(|part| tone(&heard(part), 440.0)).collect();
     let from = parts.iter().position(|tone| *tone > 0.5).expect("the host") + 2;
@@ -147,6 +160,7 @@ fn what_the_host_cut_off_is_heard_and_named_nowhere_also_after_a_crash_and_a_wit
     assert!(!is_below(&home.join("replay"), "Zaynab"));
     let clip = |from: f64, to: f64| get(&server, &format!("/replay/{id}/clip.ogg?from={from:.3}&to={to:.3}"));
     assert_eq!(clip(0.0, due).status, 200);
+    is_over(&server, &space);
     assert_eq!((clip(due, due + 1.0).status, clip(due, due + 1.0).problem()), (404, "clip-outside".into()));
     for gone in ["rewind.m3u8", "live.m3u8", "0.m4a", "1.m4a"] {
         let reply = get(&server, &format!("/hls/{id}/{gone}"));
@@ -176,7 +190,10 @@ fn what_the_host_cut_off_is_heard_and_named_nowhere_also_after_a_crash_and_a_wit
     let (code, said, why) = withdraw(&server, &space, "Zaynab", "C.UTF-8");
     assert!(code == Some(0) && said.contains("made anew without them"), "{said}{why}");
     assert_eq!(server.view(&space)["replay"]["duration"].as_f64(), Some(due));
-    let sound = heard(&packets(&get(&server, &replay)));
+    let without = packets(&get(&server, &replay));
+    // In the whole she would be silent, too.
+    assert_eq!(without.len(), kept.len(), "not that part");
+    let sound = heard(&without);
     assert!(loudest(&sound, 440.0) > 0.6 && loudest(&sound, 1000.0) < 0.02, "{}", loudest(&sound, 1000.0));
 }
 
