@@ -76,11 +76,7 @@ impl Registry {
             }
         });
         committed.await.map_err(|why| Failure::Write(why.to_string()))??;
-        self.remake(&id, &made);
-        self.save(id).await;
-        // It may be posted by this: there was no replay before.
-        self.publish(&id);
-        self.announce(&id);
+        self.remade(id, &made).await;
         Ok(made)
     }
 
@@ -99,7 +95,15 @@ impl Registry {
         }
     }
 
-    /// Notes the new replay.
+    /// Notes the new replay, and tells of it.
+    pub(super) async fn remade(&self, id: LogId, made: &Made) {
+        self.remake(&id, made);
+        self.save(id).await;
+        // It may be posted by this: there was no replay before.
+        self.publish(&id);
+        self.announce(&id);
+    }
+
     fn remake(&self, id: &LogId, made: &Made) {
         let mut spaces = self.lock();
         let Some(entry) = spaces.get_mut(id) else { return };

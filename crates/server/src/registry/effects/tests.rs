@@ -212,6 +212,29 @@ async fn a_recording_is_written_down_as_posted_before_everybody_may_hear_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_may_hear_what_a_withdrawal_posts() {
+    let house = House::new().await;
+    let (registry, space) = (&house.registry, house.space);
+    let now = SystemTime::now();
+    house.becomes(|facts| Facts {
+        phase: Phase::Ended { started: now, ended: now },
+        recording: Recording::Unsealed,
+        posting: Posting::Reviewed,
+        ..facts
+    });
+    let told = house.told();
+    let made = studio::withdrawal::Made {
+        duration: Duration::from_secs(9),
+        loudness_lufs: -18.0,
+        silenced: Duration::ZERO,
+        gone: std::collections::BTreeSet::new(),
+    };
+    registry.remade(space, &made).await;
+    assert_eq!(registry.view(&space).unwrap().state, "posted");
+    until(&told, |down| *down == Down::Shelved { log: space, access: Access::Open });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn that_it_was_cancelled_is_told_again_when_what_was_left_of_it_is_removed() {
     let house = House::new().await;
     let (registry, space) = (&house.registry, house.space);
