@@ -214,23 +214,26 @@ def unwanted(out, run):
 def compared(sources, before, after):
     """How the others are understood in the new replay, and how much of the withdrawn voice is in it. All at `RATE`."""
     lags = {who: lag(sources[who], before) for who in VOICES}
+
+    def place(who, begin, end):
+        # A jitter buffer holds a voice for longer after a packet that came late, so each has its own place in each stretch.
+        return lags[who] + near(_cut(sources[who], begin, end, 0), _cut(before, begin, end, lags[who]))
+
     rows = {}
     for begin, end, speakers in PLAN:
         stay = sorted(speakers - {GONE})
         if stay:
-            # A jitter buffer holds a voice for longer after a packet that came late, so each has its own place in each stretch.
-            places = {who: lags[who] + near(_cut(sources[who], begin, end, 0), _cut(before, begin, end, lags[who])) for who in stay}
+            places = {who: place(who, begin, end) for who in stay}
             first = places[stay[0]]
             said = sum(_cut(sources[who], begin, end, first - places[who]) for who in stay)
             beside = [_cut(after, begin, end, first + shift) for shift in range(-RATE // 50, RATE // 50 + 1, RATE // 200)]
             rows[f"{begin:g}-{end:g} {'+'.join(sorted(speakers))}"] = round(max(float(stoi(said, heard, RATE)) for heard in beside), 4)
-    alone = [(begin, end) for begin, end, speakers in PLAN if speakers == {GONE}]
-    voice = sources[GONE]
+    theirs = [(begin, end, place(GONE, begin, end), speakers == {GONE}) for begin, end, speakers in PLAN if GONE in speakers]
 
     def likest(sound):
-        whole = correlation(_cut(sound, 0, SECONDS, lags[GONE]), voice)
-        parts = [correlation(_cut(sound, begin, end, lags[GONE]), _cut(voice, begin, end, 0)) for begin, end in alone]
-        return whole, parts
+        pairs = [(_cut(sound, begin, end, at), _cut(sources[GONE], begin, end, 0)) for begin, end, at, _ in theirs]
+        alone = [correlation(*pair) for pair, (*_, is_alone) in zip(pairs, theirs) if is_alone]
+        return correlation(*map(np.concatenate, zip(*pairs))), alone
 
     (whole, parts), (whole_before, parts_before) = likest(after), likest(before)
     return {
