@@ -60,7 +60,8 @@ AROUND_PERCENT = 25
 NOBODY = ({"cast_late_ms_max": 0, "cast_percent": 0},)
 """What speakers said who did not even connect."""
 BREAKS = {
-    "talk": "all four talk: codec_percent, around_codec_percent and spaces_per_core",
+    "talk": "all four talk: codec_percent, and in the whole climb spaces_per_core",
+    "log": "the server tells of each packet in its log: around_codec_percent",
     "priority": "the beat has no real-time priority, and 24 busy loops share its core: beat_misses_per_10000",
     "stop": "the worker of the stage's port stands still for half of every second: command_ms_p95",
 }
@@ -92,7 +93,7 @@ class Run(Spending):
         self.options, self.quick, self.broken = options, options.quick, options.broken
         self.voices, self.files = rehearsal.voices(), source.demo_voices()
         self.talking = SPEAKERS if self.broken == "talk" else TALKING
-        beat = "HIWAR_BEAT=normal" if self.broken == "priority" else ""
+        beat = {"priority": "HIWAR_BEAT=normal", "log": "HIWAR_LOG=trace"}.get(self.broken, "")
         # This program, `perf` and whatever else it starts are the cast's side.
         os.sched_setaffinity(0, {int(CAST_CORE)})
         # A core that is full of stage makes its workers late; nobody is to be helped by longer pieces.
