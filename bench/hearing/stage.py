@@ -60,9 +60,9 @@ AROUND_PERCENT = 25
 NOBODY = ({"cast_late_ms_max": 0, "cast_percent": 0},)
 """What speakers said who did not even connect."""
 BREAKS = {
-    "talk": "all four talk: codec_percent, and in the whole climb spaces_per_core",
+    "talk": "all four talk: codec_percent",
     "log": "the server tells of each packet in its log: around_codec_percent",
-    "priority": "the beat has no real-time priority, and 24 busy loops share its core: beat_misses_per_10000",
+    "priority": "the beat has no real-time priority, and 24 busy loops share its core: beat_misses_per_10000 and spaces_per_core",
     "stop": "the worker of the stage's port stands still for half of every second: command_ms_p95",
 }
 

@@ -186,6 +186,15 @@ mod tests {
 
     use super::*;
 
+    const PLACE: Ticket = Ticket {
+        serial: 1,
+        opening: 2,
+        class: Class::Anybody,
+        network: 2,
+        due: UNIX_EPOCH,
+        worth: Worth::Place { promised: Duration::ZERO },
+    };
+
     fn key(byte: u8) -> TicketKey {
         TicketKey::from_bytes([byte; 32])
     }
@@ -236,14 +245,6 @@ mod tests {
 
     #[test]
     fn a_well_signed_ticket_of_an_unknown_kind_is_malformed() {
-        let ticket = Ticket {
-            serial: 1,
-            opening: 2,
-            class: Class::Anybody,
-            network: 2,
-            due: UNIX_EPOCH,
-            worth: Worth::Place { promised: Duration::ZERO },
-        };
         for (at, value, refusal) in [
             (0, 2, Refusal::WrongKind),
             (1, b'L', Refusal::WrongKind),
@@ -251,7 +252,7 @@ mod tests {
             (3, 3, Refusal::Malformed),
         ] {
             let mut bytes = [0; BYTES];
-            ticket.write(&mut bytes);
+            PLACE.write(&mut bytes);
             bytes[at] = value;
             let mac = key(1).mac(&space("demo"), &bytes);
             bytes[BODY_BYTES..].copy_from_slice(&mac);
@@ -263,15 +264,7 @@ mod tests {
 
     #[test]
     fn a_cut_or_lengthened_ticket_is_refused() {
-        let ticket = Ticket {
-            serial: 1,
-            opening: 2,
-            class: Class::Anybody,
-            network: 2,
-            due: UNIX_EPOCH,
-            worth: Worth::Place { promised: Duration::ZERO },
-        };
-        let text = key(1).sign(&space("demo"), &ticket);
+        let text = key(1).sign(&space("demo"), &PLACE);
         for length in 0..text.len() {
             assert_eq!(key(1).verify(&space("demo"), &text[..length]), Err(Refusal::Malformed));
         }

@@ -219,3 +219,12 @@ pub(crate) fn tone(samples: &[f32], hz: f32) -> f32 {
 pub(crate) fn rms(samples: &[f32]) -> f32 {
     (samples.iter().map(|s| s * s).sum::<f32>() / samples.len().max(1) as f32).sqrt()
 }
+
+/// Waits until the last half second of what comes next is as wished.
+pub(crate) fn next(ear: &Ear, what: &str, wish: impl Fn(&[f32]) -> bool) {
+    let from = ear.bytes();
+    ear.body(what, |body| {
+        let sound = ogg(body, from);
+        tail(&sound, 0.5).is_some_and(&wish).then_some(())
+    });
+}

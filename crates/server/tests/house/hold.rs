@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::ear::{Ear, ogg, rms, tail, tone};
+use crate::ear::{Ear, next, ogg, rms, tone};
 use crate::http::{Reply, ask};
 use crate::mouth::Mouth;
 use crate::server::{Server, Space, until};
@@ -40,15 +40,6 @@ fn given(server: &Server, space: &Space, file: &[u8]) -> Value {
 
 fn stage(server: &Server, space: &Space, pass: &str) -> Value {
     server.api("GET", &format!("/{}/stage", space.id), pass, None).json()
-}
-
-/// Waits until the last half second of what comes next is as wished.
-fn next(ear: &Ear, what: &str, wish: impl Fn(&[f32]) -> bool) {
-    let from = ear.bytes();
-    ear.body(what, |body| {
-        let sound = ogg(body, from);
-        tail(&sound, 0.5).is_some_and(&wish).then_some(())
-    });
 }
 
 #[test]

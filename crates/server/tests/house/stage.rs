@@ -4,7 +4,7 @@ use rtc::rtp_transceiver::RTCRtpTransceiverDirection::Sendonly;
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::ear::{Ear, ogg, rms, tail, tone};
+use crate::ear::{Ear, next, rms, tone};
 use crate::mouth::{Mouth, post};
 use crate::server::{Server, Space};
 
@@ -17,15 +17,6 @@ fn act(server: &Server, space: &Space, pass: &str, what: &str) -> Value {
 fn id_of(server: &Server, space: &Space, pass: &str) -> String {
     let stage = server.api("GET", &format!("/{}/stage", space.id), pass, None).json();
     stage["you"]["id"].as_str().expect("an id").to_owned()
-}
-
-/// Waits until the last half second of what comes next is as wished.
-fn next(ear: &Ear, what: &str, wish: impl Fn(&[f32]) -> bool) {
-    let from = ear.bytes();
-    ear.body(what, |body| {
-        let sound = ogg(body, from);
-        tail(&sound, 0.5).is_some_and(&wish).then_some(())
-    });
 }
 
 #[test]

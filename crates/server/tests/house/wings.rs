@@ -4,7 +4,7 @@ use rtc::rtp_transceiver::RTCRtpTransceiverDirection::Sendonly;
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::ear::{Ear, ogg, rms, tail, tone};
+use crate::ear::{Ear, next, ogg, rms, tail, tone};
 use crate::http::{Reply, ask};
 use crate::mouth::{Mouth, post};
 use crate::server::{Server, Space, until};
@@ -49,15 +49,6 @@ fn offer(server: &Server, at: &str, who: &Somebody) -> Reply {
 
 fn speakers(server: &Server, space: &Space) -> usize {
     server.view(space)["speakers"].as_array().expect("people").len()
-}
-
-/// Waits until the last half second of what comes next is as wished.
-fn next(ear: &Ear, what: &str, wish: impl Fn(&[f32]) -> bool) {
-    let from = ear.bytes();
-    ear.body(what, |body| {
-        let sound = ogg(body, from);
-        tail(&sound, 0.5).is_some_and(&wish).then_some(())
-    });
 }
 
 fn both(sound: &[f32]) -> bool {
