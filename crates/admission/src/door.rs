@@ -15,3 +15,4 @@ pub mod places;
 pub mod redemption;
 pub mod ticket;
 pub mod timetable;
+pub mod wire;

@@ -1,5 +1,6 @@
 //! What a worker holds: everything that comes of the one secret that every worker of a house shares.
 
+use crate::door::ticket::TicketKey;
 use crate::pass::listen::ListenKey;
 use crate::pass::rehearsal::RehearsalKey;
 use crate::people::PeopleKey;
@@ -13,6 +14,8 @@ pub struct CrowdKeys {
     pub rehearsal: RehearsalKey,
     /// As whom listeners are counted.
     pub people: PeopleKey,
+    /// Signs and checks places in time.
+    pub ticket: TicketKey,
 }
 
 impl CrowdKeys {
@@ -22,6 +25,7 @@ impl CrowdKeys {
             listen: ListenKey::from_bytes(secret),
             rehearsal: RehearsalKey::from_bytes(secret),
             people: PeopleKey::from_bytes(secret),
+            ticket: TicketKey::from_bytes(secret),
         }
     }
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hiwar_admission::door::allocator::Allocator;
 use hiwar_admission::door::counts::{CELLS, Counts};
-use hiwar_admission::door::desk::{Answer, Desk};
-use hiwar_admission::door::draw::DrawSecret;
+use hiwar_admission::door::desk::{Answer, Desk, Entry, Memory};
 use hiwar_admission::door::network::NetworkKey;
+use hiwar_admission::door::places::reserve;
 use hiwar_admission::door::redemption::Redemption;
 use hiwar_admission::door::ticket::{Class, Ticket, Worth};
 use hiwar_admission::door::timetable::Stays;
@@ -96,8 +96,8 @@ fn play(crowd: Crowd, seed: u64) -> Seen {
     let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(1 << 16).collect();
     let (counts, redemption) = (Counts::new(&cells).expect("as many"), Redemption::new(&bits));
     let key = NetworkKey::from_bytes([3; 32]);
-    let desk = |_| Desk::new(DrawSecret::from_bytes([4; 32]), counts, redemption);
-    let mut desks: Vec<Desk<'_>> = (0..WORKERS).map(desk).collect();
+    let memory = Memory { counts, redemption };
+    let mut desks: Vec<Desk> = (0..WORKERS).map(|_| Desk::new([4; 32])).collect();
     let mut house = Allocator::new(BEGINS, cap, pace, believed, 0..WORKERS as u64);
     let mut serials = 0;
     let mut events = BinaryHeap::from([Reverse((BEGINS, Happens::Quarter)), Reverse((BEGINS, Happens::Second))]);
@@ -131,7 +131,7 @@ fn play(crowd: Crowd, seed: u64) -> Seen {
                 }
                 bound_max = bound_max.max(house.bound());
                 if now >= BEGINS + OPENS + Duration::from_secs(110) && waiting > 0 {
-                    used.push(f64::from(inside) / f64::from(cap - cap.div_ceil(50)));
+                    used.push(f64::from(inside) / f64::from(cap - reserve(cap)));
                 }
                 events.push(Reverse((now + SECOND, what)));
             }
@@ -155,8 +155,11 @@ fn play(crowd: Crowd, seed: u64) -> Seen {
                 // Any worker: it is the kernel that chooses.
                 let (at, lot) = ((chance.next() % WORKERS as u64) as usize, chance.next() as u32);
                 let answer = match visitor.ticket {
-                    None => desks[at].arrive(now, &key.networks(IpAddr::V4(visitor.address)), Class::Anybody, lot),
-                    Some(ticket) => desks[at].present(now, ticket, lot),
+                    None => {
+                        let networks = key.networks(IpAddr::V4(visitor.address));
+                        desks[at].arrive(now, memory, &networks, Class::Anybody, lot, Entry::Now)
+                    }
+                    Some(ticket) => desks[at].present(now, memory, ticket, lot, Entry::Now),
                 };
                 match answer.expect("there are serials") {
                     Answer::Enter => {

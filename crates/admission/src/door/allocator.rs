@@ -5,15 +5,13 @@ use std::time::SystemTime;
 
 use super::desk::{Phase, TALLY, Told, WINDOW, Word, Yours};
 use super::draw::Tally;
-use super::places::{Grant, Places, WorkerId};
+use super::places::{Grant, Places, WorkerId, reserve};
 use super::timetable::{Outlook, Promises, STEP, Stays, Timetable};
 
 /// Cohorts of those inside that are told apart, a [`STEP`] each; an hour. Older ones leave hardly faster or slower with another minute.
 const COHORTS_MAX: usize = 720;
 /// Seconds after which whoever has not come is not counted on any more. Their place is kept for them: of those that nobody was promised.
 const PUNCTUAL: usize = 30;
-/// One in so many places is kept for those who come back, and is not promised to others.
-const RETURNERS: u32 = 50;
 
 /// One space's.
 #[derive(Debug)]
@@ -175,7 +173,7 @@ impl Allocator {
     }
 
     fn promisable(&self) -> u32 {
-        self.cap - self.cap.div_ceil(RETURNERS)
+        self.cap - reserve(self.cap)
     }
 
     /// Of those whose turn it has been, when it is that of rank `next`, so many are still on their way.

@@ -28,11 +28,13 @@ pub const LOOK: Duration = Duration::from_secs(5 * 60);
 /// A place that was left over goes to whoever looks, if their rank is among the next so many: a part of all, and some. Else whoever holds many tickets would look often.
 const NEXT: u64 = 24;
 const NEXT_MIN: u64 = 500;
+/// For so long somebody may come back without waiting, from when they were last let in: the longest conversations.
+pub const RETURNS: Duration = Duration::from_secs(12 * 3_600);
 /// A place that is not there although it was promised: how soon it is asked for again.
 const SOON: Duration = Duration::from_secs(3);
 
 /// What the house says to its workers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Phase {
     /// Whoever comes is let in, so many in a second.
     #[default]
@@ -58,7 +60,7 @@ pub enum Phase {
 }
 
 /// The house's word, once a second.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Word {
     /// Which crowd this is: counted up whenever nobody waits any more.
     pub opening: u16,
@@ -111,20 +113,38 @@ pub struct Told {
     pub came: u64,
 }
 
+/// When somebody who may come in does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// At once.
+    Now,
+    /// By another request, for which they get a ticket that is due.
+    Later,
+}
+
+/// What all workers share of one space: see [`Counts`] and [`Redemption`].
+#[derive(Clone, Copy, Debug)]
+pub struct Memory<'m> {
+    /// Tickets by network.
+    pub counts: Counts<'m>,
+    /// Tickets that were used.
+    pub redemption: Redemption<'m>,
+}
+
 /// Whoever is given something.
 #[derive(Clone, Copy, Debug)]
 struct Visitor {
     network: u64,
     class: Class,
     chance: u32,
+    entry: Entry,
 }
 
 /// One space's, at one worker.
-#[derive(Debug)]
-pub struct Desk<'m> {
+pub struct Desk {
+    /// Of which each opening's secret is made.
+    root: [u8; 32],
     secret: DrawSecret,
-    counts: Counts<'m>,
-    redemption: Redemption<'m>,
     share: Share,
     /// The next serial, and where its block ends.
     serials: std::ops::Range<u64>,
@@ -142,13 +162,12 @@ pub struct Desk<'m> {
     spare: u32,
 }
 
-impl<'m> Desk<'m> {
-    /// A desk with no places and no serials yet.
-    pub fn new(secret: DrawSecret, counts: Counts<'m>, redemption: Redemption<'m>) -> Self {
+impl Desk {
+    /// A desk with no places and no serials yet. `root`: random, the same at every worker, of this space alone.
+    pub fn new(root: [u8; 32]) -> Self {
         Self {
-            secret,
-            counts,
-            redemption,
+            root,
+            secret: DrawSecret::of(&root, 0),
             share: Share::default(),
             serials: 0..0,
             word: None,
@@ -171,6 +190,7 @@ impl<'m> Desk<'m> {
         if self.opening() != word.opening {
             // Another crowd, which is drawn anew.
             (self.pressed, self.tally) = (None, Tally::default());
+            self.secret = DrawSecret::of(&self.root, word.opening);
         }
         self.word = Some(word);
     }
@@ -217,21 +237,55 @@ impl<'m> Desk<'m> {
     }
 
     /// Somebody who has no ticket. `chance`: 32 bits as good as random. `None`: there are no serials left, which is an outage of the house that has lasted for minutes.
-    pub fn arrive(&mut self, now: SystemTime, networks: &Networks, class: Class, chance: u32) -> Option<Answer> {
-        let visitor = Visitor { network: networks.narrowest(), class, chance };
-        self.join(now, visitor, |counts| networks.turn(counts.count(networks)))
+    pub fn arrive(
+        &mut self,
+        now: SystemTime,
+        memory: Memory<'_>,
+        networks: &Networks,
+        class: Class,
+        chance: u32,
+        entry: Entry,
+    ) -> Option<Answer> {
+        let visitor = Visitor { network: networks.narrowest(), class, chance, entry };
+        self.join(now, visitor, || networks.turn(memory.counts.count(networks)))
+    }
+
+    /// What somebody who was let in shows if they come back: a ticket that is due and good as often as it is shown, of the serial of the ticket by which they came. `None`: as [`arrive`](Self::arrive).
+    pub fn place_of(&mut self, now: SystemTime, network: u64, came_by: Option<u64>) -> Option<Ticket> {
+        let serial = came_by.or_else(|| self.serials.next())?;
+        let worth = Worth::Place { promised: Duration::ZERO };
+        Some(Ticket { serial, opening: self.opening(), class: Class::Returning, network, due: now, worth })
+    }
+
+    fn back(&mut self, now: SystemTime, ticket: Ticket, chance: u32, entry: Entry) -> Option<Answer> {
+        match entry {
+            Entry::Later => Some(Answer::Wait(ticket)),
+            Entry::Now if self.share.admit_back(now) => Some(Answer::Enter),
+            Entry::Now => Some(Answer::Wait(Ticket { due: now + SOON + share_of(SOON, chance), ..ticket })),
+        }
     }
 
     /// Somebody who has a ticket of this space's, checked by its key. `None`: as above; the ticket is as good as before.
-    pub fn present(&mut self, now: SystemTime, ticket: Ticket, chance: u32) -> Option<Answer> {
+    pub fn present(
+        &mut self,
+        now: SystemTime,
+        memory: Memory<'_>,
+        ticket: Ticket,
+        chance: u32,
+        entry: Entry,
+    ) -> Option<Answer> {
         if ticket.due.duration_since(now).is_ok_and(|wait| wait > EARLY) {
             return Some(Answer::Wait(ticket));
+        }
+        if ticket.class == Class::Returning && now.duration_since(ticket.due).is_ok_and(|ago| ago < RETURNS) {
+            return self.back(now, ticket, chance, entry);
         }
         // Whatever comes of it may need one, and a ticket that is used up for nothing would be lost.
         if self.serials.is_empty() {
             return None;
         }
-        let visitor = Visitor { network: ticket.network, class: ticket.class, chance };
+        let class = if ticket.class == Class::Returning { Class::Anybody } else { ticket.class };
+        let visitor = Visitor { network: ticket.network, class, chance, entry };
         let soon = || Answer::Wait(Ticket { due: now + SOON + share_of(SOON, chance), ..ticket });
         let is_late = now.duration_since(ticket.due).is_ok_and(|late| late > LATE);
         let is_of_this = ticket.opening == self.opening();
@@ -247,7 +301,11 @@ impl<'m> Desk<'m> {
                 if !self.share.has_room(now) {
                     return Some(soon());
                 }
-                return Some(self.redeem(&ticket).map_or_else(|used| used, |()| self.enter(now).unwrap_or_else(soon)));
+                if entry == Entry::Later {
+                    return Some(Answer::Wait(ticket));
+                }
+                let redeemed = redeem(memory, &ticket);
+                return Some(redeemed.map_or_else(|used| used, |()| self.enter(now).unwrap_or_else(soon)));
             }
             (Worth::Rank(rank), Some(Phase::Queue { drawn, table, late, .. })) if is_of_this => {
                 let reach = (drawn.total() + late) / NEXT + NEXT_MIN;
@@ -257,27 +315,25 @@ impl<'m> Desk<'m> {
             }
             // Of a crowd that is over, or for a place that was kept for long enough: they come as others do.
             _ => {
-                return match self.redeem(&ticket) {
-                    Ok(()) => self.join(now, visitor, |_| Turn::FIRST),
+                return match redeem(memory, &ticket) {
+                    Ok(()) => self.join(now, visitor, || Turn::FIRST),
                     Err(used) => Some(used),
                 };
             }
         };
-        if let Err(used) = self.redeem(&ticket) {
+        if let Err(used) = redeem(memory, &ticket) {
             return Some(used);
         }
-        if is_next && self.spare > 0 && self.share.admit(now) {
+        if is_next && self.spare > 0 && self.share.has_room(now) {
             self.spare -= 1;
+            if entry == Entry::Later {
+                return self.ticket(visitor, now, Worth::Place { promised: Duration::ZERO });
+            }
+            self.share.admit(now);
             self.entered += 1;
             return Some(Answer::Enter);
         }
         self.place(now, visitor, rank, time)
-    }
-
-    fn redeem(&self, ticket: &Ticket) -> Result<(), Answer> {
-        self.redemption.redeem(ticket.serial).map_err(|why| match why {
-            Unredeemable::Used | Unredeemable::NoSuchSerial => Answer::Used,
-        })
     }
 
     /// Lets in somebody for whom there was a time.
@@ -290,7 +346,7 @@ impl<'m> Desk<'m> {
     }
 
     /// Somebody who comes now. `turn`: when they are drawn, if they are.
-    fn join(&mut self, now: SystemTime, visitor: Visitor, turn: impl FnOnce(Counts<'m>) -> Turn) -> Option<Answer> {
+    fn join(&mut self, now: SystemTime, visitor: Visitor, turn: impl FnOnce() -> Turn) -> Option<Answer> {
         if self.serials.is_empty() {
             return None;
         }
@@ -299,22 +355,26 @@ impl<'m> Desk<'m> {
             // What it had is void, and nobody knows how many there may be: that is no crowd.
             Some(Phase::Open) if !self.share.is_good(now) => self.ask_again(now, visitor),
             Some(Phase::Open) => {
-                if self.may_pass(now) && self.share.admit(now) {
+                if self.share.has_room(now) && self.may_pass(now) {
+                    if visitor.entry == Entry::Later {
+                        return self.ticket(visitor, now, Worth::Place { promised: Duration::ZERO });
+                    }
+                    self.share.admit(now);
                     self.entered += 1;
                     return Some(Answer::Enter);
                 }
                 let since = *self.pressed.get_or_insert(now);
-                self.gather(since + WINDOW, visitor, turn(self.counts))
+                self.gather(since + WINDOW, visitor, turn())
             }
             Some(Phase::Gathering { until }) => {
                 let until = *until;
-                self.gather(until, visitor, turn(self.counts))
+                self.gather(until, visitor, turn())
             }
             Some(Phase::Queue { drawn, table, late, per_minute, .. }) => {
                 let yours = self.word.as_ref().map(|word| word.yours).unwrap_or_default();
                 let since = self.late.saturating_sub(yours.late);
                 let before = late + since * u64::from(yours.workers.max(1)) + u64::from(yours.index);
-                let behind = u64::from(turn(self.counts).round).saturating_mul(*per_minute);
+                let behind = u64::from(turn().round).saturating_mul(*per_minute);
                 let rank = drawn.total().saturating_add(before).saturating_add(behind);
                 let time = table.time(rank);
                 self.late += 1;
@@ -348,6 +408,7 @@ impl<'m> Desk<'m> {
             return self.ticket(visitor, now + LOOK + share_of(LOOK, visitor.chance), Worth::Rank(rank));
         };
         if due <= now + EARLY
+            && visitor.entry == Entry::Now
             && let Some(enters) = self.enter(now)
         {
             return Some(enters);
@@ -369,6 +430,12 @@ impl<'m> Desk<'m> {
     }
 }
 
+fn redeem(memory: Memory<'_>, ticket: &Ticket) -> Result<(), Answer> {
+    memory.redemption.redeem(ticket.serial).map_err(|why| match why {
+        Unredeemable::Used | Unredeemable::NoSuchSerial => Answer::Used,
+    })
+}
+
 /// So much of a time as `chance` is of 2³².
 fn share_of(time: Duration, chance: u32) -> Duration {
     time.mul_f64(f64::from(chance) / 2f64.powi(32))
@@ -385,22 +452,26 @@ mod tests {
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
-    struct Memory {
+    struct Shared {
         cells: Vec<AtomicU16>,
         bits: Vec<AtomicU64>,
     }
 
-    impl Memory {
+    impl Shared {
         fn new() -> Self {
             let cells = std::iter::repeat_with(AtomicU16::default).take(CELLS).collect();
             Self { cells, bits: std::iter::repeat_with(AtomicU64::default).take(4).collect() }
         }
 
-        /// A desk with serials, and places that are good.
-        fn desk(&self, room: u32) -> Desk<'_> {
+        fn memory(&self) -> Memory<'_> {
             let counts = Counts::new(&self.cells).expect("as many as are needed");
-            let mut desk = Desk::new(DrawSecret::from_bytes([4; 32]), counts, Redemption::new(&self.bits));
-            desk.take(NOW, Grant { number: 1, more: room });
+            Memory { counts, redemption: Redemption::new(&self.bits) }
+        }
+
+        /// A desk with serials, and places that are good.
+        fn desk(room: u32) -> Desk {
+            let mut desk = Desk::new([4; 32]);
+            desk.take(NOW, Grant { number: 1, more: room, ..Grant::default() });
             desk.take_serials(0..200);
             desk
         }
@@ -421,7 +492,7 @@ mod tests {
     /// A queue in which a thousand were drawn, all of them behind whoever has not been.
     fn queue() -> Phase {
         let mut drawn = Tally::default();
-        let secret = DrawSecret::from_bytes([4; 32]);
+        let secret = DrawSecret::of(&[4; 32], 3);
         (0..1_000).for_each(|network| drawn.add(secret.lot(network, Turn { round: 1, within: 0 })));
         let outlook = Outlook { now: NOW, first: 0, places: 500, inside: &[], pace: 10, stays: Stays::default() };
         Phase::Queue { drawn, table: Timetable::of(&outlook), late: 0, per_minute: 0, spare: 0 }
@@ -436,93 +507,139 @@ mod tests {
 
     #[test]
     fn a_house_that_has_not_spoken_yet_is_no_crowd() {
-        let memory = Memory::new();
-        let mut desk = memory.desk(5);
-        let ticket = waits(desk.arrive(NOW, &networks(), Class::Anybody, 0));
+        let shared = Shared::new();
+        let memory = shared.memory();
+        let mut desk = Shared::desk(5);
+        let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
         assert!(matches!(ticket.worth, Worth::Place { .. }) && ticket.due <= NOW + 2 * SOON);
         assert_eq!(desk.told().pressed, None);
         desk.hear(word(0, Phase::Open));
         assert_eq!(
-            desk.present(ticket.due, ticket, 0),
+            desk.present(ticket.due, memory, ticket, 0, Entry::Now),
             Some(Answer::Wait(Ticket { due: ticket.due + SOON, ..ticket }))
         );
         // What it was given is void by then; given anew, they enter.
-        desk.take(ticket.due, Grant { number: 2, more: 0 });
-        assert_eq!(desk.present(ticket.due, ticket, 0), Some(Answer::Enter));
+        desk.take(ticket.due, Grant { number: 2, more: 0, ..Grant::default() });
+        assert_eq!(desk.present(ticket.due, memory, ticket, 0, Entry::Now), Some(Answer::Enter));
         assert_eq!(desk.told().pressed, None);
     }
 
     #[test]
     fn the_first_who_cannot_come_in_at_once_opens_the_window() {
-        let memory = Memory::new();
-        let mut desk = memory.desk(1);
+        let shared = Shared::new();
+        let memory = shared.memory();
+        let mut desk = Shared::desk(1);
         desk.hear(word(0, Phase::Open));
-        assert_eq!(desk.arrive(NOW, &networks(), Class::Anybody, 0), Some(Answer::Enter));
-        let ticket = waits(desk.arrive(NOW, &networks(), Class::Anybody, 0));
+        assert_eq!(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now), Some(Answer::Enter));
+        let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
         assert!(matches!(ticket.worth, Worth::Draw(_)) && ticket.due >= NOW + WINDOW);
         assert_eq!((desk.told().pressed, desk.tally().total()), (Some(NOW), 1));
     }
 
     #[test]
     fn whoever_was_drawn_in_a_crowd_that_is_over_comes_as_others_do() {
-        let memory = Memory::new();
-        let mut desk = memory.desk(5);
+        let shared = Shared::new();
+        let memory = shared.memory();
+        let mut desk = Shared::desk(5);
         for (opening, phase) in [(3, Phase::Open), (4, Phase::Open)] {
             desk.hear(word(opening, phase));
             let serial = u64::from(opening);
             for worth in [Worth::Draw(Turn::FIRST), Worth::Rank(80_000)] {
                 let ticket = Ticket { serial: serial + 10 * u64::from(worth == Worth::Rank(80_000)), ..ticket(worth) };
-                assert_eq!(desk.present(NOW, ticket, 0), Some(Answer::Enter), "{opening} {worth:?}");
-                assert_eq!(desk.present(NOW, ticket, 0), Some(Answer::Used));
+                assert_eq!(
+                    desk.present(NOW, memory, ticket, 0, Entry::Now),
+                    Some(Answer::Enter),
+                    "{opening} {worth:?}"
+                );
+                assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), Some(Answer::Used));
             }
         }
         // Among those who are drawn now, and behind those who were.
         desk.hear(word(5, Phase::Gathering { until: NOW + WINDOW }));
-        assert!(matches!(waits(desk.present(NOW, ticket(Worth::Rank(0)), 0)).worth, Worth::Draw(_)));
+        assert!(matches!(
+            waits(desk.present(NOW, memory, ticket(Worth::Rank(0)), 0, Entry::Now)).worth,
+            Worth::Draw(_)
+        ));
         desk.hear(word(6, queue()));
         let last = Ticket { serial: 251, ..ticket(Worth::Rank(0)) };
-        assert_eq!(waits(desk.present(NOW, last, 0)).worth, Worth::Rank(1_000));
+        assert_eq!(waits(desk.present(NOW, memory, last, 0, Entry::Now)).worth, Worth::Rank(1_000));
     }
 
     #[test]
     fn without_serials_no_ticket_is_used_up() {
-        let memory = Memory::new();
-        let mut desk = memory.desk(0);
+        let shared = Shared::new();
+        let memory = shared.memory();
+        let mut desk = Shared::desk(0);
         desk.hear(word(3, queue()));
         desk.take_serials(0..0);
         for worth in [Worth::Draw(Turn::FIRST), Worth::Rank(7), Worth::Place { promised: SOON }] {
-            assert_eq!(desk.present(NOW, ticket(worth), 0), None);
+            assert_eq!(desk.present(NOW, memory, ticket(worth), 0, Entry::Now), None);
         }
-        assert_eq!(desk.arrive(NOW, &networks(), Class::Anybody, 0), None);
+        assert_eq!(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now), None);
         assert_eq!(desk.told().late, 0);
         desk.take_serials(0..1);
-        assert!(matches!(waits(desk.present(NOW, ticket(Worth::Draw(Turn::FIRST)), 0)).worth, Worth::Place { .. }));
+        assert!(matches!(
+            waits(desk.present(NOW, memory, ticket(Worth::Draw(Turn::FIRST)), 0, Entry::Now)).worth,
+            Worth::Place { .. }
+        ));
     }
 
     #[test]
     fn a_place_is_kept_for_whoever_is_late_and_not_for_ever() {
-        let memory = Memory::new();
-        let mut desk = memory.desk(0);
+        let shared = Shared::new();
+        let memory = shared.memory();
+        let mut desk = Shared::desk(0);
         desk.hear(word(3, queue()));
         let place = ticket(Worth::Place { promised: SOON });
         let late = NOW + LATE;
-        desk.take(late, Grant { number: 2, more: 5 });
-        assert_eq!(desk.present(late, place, 0), Some(Answer::Enter));
+        desk.take(late, Grant { number: 2, more: 5, ..Grant::default() });
+        assert_eq!(desk.present(late, memory, place, 0, Entry::Now), Some(Answer::Enter));
         let too_late = Ticket { serial: 251, ..place };
-        let ticket = waits(desk.present(late + Duration::from_secs(1), too_late, 0));
+        let ticket = waits(desk.present(late + Duration::from_secs(1), memory, too_late, 0, Entry::Now));
         assert_eq!(ticket.worth, Worth::Rank(1_000), "behind all others");
     }
 
     #[test]
     fn ranks_that_two_workers_give_at_the_same_time_are_different() {
-        let memory = Memory::new();
+        let shared = Shared::new();
+        let memory = shared.memory();
         let ranks = [0, 1].map(|index| {
-            let mut desk = memory.desk(0);
+            let mut desk = Shared::desk(0);
             let yours = Yours { index, workers: 2, ..Yours::default() };
             desk.hear(Word { yours, ..word(3, queue()) });
-            [0; 3].map(|_| waits(desk.arrive(NOW, &networks(), Class::Anybody, 0)).worth)
+            [0; 3].map(|_| waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now)).worth)
         });
         let rank = |n: u64| Worth::Rank(1_000 + n);
         assert_eq!(ranks, [[rank(0), rank(2), rank(4)], [rank(1), rank(3), rank(5)]]);
+    }
+
+    #[test]
+    fn whoever_was_inside_comes_back_without_waiting_as_often_as_they_lose_their_connection() {
+        let shared = Shared::new();
+        let memory = shared.memory();
+        let mut desk = Shared::desk(0);
+        desk.hear(word(3, queue()));
+        let place = desk.place_of(NOW, 9, Some(120)).expect("a serial");
+        let back = waits(desk.present(NOW, memory, place, 0, Entry::Now));
+        assert_eq!((back.serial, back.class, back.due), (120, Class::Returning, NOW + SOON), "there is no place yet");
+        desk.take(NOW, Grant { number: 2, back: 2, keep: 2, ..Grant::default() });
+        for _ in 0..2 {
+            assert_eq!(desk.present(NOW, memory, place, 0, Entry::Now), Some(Answer::Enter));
+        }
+        // The morning after they come as others do.
+        let ticket = waits(desk.present(NOW + RETURNS, memory, place, 0, Entry::Now));
+        assert_eq!((ticket.class, ticket.worth), (Class::Anybody, Worth::Rank(1_000)));
+    }
+
+    #[test]
+    fn who_comes_in_by_another_request_is_given_a_ticket_that_is_due_and_uses_nothing_up() {
+        let shared = Shared::new();
+        let memory = shared.memory();
+        let mut desk = Shared::desk(1);
+        desk.hear(word(0, Phase::Open));
+        let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Later));
+        assert!(ticket.due <= NOW && matches!(ticket.worth, Worth::Place { .. }));
+        assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Later), Some(Answer::Wait(ticket)));
+        assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), Some(Answer::Enter));
     }
 }

@@ -18,6 +18,7 @@ pub const PARTS: usize = 256;
 const BEHIND: u32 = 1 << 22;
 
 const CONTEXT_COMMITMENT: &str = "hiwar 2026-11 commitment to a draw, version 1";
+const CONTEXT_OPENING: &str = "hiwar 2026-11 secret of one opening, version 1";
 const CONTEXT_ORDER: &str = "hiwar 2026-11 order of a draw, version 1";
 
 /// What decides a draw: 32 random bytes, made for one opening of one space.
@@ -40,6 +41,14 @@ impl DrawSecret {
     /// From 32 random bytes.
     pub fn from_bytes(secret: [u8; 32]) -> Self {
         Self { secret, order: blake3::derive_key(CONTEXT_ORDER, &secret) }
+    }
+
+    /// That of one of a space's openings, of the 32 random bytes from which all of them are made. Publishing one says nothing of another.
+    pub fn of(root: &[u8; 32], opening: u16) -> Self {
+        let mut bytes = [0; 34];
+        bytes[..32].copy_from_slice(root);
+        bytes[32..].copy_from_slice(&opening.to_le_bytes());
+        Self::from_bytes(blake3::derive_key(CONTEXT_OPENING, &bytes))
     }
 
     /// What is published before: it says nothing of the secret, and fits no other.

@@ -15,6 +15,13 @@ pub const GRANT: Duration = Duration::from_secs(3);
 pub const KEPT: Duration = Duration::from_secs(30);
 /// One in so many places is kept for those who come back.
 const RETURNERS: u32 = 50;
+/// So many of those a worker has at hand, so that who comes back waits for nobody.
+const AT_HAND: u32 = 16;
+/// Of so many places, how many are kept for those who come back, and are neither given nor promised to others.
+pub const fn reserve(cap: u32) -> u32 {
+    cap / RETURNERS
+}
+
 /// Workers that are known at a time: more than a machine has cores.
 const WORKERS_MAX: usize = 1_024;
 
@@ -25,19 +32,27 @@ pub struct Report {
     pub seen: u64,
     /// Who is inside, and places that are kept for those whose connection has just ended.
     pub inside: u32,
-    /// Of what it was given, what it may still use.
+    /// Of what it was given, what it may still use for whoever comes.
     pub room: u32,
+    /// And what only for those who come back.
+    pub back: u32,
     /// How many it would let in if it could.
     pub wanted: u32,
+    /// How many came back and found no place since it was last given some.
+    pub missed: u32,
 }
 
 /// What a worker is given on top of what it has. It makes all of it good for [`GRANT`] from when it comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Grant {
     /// Numbers count up for each worker.
     pub number: u64,
-    /// So many more.
+    /// So many more for whoever comes.
     pub more: u32,
+    /// And so many for those who come back.
+    pub back: u32,
+    /// How many of those it is to have at hand: what it has beyond, and nobody came back for, is anybody's.
+    pub keep: u32,
 }
 
 /// What a worker may have.
@@ -45,9 +60,12 @@ pub struct Grant {
 struct Lease {
     /// As it told.
     inside: u32,
+    /// For whoever comes or comes back.
     room: u32,
     /// Given since, and in no report of its yet.
     given: u32,
+    /// Of `room` and `given`, what is for those who come back.
+    back: u32,
     number: u64,
 }
 
@@ -103,8 +121,8 @@ impl Places {
         }
         let lease = self.workers.entry(worker).or_default();
         if report.seen >= lease.number {
-            let Report { seen, inside, room, .. } = report;
-            *lease = Lease { inside, room, given: 0, number: seen };
+            let Report { seen, inside, room, back, .. } = report;
+            *lease = Lease { inside, room: room.saturating_add(back), given: 0, back, number: seen };
         } else {
             // It has used some of what it had, or somebody left: which, one cannot tell while a grant is on its way.
             lease.inside = lease.inside.max(report.inside);
@@ -112,16 +130,36 @@ impl Places {
         if now < self.opens || !self.awaited.is_empty() {
             return None;
         }
+        let workers = u32::try_from(self.workers.len().max(1)).unwrap_or(u32::MAX);
         let short = report.wanted.saturating_sub(report.room);
-        let kept = self.cap.div_ceil(RETURNERS);
-        let free = u64::from(self.cap.saturating_sub(kept)).saturating_sub(self.bound());
+        let kept = reserve(self.cap);
+        // What is at hand for those who come back is a part of what is kept for them.
+        let at_hand = self.workers.values().map(|lease| u64::from(lease.back)).sum::<u64>();
+        let free = u64::from(self.cap).saturating_sub(at_hand.max(kept.into()) + self.bound().saturating_sub(at_hand));
         // An equal part for each, so that one that asks for all does not leave the others none.
-        let part = free.div_ceil(self.workers.len().max(1) as u64).min(u64::from(short));
+        let part = free.div_ceil(u64::from(workers)).min(u64::from(short));
         let more = u32::try_from(part).unwrap_or(u32::MAX);
+        let keep = (kept / workers).min(AT_HAND);
+        let back = self.give_back(keep.saturating_add(report.missed).saturating_sub(report.back), more);
         let lease = self.workers.get_mut(&worker)?;
-        lease.given = lease.given.saturating_add(more);
+        lease.given = lease.given.saturating_add(more).saturating_add(back);
+        lease.back = lease.back.saturating_add(back);
         lease.number = lease.number.saturating_add(1);
-        Some(Grant { number: lease.number, more })
+        Some(Grant { number: lease.number, more, back, keep })
+    }
+
+    /// Places for those who come back: of those that are kept for them, and of those that they had at a worker that is gone.
+    fn give_back(&mut self, wanted: u32, given: u32) -> u32 {
+        let free = u64::from(self.cap).saturating_sub(self.bound() + u64::from(given));
+        let free = u32::try_from(free).unwrap_or(u32::MAX).min(wanted);
+        let mut more = wanted - free;
+        // What expires first is used first.
+        for (_, count) in &mut self.orphaned {
+            let taken = more.min(*count);
+            *count -= taken;
+            more -= taken;
+        }
+        wanted - more
     }
 
     /// A worker has connected again, and has had no grant after the one with that number.
@@ -151,6 +189,10 @@ impl Places {
 pub struct Share {
     inside: u32,
     room: u32,
+    back: u32,
+    /// Until then what is there for those who come back is theirs alone.
+    back_until: Option<SystemTime>,
+    missed: u32,
     seen: u64,
     good_until: Option<SystemTime>,
 }
@@ -158,7 +200,8 @@ pub struct Share {
 impl Share {
     /// What to tell the house.
     pub fn report(&self, wanted: u32) -> Report {
-        Report { seen: self.seen, inside: self.inside, room: self.room, wanted }
+        let Self { seen, inside, room, back, missed, .. } = *self;
+        Report { seen, inside, room, back, wanted, missed }
     }
 
     /// Takes a grant.
@@ -166,6 +209,17 @@ impl Share {
         if grant.number > self.seen {
             self.seen = grant.number;
             self.room = self.room.saturating_add(grant.more);
+            self.back = self.back.saturating_add(grant.back);
+            let over = self.back.saturating_sub(grant.keep);
+            if over > 0 && grant.back > 0 {
+                // They were told to come again in a moment; and whoever had one at a worker that is gone has it for so long.
+                self.back_until = Some(now + KEPT);
+            }
+            if self.back_until.is_none_or(|until| now >= until) {
+                self.back -= over;
+                self.room = self.room.saturating_add(over);
+            }
+            self.missed = 0;
             self.good_until = Some(now + GRANT);
         }
     }
@@ -187,6 +241,18 @@ impl Share {
             self.room -= 1;
             self.inside += 1;
         }
+        may
+    }
+
+    /// Lets in somebody who was inside before, if there is a place.
+    pub fn admit_back(&mut self, now: SystemTime) -> bool {
+        if self.back > 0 && self.is_good(now) {
+            self.back -= 1;
+            self.inside += 1;
+            return true;
+        }
+        let may = self.admit(now);
+        self.missed = self.missed.saturating_add(u32::from(!may));
         may
     }
 
@@ -215,6 +281,7 @@ mod tests {
     #[derive(Clone, Copy, Debug)]
     enum Happens {
         Arrive(usize),
+        Return(usize),
         Leave(usize),
         Report(usize),
         Deliver(usize),
@@ -228,6 +295,7 @@ mod tests {
         let worker = 0usize..3;
         prop_oneof![
             10 => worker.clone().prop_map(Happens::Arrive),
+            3 => worker.clone().prop_map(Happens::Return),
             3 => worker.clone().prop_map(Happens::Leave),
             6 => worker.clone().prop_map(Happens::Report),
             6 => worker.clone().prop_map(Happens::Deliver),
@@ -255,6 +323,14 @@ mod tests {
             match what {
                 Happens::Arrive(at) => {
                     self.shares[at].admit(self.now);
+                }
+                Happens::Return(at) => {
+                    if self.shares[at].admit_back(self.now)
+                        && let Some((_, kept)) = self.kept.iter_mut().find(|(_, kept)| *kept > 0)
+                    {
+                        // It was theirs.
+                        *kept -= 1;
+                    }
                 }
                 Happens::Leave(at) => self.shares[at].leave(),
                 Happens::Report(at) => self.reports[at].push(self.shares[at].report(5)),
@@ -322,7 +398,7 @@ mod tests {
 
         /// Whatever is lost, late or dies: no more are inside, with places that are kept, than there are places.
         #[test]
-        fn the_cap_is_never_exceeded_by_one(cap in 1u32..40, life in prop::collection::vec(happens(), 1..300)) {
+        fn the_cap_is_never_exceeded_by_one(cap in 1u32..120, life in prop::collection::vec(happens(), 1..300)) {
             let mut world = world(cap);
             for what in life {
                 world.step(what);
@@ -333,13 +409,17 @@ mod tests {
 
         /// Nothing is lost for ever: when all is quiet, all but the returners' part is used.
         #[test]
-        fn all_places_are_used_in_the_end(cap in 1u32..40, life in prop::collection::vec(happens(), 1..100)) {
+        fn all_places_are_used_in_the_end(cap in 1u32..120, life in prop::collection::vec(happens(), 1..100)) {
             let mut world = world(cap);
             for what in life {
                 world.step(what);
             }
             world.step(Happens::Wait(40_000));
-            for _ in 0..40 {
+            for round in 0..40 {
+                if round == 20 {
+                    // What was kept for those who came back is anybody's by then.
+                    world.step(Happens::Wait(40_000));
+                }
                 for at in 0..3 {
                     // A connection that lost something is made anew.
                     world.step(Happens::Reconnect(at));
@@ -350,7 +430,7 @@ mod tests {
                     while world.shares[at].admit(world.now) {}
                 }
             }
-            prop_assert!(world.inside() >= cap - cap.div_ceil(RETURNERS), "{} of {cap}", world.inside());
+            prop_assert!(world.inside() >= cap - reserve(cap), "{} of {cap}", world.inside());
         }
     }
 
@@ -369,11 +449,40 @@ mod tests {
     fn a_house_that_has_just_begun_gives_nothing_until_it_has_heard_who_is_inside() {
         let now = start();
         let mut places = Places::new(now, 10, [1, 2]);
-        assert_eq!(places.report(now, 1, Report { seen: 7, inside: 9, room: 1, wanted: 5 }), None);
+        assert_eq!(places.report(now, 1, Report { seen: 7, inside: 9, room: 1, wanted: 5, ..Report::default() }), None);
         let open = now + GRANT;
         assert_eq!(
             places.report(open, 2, Report { wanted: 5, ..Report::default() }),
-            Some(Grant { number: 1, more: 0 })
+            Some(Grant { number: 1, more: 0, back: 0, keep: 0 })
         );
+    }
+
+    #[test]
+    fn whoever_was_at_a_worker_that_died_comes_back_to_another() {
+        let now = start();
+        let mut places = Places::new(now, 100, [1, 2]);
+        let mut shares = [Share::default(); 2];
+        let open = now + GRANT;
+        let talk = |places: &mut Places, shares: &mut [Share; 2], worker: u64, wanted| {
+            let share = &mut shares[worker as usize - 1];
+            if let Some(grant) = places.report(open, worker, share.report(wanted)) {
+                share.take(open, grant);
+            }
+        };
+        for worker in [1, 2].repeat(8) {
+            talk(&mut places, &mut shares, worker, 49);
+            while shares[worker as usize - 1].admit(open) {}
+        }
+        let [there, here] = [shares[0].inside(), shares[1].inside()];
+        assert_eq!(there + here, 98);
+        places.gone(open, 1);
+        shares[1].admit_back(open).then_some(()).expect("one is at hand");
+        for _ in 0..there {
+            shares[1].admit_back(open);
+        }
+        talk(&mut places, &mut shares, 2, 49);
+        assert!(!shares[1].admit(open), "nobody else comes in by what is kept for them");
+        let back = (0..100).filter(|_| shares[1].admit_back(open)).count() as u32;
+        assert_eq!((shares[1].inside(), back), (100, there + 1), "all of them, and the reserve");
     }
 }

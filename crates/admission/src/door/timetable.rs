@@ -153,6 +153,22 @@ impl Timetable {
         if self.by.is_empty() { 0 } else { spare }
     }
 
+    /// Steps of a table at the most: after a second that the house missed, one more than it looks ahead.
+    pub const PARTS_MAX: usize = STEPS + 2;
+
+    /// From when on, the rank of whoever was next then, and how many ranks were to be let in by the end of each [`STEP`].
+    pub fn parts(&self) -> (SystemTime, u64, &[u64]) {
+        (self.from, self.first, &self.by)
+    }
+
+    /// From its [parts](Self::parts). `None` if there are too many, or they do not go up.
+    pub fn from_parts(from: SystemTime, first: u64, by: Vec<u64>) -> Option<Self> {
+        let goes_up = by.first().is_none_or(|&by| by >= first) && by.is_sorted();
+        // No time that it says may be one that nobody can.
+        let ends = from.checked_add(STEP * (Self::PARTS_MAX as u32 + 1));
+        (goes_up && by.len() <= Self::PARTS_MAX && ends.is_some()).then_some(Self { from, first, by })
+    }
+
     /// How many ranks it has a time for.
     pub fn ranks(&self) -> u64 {
         self.by.last().copied().unwrap_or(self.first)
@@ -178,6 +194,19 @@ impl Default for Promises {
 }
 
 impl Promises {
+    /// How many steps are kept.
+    pub const PARTS: usize = RING;
+
+    /// The last step that was written, and what was promised in each.
+    pub fn parts(&self) -> (u64, &[u32]) {
+        (self.last, &self.counts)
+    }
+
+    /// From its [parts](Self::parts). `None` if they are not so many, or of a time that no clock says.
+    pub fn from_parts(last: u64, counts: Vec<u32>) -> Option<Self> {
+        (counts.len() == RING && last < u64::MAX / 2).then(|| Self { counts: counts.into(), last })
+    }
+
     /// One more, due then. Of what is farther off than anything is promised nothing is kept.
     pub fn add(&mut self, now: SystemTime, due: SystemTime) {
         if due.duration_since(now).is_ok_and(|wait| wait > 2 * HORIZON) {

@@ -1,0 +1,390 @@
+//! What house and workers say to each other about a door, as bytes. Strict: what is left over, or does not add up, is nothing. Layout in `docs/formats/bus.md`; numbers are LEB128, as in DWARF and
+//! WebAssembly, for most counts of a draw are small.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::desk::{Phase, Told, Word, Yours};
+use super::draw::Tally;
+use super::places::{Grant, Report, WorkerId};
+use super::timetable::{Promises, Timetable};
+
+/// Bytes of what the house says at the most: a draw in which every count is as large as it can be, for as many workers as there can be.
+pub const SAID_BYTES_MAX: usize = 256 * 1_024;
+/// And of what a worker tells.
+pub const TOLD_BYTES_MAX: usize = 128 * 1_024;
+/// Workers of one house that are told apart.
+const WORKERS_MAX: u64 = 1_024;
+
+/// What the house says of one space, to all workers at once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Said {
+    /// Once a second.
+    pub word: Option<Spoken>,
+    /// Places, for whom there are any.
+    pub grants: Vec<(WorkerId, Grant)>,
+}
+
+/// A [`Word`], for each worker its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spoken {
+    /// As in [`Word::opening`].
+    pub opening: u16,
+    /// As in [`Word::phase`].
+    pub phase: Phase,
+    /// As in [`Word::pace`].
+    pub pace: u32,
+    /// What is each worker's alone.
+    pub yours: Vec<(WorkerId, Yours)>,
+}
+
+impl Spoken {
+    /// Of the words of one tick. `None`: there is no worker.
+    pub fn of(words: Vec<(WorkerId, Word)>) -> Option<Self> {
+        let yours = words.iter().map(|(worker, word)| (*worker, word.yours)).collect();
+        let (_, Word { opening, phase, pace, .. }) = words.into_iter().next()?;
+        Some(Self { opening, phase, pace, yours })
+    }
+
+    /// What that is to one worker. One that the house has not heard of yet wants nothing.
+    pub fn to(&self, worker: WorkerId) -> Word {
+        let yours = self.yours.iter().find(|(other, _)| *other == worker).map(|(_, yours)| *yours);
+        Word { opening: self.opening, phase: self.phase.clone(), pace: self.pace, yours: yours.unwrap_or_default() }
+    }
+}
+
+/// What a worker tells the house of one space.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Heard {
+    /// Places, and who came.
+    pub told: Told,
+    /// Whom it has to draw, if there is somebody.
+    pub tally: Option<Tally>,
+    /// What it has promised.
+    pub promises: Promises,
+}
+
+/// The bytes of what the house says.
+pub fn encode_said(said: &Said) -> Vec<u8> {
+    let mut out = Out::default();
+    match &said.word {
+        None => out.number(0),
+        Some(Spoken { opening, phase, pace, yours }) => {
+            out.number(1);
+            out.number((*opening).into());
+            out.number((*pace).into());
+            out.number(yours.len() as u64);
+            for (worker, Yours { wanted, late, index, workers }) in yours {
+                out.fixed(*worker);
+                out.numbers([u64::from(*wanted), *late, (*index).into(), (*workers).into()]);
+            }
+            match phase {
+                Phase::Open => out.number(0),
+                Phase::Gathering { until } => {
+                    out.number(1);
+                    out.time(*until);
+                }
+                Phase::Queue { drawn, table, late, per_minute, spare } => {
+                    out.number(2);
+                    out.numbers([*late, *per_minute, (*spare).into()]);
+                    out.tally(drawn);
+                    let (from, first, by) = table.parts();
+                    out.time(from);
+                    out.number(first);
+                    out.number(by.len() as u64);
+                    // They go up.
+                    by.iter().fold(first, |before, &by| {
+                        out.number(by.saturating_sub(before));
+                        by
+                    });
+                }
+            }
+        }
+    }
+    out.number(said.grants.len() as u64);
+    for (worker, Grant { number, more, back, keep }) in &said.grants {
+        out.fixed(*worker);
+        out.numbers([*number, (*more).into(), (*back).into(), (*keep).into()]);
+    }
+    out.0
+}
+
+/// Reads what the house says; `None`: that is not it.
+pub fn decode_said(bytes: &[u8]) -> Option<Said> {
+    let mut from = From(bytes);
+    let word = match from.number()? {
+        0 => None,
+        1 => Some(from.spoken()?),
+        _ => return None,
+    };
+    let mut grant = |from: &mut From<'_>| {
+        let worker = from.fixed()?;
+        Some((worker, Grant { number: from.number()?, more: from.small()?, back: from.small()?, keep: from.small()? }))
+    };
+    let grants = from.many(WORKERS_MAX, &mut grant)?;
+    from.end(Said { word, grants })
+}
+
+/// The bytes of what a worker tells.
+pub fn encode_heard(heard: &Heard) -> Vec<u8> {
+    let mut out = Out::default();
+    let Told { opening, report, pressed, late, entered, came } = heard.told;
+    let Report { seen, inside, room, back, wanted, missed } = report;
+    out.number(opening.into());
+    out.number(seen);
+    out.numbers([inside, room, back, wanted, missed].map(u64::from));
+    out.numbers([late, entered, came]);
+    out.number(pressed.is_some().into());
+    pressed.into_iter().for_each(|pressed| out.time(pressed));
+    out.number(heard.tally.is_some().into());
+    heard.tally.iter().for_each(|tally| out.tally(tally));
+    let (last, counts) = heard.promises.parts();
+    out.number(last);
+    counts.iter().for_each(|&count| out.number(count.into()));
+    out.0
+}
+
+/// Reads what a worker tells; `None`: that is not it.
+pub fn decode_heard(bytes: &[u8]) -> Option<Heard> {
+    let mut from = From(bytes);
+    let opening = u16::try_from(from.number()?).ok()?;
+    let seen = from.number()?;
+    let (inside, room, back) = (from.small()?, from.small()?, from.small()?);
+    let (wanted, missed) = (from.small()?, from.small()?);
+    let (late, entered, came) = (from.number()?, from.number()?, from.number()?);
+    let pressed = if from.flag()? { Some(from.time()?) } else { None };
+    let tally = if from.flag()? { Some(from.tally()?) } else { None };
+    let last = from.number()?;
+    let counts = (0..Promises::PARTS).map(|_| from.small()).collect::<Option<_>>()?;
+    let report = Report { seen, inside, room, back, wanted, missed };
+    let told = Told { opening, report, pressed, late, entered, came };
+    from.end(Heard { told, tally, promises: Promises::from_parts(last, counts)? })
+}
+
+#[derive(Default)]
+struct Out(Vec<u8>);
+
+impl Out {
+    fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.0.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.0.push(number as u8);
+    }
+
+    fn numbers<const N: usize>(&mut self, numbers: [u64; N]) {
+        numbers.into_iter().for_each(|number| self.number(number));
+    }
+
+    fn fixed(&mut self, number: u64) {
+        self.0.extend(number.to_le_bytes());
+    }
+
+    fn time(&mut self, time: SystemTime) {
+        self.number(time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64));
+    }
+
+    /// Runs of parts in which nobody is drawn are a zero and how many they are.
+    fn tally(&mut self, tally: &Tally) {
+        let mut counts = tally.counts().iter().peekable();
+        while let Some(&count) = counts.next() {
+            self.number(count.into());
+            if count == 0 {
+                let mut more = 0;
+                while counts.next_if(|next| **next == 0).is_some() {
+                    more += 1;
+                }
+                self.number(more);
+            }
+        }
+    }
+}
+
+struct From<'b>(&'b [u8]);
+
+impl From<'_> {
+    fn number(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let (&byte, rest) = self.0.split_first()?;
+            self.0 = rest;
+            let part = u64::from(byte & 0x7f);
+            // Bits that do not fit, or a last byte that says nothing, are not what we write.
+            if part << shift >> shift != part || (byte == 0 && shift > 0) {
+                return None;
+            }
+            number |= part << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn small(&mut self) -> Option<u32> {
+        self.number()?.try_into().ok()
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        match self.number()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+
+    fn fixed(&mut self) -> Option<u64> {
+        let (bytes, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u64::from_le_bytes(*bytes))
+    }
+
+    fn time(&mut self) -> Option<SystemTime> {
+        // As far off as a ticket can say.
+        UNIX_EPOCH.checked_add(Duration::from_micros(self.number()?))
+    }
+
+    fn many<T>(&mut self, most: u64, one: &mut impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        let count = self.number().filter(|count| *count <= most)?;
+        (0..count).map(|_| one(self)).collect()
+    }
+
+    fn tally(&mut self) -> Option<Tally> {
+        let parts = Tally::default().counts().len();
+        let mut counts = Vec::with_capacity(parts);
+        while counts.len() < parts {
+            let count = self.small()?;
+            counts.push(count);
+            if count == 0 {
+                let more = usize::try_from(self.number()?).ok()?;
+                let end = counts.len().checked_add(more).filter(|end| *end <= parts)?;
+                counts.resize(end, 0);
+            }
+        }
+        Tally::from_counts(&counts)
+    }
+
+    fn spoken(&mut self) -> Option<Spoken> {
+        let opening = u16::try_from(self.number()?).ok()?;
+        let pace = self.small()?;
+        let yours = self.many(WORKERS_MAX, &mut |from| {
+            let worker = from.fixed()?;
+            let (wanted, late) = (from.small()?, from.number()?);
+            Some((worker, Yours { wanted, late, index: from.small()?, workers: from.small()? }))
+        })?;
+        let phase = match self.number()? {
+            0 => Phase::Open,
+            1 => Phase::Gathering { until: self.time()? },
+            2 => {
+                let (late, per_minute, spare) = (self.number()?, self.number()?, self.small()?);
+                let drawn = self.tally()?;
+                let (from, first) = (self.time()?, self.number()?);
+                let mut before = first;
+                let by = self.many(Timetable::PARTS_MAX as u64, &mut |from| {
+                    before = before.checked_add(from.number()?)?;
+                    Some(before)
+                })?;
+                Phase::Queue { drawn, table: Timetable::from_parts(from, first, by)?, late, per_minute, spare }
+            }
+            _ => return None,
+        };
+        Some(Spoken { opening, phase, pace, yours })
+    }
+
+    fn end<T>(self, whole: T) -> Option<T> {
+        self.0.is_empty().then_some(whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::door::draw::DrawSecret;
+    use crate::door::network::Turn;
+    use crate::door::timetable::{Outlook, Stays};
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds)
+    }
+
+    fn drawn() -> Tally {
+        let (secret, mut drawn) = (DrawSecret::of(&[4; 32], 3), Tally::default());
+        let turn = |n: u64| Turn { round: (n % 3) as u16, within: 0 };
+        (0..5_000).for_each(|network| drawn.add(secret.lot(network, turn(network))));
+        drawn
+    }
+
+    fn queue() -> Phase {
+        let outlook =
+            Outlook { now: at(60), first: 70, places: 9_000, inside: &[7.0], pace: 90, stays: Stays::default() };
+        Phase::Queue { drawn: drawn(), table: Timetable::of(&outlook), late: 9, per_minute: 5_000, spare: 4 }
+    }
+
+    fn said(phase: Phase) -> Said {
+        let yours = Yours { wanted: 4_000, late: 3, index: 1, workers: 2 };
+        let word = Spoken { opening: 3, phase, pace: 1_000, yours: vec![(u64::MAX, yours), (7, Yours::default())] };
+        Said { word: Some(word), grants: vec![(u64::MAX, Grant { number: 300, more: 4_000, back: 16, keep: 16 })] }
+    }
+
+    fn heard() -> Heard {
+        let mut promises = Promises::default();
+        (0..500).for_each(|n| promises.add(at(0), at(n)));
+        let report = Report { seen: 300, inside: 9_000, room: 1, back: 2, wanted: 4_000, missed: 5 };
+        let told = Told { opening: 3, report, pressed: Some(at(5)), late: 9, entered: 12_000, came: 8_000 };
+        Heard { told, tally: Some(drawn()), promises }
+    }
+
+    #[test]
+    fn what_is_said_and_told_is_heard_as_it_was() {
+        for phase in [Phase::Open, Phase::Gathering { until: at(60) }, queue()] {
+            let said = said(phase);
+            assert_eq!(decode_said(&encode_said(&said)), Some(said));
+        }
+        let nothing = Said::default();
+        assert_eq!(decode_said(&encode_said(&nothing)), Some(nothing));
+        assert_eq!(decode_heard(&encode_heard(&heard())), Some(heard()));
+        let first = Heard::default();
+        assert_eq!(decode_heard(&encode_heard(&first)), Some(first));
+    }
+
+    #[test]
+    fn each_worker_hears_its_own_part() {
+        let spoken = said(Phase::Open).word.expect("a word");
+        assert_eq!(spoken.to(u64::MAX).yours.wanted, 4_000);
+        assert_eq!(spoken.to(1), Word { yours: Yours::default(), ..spoken.to(7) });
+        let words = [7, 9].map(|worker| (worker, spoken.to(worker))).to_vec();
+        assert_eq!(Spoken::of(words).map(|spoken| spoken.yours.len()), Some(2));
+        assert_eq!(Spoken::of(Vec::new()), None);
+    }
+
+    #[test]
+    fn what_is_cut_short_or_goes_on_is_nothing() {
+        let (said, heard) = (encode_said(&said(queue())), encode_heard(&heard()));
+        for bytes in (0..said.len()).step_by(97) {
+            assert_eq!(decode_said(&said[..bytes]), None, "{bytes}");
+        }
+        for bytes in (0..heard.len()).step_by(97) {
+            assert_eq!(decode_heard(&heard[..bytes]), None, "{bytes}");
+        }
+        assert_eq!(decode_said(&[said, vec![0]].concat()), None);
+        assert_eq!(decode_heard(&[heard, vec![0]].concat()), None);
+    }
+
+    #[test]
+    fn the_fullest_draw_fits() {
+        let full = Tally::from_counts(&vec![u32::MAX; Tally::default().counts().len()]);
+        let heard = Heard { tally: full, ..heard() };
+        assert!(encode_heard(&heard).len() <= TOLD_BYTES_MAX);
+        let Phase::Queue { table, .. } = queue() else { unreachable!() };
+        let drawn = heard.tally.clone().expect("full");
+        let phase = Phase::Queue { drawn, table, late: u64::MAX, per_minute: u64::MAX, spare: u32::MAX };
+        let yours = Yours { wanted: u32::MAX, late: u64::MAX, index: u32::MAX, workers: u32::MAX };
+        let workers = 0..WORKERS_MAX;
+        let grant = Grant { number: u64::MAX, more: u32::MAX, back: u32::MAX, keep: u32::MAX };
+        let said = Said {
+            word: Some(Spoken { opening: 3, phase, pace: 9, yours: workers.clone().map(|w| (w, yours)).collect() }),
+            grants: workers.map(|worker| (worker, grant)).collect(),
+        };
+        assert!(encode_said(&said).len() <= SAID_BYTES_MAX);
+    }
+}
