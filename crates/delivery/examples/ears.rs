@@ -32,6 +32,7 @@ fn main() {
         security: hiwar_delivery::http::Security::Plain,
         hls_name: None,
         house: "none".into(),
+        run: 0,
         limits: None,
     };
     let worker = Worker::new(listener, config).expect("a worker");
@@ -44,7 +45,14 @@ fn main() {
     });
     let worker_thread = receive.recv().expect("it began").get();
     pin(1);
-    handle.push(Update::Open { log, access: Access::Open, header: header(), notices: Vec::new(), fields: Vec::new() });
+    handle.push(Update::Open {
+        log,
+        access: Access::Open,
+        header: header(),
+        notices: Vec::new(),
+        fields: Vec::new(),
+        door: None,
+    });
 
     let begin = Instant::now();
     let mut ears: Vec<TcpStream> = (0..listeners).map(|_| join(address)).collect();

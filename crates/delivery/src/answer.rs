@@ -211,6 +211,11 @@ pub enum Answer {
         /// Among whom they are counted.
         crowd: Crowd,
     },
+    /// Somebody waits without JavaScript: their page, made where places are known.
+    Wait {
+        /// For what.
+        log: LogId,
+    },
     /// A file, from a thread that may wait for a disk.
     Replay(Replay),
     /// The past of a log, from such a thread too.
@@ -309,6 +314,7 @@ pub fn answer(site: &mut Site, request: &Request<'_>, now: SystemTime) -> Answer
             let clip = |request: &Request<'_>| Clip::parse(form, request).map(ReplayForm::Clip).map_err(Problem::Clip);
             replay(site, request, log, clip, keep, now)
         }
+        Route::Wait { log } => wait(site, request, log, now),
         Route::React { log, reaction } => react(site, request, log, reaction, now),
         Route::Nothing => Err(Problem::NotFound),
         Route::Unready => Err(Problem::Starting),
@@ -398,6 +404,9 @@ enum Route<'p> {
         log: LogId,
         reaction: Reaction,
     },
+    Wait {
+        log: LogId,
+    },
     /// Whether this worker lives.
     Health,
     /// Whether it is ready, and it is not.
@@ -417,6 +426,8 @@ fn route(path: &str) -> Route<'_> {
     } else if let Some(rest) = path.strip_prefix("/react/") {
         rest.split_once('/')
             .and_then(|(log, name)| Some(Route::React { log: kept(log)?, reaction: Reaction::parse(name)? }))
+    } else if let Some(rest) = path.strip_prefix("/s/").and_then(|rest| rest.strip_suffix("/wait")) {
+        kept(rest).map(|log| Route::Wait { log })
     } else {
         return Route::Other;
     };
@@ -717,6 +728,16 @@ fn react(
         return Err(Problem::Ended);
     }
     Ok(Answer::React { log, reaction, crowd })
+}
+
+/// Whoever may hear it may wait for it.
+fn wait(site: &Site, request: &Request<'_>, log: LogId, now: SystemTime) -> Result<Answer, Problem> {
+    if !matches!(request.method, Method::Get | Method::Head) {
+        return Err(Problem::Method("GET, HEAD"));
+    }
+    let tail = site.logs.get(&log).ok_or_else(|| silent(site, request, log, now))?;
+    may_hear(site, request, log, tail, now)?;
+    if tail.ended() == Ended::Yes { Err(over(site, log)) } else { Ok(Answer::Wait { log }) }
 }
 
 /// A reaction was taken. A body, which it needs not have, is not read.

@@ -14,6 +14,7 @@ pub mod answer;
 pub mod audience;
 pub mod clip;
 pub mod coding;
+mod door;
 pub mod fanout;
 pub mod head;
 pub mod hls;

@@ -6,12 +6,13 @@
 use std::time::{Duration, SystemTime};
 
 use super::counts::Counts;
-use super::draw::{DrawSecret, Tally};
+use super::draw::{DrawSecret, ROUNDS, Tally};
 use super::network::{Networks, Turn};
 use super::places::{Grant, Report, Share};
 use super::redemption::{Redemption, Unredeemable};
 use super::ticket::{Class, Ticket, Worth};
 use super::timetable::{Promises, Timetable};
+use super::wire::Heard;
 
 /// For so long everybody who comes is drawn, from when the first could not be let in at once.
 pub const WINDOW: Duration = Duration::from_secs(60);
@@ -221,6 +222,15 @@ impl Desk {
         Told { opening: self.opening(), report: self.share.report(wanted), pressed, late, entered, came }
     }
 
+    /// All that the house is to hear; of the draw only when its window is about to end.
+    pub fn heard(&self, now: SystemTime) -> Heard {
+        let is_wanted = match self.word.as_ref().map(|word| &word.phase) {
+            Some(Phase::Gathering { until }) => now + TALLY >= *until,
+            _ => false,
+        };
+        Heard { told: self.told(), tally: is_wanted.then(|| self.tally.clone()), promises: self.promises.clone() }
+    }
+
     /// Who was drawn here.
     pub fn tally(&self) -> &Tally {
         &self.tally
@@ -236,7 +246,7 @@ impl Desk {
         self.share.leave();
     }
 
-    /// Somebody who has no ticket. `chance`: 32 bits as good as random. `None`: there are no serials left, which is an outage of the house that has lasted for minutes.
+    /// Somebody who has no ticket. `chance`: 32 bits as good as random. `None`: there are no serials left, or their network has had thousands of tickets.
     pub fn arrive(
         &mut self,
         now: SystemTime,
@@ -374,7 +384,11 @@ impl Desk {
                 let yours = self.word.as_ref().map(|word| word.yours).unwrap_or_default();
                 let since = self.late.saturating_sub(yours.late);
                 let before = late + since * u64::from(yours.workers.max(1)) + u64::from(yours.index);
-                let behind = u64::from(turn().round).saturating_mul(*per_minute);
+                let turn = turn();
+                if is_beyond(turn) {
+                    return None;
+                }
+                let behind = u64::from(turn.round).saturating_mul(*per_minute);
                 let rank = drawn.total().saturating_add(before).saturating_add(behind);
                 let time = table.time(rank);
                 self.late += 1;
@@ -398,6 +412,9 @@ impl Desk {
     }
 
     fn gather(&mut self, until: SystemTime, visitor: Visitor, turn: Turn) -> Option<Answer> {
+        if is_beyond(turn) {
+            return None;
+        }
         self.tally.add(self.secret.lot(visitor.network, turn));
         self.ticket(visitor, until + TALLY + share_of(SPREAD, visitor.chance), Worth::Draw(turn))
     }
@@ -434,6 +451,11 @@ fn redeem(memory: Memory<'_>, ticket: &Ticket) -> Result<(), Answer> {
     memory.redemption.redeem(ticket.serial).map_err(|why| match why {
         Unredeemable::Used | Unredeemable::NoSuchSerial => Answer::Used,
     })
+}
+
+/// Whoever has had so many tickets is told to ask later, and given none: serials are for everybody.
+fn is_beyond(turn: Turn) -> bool {
+    usize::from(turn.round) >= ROUNDS
 }
 
 /// So much of a time as `chance` is of 2³².

@@ -16,8 +16,10 @@ pub const TOLD_BYTES_MAX: usize = 128 * 1_024;
 const WORKERS_MAX: u64 = 1_024;
 
 /// What the house says of one space, to all workers at once.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Said {
+    /// Door time at the house: workers go by its clock.
+    pub now: SystemTime,
     /// Once a second.
     pub word: Option<Spoken>,
     /// Places, for whom there are any.
@@ -66,6 +68,7 @@ pub struct Heard {
 /// The bytes of what the house says.
 pub fn encode_said(said: &Said) -> Vec<u8> {
     let mut out = Out::default();
+    out.time(said.now);
     match &said.word {
         None => out.number(0),
         Some(Spoken { opening, phase, pace, yours }) => {
@@ -111,6 +114,7 @@ pub fn encode_said(said: &Said) -> Vec<u8> {
 /// Reads what the house says; `None`: that is not it.
 pub fn decode_said(bytes: &[u8]) -> Option<Said> {
     let mut from = From(bytes);
+    let now = from.time()?;
     let word = match from.number()? {
         0 => None,
         1 => Some(from.spoken()?),
@@ -121,7 +125,7 @@ pub fn decode_said(bytes: &[u8]) -> Option<Said> {
         Some((worker, Grant { number: from.number()?, more: from.small()?, back: from.small()?, keep: from.small()? }))
     };
     let grants = from.many(WORKERS_MAX, &mut grant)?;
-    from.end(Said { word, grants })
+    from.end(Said { now, word, grants })
 }
 
 /// The bytes of what a worker tells.
@@ -323,7 +327,11 @@ mod tests {
     fn said(phase: Phase) -> Said {
         let yours = Yours { wanted: 4_000, late: 3, index: 1, workers: 2 };
         let word = Spoken { opening: 3, phase, pace: 1_000, yours: vec![(u64::MAX, yours), (7, Yours::default())] };
-        Said { word: Some(word), grants: vec![(u64::MAX, Grant { number: 300, more: 4_000, back: 16, keep: 16 })] }
+        Said {
+            now: at(61),
+            word: Some(word),
+            grants: vec![(u64::MAX, Grant { number: 300, more: 4_000, back: 16, keep: 16 })],
+        }
     }
 
     fn heard() -> Heard {
@@ -340,7 +348,7 @@ mod tests {
             let said = said(phase);
             assert_eq!(decode_said(&encode_said(&said)), Some(said));
         }
-        let nothing = Said::default();
+        let nothing = Said { now: at(1), word: None, grants: Vec::new() };
         assert_eq!(decode_said(&encode_said(&nothing)), Some(nothing));
         assert_eq!(decode_heard(&encode_heard(&heard())), Some(heard()));
         let first = Heard::default();
@@ -382,6 +390,7 @@ mod tests {
         let workers = 0..WORKERS_MAX;
         let grant = Grant { number: u64::MAX, more: u32::MAX, back: u32::MAX, keep: u32::MAX };
         let said = Said {
+            now: at(1),
             word: Some(Spoken { opening: 3, phase, pace: 9, yours: workers.clone().map(|w| (w, yours)).collect() }),
             grants: workers.map(|worker| (worker, grant)).collect(),
         };

@@ -2,7 +2,7 @@
 //!
 //! * `worker` the fan-out thread: accepts, reads heads, answers, and owns every listener
 //! * `exchange` one connection that is not a listener · `slab` where connections live · `held` whose request waits for a log
-//! * `replay` helper threads for recordings · `clips` what they have cut out of them · `rewind` what they read of logs · `recall` what was said before · `forward` one thread between clients and the house
+//! * `replay` helper threads for recordings · `door_map` what workers share of a door · `clips` what they have cut out of them · `rewind` what they read of logs · `recall` what was said before · `forward` one thread between clients and the house
 //! * `upload` bodies on their way in · `neighbours` what one address may hold of the way to the house
 //! * `http2` the name of HLS: HTTP/2 there, on a thread of its own
 //! * `room` how files are shared by all of them
@@ -10,6 +10,7 @@
 //! * `mailbox` bounded queues with a bell that epoll hears · `socket` what is set on a socket, and why
 
 mod clips;
+mod door_map;
 mod exchange;
 mod forward;
 mod held;
@@ -36,6 +37,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use hiwar_admission::CrowdKeys;
+use hiwar_admission::door::wire::Said;
 use hiwar_admission::ladder::{Bitrate, Cadence, Stance};
 use hiwar_segment_log::{LogId, Record};
 
@@ -45,6 +47,7 @@ use crate::audience::{Counters, Crowd};
 pub use crate::shed::Limits;
 pub use crate::tail::{Access, CadenceNotice, Notices};
 pub use clips::{Cut, Uncut};
+pub use door_map::DoorMap;
 pub use tls::{Certificate, CertificateError};
 pub use worker::Worker;
 
@@ -64,6 +67,8 @@ pub struct Config {
     pub security: Security,
     /// Under TLS, a name at which only HLS is served, with a certificate of its own ([`Update::HlsCertificate`]) and HTTP/2.
     pub hls_name: Option<String>,
+    /// Names this life of the worker to the house.
+    pub run: u64,
     /// `None`: derived from how many files the process may open.
     pub limits: Option<Limits>,
 }
@@ -105,6 +110,15 @@ pub enum Update {
         notices: Vec<Notices>,
         /// Fields in the head of every answer that begins a rendition: which, as an index into the header's, name and value.
         fields: Vec<(u8, String, String)>,
+        /// With a door, what workers share of it: nobody listens then without a place. `None`: whoever comes does.
+        door: Option<Arc<DoorMap>>,
+    },
+    /// What the house says of a log's door.
+    Door {
+        /// Which.
+        log: LogId,
+        /// What.
+        said: Said,
     },
     /// The next record of a log that is open.
     Chunk {
@@ -258,6 +272,12 @@ impl Handle {
         self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(|counters| counters.retell());
     }
 
+    /// What to tell the house of each log that has a door, as [`wire::encode_heard`](hiwar_admission::door::wire::encode_heard) makes it: to be asked every quarter of a second.
+    pub fn doors(&self) -> Vec<(LogId, Vec<u8>)> {
+        let doors = self.shared.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        doors.iter().map(|(&log, heard)| (log, heard.clone())).collect()
+    }
+
     /// What the worker as a whole has done.
     pub fn stats(&self) -> Stats {
         let of = |counter: &AtomicU64| counter.load(Relaxed);
@@ -326,6 +346,8 @@ struct Shared {
     logs: Mutex<HashMap<LogId, Arc<Counters>>>,
     /// As it was last told, of logs of which anything was. Locked after `logs`.
     told: Mutex<HashMap<LogId, Count>>,
+    /// What the house is to hear of each door: written four times a second.
+    doors: Mutex<HashMap<LogId, Vec<u8>>>,
     connections: AtomicUsize,
     accepted: AtomicU64,
     refused: AtomicU64,

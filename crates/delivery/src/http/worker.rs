@@ -6,6 +6,7 @@
 mod accepting;
 mod bitrate;
 mod cadence;
+mod door;
 mod going;
 mod listening;
 mod silence;
@@ -42,6 +43,7 @@ use crate::request::{self, HEAD_BYTES_MAX, Parsed, Request};
 use crate::shed::{Gate, Limits, Wheel};
 use crate::tail::{Access, Ended, Notices, Pushed, Tail};
 use cadence::Rhythm;
+use door::{Admission, Doors};
 use going::Going;
 use silence::Silences;
 
@@ -70,6 +72,7 @@ pub struct Worker {
     rhythm: Rhythm,
     /// Of reactions.
     budgets: Budgets,
+    doors: Doors,
     going: Going,
     empty_since: Option<Instant>,
     shared: Arc<Shared>,
@@ -120,6 +123,8 @@ struct Listening {
     blocked: Blocked,
     reading: Reading,
     crowd: Crowd,
+    /// By which place they listen; 0: there is no door.
+    place: u64,
 }
 
 /// Whether a listener's socket is full, and epoll watches for room.
@@ -147,6 +152,8 @@ struct Channel {
     sent: u64,
     sent_to_rehearsed: u64,
     counters: Arc<Counters>,
+    /// Places of those who are gone, until somebody takes note.
+    left: Vec<u64>,
 }
 
 /// All channels; a closed one's place is used again.
@@ -213,6 +220,7 @@ impl Worker {
             untold_until: None,
             rhythm: Rhythm::new(Instant::now()),
             budgets: Budgets::new(),
+            doors: Doors::new(config.run)?,
             going: Going::Stays,
             empty_since: None,
             shared,
@@ -363,7 +371,8 @@ impl Worker {
                 return Step::Wait;
             }
             let is_for_hls = exchange.socket.is_for_hls();
-            let (answer, head_bytes, handed, place, who) = match request::parse(&exchange.read) {
+            let mut place: Option<Admission> = None;
+            let (answer, head_bytes, handed, reader, who) = match request::parse(&exchange.read) {
                 Parsed::Incomplete => {
                     if let Phase::Reading { served: served @ true } = &mut exchange.phase
                         && !exchange.read.is_empty()
@@ -401,6 +410,11 @@ impl Worker {
                                 Err(problem) => busy(problem, &request, wall),
                             }
                         }
+                        (answer @ (Answer::Listen { .. } | Answer::Wait { .. }), _) => {
+                            let (answer, came) = self.doors.answer(&self.site, answer, &request, address, wall);
+                            place = came;
+                            answer
+                        }
                         (answer, _) => answer,
                     };
                     if let Some(noted) = self.site.noted.take() {
@@ -411,9 +425,9 @@ impl Worker {
                         let read = exchange.read.get(head_bytes..).unwrap_or_default();
                         self.forward.job(&request, exchange.peer, read)
                     });
-                    let place = matches!(answer, Answer::Replay(_) | Answer::Rewind(_))
+                    let reader = matches!(answer, Answer::Replay(_) | Answer::Rewind(_))
                         .then(|| self.replay.reader(exchange.peer));
-                    let answer = match (&handed, &place) {
+                    let answer = match (&handed, &reader) {
                         (Some(Err(problem)), _) => busy(*problem, &request, wall),
                         (_, Some(None)) => {
                             if let Answer::Rewind(rewind) = &answer {
@@ -424,7 +438,7 @@ impl Worker {
                         }
                         _ => answer,
                     };
-                    (answer, head_bytes, handed.and_then(Result::ok), place.flatten(), who)
+                    (answer, head_bytes, handed.and_then(Result::ok), reader.flatten(), who)
                 }
             };
             // What was read for a request that is held stays, and is looked at again.
@@ -440,12 +454,12 @@ impl Worker {
                     exchange.phase = Phase::Writing { head: Bytes::from(head), body, keep };
                     exchange.deadline = now + self.limits.answer;
                 }
-                Answer::Listen { log, rendition, reader, head, .. } => {
+                Answer::Listen { log, rendition, reader: by, head, .. } => {
                     let Some(who) = who else { return Step::Close };
-                    return self.join(token, (log, rendition), reader, who, &head);
+                    return self.join(token, (log, rendition), by, who, (&head, place));
                 }
-                Answer::Replay(replay) => return self.read(token, Wish::Replay(replay), place),
-                Answer::Rewind(rewind) => return self.read(token, Wish::Rewind(rewind), place),
+                Answer::Replay(replay) => return self.read(token, Wish::Replay(replay), reader),
+                Answer::Rewind(rewind) => return self.read(token, Wish::Rewind(rewind), reader),
                 Answer::Hold { log, position } => {
                     exchange.phase = Phase::Held { log, position };
                     let is_known = self.site.logs.contains_key(&log);
@@ -454,7 +468,7 @@ impl Worker {
                     return Step::Wait;
                 }
                 // Answered above, for it needs to be known who asks.
-                Answer::React { .. } => return Step::Close,
+                Answer::React { .. } | Answer::Wait { .. } => return Step::Close,
                 Answer::Forward => {
                     if let (Some(exchange), Some(job)) = (self.take_out(token), handed) {
                         self.forward.send(job, exchange.socket, exchange.peer);
@@ -496,6 +510,7 @@ impl Worker {
         if self.wheel.until_tick(now).is_zero() {
             self.mind_the_awaited(now);
             self.mind_the_silent();
+            self.mind_the_doors();
         }
         while let Some(due) = self.wheel.turn(now) {
             self.exhausted = false;
@@ -580,9 +595,11 @@ impl Worker {
             match update {
                 Update::Document { path, document } => drop(self.site.documents.insert(path, document)),
                 Update::Forget { path } => drop(self.site.documents.remove(&path)),
-                Update::Open { log, access, header, notices, fields } => {
+                Update::Open { log, access, header, notices, fields, door } => {
+                    self.doors.open(log, door);
                     self.open(log, access, &header, notices, fields);
                 }
+                Update::Door { log, said } => self.doors.hear(log, said),
                 Update::Chunk { log, record } => self.chunk(log, &record),
                 Update::Lean { log, entry, record } => self.lean(log, &record, entry),
                 Update::Past { log, chunks } => {
@@ -672,6 +689,7 @@ impl Worker {
             self.fading.push_back((Instant::now() + self.limits.farewell, log));
         }
         tail.end();
+        self.doors.close(log);
         let live = tail.live();
         self.held.dismiss(log);
         self.channels.each(log, |channel| {
@@ -701,6 +719,7 @@ impl Worker {
         self.dismiss(log);
         self.site.logs.remove(&log);
         self.site.shut.remove(&log);
+        self.doors.close(log);
         self.shared.logs.lock().unwrap_or_else(PoisonError::into_inner).remove(&log);
     }
 
@@ -712,6 +731,7 @@ impl Worker {
             let Some(channel) = self.channels.all.remove(index) else { continue };
             for member in channel.group.members() {
                 if let Some(Client::Listening(listening)) = self.slab.remove(member) {
+                    self.doors.left(log, listening.place);
                     channel.count_out(&listening);
                 }
             }
@@ -758,6 +778,6 @@ mod tests {
 
     #[test]
     fn a_listener_takes_less_than_100_bytes() {
-        assert!(size_of::<Option<Client>>() + size_of::<u32>() <= 88, "{}", size_of::<Option<Client>>());
+        assert!(size_of::<Option<Client>>() + size_of::<u32>() < 100, "{}", size_of::<Option<Client>>());
     }
 }

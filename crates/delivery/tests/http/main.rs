@@ -5,6 +5,7 @@ mod bitrate;
 mod cadence;
 mod compressed;
 mod documents;
+mod door;
 mod exhausted;
 mod forwarding;
 mod going;

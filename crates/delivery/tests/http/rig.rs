@@ -12,12 +12,16 @@ use hiwar_admission::CrowdKeys;
 use hiwar_admission::ladder::Cadence;
 use hiwar_delivery::clip::{Clip, Unclippable};
 use hiwar_delivery::http::{
-    Access, CadenceNotice, Config, Count, Document, Handle, Limits, Notices, Security, Serves, Uncut, Update, Worker,
+    Access, CadenceNotice, Config, Count, Document, DoorMap, Handle, Limits, Notices, Security, Serves, Uncut, Update,
+    Worker,
 };
 use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
 
 /// Longer than anything here takes; a test that reaches it has failed.
 pub(crate) const WAIT: Duration = Duration::from_secs(10);
+
+/// What the house calls the worker.
+pub(crate) const RUN: u64 = 7;
 
 /// Where a worker under TLS serves HLS alone, once it has a certificate for it.
 pub(crate) const HLS_NAME: &str = "hls.localhost";
@@ -135,7 +139,16 @@ impl Rig {
             header: header_record(),
             notices: vec![notices()],
             fields: vec![],
+            door: None,
         });
+    }
+
+    /// As above, with a door.
+    pub(crate) fn open_with_door(&self, log: &str, access: Access) {
+        let map = DoorMap::open_or_make(&self.folder.path().join(format!("{log}.door"))).unwrap();
+        let (header, notices) = (header_record(), vec![notices()]);
+        let door = Some(Arc::new(map));
+        self.handle.push(Update::Open { log: id(log), access, header, notices, fields: vec![], door });
     }
 
     /// Tells of chunks, and returns when the worker has taken them.
@@ -203,6 +216,7 @@ fn config(folder: &Path, security: Security, limits: Limits) -> Config {
         serves: Serves::Crowd,
         security,
         hls_name: (security == Security::Tls).then(|| String::from(HLS_NAME)),
+        run: RUN,
         limits: Some(limits),
     }
 }

@@ -66,6 +66,9 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
     let is_crowd = matches!(post, Post::Crowd { .. });
     // Of its name the stage knows nothing.
     let here = config.hls.as_ref().and_then(|hls| hls.here.as_ref()).filter(|_| is_crowd);
+    let mut life = [0; 8];
+    getrandom::fill(&mut life).map_err(|why| format!("no random numbers: {why}"))?;
+    let life = Run(u64::from_le_bytes(life));
     let settings = http::Config {
         keys: CrowdKeys::from_bytes(key),
         replay_root: config.data.join("spaces"),
@@ -78,6 +81,7 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
         },
         hls_name: here.map(|here| here.name.clone()),
         security: if certificate.is_some() { http::Security::Tls } else { http::Security::Plain },
+        run: life.0,
         limits: None,
     };
     let worker = Worker::new(listener, settings).map_err(|why| format!("cannot serve: {why}"))?;
@@ -122,10 +126,7 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
             }
         }
     })?;
-    let mut run = [0; 8];
-    getrandom::fill(&mut run).map_err(|why| format!("no random numbers: {why}"))?;
-    let run = Run(u64::from_le_bytes(run));
-    start("report", move || report(&handle, run, &reporter))?;
+    start("report", move || report(&handle, life, &reporter))?;
     tracing::debug!(?post, "serving");
     worker.run().map_err(|why| format!("cannot go on serving: {why}"))
 }
@@ -330,7 +331,7 @@ fn update(down: Down) -> Told {
         Down::Open { log, access, header, notices, fields } => {
             let fields = fields.into_iter().map(|field| (field.rendition, field.name, field.value)).collect();
             let notices = notices.into_iter().map(said).collect();
-            Update::Open { log, access: allowed(access), header, notices, fields }
+            Update::Open { log, access: allowed(access), header, notices, fields, door: None }
         }
         Down::Chunk { log, record } => Update::Chunk { log, record },
         Down::Lean { log, entry, record } => Update::Lean { log, entry, record },

@@ -16,6 +16,7 @@ use super::super::Shared;
 use super::super::exchange::{Exchange, Step};
 use super::super::slab::{Slab, Token};
 use super::super::socket::{self, Moved};
+use super::door::Admission;
 use super::{Blocked, Channel, Channels, Client, Listening, Worker};
 use crate::answer::{Answer, Noted};
 use crate::audience::{Counters, Crowd, Who};
@@ -33,7 +34,7 @@ impl Worker {
         (log, rendition): (LogId, usize),
         reader: Reader,
         who: Who,
-        head: &[u8],
+        (head, place): (&[u8], Option<Admission>),
     ) -> Step {
         let Some(tail) = self.site.logs.get(&log) else { return Step::Close };
         let Some(told) = tail.header().renditions.get(rendition) else { return Step::Close };
@@ -57,6 +58,7 @@ impl Worker {
             blocked: Blocked::No,
             reading: Reading::default(),
             crowd: who.crowd,
+            place: place.map_or(0, |place| place.id),
         };
         // Under a new token: whatever epoll or the wheel still says about the exchange finds nobody.
         let token = self.slab.insert(Client::Listening(listening));
@@ -69,6 +71,9 @@ impl Worker {
             let is_to_be_lean = self.rhythm.bitrate == Bitrate::Lean && tail.can_be_lean(rendition);
             if (is_to_be_lean && at.counters.want_lean(true)) || is_first {
                 self.shared.ears();
+            }
+            if let Some(before) = place.and_then(|place| self.doors.entered(place, token)) {
+                self.give_way(before);
             }
             self.serve_listener(token);
             self.remind(token);
@@ -399,6 +404,9 @@ impl Channel {
     /// Closes a listener's connection, and whoever is moved to its seat learns of it.
     pub(super) fn lose(&mut self, member: u32, slab: &mut Slab<Client>) {
         let Some(Client::Listening(listening)) = slab.remove(member) else { return };
+        if listening.place != 0 {
+            self.left.push(listening.place);
+        }
         self.count_out(&listening);
         self.vacate(listening.seat, slab);
     }
@@ -417,6 +425,7 @@ impl Channels {
             sent: 0,
             sent_to_rehearsed: 0,
             counters: counters.clone(),
+            left: Vec::new(),
         };
         let indexes = (0..renditions).map(|rendition| self.all.insert(channel(rendition)).index()).collect();
         self.by_log.insert(log, indexes);

@@ -1,0 +1,275 @@
+//! A door: the house's half is the real one, whose clock goes as fast as a test likes.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hiwar_admission::door::allocator::Allocator;
+use hiwar_admission::door::desk::{LATE, SPREAD, TALLY, WINDOW};
+use hiwar_admission::door::places::KEPT;
+use hiwar_admission::door::timetable::Stays;
+use hiwar_admission::door::wire::{self, Heard, Said, Spoken};
+use hiwar_delivery::http::{Access, Update};
+
+use crate::rig::{Client, RUN, Rig, id};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+struct House {
+    rig: Rig,
+    now: SystemTime,
+    allocator: Allocator,
+}
+
+impl House {
+    fn new(cap: u32) -> Self {
+        let rig = Rig::new();
+        rig.open_with_door("demo", Access::Open);
+        rig.chunks("demo", 0..5);
+        let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let allocator = Allocator::new(now, cap, 1_000, Stays::default(), []);
+        let mut house = Self { rig, now: now + KEPT, allocator };
+        (0..3).for_each(|_| house.second());
+        house
+    }
+
+    /// What the worker has told last.
+    fn told(&self) -> Option<Heard> {
+        let doors = self.rig.handle.doors();
+        doors.into_iter().find(|(log, _)| *log == id("demo")).and_then(|(_, heard)| wire::decode_heard(&heard))
+    }
+
+    /// Waits until the worker has told this.
+    fn until(&self, what: &str, is_so: impl Fn(&Heard) -> bool) {
+        self.rig.until(what, |_| self.told().is_some_and(|heard| is_so(&heard)));
+    }
+
+    /// The worker tells, and hears a word and what it gets.
+    fn second(&mut self) {
+        self.now += SECOND;
+        self.until("anything", |_| true);
+        let heard = self.told().expect("something");
+        let grant = self.allocator.hear(self.now, RUN, heard.told);
+        if let Some(tally) = heard.tally {
+            self.allocator.hear_tally(RUN, heard.told.opening, tally);
+        }
+        self.allocator.hear_promises(RUN, heard.promises);
+        let word = Spoken::of(self.allocator.tick(self.now));
+        let grants: Vec<_> = grant.map(|grant| (RUN, grant)).into_iter().collect();
+        let seen = grant.map(|grant| grant.number);
+        self.rig.handle.push(Update::Door { log: id("demo"), said: Said { now: self.now, word, grants } });
+        self.until("the grant", |heard| seen.is_none_or(|seen| heard.told.report.seen == seen));
+        self.rig.taken();
+    }
+
+    /// So long passes.
+    fn wait(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.now < until {
+            self.now = (self.now + Duration::from_secs(9)).min(until);
+            self.second();
+        }
+    }
+
+    fn inside(&self, count: u32) {
+        self.until("so many inside", |heard| heard.told.report.inside == count);
+    }
+
+    /// Asks to listen; the head of the answer, and the connection.
+    fn listen(&self, query: &str) -> (String, Client) {
+        let mut client = self.rig.client();
+        client.say(&format!("GET /listen/demo.mp4{query} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        (client.hear_until("\r\n\r\n"), client)
+    }
+
+    /// Somebody who is let in, and by which place.
+    fn enters(&self, query: &str) -> (String, Client) {
+        let (head, client) = self.listen(query);
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        (field(&head, "Hiwar-Place").expect("a place"), client)
+    }
+
+    /// Somebody who has to wait: their ticket, for how long, and for what.
+    fn waits(&self, query: &str) -> (String, Duration, String) {
+        let answer =
+            self.rig.ask(&format!("GET /listen/demo.mp4{query} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+        assert!(answer.head.starts_with("HTTP/1.1 503 "), "{}", answer.head);
+        let body = answer.body;
+        let value = |name: &str| {
+            let rest = body.split_once(&format!("\"{name}\":")).unwrap_or_else(|| panic!("{name} in {body}")).1;
+            rest.split(['"', ',', '}']).find(|part| !part.is_empty()).expect("a value").to_owned()
+        };
+        let wait = Duration::from_millis(value("wait_ms").parse().expect("a number"));
+        assert!(answer.head.contains(&format!("Retry-After: {}\r\n", wait.as_millis().div_ceil(1_000))));
+        (value("ticket"), wait, value("stage"))
+    }
+}
+
+fn field(head: &str, name: &str) -> Option<String> {
+    let rest = head.split_once(&format!("\r\n{name}: "))?.1;
+    rest.split_once("\r\n").map(|(value, _)| value.to_owned())
+}
+
+#[test]
+fn no_more_listen_than_there_are_places_and_the_next_one_is_told_when() {
+    let mut house = House::new(2);
+    let (_one, _other) = (house.enters(""), house.enters("?t="));
+    house.inside(2);
+    let (ticket, wait, stage) = house.waits("?t=");
+    assert!(stage == "draw" && wait > WINDOW - SECOND && wait < WINDOW + TALLY + SPREAD, "{stage} {wait:?}");
+    assert_eq!(ticket.len(), 72);
+    // Too soon: the same place.
+    let (same, sooner, _) = house.waits(&format!("?t={ticket}"));
+    assert!(same == ticket && sooner <= wait);
+    house.second();
+    house.wait(wait);
+    let (place, _, stage) = house.waits(&format!("?t={ticket}"));
+    assert!(place != ticket && stage != "draw", "{stage}");
+    // It was used: they come as others do.
+    let (other, _, stage) = house.waits(&format!("?t={ticket}"));
+    assert!(other != ticket && other != place && stage != "draw");
+}
+
+#[test]
+fn a_place_that_is_free_is_taken_when_it_was_promised() {
+    let mut house = House::new(1);
+    let (_, first) = house.enters("");
+    house.inside(1);
+    let (ticket, wait, _) = house.waits("?t=");
+    drop(first);
+    house.rig.until("nobody listens", |rig| rig.listening("demo") == 0);
+    house.second();
+    house.wait(wait);
+    let (mut ticket, mut stage) = (ticket, String::new());
+    for _ in 0..100 {
+        let (head, _client) = house.listen(&format!("?t={ticket}"));
+        if head.starts_with("HTTP/1.1 200 ") {
+            return;
+        }
+        let told = house.waits(&format!("?t={ticket}"));
+        (ticket, stage) = (told.0, told.2);
+        house.wait(told.1.min(LATE / 2));
+    }
+    panic!("nobody was let in: {stage}");
+}
+
+#[test]
+fn whoever_was_inside_comes_back_though_others_wait_and_is_one_listener() {
+    let house = House::new(1);
+    let (place, mut first) = house.enters("");
+    house.inside(1);
+    let (_, _, stage) = house.waits("?t=");
+    assert_eq!(stage, "draw");
+    // The newest wins.
+    let (again, second) = house.enters(&format!("?t={place}"));
+    assert_eq!(first.answer().body.len(), 0, "the first connection ends");
+    house.rig.until("one listener", |rig| rig.listening("demo") == 1);
+    house.inside(1);
+    drop(second);
+    house.rig.until("nobody listens", |rig| rig.listening("demo") == 0);
+    house.until("the place is kept", |heard| heard.told.report.inside == 1);
+    let (_, _third) = house.enters(&format!("?t={again}"));
+    house.rig.until("one listener", |rig| rig.listening("demo") == 1);
+    house.inside(1);
+}
+
+#[test]
+fn a_player_is_sent_to_its_ticket_and_told_there_when_to_come_back() {
+    let mut house = House::new(1);
+    let _inside = house.enters("");
+    house.inside(1);
+    let (head, _) = house.listen("");
+    assert!(head.starts_with("HTTP/1.1 307 "), "{head}");
+    let location = field(&head, "Location").expect("a location");
+    let query = location.strip_prefix("/listen/demo.mp4").expect("the same path").to_owned();
+    assert!(query.starts_with("?ticket="), "{location}");
+    let (ticket, wait, _) = house.waits(&query);
+    assert_eq!(format!("?ticket={ticket}"), query);
+    house.second();
+    house.wait(wait);
+    // It is drawn, and its place has another address.
+    let (head, _) = house.listen(&query);
+    let location = field(&head, "Location").unwrap_or_else(|| panic!("{head}"));
+    let next = location.strip_prefix("/listen/demo.mp4").expect("the same path");
+    assert_ne!(next, query);
+    house.waits(next);
+}
+
+#[test]
+fn tickets_that_are_not_ours_are_none() {
+    let house = House::new(1);
+    let _inside = house.enters("");
+    house.inside(1);
+    let (ticket, ..) = house.waits("?t=");
+    let last = if ticket.ends_with('A') { "B" } else { "A" };
+    let forged = format!("{}{last}", &ticket[..71]);
+    for shown in [&forged[..], &ticket[..40], "x", "%00", &"A".repeat(3_000)] {
+        let (given, _, stage) = house.waits(&format!("?t={shown}"));
+        assert!(given != shown && stage == "draw", "{shown}");
+    }
+    // Another space's.
+    house.rig.open_with_door("other", Access::Open);
+    house.rig.taken();
+    let text = format!("GET /listen/other.mp4?t={ticket} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let body = house.rig.ask(&text).body;
+    assert!(body.contains("\"stage\":\"place\"") && !body.contains(&ticket), "its house has not spoken: {body}");
+}
+
+#[test]
+fn without_javascript_a_page_comes_back_by_itself() {
+    let mut house = House::new(1);
+    let page = |house: &House, query: &str| {
+        let text =
+            format!("GET /s/demo/wait{query} HTTP/1.1\r\nHost: a\r\nAccept-Language: ar\r\nConnection: close\r\n\r\n");
+        let answer = house.rig.ask(&text);
+        (answer.head, answer.body)
+    };
+    // There is room: whoever looks at the page takes nobody's place, but the player in it does.
+    let (head, body) = page(&house, "");
+    assert!(head.starts_with("HTTP/1.1 200 ") && !head.contains("Refresh"), "{head}");
+    let source = body.split_once("src=\"/listen/demo.mp3").expect("a player").1;
+    let query = source.split_once('"').expect("its end").0.to_owned();
+    house.inside(0);
+    let _inside = house.enters(&query);
+    house.inside(1);
+    let (head, body) = page(&house, "");
+    let refresh = field(&head, "Refresh").expect("it comes back");
+    let (seconds, address) = refresh.split_once("; url=/s/demo/wait").expect("itself");
+    assert!(body.contains("lang=\"ar\" dir=\"rtl\""), "{body}");
+    let wait = Duration::from_secs(seconds.parse().expect("seconds"));
+    assert!(wait > WINDOW - SECOND, "{wait:?}");
+    house.second();
+    house.wait(wait);
+    let (head, _) = page(&house, address);
+    assert_ne!(field(&head, "Refresh"), Some(refresh), "drawn, with another ticket");
+}
+
+#[test]
+fn without_a_door_the_waiting_page_plays() {
+    let rig = Rig::new();
+    rig.open("demo", Access::Open);
+    rig.taken();
+    let body = rig.ask("GET /s/demo/wait HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").body;
+    assert!(body.contains("src=\"/listen/demo.mp3?\""));
+    let (there, not) = ("/s/demo/wait", "/s/nothing/wait");
+    for (path, status) in [(there, "200"), (not, "404")] {
+        let head = rig.ask(&format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).head;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+    }
+}
+
+#[test]
+fn while_no_house_speaks_nobody_is_let_in_and_nobody_is_lost() {
+    let mut house = House::new(3);
+    let _inside = house.enters("");
+    house.inside(1);
+    // Its word is over.
+    let later = house.now + KEPT;
+    house.rig.handle.push(Update::Door { log: id("demo"), said: Said { now: later, word: None, grants: Vec::new() } });
+    house.rig.taken();
+    let (ticket, wait, stage) = house.waits("?t=");
+    assert!(stage == "place" && wait <= Duration::from_secs(6), "{stage} {wait:?}");
+    assert_eq!(house.rig.listening("demo"), 1);
+    house.now = later + wait;
+    house.second();
+    house.second();
+    house.enters(&format!("?t={ticket}"));
+}
