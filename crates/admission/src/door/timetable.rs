@@ -82,7 +82,9 @@ pub struct Timetable {
 impl Timetable {
     /// The table of that outlook, if there is always somebody who waits.
     pub fn of(outlook: &Outlook<'_>) -> Self {
-        let places = f64::from(outlook.places) * (1.0 - UNPROMISED);
+        // Whole ones: of a few places all are promised, or whoever waits for the only one would wait for the last hundredth of it.
+        let places = f64::from(outlook.places);
+        let places = places - (places * UNPROMISED).floor();
         let pace = f64::from(outlook.pace) * STEP.as_secs_f64();
         let gone: Vec<f64> =
             (0..=STEPS + outlook.inside.len()).map(|step| outlook.stays.gone_after(STEP * step as u32)).collect();

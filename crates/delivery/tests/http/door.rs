@@ -160,7 +160,7 @@ fn whoever_was_inside_comes_back_though_others_wait_and_is_one_listener() {
     assert_eq!(stage, "draw");
     // The newest wins.
     let (again, second) = house.enters(&format!("?t={place}"));
-    assert_eq!(first.answer().body.len(), 0, "the first connection ends");
+    assert_eq!(first.rest(), "init-mp4;m2;m3;m4;", "the first connection ends");
     house.rig.until("one listener", |rig| rig.listening("demo") == 1);
     house.inside(1);
     drop(second);
