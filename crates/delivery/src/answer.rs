@@ -26,6 +26,10 @@ use crate::rewind::{self, Rewind};
 use crate::tail::{Access, Ended, REVIEW, Tail};
 use crate::window::Found;
 
+mod recording;
+
+pub use recording::{Replay, ReplayForm};
+
 /// Everything a worker can answer by itself.
 #[derive(Debug)]
 pub struct Site {
@@ -224,65 +228,6 @@ pub enum Answer {
     Forward,
 }
 
-/// A wish for a part of a recording.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Replay {
-    /// Whose recording.
-    pub log: LogId,
-    /// Which form.
-    pub form: ReplayForm,
-    /// Which part, and what the client has.
-    pub wish: Wish,
-    /// GET or HEAD.
-    pub method: Method,
-    /// Whether the connection goes on.
-    pub keep: Keep,
-    /// To repeat in a playlist's addresses.
-    pub pass: Option<String>,
-    /// Who may hear it decides whether shared caches may keep it.
-    pub access: Access,
-    /// For saying that there is none.
-    pub language: Language,
-}
-
-/// The forms of a recording.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum ReplayForm {
-    /// `replay.mp4`
-    Mp4,
-    /// `replay.ogg`
-    Ogg,
-    /// `index.m3u8`
-    Playlist,
-    /// `chapters.json`
-    Chapters,
-    /// A part of it, which is in no file.
-    Clip(Clip),
-}
-
-impl ReplayForm {
-    /// Its file's name in the recording's folder; of a clip that of what it is cut from.
-    pub fn file_name(self) -> &'static str {
-        match self {
-            Self::Mp4 | Self::Clip(_) => "replay.mp4",
-            Self::Ogg => "replay.ogg",
-            Self::Playlist => "index.m3u8",
-            Self::Chapters => "chapters.json",
-        }
-    }
-
-    /// Its `Content-Type`.
-    pub fn mime(self) -> &'static str {
-        match self {
-            Self::Mp4 | Self::Clip(Clip { form: ClipForm::Mp4, .. }) => "audio/mp4",
-            Self::Ogg | Self::Clip(Clip { form: ClipForm::Ogg, .. }) => "audio/ogg",
-            Self::Playlist => "application/vnd.apple.mpegurl",
-            // As podcasts have them (github.com/Podcastindex-org/podcast-namespace, chapters/jsonChapters.md).
-            Self::Chapters => "application/json+chapters",
-        }
-    }
-}
-
 /// Answers a request from what the site has.
 pub fn answer(site: &mut Site, request: &Request<'_>, now: SystemTime) -> Answer {
     let keep = keep(request);
@@ -422,7 +367,7 @@ fn route(path: &str) -> Route<'_> {
     } else if let Some(rest) = path.strip_prefix("/hls/") {
         rest.split_once('/').and_then(|(log, file)| Some(Route::Hls { log: kept(log)?, file }))
     } else if let Some(rest) = path.strip_prefix("/replay/") {
-        recording(rest)
+        recording::route(rest)
     } else if let Some(rest) = path.strip_prefix("/react/") {
         rest.split_once('/')
             .and_then(|(log, name)| Some(Route::React { log: kept(log)?, reaction: Reaction::parse(name)? }))
@@ -432,23 +377,6 @@ fn route(path: &str) -> Route<'_> {
         return Route::Other;
     };
     routed.unwrap_or(Route::Nothing)
-}
-
-fn recording(rest: &str) -> Option<Route<'_>> {
-    let (log, form) = match rest.split_once('/') {
-        Some((log, file)) => match (ClipForm::parse(file), file) {
-            (Some(form), _) => return Some(Route::Clip { log: kept(log)?, form }),
-            (None, "index.m3u8") => (log, ReplayForm::Playlist),
-            (None, "chapters.json") => (log, ReplayForm::Chapters),
-            _ => return None,
-        },
-        None => match rest.rsplit_once('.')? {
-            (log, "mp4") => (log, ReplayForm::Mp4),
-            (log, "ogg") => (log, ReplayForm::Ogg),
-            _ => return None,
-        },
-    };
-    Some(Route::Replay { log: kept(log)?, form })
 }
 
 /// A log that can be asked for by name: one beside another is a form of that, and is asked for as such.

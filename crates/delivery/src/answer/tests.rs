@@ -144,7 +144,7 @@ fn documents_are_answered_here_and_the_rest_by_the_house() {
     assert_eq!(told(ask("GET /s/demo?pass=x", "")).2, "page");
     assert!(matches!(ask("GET /api/spaces/v1/spaces", ""), Answer::Forward));
     assert!(matches!(ask("POST /whip/demo", "Content-Length: 3\r\n"), Answer::Forward));
-    assert!(matches!(ask("GET /s/demo/wait", ""), Answer::Forward));
+    assert!(matches!(ask("GET /s/demo/edit", ""), Answer::Forward));
     assert_eq!(status("POST /"), 405);
 }
 
