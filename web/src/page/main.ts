@@ -30,6 +30,8 @@ interface Space extends Recorded {
 
 /** The address of the script with the row of reactions, by its hash. */
 declare const __REACT__: string;
+/** And of the one for whoever waits at the door. */
+declare const __WAIT__: string;
 
 /** Which sentence stands under the button. */
 const NOTICES: Partial<Record<State, string>> = {
@@ -71,6 +73,7 @@ const player = new Player({
   hls: (space.listen?.hls ?? "/hls/").replace(/[^/]*$/, ""),
   pass,
   begun: () => space.state === "live",
+  queue: async (told, signal) => (await (import(/* @vite-ignore */ __WAIT__) as Promise<typeof import("../wait/page")>)).queue(space.title, told, signal),
   onState: (state) => {
     // What was said on another connection, or before a pause, says nothing of now.
     if (["idle", "connecting", "reconnecting"].includes(state)) away = false;
@@ -161,7 +164,7 @@ function render(): void {
     put("press-text", say(wanted ? "player-pause" : "player-listen"));
     by("press").classList.toggle("busy", wanted && state !== "playing");
     const notice = away && ["playing", "waiting", "reconnecting"].includes(state) ? "player-away" : NOTICES[state === "playing" && space.state === "open" ? "waiting" : state];
-    put("notice", notice ? say(notice) : "");
+    if (state !== "queued") put("notice", notice ? say(notice) : "");
     by("elsewhere").hidden = state !== "unsupported";
     by("volume").setAttribute("aria-label", say("player-volume"));
     rewind.render();

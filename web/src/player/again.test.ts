@@ -1,6 +1,8 @@
 /** What the player does while the server cannot say yet whether there is a space. The browser is a sketch of one; the clock is the test's. */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { look } from "./plain";
+import { until } from "../wait/wait";
+import type { Told } from "./ticket";
 import { Player, type State } from "./player";
 
 const starting = () => new Response("{}", { status: 503, headers: { "Retry-After": "1" } });
@@ -24,6 +26,8 @@ class Source extends EventTarget {
 let answers: (() => Response)[] = [];
 /** When the player asked, in milliseconds. */
 let asked: number[] = [];
+let waits: [string, number][] = [];
+let shown: string[] = [];
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 0 });
@@ -32,8 +36,16 @@ beforeEach(() => {
   vi.stubGlobal("removeEventListener", () => {});
   vi.spyOn(URL, "createObjectURL").mockReturnValue("blob:sound");
   asked = [];
-  vi.stubGlobal("fetch", () => {
+  [waits, shown] = [[], []];
+  vi.stubGlobal("document", Object.assign(new EventTarget(), { hidden: false }));
+  vi.stubGlobal("Audio", class { play = async () => {}; pause() {} });
+  for (const kept of ["localStorage", "sessionStorage"]) {
+    const map = new Map<string, string>();
+    vi.stubGlobal(kept, { getItem: (key: string) => map.get(key) ?? null, setItem: (key: string, value: string) => map.set(key, value), removeItem: (key: string) => map.delete(key) });
+  }
+  vi.stubGlobal("fetch", (address: string) => {
     asked.push(Date.now());
+    shown.push(address.split("?t=")[1]!);
     const answer = answers.shift();
     return answer ? Promise.resolve(answer()) : new Promise(() => {});
   });
@@ -48,7 +60,7 @@ afterEach(() => {
 function player(begun = true): { player: Player; states: State[]; audio: Element } {
   const audio = new Element();
   const states: State[] = [];
-  const config = { audio: audio as unknown as HTMLAudioElement, space: "demo", hls: "/hls/demo/", pass: null, begun: () => begun };
+  const config = { audio: audio as unknown as HTMLAudioElement, space: "demo", hls: "/hls/demo/", pass: null, begun: () => begun, queue: (told: Told, signal: AbortSignal) => until(told, signal, (left) => waits.push([told.stage, left])) };
   return { player: new Player({ ...config, onState: (state) => states.push(state), onEvent: () => {}, onBehind: () => {} }), states, audio };
 }
 
@@ -102,4 +114,66 @@ it("takes no 503 for an answer", async () => {
   const { signal } = new AbortController();
   expect(await look("demo", null, signal)).toBe("unknown");
   expect(await look("demo", null, signal)).toBe("missing");
+});
+
+/** What a door answers to somebody who has to wait. */
+const wait = (ticket: string, stage: string, wait_ms: number) => () =>
+  new Response(JSON.stringify({ type: "/problems/wait", status: 503, ticket, stage, wait_ms }), { status: 503, headers: { "Retry-After": "99" } });
+
+it("comes back when it was told to, and asks for nothing meanwhile", async () => {
+  vi.stubGlobal("MediaSource", Source);
+  answers = [wait("drawn", "draw", 70_000), wait("placed", "place", 600_000)];
+  const { player: one, states } = player();
+  one.listen();
+  await vi.advanceTimersByTimeAsync(700_000);
+  // Half of what is spread, for chance is a half here.
+  expect(asked).toEqual([0, 70_150, 670_300]);
+  expect(shown).toEqual(["", "drawn", "placed"]);
+  expect(states).toEqual(["connecting", "queued"]);
+  expect(waits[0]).toEqual(["draw", 70_150]);
+  // Told anew now and then, and not each second.
+  expect(waits.length).toBeLessThan(50);
+  one.stop();
+});
+
+it("keeps its place if the page is closed", async () => {
+  vi.stubGlobal("MediaSource", Source);
+  answers = [wait("mine", "place", 60_000)];
+  const { player: one } = player();
+  one.listen();
+  await vi.advanceTimersByTimeAsync(1_000);
+  one.stop();
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(shown).toEqual([""]);
+  const { player: other } = player();
+  other.listen();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(shown).toEqual(["", "mine"]);
+  other.stop();
+});
+
+it("shows the place that it was let in by when the line breaks, in this tab alone", async () => {
+  vi.stubGlobal("MediaSource", Source);
+  const entered = () => new Response(new ReadableStream({ start: (to) => to.close() }), { headers: { "Hiwar-Place": "inside" } });
+  answers = [wait("mine", "place", 1_000), entered];
+  const { player: one } = player();
+  one.listen();
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(shown.slice(0, 3)).toEqual(["", "mine", "inside"]);
+  expect([sessionStorage.getItem("hiwar:ticket:demo"), localStorage.getItem("hiwar:ticket:demo")]).toEqual(["inside", null]);
+  one.stop();
+});
+
+it("comes at once if it was asleep when it was due", async () => {
+  vi.stubGlobal("MediaSource", Source);
+  answers = [wait("mine", "place", 3_600_000)];
+  const { player: one } = player();
+  one.listen();
+  await vi.advanceTimersByTimeAsync(1_000);
+  // Its timers stood still, and a clock went on.
+  vi.setSystemTime(4_000_000);
+  document.dispatchEvent(new Event("visibilitychange"));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(shown).toEqual(["", "mine"]);
+  one.stop();
 });

@@ -57,13 +57,13 @@ class Worker {
     setInterval(() => this.#chunk(), CHUNK_MS);
   }
 
-  fetch(): { ok: boolean; body: unknown } {
+  fetch(): { ok: boolean; body: unknown; headers: Headers } {
     const line = (this.#line = new Line());
     line.send(join(box("ftyp", []), box("moov", [])));
     if (this.cadence !== CHUNK_MS) this.#say({ ms: this.cadence });
     this.#sent = this.#whole - Math.round((this.cadence + 600) / CHUNK_MS);
     this.#flush();
-    return { ok: true, body: line };
+    return { ok: true, body: line, headers: new Headers() };
   }
 
   /** As to everyone: longer pieces after a notice, shorter ones at once. */
@@ -270,7 +270,7 @@ function listener(cadence = CHUNK_MS) {
   vi.stubGlobal("fetch", async () => worker.fetch());
   const audio = new Element();
   const states: State[] = [];
-  const config = { audio: audio as unknown as HTMLAudioElement, space: "demo", hls: "/hls/demo/", pass: null, begun: () => true };
+  const config = { audio: audio as unknown as HTMLAudioElement, space: "demo", hls: "/hls/demo/", pass: null, begun: () => true, queue: async () => {} };
   const player = new Player({ ...config, onState: (state) => states.push(state), onEvent: () => {}, onBehind: () => {} });
   player.listen();
   const hear = (seconds: number) => vi.advanceTimersByTimeAsync(seconds * 1000);

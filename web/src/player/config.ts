@@ -1,8 +1,9 @@
 /** What a page tells the player, and what it is told. */
 import type { SpaceEvent } from "./event";
+import type { Told } from "./ticket";
 
 export type State =
-  | "idle" | "connecting" | "waiting" | "playing" | "reconnecting"
+  | "idle" | "connecting" | "queued" | "waiting" | "playing" | "reconnecting"
   | "blocked" | "refused" | "missing" | "unsupported" | "ended";
 
 export interface Config {
@@ -14,6 +15,8 @@ export interface Config {
   pass: string | null;
   /** What the page already knows: what answers of a space that has not begun is asked again. */
   begun: () => boolean;
+  /** Waits at the door until it is time, and says so to whoever waits. */
+  queue: (told: Told, signal: AbortSignal) => Promise<void>;
   onState: (state: State) => void;
   onEvent: (event: SpaceEvent) => void;
   /** The listener went back, or is at live again. */

@@ -1,6 +1,5 @@
 /**
  * Plays one live space: fetch → boxes → Media Source, events at the moment they are heard, back again by itself when the line breaks.
- *
  * Framework-free: the light page and the app both use it. The first `listen()` must come from a press, or the browser refuses
  * to make a sound (`blocked`). It never throws; everything that can happen is a `State`.
  */
@@ -13,6 +12,7 @@ import { Feed, support } from "./feed";
 import { boxesOf } from "./line";
 import { Past, Stretch, type Piece, type Place } from "./past";
 import { look, plain, ways } from "./plain";
+import { Ticket } from "./ticket";
 
 export type { Config, State };
 
@@ -53,8 +53,10 @@ export class Player {
   #agenda = new Agenda();
   #ended = false;
   #heard = false;
+  #ticket: Ticket;
 
   constructor(private config: Config) {
+    this.#ticket = new Ticket(config.space);
     const { audio } = config;
     audio.addEventListener("waiting", () => this.#state === "playing" && !this.#behind && this.#catchUp.stalled());
     audio.addEventListener("playing", () => this.#catchUp.begun());
@@ -313,15 +315,21 @@ export class Player {
       let wait: number | null = null;
       try {
         const { space, pass } = this.config;
-        const response = await fetch(`/listen/${space}.mp4`, {
+        const response = await fetch(`/listen/${space}.mp4?t=${this.#ticket.text}`, {
           signal,
           cache: "no-store",
           headers: pass ? { Authorization: `Bearer ${pass}` } : {},
         });
+        const told = await this.#ticket.read(response);
+        if (told) {
+          this.#is("queued");
+          await this.config.queue(told, signal);
+          continue;
+        }
         if (response.ok && response.body) {
           await this.#read(response.body, signal, () => backoff.reset());
         } else {
-          void response.body?.cancel();
+          void response.body?.cancel().catch(() => {});
           wait = retryAfterMs(response.headers.get("Retry-After"), Date.now());
           if (response.status === 401 || response.status === 403) return this.#give("refused");
           // Who is in the past hears it to its end, which the list tells.
@@ -338,7 +346,7 @@ export class Player {
       }
       if (signal.aborted) return;
       if (this.#ended) return this.#behind ? undefined : this.#feed?.finish();
-      if (this.#state !== "waiting" && !this.#behind) this.#is("reconnecting");
+      if (this.#state !== "waiting" && this.#state !== "queued" && !this.#behind) this.#is("reconnecting");
       await pause(backoff.next(wait), signal, wait === null ? "online" : "never");
     }
   }
