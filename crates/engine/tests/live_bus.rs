@@ -104,6 +104,14 @@ fn counts(listening: u32) -> Up {
     }
 }
 
+fn door(name: &str, bytes: usize) -> Down {
+    Down::Door { log: log(name), body: Bytes::from(vec![7; bytes]) }
+}
+
+fn at_door(bytes: usize) -> Up {
+    Up::Door { run: Run(1 << 60), log: log("demo"), body: Bytes::from(vec![7; bytes]) }
+}
+
 fn reactions(logs: usize) -> Up {
     let of = |_| Reactions { log: log(&"z".repeat(40)), before: [1, 2, 3, 4, 5], totals: [u64::MAX, 2, 3, 4, 1 << 40] };
     Up::Reactions { run: Run(1 << 60), reactions: (0..logs).map(of).collect() }
@@ -136,6 +144,8 @@ fn every_down() -> Vec<Down> {
         Down::Cadence { chunks: 10 },
         Down::Lean { log: log("demo"), entry: true, record: record(Kind::Chunk, 9, 900) },
         Down::Lean { log: log("demo"), entry: false, record: record(Kind::Chunk, 10, 0) },
+        door("demo", 3_000),
+        door("a", 0),
         Down::Bitrate { wish: None },
         Down::Bitrate { wish: Some(Bitrate::Standard) },
         Down::Bitrate { wish: Some(Bitrate::Lean) },
@@ -214,17 +224,20 @@ fn a_worker_that_connects_is_told_what_stands_before_what_comes() {
 }
 
 #[test]
-fn wishes_stand_and_lean_forms_do_not() {
+fn wishes_stand_and_neither_lean_forms_nor_what_is_said_of_doors_do() {
     let house = house();
     let lean = |position| Down::Lean { log: log("live"), entry: true, record: record(Kind::Chunk, position, 9) };
     let bitrate = |wish| Down::Bitrate { wish };
     house.publisher.publish(bitrate(Some(Bitrate::Lean)));
+    house.publisher.publish(door("live", 9));
     for down in [opened("live"), chunk("live", 0), lean(0), Down::Cadence { chunks: 5 }, bitrate(None)] {
         house.publisher.publish(down);
     }
     let (mut worker, _) = house.worker();
     house.publisher.publish(lean(1));
-    for down in [Down::Cadence { chunks: 5 }, bitrate(None), opened("live"), chunk("live", 0), lean(1)] {
+    house.publisher.publish(door("live", 8));
+    let stands = [Down::Cadence { chunks: 5 }, bitrate(None), opened("live"), chunk("live", 0)];
+    for down in stands.into_iter().chain([lean(1), door("live", 8)]) {
         assert_eq!(worker.next().unwrap(), down);
     }
 }
@@ -575,7 +588,7 @@ fn frames_are_read_as_they_were_written_and_not_otherwise() {
     };
     let worker = Up::Worker { run: Run(7), figures };
     let few = [people(Heard::Ever, 0), people(Heard::ByPieces, 2), worker];
-    let more = [held(0..0), held(5..8), counts(9), reactions(0), reactions(2), Up::Reached { mark: 1 << 50 }];
+    let more = [held(0..0), held(5..8), counts(9), reactions(0), reactions(2), at_door(0), at_door(300), Up::Reached { mark: 1 << 50 }];
     for up in few.into_iter().chain(more) {
         let content = frame::encode_up(&up).unwrap().slice(frame::LENGTH_BYTES..);
         assert_eq!(frame::decode_up(content.clone()), Ok(up));
@@ -605,4 +618,16 @@ fn frames_are_read_as_they_were_written_and_not_otherwise() {
     assert!(frame::encode_up(&reactions(frame::COUNTS_MAX + 1)).is_err());
     assert!(frame::encode_up(&people(Heard::Ever, frame::REGISTERS_MAX)).is_ok());
     assert!(frame::encode_up(&people(Heard::Ever, frame::REGISTERS_MAX + 1)).is_err());
+    let (said, told) = (door("demo", frame::DOOR_BYTES_MAX), at_door(frame::DOOR_BYTES_MAX));
+    let [said, told] = [frame::encode_down(&said), frame::encode_up(&told)].map(|frame| frame.unwrap().slice(4..));
+    assert!(frame::decode_down(said.clone()).is_ok() && frame::decode_up(told.clone()).is_ok());
+    assert!(frame::encode_down(&door("demo", frame::DOOR_BYTES_MAX + 1)).is_err());
+    assert!(frame::encode_up(&at_door(frame::DOOR_BYTES_MAX + 1)).is_err());
+    // Another length and a byte more: as long as it says, and longer than it may be.
+    let longer = |frame: Bytes, at: usize| {
+        let mut frame = [&frame[..], &[0]].concat();
+        frame[at..at + 4].copy_from_slice(&(frame::DOOR_BYTES_MAX as u32 + 1).to_le_bytes());
+        Bytes::from(frame)
+    };
+    assert!(frame::decode_down(longer(said, 6)).is_err() && frame::decode_up(longer(told, 14)).is_err());
 }

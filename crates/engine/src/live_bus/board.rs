@@ -81,8 +81,8 @@ impl Board {
             Down::Whole => self.whole = Some(frame.clone()),
             Down::Cadence { .. } => self.cadence = Some(frame.clone()),
             Down::Bitrate { .. } => self.bitrate = Some(frame.clone()),
-            // Who connects gets the next lean form; until then chunks do.
-            Down::Lean { .. } | Down::Mark { .. } | Down::Leaving => {}
+            // Who connects gets the next lean form; until then chunks do. And the next word of a door.
+            Down::Lean { .. } | Down::Door { .. } | Down::Mark { .. } | Down::Leaving => {}
         }
     }
 

@@ -13,7 +13,7 @@ use super::{
 /// The frame of a message to the workers, its length field included.
 ///
 /// # Errors
-/// [`TooLong`] if it would have more than [`FRAME_BYTES_MAX`] bytes, or a text more than 65,535.
+/// [`TooLong`] if it would have more than [`FRAME_BYTES_MAX`] bytes, a text more than 65,535, or what is said of a door more than [`DOOR_BYTES_MAX`].
 pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
     let mut frame = Frame::new(down_capacity(down));
     match down {
@@ -98,6 +98,10 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
                 Some(Bitrate::Lean) => 2,
             });
         }
+        Down::Door { log, body } => {
+            frame.head(DOOR, log);
+            frame.door(body)?;
+        }
         Down::Leaving => frame.0.put_u8(LEAVING),
     }
     frame.finish()
@@ -106,7 +110,8 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
 /// The frame of a message to the house, its length field included.
 ///
 /// # Errors
-/// [`TooLong`] if there are more than [`COUNTS_MAX`] counts or logs with reactions, [`REGISTERS_MAX`] registers or [`HELD_MAX`] chunks, or the frame would be longer than [`UP_FRAME_BYTES_MAX`].
+/// [`TooLong`] if there are more than [`COUNTS_MAX`] counts or logs with reactions, [`REGISTERS_MAX`] registers or [`HELD_MAX`] chunks, what is told of a door is
+/// longer than [`DOOR_BYTES_MAX`], or the frame would be longer than [`UP_FRAME_BYTES_MAX`].
 pub fn encode_up(up: &Up) -> Result<Bytes, TooLong> {
     let frame = match up {
         Up::Counts { counts, .. } if counts.len() > COUNTS_MAX => return Err(TooLong),
@@ -169,6 +174,14 @@ pub fn encode_up(up: &Up) -> Result<Bytes, TooLong> {
             records.iter().for_each(|record| record.encode(&mut frame.0));
             frame
         }
+        Up::Door { run, log, body } => {
+            let mut frame = Frame::new(64 + body.len());
+            frame.0.put_u8(AT_DOOR);
+            frame.0.put_u64_le(run.0);
+            frame.log(log);
+            frame.door(body)?;
+            frame
+        }
         Up::Reached { mark } => {
             let mut frame = Frame::new(16);
             frame.0.put_u8(REACHED);
@@ -223,6 +236,7 @@ pub fn decode_down(frame: Bytes) -> Result<Down, Malformed> {
                 _ => return Err(Malformed),
             },
         },
+        DOOR => Down::Door { log: take_log(&mut rest)?, body: take_door(&mut rest)? },
         LEAVING => Down::Leaving,
         _ => return Err(Malformed),
     };
@@ -249,6 +263,9 @@ pub fn decode_up(frame: Bytes) -> Result<Up, Malformed> {
         }
         WORKER => Up::Worker { run: Run(rest.try_get_u64_le()?), figures: take_worker(&mut rest)? },
         HELD => Up::Held { log: take_log(&mut rest)?, records: take_held(&mut rest)? },
+        AT_DOOR => {
+            Up::Door { run: Run(rest.try_get_u64_le()?), log: take_log(&mut rest)?, body: take_door(&mut rest)? }
+        }
         REACHED => Up::Reached { mark: rest.try_get_u64_le()? },
         _ => return Err(Malformed),
     };
@@ -424,6 +441,10 @@ impl Frame {
         Ok(())
     }
 
+    fn door(&mut self, body: &[u8]) -> Result<(), TooLong> {
+        if body.len() > DOOR_BYTES_MAX { Err(TooLong) } else { self.bytes(body) }
+    }
+
     fn finish(mut self) -> Result<Bytes, TooLong> {
         let len = self.0.len() - LENGTH_BYTES;
         if len > FRAME_BYTES_MAX {
@@ -452,6 +473,7 @@ fn down_capacity(down: &Down) -> usize {
             header.encoded_len() + notices.sum::<usize>() + fields
         }
         Down::Chunk { record, .. } | Down::Lean { record, .. } => record.encoded_len(),
+        Down::Door { body, .. } => body.len(),
         Down::Ask { .. }
         | Down::Ended { .. }
         | Down::Shut { .. }
@@ -535,6 +557,10 @@ fn take_bytes(rest: &mut Bytes) -> Result<Bytes, Malformed> {
     take(rest, len)
 }
 
+fn take_door(rest: &mut Bytes) -> Result<Bytes, Malformed> {
+    take_bytes(rest).ok().filter(|body| body.len() <= DOOR_BYTES_MAX).ok_or(Malformed)
+}
+
 fn take(rest: &mut Bytes, len: usize) -> Result<Bytes, Malformed> {
     if len > rest.len() { Err(Malformed) } else { Ok(rest.split_to(len)) }
 }
@@ -543,7 +569,7 @@ fn take(rest: &mut Bytes, len: usize) -> Result<Bytes, Malformed> {
 pub const PREFACE: [u8; 8] = [b'h', b'i', b'w', b'a', b'r', b'b', 0, VERSION];
 
 /// Goes up with every change of a frame.
-const VERSION: u8 = 7;
+const VERSION: u8 = 8;
 
 /// Whether the other end speaks as we do; `None` until it has said enough.
 #[must_use]
@@ -609,6 +635,9 @@ pub const REGISTERS_MAX: usize = 16_384;
 
 const WORKER_FIGURES: usize = 13;
 
+/// The most that is said or told of a door at once: a draw of 16,384 parts with counts of five bytes each is 80 kB, and what a thousand workers are told twice that.
+pub const DOOR_BYTES_MAX: usize = 256 << 10;
+
 /// The longest frame to the house: [`COUNTS_MAX`] of the longest counts, [`HELD_MAX`] chunks of 20 kB.
 pub const UP_FRAME_BYTES_MAX: usize = 1 << 20;
 
@@ -630,9 +659,11 @@ const LEAN: u8 = 12;
 const BITRATE: u8 = 13;
 const SHUT: u8 = 14;
 const SHELVED: u8 = 15;
+const DOOR: u8 = 16;
 const COUNTS: u8 = 64;
 const HELD: u8 = 65;
 const REACHED: u8 = 66;
 const PEOPLE: u8 = 67;
 const WORKER: u8 = 68;
 const REACTED: u8 = 69;
+const AT_DOOR: u8 = 70;

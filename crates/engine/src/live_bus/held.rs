@@ -58,6 +58,7 @@ impl Held {
             | Down::Shut { .. }
             // Nothing of it is in the log.
             | Down::Lean { .. }
+            | Down::Door { .. }
             | Down::Mark { .. }
             | Down::Cadence { .. }
             | Down::Bitrate { .. }

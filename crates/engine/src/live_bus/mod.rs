@@ -114,6 +114,13 @@ pub enum Down {
         /// Which.
         wish: Option<Bitrate>,
     },
+    /// What the house says of the door of a log. It is not told to those who connect later: within a second it is said anew.
+    Door {
+        /// Of which log.
+        log: LogId,
+        /// What it says, which is unknown to the engine. At most [`frame::DOOR_BYTES_MAX`].
+        body: Bytes,
+    },
     /// The house ends because it was told to: nothing comes after this.
     Leaving,
 }
@@ -227,6 +234,15 @@ pub enum Up {
         log: LogId,
         /// The chunks.
         records: Vec<Record>,
+    },
+    /// Several times a second: what a worker tells of the door of a log.
+    Door {
+        /// Which life of the worker tells.
+        run: Run,
+        /// Of which log.
+        log: LogId,
+        /// What it tells, which is unknown to the engine. At most [`frame::DOOR_BYTES_MAX`].
+        body: Bytes,
     },
     /// The answer to [`Down::Mark`].
     Reached {

@@ -185,6 +185,7 @@ fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>, reache
                             handle.push(Update::Mark { mark, reached: reached.clone() });
                         }
                         Told::Us(Word::Leaving) => leaving = true,
+                        Told::Nobody => {}
                     }
                     if let Some(ready) = ready.take_if(|_| whole) {
                         let _ = rustix::io::write(&ready, &1_u64.to_ne_bytes());
@@ -304,6 +305,8 @@ enum Told {
     Listeners(Update),
     /// For this worker.
     Us(Word),
+    /// Nothing that could be done.
+    Nobody,
 }
 
 /// What concerns nobody but the worker.
@@ -323,6 +326,7 @@ fn update(down: Down) -> Told {
         Down::Leaving => return Told::Us(Word::Leaving),
         Down::Document { path, document } => Update::Document { path, document: served(document) },
         Down::Forget { path } => Update::Forget { path },
+        Down::Door { .. } => return Told::Nobody,
         Down::Cadence { chunks } => Update::Cadence(Cadence::of_chunks(chunks.into())),
         Down::Bitrate { wish } => Update::Bitrate(wish.map(|wish| match wish {
             live_bus::Bitrate::Standard => Bitrate::Standard,

@@ -393,6 +393,12 @@ impl Studio {
         self.inner.lock().knows(space)
     }
 
+    /// Every space of which there is sound.
+    #[must_use]
+    pub fn on_air(&self) -> std::collections::HashSet<LogId> {
+        self.inner.lock().known()
+    }
+
     /// Whether the log of a space was claimed by [`Studio::record`].
     #[must_use]
     pub fn has_log(&self, space: &LogId) -> bool {
@@ -591,8 +597,8 @@ impl Studio {
         }
         let now = Instant::now();
         let told = match report {
-            // What a hub keeps to itself, and what was taken in above.
-            Report::Joined(_) | Report::Up(_, Up::Held { .. } | Up::Reached { .. }) => return,
+            // What a hub keeps to itself, what is said to the doors, and what was taken in above.
+            Report::Joined(_) | Report::Up(_, Up::Held { .. } | Up::Door { .. } | Up::Reached { .. }) => return,
             Report::Up(worker, Up::Counts { run, counts }) => {
                 self.inner.radio.wanted(worker, radio::heard(&counts));
                 self.inner.lean.wanted(worker, lean::asked(&counts));
