@@ -1,5 +1,6 @@
 //! Configuration: the file, the command line and the embedded defaults, resolved once into values that cannot be wrong.
 
+mod door;
 pub mod hls;
 pub mod host;
 
@@ -15,6 +16,7 @@ use crate::listening::Wish;
 use crate::registry::retention;
 use crate::studio::SHARDS_MAX;
 use crate::{cli, disk};
+pub use door::Door;
 use hls::Hls;
 use host::{BadHost, Host};
 
@@ -69,6 +71,8 @@ pub struct Config {
     /// How listeners are sent sound.
     #[serde(with = "wish")]
     pub listening: Wish,
+    /// The door of each conversation; `None`: whoever comes is let in.
+    pub door: Option<Door>,
 }
 
 /// A wish between processes: in milliseconds, and in kbit/s.
@@ -134,6 +138,7 @@ struct File {
     disk: Disk,
     retention: Retention,
     listening: Listening,
+    door: Option<door::Told>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -262,6 +267,8 @@ pub enum Error {
     Cadence(u32),
     /// A bitrate that is none of ours.
     Bitrate(u32),
+    /// What a door is told.
+    Door(door::Error),
     /// Where HLS is.
     Hls(hls::Error),
     /// WebRTC listens everywhere, but speakers must be told one address.
@@ -320,6 +327,7 @@ impl fmt::Display for Error {
                 f,
                 "listening.bitrate_kbps = {kbps}: give 32 or 16, or leave it out: then it is 32 until there are too many listeners for that"
             ),
+            Self::Door(why) => why.fmt(f),
             Self::Hls(why) => why.fmt(f),
             Self::NoMediaAddress(bind) => {
                 write!(f, "WebRTC listens on {bind}: set rtc.public_address to the address that speakers can reach")
@@ -464,6 +472,7 @@ impl Config {
             retention: file.retention.limits()?,
             hls,
             listening: file.listening.wish()?,
+            door: file.door.map(door::Told::resolve).transpose().map_err(Error::Door)?,
         };
         Ok((config, bind))
     }
@@ -673,6 +682,32 @@ mod tests {
         assert_eq!(config.egress_share(), Some(31_250_000));
         let again: Config = serde_json::from_str(&serde_json::to_string(&config).unwrap()).unwrap();
         assert_eq!(again.listening, config.listening);
+    }
+
+    #[test]
+    fn a_door_has_so_many_places_and_the_rest_is_as_usual() {
+        let door = |text: &str| resolve(&[], text).map(|config| config.door);
+        assert_eq!(door("").unwrap(), None);
+        let usual = Door { places: 9_000, pace: 2_000, stay: Duration::from_secs(20 * 60) };
+        assert_eq!(door("[door]\nplaces = 9000").unwrap(), Some(usual));
+        let told = Door { places: 1, pace: 50, stay: Duration::from_secs(90 * 60) };
+        let config = resolve(&[], "[door]\nplaces = 1\npace = 50\nstay_minutes = 90").unwrap();
+        assert_eq!(config.door, Some(told));
+        // To the other processes it is told as it is.
+        let again: Config = serde_json::from_str(&serde_json::to_string(&config).unwrap()).unwrap();
+        assert_eq!(again.door, config.door);
+        for (text, why) in [
+            ("[door]", "missing field `places`"),
+            ("[door]\nplaces = 0", "door.places = 0: give 1 to 10000000"),
+            ("[door]\nplaces = 10000001", "door.places = 10000001"),
+            ("[door]\nplaces = 5\npace = 0", "door.pace = 0: give 1 to 1000000"),
+            ("[door]\nplaces = 5\nstay_minutes = 0", "door.stay_minutes = 0: give 1 to 1440"),
+            ("[door]\nplaces = 5\nstay_minutes = 1441", "door.stay_minutes = 1441"),
+            ("[door]\nplaces = 5\nkeys = 5", "unknown field"),
+        ] {
+            let said = door(text).unwrap_err();
+            assert!(said.contains(why), "{text}: {said}");
+        }
     }
 
     #[test]
