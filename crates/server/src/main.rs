@@ -7,6 +7,7 @@ mod certificates;
 mod cli;
 mod config;
 mod disk;
+mod door;
 mod inherit;
 mod listening;
 mod outgoing;

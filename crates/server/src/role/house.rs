@@ -16,6 +16,7 @@ use crate::api;
 use crate::certificates::{Certificates, Start};
 use crate::config::{Config, host};
 use crate::disk;
+use crate::door;
 use crate::inherit::adopt;
 use crate::listening::Wishes;
 use crate::registry::Registry;
@@ -76,19 +77,26 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
         let candidate = SocketAddr::new(config.media_address, udp.local_addr()?.port());
         Ok(studio::Ports { udp, tcp: adopt(*tcp)?, candidate })
     });
+    let spaces = config.data.join("spaces");
     let (studio, happened) = Studio::start(studio::Setup {
         shards: shards.collect::<std::io::Result<_>>().map_err(say("no WebRTC socket"))?,
-        spaces: config.data.join("spaces"),
+        spaces: spaces.clone(),
         publisher: hub.publisher(),
         workers: inherited.workers,
     })
     .map_err(say("no studio"))?;
 
     let counting = studio.clone();
+    let doors = config.door.map(|door| door::start(door, inherited.workers, spaces.clone(), studio.clone(), hub.publisher()));
+    let doors = doors.transpose().map_err(say("no thread"))?;
     std::thread::Builder::new()
         .name("reports".into())
         .spawn(move || {
             for report in reports {
+                if let Some(doors) = doors.as_ref().filter(|_| door::concerns(&report)) {
+                    // Waits while they have no room: who comes and goes must not be missed.
+                    let _ = doors.send(report.clone());
+                }
                 counting.reported(report);
             }
         })
@@ -105,7 +113,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     let hls_asked_by = if is_here { api::AskedBy::Players } else { api::AskedBy::Caches };
     let settings =
         api::Settings { public_origin: public_origin.clone(), stage_origin, template, policy, hls_base, hls_asked_by };
-    let registry = Registry::open(config.data.join("spaces"), studio.clone(), settings.clone(), happened)
+    let registry = Registry::open(spaces, studio.clone(), settings.clone(), happened)
         .await
         .map_err(|why| format!("cannot read the spaces: {why}"))?;
 

@@ -1,0 +1,327 @@
+//! The house's side of the doors: hears what workers tell of each space's, and says who gets places and what is done now. What that is,
+//! [`hiwar_admission::door`] knows; here is who is there, and when it is time.
+//!
+//! A house that begins gives nothing before it has heard from every worker what it holds ([`Doors::is_whole`]). After that a worker's places are its own until its
+//! process is gone: a connection that breaks means nothing, for the same life of the worker comes back by another.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use hiwar_admission::door::allocator::Allocator;
+use hiwar_admission::door::places::{GRANT, Grant};
+use hiwar_admission::door::timetable::Stays;
+use hiwar_admission::door::wire::{self, Heard, SAID_BYTES_MAX, Said, Spoken, TOLD_BYTES_MAX};
+use hiwar_engine::live_bus::frame::DOOR_BYTES_MAX;
+use hiwar_engine::live_bus::{Down, Publisher, Report, Run, Up, WorkerId};
+use hiwar_segment_log::LogId;
+
+use crate::config;
+use crate::studio::Studio;
+
+/// What workers share of a door, in the folder of its space.
+pub const FILE: &str = "door";
+/// How often places are given.
+const EVERY: Duration = Duration::from_millis(250);
+/// Every how many of those the word is said.
+const WORD_EVERY: u32 = 4;
+/// For so long the places of a worker whose connection is over are its own: it looks for the house every 50 ms, if it lives.
+const COMES_BACK: Duration = Duration::from_secs(10);
+/// For so long a house that begins waits for workers that do not speak: the supervisor starts those anew that died, and ends those that never speak.
+const WAITS: Duration = Duration::from_secs(30);
+/// A worker is given no more before it has shown what it was given last, or for so long: twice as long as that takes under load, and short enough that what it has is still good then.
+const UNDER_WAY: Duration = Duration::from_secs(2);
+/// Doors at the most: eight shards mix fifty conversations each. Whoever comes to one beyond is told to come back soon.
+const DOORS_MAX: usize = 512;
+/// Lives of workers that are told apart: as many as one message can name.
+const LIVES_MAX: usize = 1_024;
+/// What waits to be heard: ten workers tell of a hundred doors. Beyond, whoever reads the bus waits for the doors.
+const REPORTS_MAX: usize = 4_096;
+
+const _: () = assert!(SAID_BYTES_MAX <= DOOR_BYTES_MAX && TOLD_BYTES_MAX <= DOOR_BYTES_MAX);
+
+/// Starts the doors' thread; what the live bus reports is to be given to it. It ends with the sender.
+///
+/// # Errors
+/// No thread.
+pub fn start(
+    config: config::Door,
+    workers: usize,
+    spaces: PathBuf,
+    studio: Studio,
+    publisher: Publisher,
+) -> io::Result<SyncSender<Report>> {
+    let (reports, heard) = sync_channel(REPORTS_MAX);
+    let clock = Clock::start();
+    let doors = Doors::new(config, clock.now(), workers);
+    let work = move || keep(doors, &clock, &heard, &spaces, &studio, &publisher);
+    std::thread::Builder::new().name("door".into()).spawn(work)?;
+    Ok(reports)
+}
+
+/// Whether the doors need to hear that.
+#[must_use]
+pub fn concerns(report: &Report) -> bool {
+    matches!(report, Report::Left(..) | Report::Up(_, Up::Worker { .. } | Up::Door { .. }))
+}
+
+fn keep(
+    mut doors: Doors,
+    clock: &Clock,
+    heard: &Receiver<Report>,
+    spaces: &Path,
+    studio: &Studio,
+    publisher: &Publisher,
+) {
+    let mut due = Instant::now();
+    for turn in 0_u32.. {
+        // What was missed is not made up for.
+        due = (due + EVERY).max(Instant::now());
+        loop {
+            match heard.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                Ok(report) => doors.hear(clock.now(), report),
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if Instant::now() >= due {
+                break;
+            }
+        }
+        let word = if turn.is_multiple_of(WORD_EVERY) { Turn::Word } else { Turn::Places };
+        let on_air = studio.on_air();
+        for log in doors.close(clock.now(), &on_air) {
+            // Nobody comes by a ticket to what is over. Workers have it until they hear that it is.
+            match std::fs::remove_file(spaces.join(log.as_str()).join(FILE)) {
+                Err(why) if why.kind() != io::ErrorKind::NotFound => tracing::warn!(%log, "its door stays: {why}"),
+                _ => {}
+            }
+        }
+        for (log, said) in doors.tick(clock.now(), &on_air, word) {
+            publisher.publish(Down::Door { log, body: Bytes::from(wire::encode_said(&said)) });
+        }
+    }
+}
+
+/// The wall's time when the house began, and steady from then on.
+struct Clock {
+    began: SystemTime,
+    since: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { began: SystemTime::now(), since: Instant::now() }
+    }
+
+    fn now(&self) -> SystemTime {
+        self.began + self.since.elapsed()
+    }
+}
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Places for those who asked.
+    Places,
+    /// Those, and the word.
+    Word,
+}
+
+/// Every space's door.
+struct Doors {
+    config: config::Door,
+    began: SystemTime,
+    /// How many workers there are to hear from; `None` when all were heard.
+    awaited: Option<usize>,
+    lives: BTreeMap<Run, Life>,
+    doors: BTreeMap<LogId, Door>,
+    /// Doors that are no more, and until when what they gave is good.
+    closed: BTreeMap<LogId, SystemTime>,
+}
+
+/// A worker's process.
+#[derive(Default)]
+struct Life {
+    /// By which it speaks now.
+    connection: Option<WorkerId>,
+    /// It has said on this connection of which doors it holds something.
+    has_told: bool,
+    /// Without a connection: when it is taken for gone.
+    gone: Option<SystemTime>,
+    /// Of which doors it tells.
+    tells: BTreeSet<LogId>,
+    /// And of which it has since it last said that these were all.
+    telling: BTreeSet<LogId>,
+}
+
+struct Door {
+    allocator: Allocator,
+    /// To be said.
+    grants: BTreeMap<Run, Grant>,
+    /// The last number that each worker was given, and when.
+    given: BTreeMap<Run, (u64, SystemTime)>,
+}
+
+impl Doors {
+    /// Of a house that begins now, and of which so many workers know.
+    fn new(config: config::Door, now: SystemTime, workers: usize) -> Self {
+        Self {
+            config,
+            began: now,
+            awaited: Some(workers),
+            lives: BTreeMap::new(),
+            doors: BTreeMap::new(),
+            closed: BTreeMap::new(),
+        }
+    }
+
+    fn hear(&mut self, now: SystemTime, report: Report) {
+        match report {
+            Report::Up(worker, Up::Door { run, log, body }) => {
+                let Some(life) = self.speaks(run, worker) else { return };
+                if life.telling.len() < DOORS_MAX {
+                    life.telling.insert(log);
+                }
+                let Some(heard) = wire::decode_heard(&body) else {
+                    tracing::warn!(%log, "a worker tells of a door what nobody understands");
+                    return;
+                };
+                if let Some(door) = self.doors.get_mut(&log) {
+                    door.hear(now, run, heard);
+                }
+            }
+            Report::Up(worker, Up::Worker { run, .. }) => {
+                // Before this it told of all its doors.
+                let Some(life) = self.speaks(run, worker) else { return };
+                life.tells = std::mem::take(&mut life.telling);
+                life.has_told = true;
+            }
+            Report::Left(worker, _) => {
+                for life in self.lives.values_mut().filter(|life| life.connection == Some(worker)) {
+                    (life.connection, life.has_told, life.gone) = (None, false, Some(now + COMES_BACK));
+                }
+            }
+            Report::Joined(_) | Report::Up(..) => {}
+        }
+    }
+
+    /// A worker speaks by this connection.
+    fn speaks(&mut self, run: Run, worker: WorkerId) -> Option<&mut Life> {
+        if !self.lives.contains_key(&run) && self.lives.len() >= LIVES_MAX {
+            return None;
+        }
+        let life = self.lives.entry(run).or_default();
+        if life.connection != Some(worker) {
+            (life.connection, life.has_told, life.gone) = (Some(worker), false, None);
+            // What was on its way by the last one may be lost. It counts until a later number is seen.
+            for door in self.doors.values_mut() {
+                door.given.remove(&run);
+            }
+        }
+        Some(life)
+    }
+
+    /// Closes the doors of spaces that are not on the air any more; which those are.
+    fn close(&mut self, now: SystemTime, on_air: &HashSet<LogId>) -> Vec<LogId> {
+        self.closed.retain(|_, until| now < *until);
+        let over: Vec<LogId> = self.doors.keys().filter(|log| !on_air.contains(log)).copied().collect();
+        for log in &over {
+            self.doors.remove(log);
+            self.closed.insert(*log, now + GRANT);
+        }
+        over
+    }
+
+    /// What there is to say, of the spaces that are on the air.
+    fn tick(&mut self, now: SystemTime, on_air: &HashSet<LogId>, turn: Turn) -> Vec<(LogId, Said)> {
+        let doors = &mut self.doors;
+        self.lives.retain(|run, life| {
+            let is_gone = life.gone.is_some_and(|gone| gone <= now);
+            if is_gone {
+                doors.values_mut().for_each(|door| door.gone(now, *run));
+            }
+            !is_gone
+        });
+        if !self.is_whole(now) {
+            return Vec::new();
+        }
+        for log in on_air {
+            self.open(now, *log);
+        }
+        self.doors.iter_mut().filter_map(|(log, door)| Some((*log, door.say(now, turn)?))).collect()
+    }
+
+    /// Whether it is known who is inside: every worker has told, or was waited for.
+    fn is_whole(&mut self, now: SystemTime) -> bool {
+        let Some(workers) = self.awaited else { return true };
+        let have_told = self.lives.values().filter(|life| life.has_told).count();
+        if have_told < workers && now < self.began + WAITS {
+            return false;
+        }
+        if have_told < workers {
+            tracing::warn!(have_told, workers, "the doors open although not every worker has said who is inside");
+        }
+        self.awaited = None;
+        true
+    }
+
+    fn open(&mut self, now: SystemTime, log: LogId) {
+        if self.doors.contains_key(&log) {
+            return;
+        }
+        if self.doors.len() >= DOORS_MAX {
+            tracing::error!(%log, "more doors than a house has: nobody is let in there");
+            return;
+        }
+        let holds = |life: &Life| life.tells.contains(&log) || life.telling.contains(&log);
+        let holders = self.lives.iter().filter(|(_, life)| holds(life)).map(|(run, _)| run.0);
+        // What an earlier house gave is void soon after this one began, and what this one gave, soon after it closed the door.
+        let begins = if self.closed.contains_key(&log) { now } else { self.began.max(now - GRANT) };
+        let config::Door { places, pace, stay } = self.config;
+        let stays = Stays { median: stay, ..Stays::default() };
+        let allocator = Allocator::new(begins, places, pace, stays, holders);
+        self.doors.insert(log, Door { allocator, grants: BTreeMap::new(), given: BTreeMap::new() });
+    }
+}
+
+impl Door {
+    fn hear(&mut self, now: SystemTime, run: Run, heard: Heard) {
+        let Heard { told, tally, promises } = heard;
+        if let Some(tally) = tally {
+            self.allocator.hear_tally(run.0, told.opening, tally);
+        }
+        self.allocator.hear_promises(run.0, promises);
+        // While something is on its way to it, it cannot be told what of it was used: places that people left would be counted as taken.
+        let is_under_way = |(number, given): &(u64, SystemTime)| told.report.seen < *number && now < *given + UNDER_WAY;
+        if self.given.get(&run).is_some_and(is_under_way) {
+            return;
+        }
+        if let Some(grant) = self.allocator.hear(now, run.0, told) {
+            self.given.insert(run, (grant.number, now));
+            // What was not said yet is lost as if it had been: the next number tells.
+            self.grants.insert(run, grant);
+        }
+    }
+
+    fn gone(&mut self, now: SystemTime, run: Run) {
+        self.allocator.gone(now, run.0);
+        self.grants.remove(&run);
+        self.given.remove(&run);
+    }
+
+    /// `None`: nothing.
+    fn say(&mut self, now: SystemTime, turn: Turn) -> Option<Said> {
+        let word = match turn {
+            Turn::Word => Spoken::of(self.allocator.tick(now)),
+            Turn::Places => None,
+        };
+        let grants: Vec<_> = std::mem::take(&mut self.grants).into_iter().map(|(run, grant)| (run.0, grant)).collect();
+        (word.is_some() || !grants.is_empty()).then_some(Said { now, word, grants })
+    }
+}
+
+#[cfg(test)]
+mod tests;
