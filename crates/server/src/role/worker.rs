@@ -7,14 +7,15 @@
 
 use std::net::TcpListener;
 use std::os::fd::{OwnedFd, RawFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use hiwar_admission::CrowdKeys;
+use hiwar_admission::door::wire::decode_said;
 use hiwar_admission::ladder::{Bitrate, Cadence};
-use hiwar_delivery::http::{self, Certificate, Handle, Serves, Update, Worker};
+use hiwar_delivery::http::{self, Certificate, DoorMap, Handle, Serves, Update, Worker};
 use hiwar_engine::live_bus::frame::COUNTS_MAX;
 use hiwar_engine::live_bus::{
     self, Access, Broken, CadenceNotice, Document, Down, Held, Notices, Run, Subscription, Up, Uplink,
@@ -24,12 +25,15 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::certificate::Speaks;
 use crate::config::{Config, Tls};
+use crate::door;
 use crate::inherit::{Post, adopt};
 
 /// How often the house hears how many listen.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Between two reports at least: whatever comes and goes, the house hears of it no more than ten times a second.
 const REPORT_PAUSE: Duration = Duration::from_millis(100);
+/// How often the house hears of doors.
+const DOOR_EVERY: Duration = Duration::from_millis(250);
 /// Registers of sketches told with one report: 200 kB. A second of 60,000 people who come tells fewer; four sketches, when everything is told anew.
 const NEWS_MAX: usize = 65_536;
 /// Pause before looking for the house again; a Unix socket that nobody accepts on costs nothing to try.
@@ -110,9 +114,15 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
     }
     let reporter: Arc<Mutex<Option<Uplink>>> = Arc::default();
     let (reached, marks) = sync_channel(REACHED_MAX);
+    // Whoever is on a stage has no place of the audience's.
+    let doors = config.door.filter(|_| is_crowd).map(|_| Doors { spaces: config.data.join("spaces") });
+    if doors.is_some() {
+        let (handle, reporter) = (handle.clone(), reporter.clone());
+        start("door", move || tell_of_doors(&handle, life, &reporter))?;
+    }
     start("bus", {
         let (handle, reporter) = (handle.clone(), reporter.clone());
-        move || follow(&run.join("bus.sock"), &handle, &reporter, &reached, ready)
+        move || follow(&run.join("bus.sock"), &handle, &reporter, &reached, ready, doors.as_ref())
     })?;
     start("marks", {
         let reporter = reporter.clone();
@@ -156,7 +166,14 @@ fn heed_signals(handle: &Handle) -> std::io::Result<()> {
 
 /// Reads the live bus for ever, connecting again whenever it breaks.
 #[expect(clippy::disallowed_methods, reason = "pacing: nothing tells a client that a Unix socket listens again")]
-fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>, reached: &SyncSender<u64>, ready: OwnedFd) {
+fn follow(
+    path: &Path,
+    handle: &Handle,
+    reporter: &Mutex<Option<Uplink>>,
+    reached: &SyncSender<u64>,
+    ready: OwnedFd,
+    doors: Option<&Doors>,
+) {
     let (mut told, mut held, mut ready) = (false, Held::new(), Some(ready));
     loop {
         match Subscription::connect(path) {
@@ -176,7 +193,7 @@ fn follow(path: &Path, handle: &Handle, reporter: &Mutex<Option<Uplink>>, reache
                     };
                     held.note(&down);
                     let whole = down == Down::Whole;
-                    match update(down) {
+                    match update(down, doors) {
                         Told::Listeners(update) => handle.push(update),
                         Told::Us(Word::Held { log, from }) => {
                             tell(reporter, &Up::Held { log, records: held.since(&log, from) });
@@ -234,7 +251,12 @@ fn report(handle: &Handle, run: Run, reporter: &Mutex<Option<Uplink>>) {
         for news in handle.news(NEWS_MAX) {
             tell(reporter, &people(news));
         }
-        tell(reporter, &Up::Worker { run, figures: figures(&handle.stats()) });
+        let figures = figures(&handle.stats());
+        if let Some(reporter) = &mut *reporter.lock().unwrap_or_else(PoisonError::into_inner) {
+            // A house that has heard how this worker is has heard of every place that it holds.
+            tell_doors(handle, run, reporter);
+            let _ = reporter.up(&Up::Worker { run, figures });
+        }
         let counts = handle.counts(COUNTS_MAX).into_iter().map(|count| live_bus::Count {
             log: count.log,
             audience: of_crowd(count.audience),
@@ -244,6 +266,22 @@ fn report(handle: &Handle, run: Run, reporter: &Mutex<Option<Uplink>>) {
         });
         tell(reporter, &Up::Counts { run, counts: counts.collect() });
         tell_reactions(handle, run, reporter);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "pacing: what a worker was given is good for seconds, and the house is told several times in them")]
+fn tell_of_doors(handle: &Handle, run: Run, reporter: &Mutex<Option<Uplink>>) {
+    loop {
+        std::thread::sleep(DOOR_EVERY);
+        if let Some(reporter) = &mut *reporter.lock().unwrap_or_else(PoisonError::into_inner) {
+            tell_doors(handle, run, reporter);
+        }
+    }
+}
+
+fn tell_doors(handle: &Handle, run: Run, reporter: &mut Uplink) {
+    for (log, body) in handle.doors() {
+        let _ = reporter.up(&Up::Door { run, log, body: body.into() });
     }
 }
 
@@ -299,6 +337,22 @@ fn figures(stats: &http::Stats) -> live_bus::WorkerFigures {
     }
 }
 
+/// What workers share of doors, by space.
+struct Doors {
+    spaces: PathBuf,
+}
+
+impl Doors {
+    /// `None`: that is no log of a space, but a form of one. Where the file cannot be there is no door either: whoever comes is let in, as without a configuration.
+    fn of(&self, log: LogId) -> Option<Arc<DoorMap>> {
+        if log.stem() != log {
+            return None;
+        }
+        let map = DoorMap::open_or_make(&self.spaces.join(log.as_str()).join(door::FILE));
+        map.inspect_err(|why| tracing::error!(%log, "no door: {why}")).ok().map(Arc::new)
+    }
+}
+
 /// Whom a message of the house is for.
 enum Told {
     /// For those who listen.
@@ -319,14 +373,20 @@ enum Word {
     Leaving,
 }
 
-fn update(down: Down) -> Told {
+fn update(down: Down, doors: Option<&Doors>) -> Told {
     Told::Listeners(match down {
         Down::Ask { log, from } => return Told::Us(Word::Held { log, from }),
         Down::Mark { mark } => return Told::Us(Word::Mark(mark)),
         Down::Leaving => return Told::Us(Word::Leaving),
         Down::Document { path, document } => Update::Document { path, document: served(document) },
         Down::Forget { path } => Update::Forget { path },
-        Down::Door { .. } => return Told::Nobody,
+        Down::Door { log, body } => match decode_said(&body) {
+            Some(said) => Update::Door { log, said },
+            None => {
+                tracing::warn!(%log, "the house says of a door what nobody understands");
+                return Told::Nobody;
+            }
+        },
         Down::Cadence { chunks } => Update::Cadence(Cadence::of_chunks(chunks.into())),
         Down::Bitrate { wish } => Update::Bitrate(wish.map(|wish| match wish {
             live_bus::Bitrate::Standard => Bitrate::Standard,
@@ -335,7 +395,7 @@ fn update(down: Down) -> Told {
         Down::Open { log, access, header, notices, fields } => {
             let fields = fields.into_iter().map(|field| (field.rendition, field.name, field.value)).collect();
             let notices = notices.into_iter().map(said).collect();
-            Update::Open { log, access: allowed(access), header, notices, fields, door: None }
+            Update::Open { log, access: allowed(access), header, notices, fields, door: doors.and_then(|doors| doors.of(log)) }
         }
         Down::Chunk { log, record } => Update::Chunk { log, record },
         Down::Lean { log, entry, record } => Update::Lean { log, entry, record },
