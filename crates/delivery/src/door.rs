@@ -31,6 +31,7 @@ impl Waiting<'_> {
     fn stage(&self) -> &'static str {
         match self.worth {
             Worth::Draw(_) => "draw",
+            Worth::Place { promised } if promised.is_zero() => "soon",
             Worth::Place { .. } => "place",
             Worth::Rank(_) => "rank",
         }
@@ -51,6 +52,12 @@ impl Waiting<'_> {
                     self.seconds()
                 ),
             ),
+            (Language::English, Worth::Place { promised }) if promised.is_zero() => {
+                ("In a moment", String::from("The door is being opened. Nothing need be done."))
+            }
+            (Language::Arabic, Worth::Place { promised }) if promised.is_zero() => {
+                ("بعد لحظات", String::from("يُفتح الباب الآن. لا حاجة إلى فعل شيء."))
+            }
             (Language::English, Worth::Place { .. }) => {
                 ("You have a place", format!("In about {minutes} min. It is kept for you if you close this page."))
             }
@@ -223,7 +230,12 @@ mod tests {
 
     #[test]
     fn our_page_reads_when_and_with_what_it_comes_back() {
-        for (worth, stage) in [(PLACE, "place"), (Worth::Draw(Turn::FIRST), "draw"), (Worth::Rank(7), "rank")] {
+        for (worth, stage) in [
+            (PLACE, "place"),
+            (Worth::Place { promised: Duration::ZERO }, "soon"),
+            (Worth::Draw(Turn::FIRST), "draw"),
+            (Worth::Rank(7), "rank"),
+        ] {
             for language in ["ar", "en"] {
                 let (head, body) = asked("/listen/demo.mp4?t=", language, |request| wait(request, waiting(worth), NOW));
                 assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("\r\nRetry-After: 151\r\n"), "{head}");

@@ -588,7 +588,16 @@ fn frames_are_read_as_they_were_written_and_not_otherwise() {
     };
     let worker = Up::Worker { run: Run(7), figures };
     let few = [people(Heard::Ever, 0), people(Heard::ByPieces, 2), worker];
-    let more = [held(0..0), held(5..8), counts(9), reactions(0), reactions(2), at_door(0), at_door(300), Up::Reached { mark: 1 << 50 }];
+    let more = [
+        held(0..0),
+        held(5..8),
+        counts(9),
+        reactions(0),
+        reactions(2),
+        at_door(0),
+        at_door(300),
+        Up::Reached { mark: 1 << 50 },
+    ];
     for up in few.into_iter().chain(more) {
         let content = frame::encode_up(&up).unwrap().slice(frame::LENGTH_BYTES..);
         assert_eq!(frame::decode_up(content.clone()), Ok(up));

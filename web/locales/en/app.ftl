@@ -27,6 +27,7 @@ player-latency-hls = In this browser the sound comes several seconds after it is
 player-behind = { $behind } behind live, said at { $time }.
 player-failed = That could not be played. Try again in a moment.
 player-to-live = Back to live
+page-wait-soon = The door is being opened, in { $left }.
 page-wait-draw = Many people came at once. Everyone who comes in this minute is drawn; you are told your time in { $left }.
 page-wait-place = You have a place, in { $left }. It is kept for you if you close this page.
 page-wait-rank = More people came than can listen at once, and no place can be promised within half an hour. This page looks again in { $left }; the recording will be here.

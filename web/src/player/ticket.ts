@@ -6,8 +6,8 @@
 export interface Told {
   ticket: string;
   wait_ms: number;
-  /** What comes then: a draw, a place, or another look. */
-  stage: "draw" | "place" | "rank";
+  /** What comes then: the next try, a draw, a place, or another look. */
+  stage: "soon" | "draw" | "place" | "rank";
 }
 
 export class Ticket {

@@ -19,7 +19,7 @@ const JITTER_MS = 300;
 export function words(stage: Told["stage"], left_ms: number, say: Say): string {
   const seconds = Math.max(1, Math.ceil(left_ms / 1000));
   const left = seconds <= SECONDS_MAX ? say("page-wait-seconds", { seconds: Math.ceil(seconds / 5) * 5 }) : say("page-wait-minutes", { minutes: Math.ceil(seconds / 60) });
-  return say({ draw: "page-wait-draw", place: "page-wait-place", rank: "page-wait-rank" }[stage], { left });
+  return say({ soon: "page-wait-soon", draw: "page-wait-draw", place: "page-wait-place", rank: "page-wait-rank" }[stage], { left });
 }
 
 /** Waits until it is time, and tells from time to time how long that is. Says nothing to the server. */

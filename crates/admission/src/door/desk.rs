@@ -307,7 +307,7 @@ impl Desk {
                 let rank = drawn.rank(self.secret.lot(ticket.network, turn));
                 (rank, table.time(rank), false)
             }
-            (Worth::Place { .. }, _) if !is_late => {
+            (Worth::Place { promised }, _) if !is_late && !self.comes_as_others_do(now, promised) => {
                 if !self.share.has_room(now) {
                     return Some(soon());
                 }
@@ -404,11 +404,15 @@ impl Desk {
         Some(Answer::Wait(Ticket { serial, opening: self.opening(), class, network, due, worth }))
     }
 
-    /// In a moment: nothing is promised to others for it, and no window opens.
+    /// In a moment: nothing is promised, to them or to others for it, and no window opens.
     fn ask_again(&mut self, now: SystemTime, visitor: Visitor) -> Option<Answer> {
         let due = now + SOON + share_of(SOON, visitor.chance);
-        let promised = due.duration_since(now).unwrap_or_default();
-        self.ticket(visitor, due, Worth::Place { promised })
+        self.ticket(visitor, due, Worth::Place { promised: Duration::ZERO })
+    }
+
+    /// Whether a ticket by which nothing was promised finds that there is no room: its holder would ask for ever.
+    fn comes_as_others_do(&self, now: SystemTime, promised: Duration) -> bool {
+        promised.is_zero() && self.share.is_good(now) && !self.share.has_room(now)
     }
 
     fn gather(&mut self, until: SystemTime, visitor: Visitor, turn: Turn) -> Option<Answer> {
@@ -663,5 +667,21 @@ mod tests {
         assert!(ticket.due <= NOW && matches!(ticket.worth, Worth::Place { .. }));
         assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Later), Some(Answer::Wait(ticket)));
         assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), Some(Answer::Enter));
+    }
+
+    #[test]
+    fn whoever_came_before_the_house_spoke_is_drawn_with_the_others_if_there_is_no_room() {
+        let shared = Shared::new();
+        let memory = shared.memory();
+        let mut desk = Shared::desk(0);
+        let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
+        desk.hear(word(0, Phase::Open));
+        // What it was given is void: it knows of nobody, and that is no crowd.
+        let later = NOW + 2 * SOON;
+        let again = waits(desk.present(later, memory, ticket, 0, Entry::Now));
+        assert_eq!((again.serial, again.worth), (ticket.serial, ticket.worth));
+        desk.take(later, Grant { number: 2, ..Grant::default() });
+        let drawn = waits(desk.present(later, memory, ticket, 0, Entry::Now));
+        assert!(matches!(drawn.worth, Worth::Draw(_)) && desk.told().pressed == Some(later), "{drawn:?}");
     }
 }

@@ -46,7 +46,7 @@ pub enum Worth {
     Draw(Turn),
     /// A place. How long they were told at first that they would wait: by that a promise is judged.
     Place {
-        /// Milliseconds.
+        /// Milliseconds. Zero: nothing was promised; whoever finds no place then comes as others do.
         promised: Duration,
     },
     /// A rank, for which there was no time yet: nothing is promised.

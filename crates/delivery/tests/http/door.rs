@@ -210,7 +210,7 @@ fn tickets_that_are_not_ours_are_none() {
     house.rig.taken();
     let text = format!("GET /listen/other.mp4?t={ticket} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     let body = house.rig.ask(&text).body;
-    assert!(body.contains("\"stage\":\"place\"") && !body.contains(&ticket), "its house has not spoken: {body}");
+    assert!(body.contains("\"stage\":\"soon\"") && !body.contains(&ticket), "its house has not spoken: {body}");
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn while_no_house_speaks_nobody_is_let_in_and_nobody_is_lost() {
     house.rig.handle.push(Update::Door { log: id("demo"), said: Said { now: later, word: None, grants: Vec::new() } });
     house.rig.taken();
     let (ticket, wait, stage) = house.waits("?t=");
-    assert!(stage == "place" && wait <= Duration::from_secs(6), "{stage} {wait:?}");
+    assert!(stage == "soon" && wait <= Duration::from_secs(6), "{stage} {wait:?}");
     assert_eq!(house.rig.listening("demo"), 1);
     house.now = later + wait;
     house.second();

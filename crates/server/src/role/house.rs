@@ -87,7 +87,8 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     .map_err(say("no studio"))?;
 
     let counting = studio.clone();
-    let doors = config.door.map(|door| door::start(door, inherited.workers, spaces.clone(), studio.clone(), hub.publisher()));
+    let doors =
+        config.door.map(|door| door::start(door, inherited.workers, spaces.clone(), studio.clone(), hub.publisher()));
     let doors = doors.transpose().map_err(say("no thread"))?;
     std::thread::Builder::new()
         .name("reports".into())

@@ -269,7 +269,10 @@ fn report(handle: &Handle, run: Run, reporter: &Mutex<Option<Uplink>>) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "pacing: what a worker was given is good for seconds, and the house is told several times in them")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "pacing: what a worker was given is good for seconds, and the house is told several times in them"
+)]
 fn tell_of_doors(handle: &Handle, run: Run, reporter: &Mutex<Option<Uplink>>) {
     loop {
         std::thread::sleep(DOOR_EVERY);
@@ -395,7 +398,14 @@ fn update(down: Down, doors: Option<&Doors>) -> Told {
         Down::Open { log, access, header, notices, fields } => {
             let fields = fields.into_iter().map(|field| (field.rendition, field.name, field.value)).collect();
             let notices = notices.into_iter().map(said).collect();
-            Update::Open { log, access: allowed(access), header, notices, fields, door: doors.and_then(|doors| doors.of(log)) }
+            Update::Open {
+                log,
+                access: allowed(access),
+                header,
+                notices,
+                fields,
+                door: doors.and_then(|doors| doors.of(log)),
+            }
         }
         Down::Chunk { log, record } => Update::Chunk { log, record },
         Down::Lean { log, entry, record } => Update::Lean { log, entry, record },
