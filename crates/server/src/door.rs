@@ -26,7 +26,7 @@ use crate::studio::Studio;
 pub const FILE: &str = "door";
 /// How often places are given.
 const EVERY: Duration = Duration::from_millis(250);
-/// Every how many of those the word is said.
+/// Every how many of those each door's word is said.
 const WORD_EVERY: u32 = 4;
 /// For so long the places of a worker whose connection is over are its own: it looks for the house every 50 ms, if it lives.
 const COMES_BACK: Duration = Duration::from_secs(10);
@@ -77,7 +77,7 @@ fn keep(
     publisher: &Publisher,
 ) {
     let mut due = Instant::now();
-    for turn in 0_u32.. {
+    loop {
         // What was missed is not made up for.
         due = (due + EVERY).max(Instant::now());
         loop {
@@ -90,7 +90,6 @@ fn keep(
                 break;
             }
         }
-        let word = if turn.is_multiple_of(WORD_EVERY) { Turn::Word } else { Turn::Places };
         let on_air = studio.on_air();
         for log in doors.close(clock.now(), &on_air) {
             // Nobody comes by a ticket to what is over. Workers have it until they hear that it is.
@@ -99,7 +98,7 @@ fn keep(
                 _ => {}
             }
         }
-        for (log, said) in doors.tick(clock.now(), &on_air, word) {
+        for (log, said) in doors.tick(clock.now(), &on_air) {
             publisher.publish(Down::Door { log, body: Bytes::from(wire::encode_said(&said)) });
         }
     }
@@ -119,15 +118,6 @@ impl Clock {
     fn now(&self) -> SystemTime {
         self.began + self.since.elapsed()
     }
-}
-
-/// What is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    /// Places for those who asked.
-    Places,
-    /// Those, and the word.
-    Word,
 }
 
 /// Every space's door.
@@ -163,6 +153,8 @@ struct Door {
     grants: BTreeMap<Run, Grant>,
     /// The last number that each worker was given, and when.
     given: BTreeMap<Run, (u64, SystemTime)>,
+    /// Turns since its word was said.
+    silent: u32,
 }
 
 impl Doors {
@@ -236,7 +228,7 @@ impl Doors {
     }
 
     /// What there is to say, of the spaces that are on the air.
-    fn tick(&mut self, now: SystemTime, on_air: &HashSet<LogId>, turn: Turn) -> Vec<(LogId, Said)> {
+    fn tick(&mut self, now: SystemTime, on_air: &HashSet<LogId>) -> Vec<(LogId, Said)> {
         let doors = &mut self.doors;
         self.lives.retain(|run, life| {
             let is_gone = life.gone.is_some_and(|gone| gone <= now);
@@ -251,7 +243,7 @@ impl Doors {
         for log in on_air {
             self.open(now, *log);
         }
-        self.doors.iter_mut().filter_map(|(log, door)| Some((*log, door.say(now, turn)?))).collect()
+        self.doors.iter_mut().filter_map(|(log, door)| Some((*log, door.say(now)?))).collect()
     }
 
     /// Whether it is known who is inside: every worker has told, or was waited for.
@@ -283,7 +275,7 @@ impl Doors {
         let config::Door { places, pace, stay } = self.config;
         let stays = Stays { median: stay, ..Stays::default() };
         let allocator = Allocator::new(begins, places, pace, stays, holders);
-        self.doors.insert(log, Door { allocator, grants: BTreeMap::new(), given: BTreeMap::new() });
+        self.doors.insert(log, Door { allocator, grants: BTreeMap::new(), given: BTreeMap::new(), silent: WORD_EVERY });
     }
 }
 
@@ -299,7 +291,9 @@ impl Door {
         if self.given.get(&run).is_some_and(is_under_way) {
             return;
         }
-        if let Some(grant) = self.allocator.hear(now, run.0, told) {
+        let grant = self.allocator.hear(now, run.0, told);
+        // One that wants nothing has not heard the word yet. With a grant of nothing it would take whoever comes first for a crowd.
+        if let Some(grant) = grant.filter(|_| told.report.wanted > 0) {
             self.given.insert(run, (grant.number, now));
             // What was not said yet is lost as if it had been: the next number tells.
             self.grants.insert(run, grant);
@@ -313,11 +307,12 @@ impl Door {
     }
 
     /// `None`: nothing.
-    fn say(&mut self, now: SystemTime, turn: Turn) -> Option<Said> {
-        let word = match turn {
-            Turn::Word => Spoken::of(self.allocator.tick(now)),
-            Turn::Places => None,
-        };
+    fn say(&mut self, now: SystemTime) -> Option<Said> {
+        self.silent += 1;
+        let word = if self.silent < WORD_EVERY { None } else { Spoken::of(self.allocator.tick(now)) };
+        if word.is_some() {
+            self.silent = 0;
+        }
         let grants: Vec<_> = std::mem::take(&mut self.grants).into_iter().map(|(run, grant)| (run.0, grant)).collect();
         (word.is_some() || !grants.is_empty()).then_some(Said { now, word, grants })
     }

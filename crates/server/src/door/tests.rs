@@ -27,7 +27,6 @@ struct World {
     on_air: HashSet<LogId>,
     workers: Vec<Worker>,
     next: u64,
-    turn: u32,
 }
 
 struct Worker {
@@ -45,7 +44,7 @@ impl World {
         let worker = |run| Worker { run, connection: None, share: Share::default(), wanted, mail: VecDeque::new() };
         let workers: Vec<Worker> = (1..=workers).map(worker).collect();
         let doors = Doors::new(CONFIG, start(), workers.len());
-        Self { now: start(), doors, on_air: on_air(&["talk"]), workers, next: 0, turn: 0 }
+        Self { now: start(), doors, on_air: on_air(&["talk"]), workers, next: 0 }
     }
 
     fn connect(&mut self, at: usize) {
@@ -90,10 +89,8 @@ impl World {
     /// A quarter of a second passes in the house; what it says goes to who is connected.
     fn quarter(&mut self) -> Vec<(LogId, Said)> {
         self.now += EVERY;
-        self.turn += 1;
-        let turn = if self.turn.is_multiple_of(WORD_EVERY) { Turn::Word } else { Turn::Places };
         self.doors.close(self.now, &self.on_air);
-        let said = self.doors.tick(self.now, &self.on_air, turn);
+        let said = self.doors.tick(self.now, &self.on_air);
         for worker in self.workers.iter_mut().filter(|worker| worker.connection.is_some()) {
             worker.mail.extend(said.iter().map(|(_, said)| said.clone()));
         }
@@ -288,6 +285,24 @@ fn the_word_is_said_once_a_second_and_places_in_between() {
 }
 
 #[test]
+fn who_has_not_heard_the_word_is_told_it_at_once_and_given_nothing_before() {
+    let mut world = World::of(1, 0);
+    world.connect(0);
+    world.tell(0);
+    world.now += GRANT;
+    world.quarter();
+    world.tell(0);
+    let said = world.quarter();
+    let [(_, Said { word: Some(word), grants, .. })] = &said[..] else { panic!("{said:?}") };
+    assert!(word.yours[0].1.wanted > 0 && grants.is_empty());
+    world.tell(0);
+    assert_eq!(world.quarter(), []);
+    world.workers[0].wanted = word.yours[0].1.wanted;
+    world.tell(0);
+    assert!(matches!(&world.quarter()[..], [(_, Said { grants, .. })] if grants[0].1.more > 0));
+}
+
+#[test]
 fn a_door_is_closed_with_its_space_and_what_it_gave_is_void_before_it_opens_again() {
     let mut world = World::of(1, 10);
     world.connect(0);
@@ -305,7 +320,9 @@ fn a_door_is_closed_with_its_space_and_what_it_gave_is_void_before_it_opens_agai
     world.tell(0);
     assert_eq!(grants(&world.quarter()), 1);
     // Of a space that was never there nobody was given anything: it opens at once.
-    let door = Up::Door { run: Run(1), log: log("new"), body: wire::encode_heard(&Heard::default()).into() };
+    let told = Told { report: Share::default().report(5), ..Told::default() };
+    let body = wire::encode_heard(&Heard { told, ..Heard::default() });
+    let door = Up::Door { run: Run(1), log: log("new"), body: body.into() };
     world.doors.hear(world.now, Report::Up(WorkerId(1), door));
     assert_eq!(grants(&world.quarter()), 1);
 }

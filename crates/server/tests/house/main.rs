@@ -28,6 +28,7 @@ mod crash;
 mod data;
 mod demo;
 mod disk;
+mod door;
 mod examples;
 mod export;
 mod hls;
