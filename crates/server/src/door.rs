@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -43,6 +45,17 @@ const REPORTS_MAX: usize = 4_096;
 
 const _: () = assert!(SAID_BYTES_MAX <= DOOR_BYTES_MAX && TOLD_BYTES_MAX <= DOOR_BYTES_MAX);
 
+/// How all doors are, for `/metrics`.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// People who have a place, and places kept for those who had one a moment ago.
+    pub inside: AtomicU64,
+    /// People who wait.
+    pub waiting: AtomicU64,
+    /// Conversations at whose door there is no room.
+    pub crowds: AtomicU64,
+}
+
 /// Starts the doors' thread; what the live bus reports is to be given to it. It ends with the sender.
 ///
 /// # Errors
@@ -53,13 +66,14 @@ pub fn start(
     spaces: PathBuf,
     studio: Studio,
     publisher: Publisher,
-) -> io::Result<SyncSender<Report>> {
+) -> io::Result<(SyncSender<Report>, Arc<Figures>)> {
     let (reports, heard) = sync_channel(REPORTS_MAX);
     let clock = Clock::start();
     let doors = Doors::new(config, clock.now(), workers);
+    let figures = doors.figures.clone();
     let work = move || keep(doors, &clock, &heard, &spaces, &studio, &publisher);
     std::thread::Builder::new().name("door".into()).spawn(work)?;
-    Ok(reports)
+    Ok((reports, figures))
 }
 
 /// Whether the doors need to hear that.
@@ -130,6 +144,7 @@ struct Doors {
     doors: BTreeMap<LogId, Door>,
     /// Doors that are no more, and until when what they gave is good.
     closed: BTreeMap<LogId, SystemTime>,
+    figures: Arc<Figures>,
 }
 
 /// A worker's process.
@@ -167,6 +182,7 @@ impl Doors {
             lives: BTreeMap::new(),
             doors: BTreeMap::new(),
             closed: BTreeMap::new(),
+            figures: Arc::default(),
         }
     }
 
@@ -243,7 +259,17 @@ impl Doors {
         for log in on_air {
             self.open(now, *log);
         }
-        self.doors.iter_mut().filter_map(|(log, door)| Some((*log, door.say(now)?))).collect()
+        let said = self.doors.iter_mut().filter_map(|(log, door)| Some((*log, door.say(now)?))).collect();
+        self.count(now);
+        said
+    }
+
+    fn count(&self, now: SystemTime) {
+        let allocators = || self.doors.values().map(|door| &door.allocator);
+        let waiting = || allocators().filter_map(|allocator| allocator.waiting(now));
+        self.figures.inside.store(allocators().map(|allocator| u64::from(allocator.inside())).sum(), Relaxed);
+        self.figures.waiting.store(waiting().sum(), Relaxed);
+        self.figures.crowds.store(waiting().count() as u64, Relaxed);
     }
 
     /// Whether it is known who is inside: every worker has told, or was waited for.

@@ -167,6 +167,15 @@ impl Allocator {
         self.workers.values().map(|told| told.report.inside).sum()
     }
 
+    /// So many wait; `None`: nobody has to. While they gather nobody has counted them yet.
+    pub fn waiting(&self, now: SystemTime) -> Option<u64> {
+        match &self.state {
+            State::Open => None,
+            State::Gathering { .. } => Some(0),
+            State::Queue { drawn, table } => Some((drawn.total() + self.late()).saturating_sub(table.rank(now))),
+        }
+    }
+
     /// As [`Places::bound`].
     pub fn bound(&self) -> u64 {
         self.places.bound()

@@ -1,6 +1,7 @@
 //! How the house is: for probes, for Prometheus, and for people.
 
 use std::fmt::Write;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
 
 use axum::extract::{Path, State};
@@ -69,6 +70,12 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
     );
     put("notices_lost_total", "counter", "Notices of the beat lost to a full ring.", figures.overrun);
     put("track_pieces_lost_total", "counter", "20 ms of a speaker's track that were not kept.", figures.untracked);
+    if let Some(doors) = &api.at_doors {
+        let [inside, waiting, crowds] = [&doors.inside, &doors.waiting, &doors.crowds].map(|at| at.load(Relaxed));
+        put("door_inside", "gauge", "People who have a place at a door, of all conversations.", inside);
+        put("door_waiting", "gauge", "People who wait for one, of those who were drawn or came later.", waiting);
+        put("door_crowds", "gauge", "Conversations at whose door there is no room.", crowds);
+    }
     if let (_, Some(usage)) = api.disk.found() {
         put("disk_free_bytes", "gauge", "Bytes that may still be written to the file system of the data.", usage.free);
         let (name, ratio) = ("hiwar_disk_used_ratio", usage.ratio());

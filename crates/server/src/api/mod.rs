@@ -38,6 +38,7 @@ pub use speech::Language;
 
 use crate::certificates::Certificates;
 use crate::disk;
+use crate::door;
 use crate::listening::Wishes;
 use crate::registry::Registry;
 use crate::studio::Studio;
@@ -88,6 +89,8 @@ pub struct Api {
     pub disk: disk::Watch,
     /// How often listeners are written to.
     pub listening: Wishes,
+    /// How the doors are, if there are any.
+    pub at_doors: Option<Arc<door::Figures>>,
 }
 
 type Shared = axum::extract::State<Arc<Api>>;

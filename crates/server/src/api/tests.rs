@@ -123,6 +123,7 @@ impl House {
                 certificates: Certificates::default(),
                 disk,
                 listening,
+                at_doors: None,
             }),
             registry,
             studio,

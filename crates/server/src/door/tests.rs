@@ -131,6 +131,8 @@ fn a_house_that_begins_gives_nothing_before_every_worker_has_told() {
     world.connect(2);
     world.go_on(4 * SECONDS);
     assert_eq!(world.inside(), 98, "all but what is kept for those who come back");
+    let Figures { inside, waiting, crowds } = &*world.doors.figures;
+    assert_eq!([inside, waiting, crowds].map(|figure| figure.load(Relaxed)), [98, 0, 0]);
 }
 
 #[test]

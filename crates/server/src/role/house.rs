@@ -89,7 +89,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     let counting = studio.clone();
     let doors =
         config.door.map(|door| door::start(door, inherited.workers, spaces.clone(), studio.clone(), hub.publisher()));
-    let doors = doors.transpose().map_err(say("no thread"))?;
+    let (doors, at_doors) = doors.transpose().map_err(say("no thread"))?.unzip();
     std::thread::Builder::new()
         .name("reports".into())
         .spawn(move || {
@@ -134,6 +134,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
         certificates,
         disk,
         listening,
+        at_doors,
     });
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = axum::serve(api, router).with_graceful_shutdown(async move {

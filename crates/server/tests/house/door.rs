@@ -52,12 +52,19 @@ fn as_many_listen_as_there_are_places_and_a_house_that_dies_lets_nobody_else_in(
     let told = waits(&server, &space).json();
     assert!(told["ticket"].is_string() && told["wait_ms"].as_u64() > Some(0), "{told}");
 
+    let figure = |name: &str| {
+        let metrics = ask(server.public, "GET", "/metrics", &[], &[]).text();
+        metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok())
+    };
+    let crowd = || (figure("hiwar_door_inside") == Some(2) && figure("hiwar_door_crowds") == Some(1)).then_some(());
+    until("the house counts those inside, and knows of a crowd", crowd);
+
     server.kill_child("\"House\"");
     drop(mouth);
     server.until_answered();
     let from = ears[0].bytes();
     let _mouth = Mouth::speak(server.stage, &space.id, &space.host_pass, 700.0);
-    // By then the next house has said its first words, and nobody was sent away.
+    until("the next house counts them, too", crowd);
     ears[0].hears(700.0, from);
     for _ in 0..3 {
         waits(&server, &space);
