@@ -1,9 +1,9 @@
 //! The house's half of the door: it deals out places, opens the window, puts the draw together and keeps the timetable.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use super::desk::{Phase, TALLY, Told, WINDOW, Word, Yours};
+use super::desk::{Phase, SPREAD, TALLY, Told, WINDOW, Word, Yours};
 use super::draw::Tally;
 use super::places::{Grant, Places, WorkerId, reserve};
 use super::timetable::{Outlook, Promises, STEP, Stays, Timetable};
@@ -12,6 +12,9 @@ use super::timetable::{Outlook, Promises, STEP, Stays, Timetable};
 const COHORTS_MAX: usize = 720;
 /// Seconds after which whoever has not come is not counted on any more. Their place is kept for them: of those that nobody was promised.
 const PUNCTUAL: usize = 30;
+
+/// Whoever was drawn comes so much later than they were told to, for a network is slow or a page was asleep: a crowd of few is not over before.
+const SLACK: Duration = Duration::from_secs(10);
 
 /// One space's.
 #[derive(Debug)]
@@ -47,8 +50,15 @@ pub struct Allocator {
 #[derive(Debug)]
 enum State {
     Open,
-    Gathering { until: SystemTime },
-    Queue { drawn: Tally, table: Timetable },
+    Gathering {
+        until: SystemTime,
+    },
+    Queue {
+        drawn: Tally,
+        table: Timetable,
+        /// Before that not everybody who was drawn has asked for their place.
+        asked: SystemTime,
+    },
 }
 
 impl Allocator {
@@ -144,7 +154,7 @@ impl Allocator {
         let phase = match &self.state {
             State::Open => Phase::Open,
             State::Gathering { until } => Phase::Gathering { until: *until },
-            State::Queue { drawn, table } => {
+            State::Queue { drawn, table, .. } => {
                 let mut promises = self.past_promises.clone();
                 self.promises.values().for_each(|theirs| promises.merge(now, theirs));
                 let spare = self.table(now, table.rank(now)).spare(&promises);
@@ -172,7 +182,7 @@ impl Allocator {
         match &self.state {
             State::Open => None,
             State::Gathering { .. } => Some(0),
-            State::Queue { drawn, table } => Some((drawn.total() + self.late()).saturating_sub(table.rank(now))),
+            State::Queue { drawn, table, .. } => Some((drawn.total() + self.late()).saturating_sub(table.rank(now))),
         }
     }
 
@@ -234,10 +244,11 @@ impl Allocator {
                 self.absent = 0;
                 self.turns.clear();
                 let table = self.table(now, 0);
-                self.state = State::Queue { drawn, table };
+                self.state = State::Queue { drawn, table, asked: now + SPREAD + SLACK };
             }
             State::Gathering { .. } => {}
-            State::Queue { drawn, table } => {
+            State::Queue { drawn, table, asked } => {
+                let is_over = now >= *asked;
                 let waiting = drawn.total() + late;
                 let next = table.rank(now).min(waiting);
                 self.turns.push_back(next);
@@ -245,7 +256,7 @@ impl Allocator {
                     let were_due = self.turns.pop_front().unwrap_or_default();
                     self.absent = self.absent.max(were_due.saturating_sub(self.came()));
                 }
-                if next >= waiting {
+                if next >= waiting && is_over {
                     self.state = State::Open;
                     self.opening = self.opening.wrapping_add(1);
                 } else {

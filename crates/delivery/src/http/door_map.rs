@@ -82,6 +82,27 @@ impl DoorMap {
         Ok(Self { at: at.cast(), root: secret(ROOT_AT), networks: NetworkKey::from_bytes(secret(NETWORK_AT)) })
     }
 
+    /// One that nobody else has, and that ends with this process: where there can be no file, the cap holds all the same, and a ticket that was used here may be good at another worker.
+    ///
+    /// # Errors
+    /// There is no memory, or there are no random numbers.
+    #[allow(unsafe_code)]
+    pub fn alone() -> io::Result<Self> {
+        let mut secrets = [0; 64];
+        getrandom::fill(&mut secrets).map_err(|why| io::Error::other(why.to_string()))?;
+        let secret = |at: usize| std::array::from_fn(|byte| secrets[at + byte]);
+        // SAFETY: a new mapping of no file, at an address that the kernel chooses.
+        let at = unsafe {
+            rustix::mm::mmap_anonymous(
+                std::ptr::null_mut(),
+                BYTES,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE,
+            )
+        }?;
+        Ok(Self { at: at.cast(), root: secret(0), networks: NetworkKey::from_bytes(secret(32)) })
+    }
+
     /// Of which each opening's secret is made.
     pub(super) fn root(&self) -> [u8; 32] {
         self.root
@@ -205,6 +226,14 @@ mod tests {
             end = serials.end;
         }
         assert!(end < SERIALS && map.serials().is_empty());
+    }
+
+    #[test]
+    fn without_a_file_it_is_one_workers_alone() {
+        let (one, other) = (DoorMap::alone().expect("memory"), DoorMap::alone().expect("memory"));
+        assert!(one.root() != other.root() && one.serials() == (1..1 + BLOCK));
+        assert_eq!((one.memory().redemption.redeem(7), other.memory().redemption.redeem(7)), (Ok(()), Ok(())));
+        assert!(one.memory().redemption.redeem(7).is_err());
     }
 
     #[test]

@@ -346,12 +346,16 @@ struct Doors {
 }
 
 impl Doors {
-    /// `None`: that is no log of a space, but a form of one. Where the file cannot be there is no door either: whoever comes is let in, as without a configuration.
+    /// `None`: that is no log of a space, but a form of one. Where the file cannot be it is this worker's alone: no more are let in for that.
     fn of(&self, log: LogId) -> Option<Arc<DoorMap>> {
         if log.stem() != log {
             return None;
         }
         let map = DoorMap::open_or_make(&self.spaces.join(log.as_str()).join(door::FILE));
+        let map = map.or_else(|why| {
+            tracing::error!(%log, "a door that no other worker shares: {why}");
+            DoorMap::alone()
+        });
         map.inspect_err(|why| tracing::error!(%log, "no door: {why}")).ok().map(Arc::new)
     }
 }
