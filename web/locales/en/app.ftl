@@ -27,12 +27,12 @@ player-latency-hls = In this browser the sound comes several seconds after it is
 player-behind = { $behind } behind live, said at { $time }.
 player-failed = That could not be played. Try again in a moment.
 player-to-live = Back to live
-page-wait-soon = The door is being opened, in { $left }.
-page-wait-draw = Many people came at once. Everyone who comes in this minute is drawn; you are told your time in { $left }.
-page-wait-place = You have a place, in { $left }. It is kept for you if you close this page.
-page-wait-rank = More people came than can listen at once, and no place can be promised within half an hour. This page looks again in { $left }; the recording will be here.
-page-wait-seconds = about { $seconds } s
-page-wait-minutes = about { $minutes } min
+page-wait-soon = The door is being opened, in about { $left }.
+page-wait-draw = Many people came at once. Everyone who comes in this minute is drawn; you are told your time in about { $left }.
+page-wait-place = You have a place, in about { $left }. It is kept for you if you close this page.
+page-wait-rank = More people came than can listen at once, and no place can be promised within half an hour. Your turn is kept, and this page asks again by itself in about { $left }.
+page-wait-recording = The recording will be here when the conversation is over.
+page-wait-in = It is your turn, and the sound has begun.
 page-wait-calendar = Put it in your calendar
 
 ## The page of a space

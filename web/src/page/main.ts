@@ -73,7 +73,7 @@ const player = new Player({
   hls: (space.listen?.hls ?? "/hls/").replace(/[^/]*$/, ""),
   pass,
   begun: () => space.state === "live",
-  queue: async (told, signal) => (await (import(/* @vite-ignore */ __WAIT__) as Promise<typeof import("../wait/page")>)).queue(space.title, told, signal),
+  queue: (told, signal) => (import(/* @vite-ignore */ __WAIT__) as Promise<typeof import("../wait/page")>).then(({ queue }) => queue(space, told, signal)),
   onState: (state) => {
     // What was said on another connection, or before a pause, says nothing of now.
     if (["idle", "connecting", "reconnecting"].includes(state)) away = false;

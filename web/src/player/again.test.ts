@@ -160,7 +160,7 @@ it("shows the place that it was let in by when the line breaks, in this tab alon
   one.listen();
   await vi.advanceTimersByTimeAsync(10_000);
   expect(shown.slice(0, 3)).toEqual(["", "mine", "inside"]);
-  expect([sessionStorage.getItem("hiwar:ticket:demo"), localStorage.getItem("hiwar:ticket:demo")]).toEqual(["inside", null]);
+  expect([sessionStorage.getItem("hiwar:ticket:demo"), localStorage.getItem("hiwar:ticket:demo")]).toEqual(["inside", ""]);
   one.stop();
 });
 

@@ -315,14 +315,14 @@ export class Player {
       let wait: number | null = null;
       try {
         const { space, pass } = this.config;
-        const response = await fetch(`/listen/${space}.mp4?t=${this.#ticket.text}`, {
+        const response = await fetch(`/listen/${space}.mp4?t=${await this.#ticket.turn(signal)}`, {
           signal,
           cache: "no-store",
           headers: pass ? { Authorization: `Bearer ${pass}` } : {},
         });
         const told = await this.#ticket.read(response);
         if (told) {
-          this.#is("queued");
+          if (!this.#behind) this.#is("queued");
           await this.config.queue(told, signal);
           continue;
         }
@@ -346,7 +346,7 @@ export class Player {
       }
       if (signal.aborted) return;
       if (this.#ended) return this.#behind ? undefined : this.#feed?.finish();
-      if (this.#state !== "waiting" && this.#state !== "queued" && !this.#behind) this.#is("reconnecting");
+      if (this.#state !== "waiting" && !this.#behind) this.#is("reconnecting");
       await pause(backoff.next(wait), signal, wait === null ? "online" : "never");
     }
   }

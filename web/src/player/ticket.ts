@@ -2,6 +2,11 @@
  * A listener's place in time. A ticket outlives the page, for whoever closes it keeps their place; the place of whoever was let in is of this tab alone, for it is one connection's.
  */
 
+import { pause } from "./backoff";
+
+/** So many requests in a minute at most, whatever is answered; the first of a back-off and some presses have room in it. */
+const ASKS = 20;
+
 /** What somebody is told who has to wait (crates/delivery/src/door.rs). */
 export interface Told {
   ticket: string;
@@ -14,32 +19,44 @@ export class Ticket {
   /** To show; empty: none. */
   text = "";
   #key: string;
+  #asked: number[] = Array(ASKS).fill(-6e4);
 
   constructor(space: string) {
     this.#key = `hiwar:ticket:${space}`;
     try {
-      this.text = sessionStorage.getItem(this.#key) ?? localStorage.getItem(this.#key) ?? "";
+      this.text = sessionStorage.getItem(this.#key) || localStorage.getItem(this.#key) || "";
     } catch {
       // No storage: the place is this page's.
     }
   }
 
-  /** Reads an answer: what somebody has to wait for, if they have to. Only the door's 503 has a ticket in it. */
-  async read(response: Response): Promise<Told | null> {
-    if (response.ok) this.#take(response.headers.get("Hiwar-Place"), "sessionStorage");
-    if (response.status !== 503) return null;
-    const told = (await response.json().catch(() => null)) as Told | null;
-    if (!told?.ticket) return null;
-    this.#take(told.ticket, "localStorage");
-    return told;
+  /**
+   * What to show, as soon as this page may ask: a server that answers at once that it should come at once, or that breaks off each line,
+   * is not asked without end.
+   */
+  async turn(signal: AbortSignal): Promise<string> {
+    const now = performance.now();
+    const at = Math.max(now, this.#asked.shift()! + 6e4);
+    this.#asked.push(at);
+    if (at > now) await pause(at - now, signal);
+    return this.text;
   }
 
-  #take(ticket: string | null, to: "localStorage" | "sessionStorage"): void {
+  /** Reads an answer: what somebody has to wait for, if they have to. Only the door's 503 has a ticket in it. */
+  async read(response: Response): Promise<Told | null> {
+    this.#take(response.headers.get("Hiwar-Place"));
+    if (response.status !== 503) return null;
+    const told = (await response.json().catch(() => null)) as Told | null;
+    this.#take(told?.ticket, told?.ticket);
+    return told?.ticket ? told : null;
+  }
+
+  #take(ticket?: string | null, outlives = ""): void {
     if (!ticket) return;
     this.text = ticket;
     try {
-      for (const kept of [localStorage, sessionStorage]) kept.removeItem(this.#key);
-      globalThis[to].setItem(this.#key, ticket);
+      sessionStorage.setItem(this.#key, ticket);
+      localStorage.setItem(this.#key, outlives);
     } catch {
       // As above.
     }

@@ -1,13 +1,23 @@
 import { expect, it, vi } from "vitest";
+import type { Told } from "../player/ticket";
 import { calendar, words } from "./wait";
 
 const say = (key: string, values: Record<string, string | number> = {}) => `${key}(${Object.values(values).join()})`;
 
 it("tells seconds when it is near and minutes when it is far", () => {
-  expect(words("draw", 61_200, say)).toBe("page-wait-draw(page-wait-seconds(65))");
-  expect(words("place", 100_000, say)).toBe("page-wait-place(page-wait-minutes(2))");
-  expect(words("rank", 600_000, say)).toBe("page-wait-rank(page-wait-minutes(10))");
-  expect(words("place", -5, say)).toBe("page-wait-place(page-wait-seconds(5))");
+  const said = (stage: Told["stage"], left: number, tag = "en", recorded = false) => words({ ticket: "", wait_ms: 0, stage }, left, say, tag, recorded);
+  expect(said("draw", 61_200)).toBe("page-wait-draw(65 seconds)");
+  expect(said("place", 100_000)).toBe("page-wait-place(2 minutes)");
+  expect(said("place", 170_000, "ar")).toBe("page-wait-place(3 دقائق)");
+  expect(said("rank", 600_000)).toBe("page-wait-rank(10 minutes)");
+  expect(said("place", -5)).toBe("page-wait-place(5 seconds)");
+});
+
+it("promises a recording only to whom there will be one", () => {
+  const said = (stage: Told["stage"], recorded: boolean) => words({ ticket: "", wait_ms: 0, stage }, 600_000, say, "en", recorded);
+  expect(said("rank", true)).toContain("page-wait-recording()");
+  expect(said("rank", false)).not.toContain("recording");
+  expect(said("place", true)).not.toContain("recording");
 });
 
 it("writes a calendar in which a title adds nothing of its own", () => {

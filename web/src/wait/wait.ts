@@ -11,15 +11,21 @@ export type Say = (key: string, values?: Record<string, string | number>) => str
 /** Nearer than this seconds are told, and farther minutes. */
 const SECONDS_MAX = 90;
 /** So often the time is told anew, and clocks are looked at that may have slept: what is read aloud each second is heard by nobody. */
-const LOOK_MS = 15_000;
+const LOOK_MS = 30_000;
 /** Not all in one moment. */
 const JITTER_MS = 300;
+/** The quiet sound goes on until the other is there: between two silences a locked phone would fall asleep. */
+const HUSH_MS = 5_000;
+/** So long somebody reads that it is their turn. */
+export const IN_MS = 10_000;
 
-/** What somebody reads who waits so long still. */
-export function words(stage: Told["stage"], left_ms: number, say: Say): string {
+/** What somebody reads who waits so long still; with numbers as in `tag`, and whether they may hope for a recording. */
+export function words({ stage }: Told, left_ms: number, say: Say, tag: string, recorded: boolean): string {
   const seconds = Math.max(1, Math.ceil(left_ms / 1000));
-  const left = seconds <= SECONDS_MAX ? say("page-wait-seconds", { seconds: Math.ceil(seconds / 5) * 5 }) : say("page-wait-minutes", { minutes: Math.ceil(seconds / 60) });
-  return say({ soon: "page-wait-soon", draw: "page-wait-draw", place: "page-wait-place", rank: "page-wait-rank" }[stage], { left });
+  const [unit, count] = seconds <= SECONDS_MAX ? ["second", Math.ceil(seconds / 5) * 5] : ["minute", Math.ceil(seconds / 60)];
+  const left = new Intl.NumberFormat(tag, { style: "unit", unit, unitDisplay: "long" }).format(count);
+  const text = say({ soon: "page-wait-soon", draw: "page-wait-draw", place: "page-wait-place", rank: "page-wait-rank" }[stage], { left });
+  return stage === "rank" && recorded ? `${text} ${say("page-wait-recording")}` : text;
 }
 
 /** Waits until it is time, and tells from time to time how long that is. Says nothing to the server. */
@@ -33,14 +39,15 @@ export async function until(told: Told, signal: AbortSignal, tell: (left_ms: num
     tell(left());
     await seen(Math.min(left(), LOOK_MS), signal);
   }
-  stop();
+  void pause(HUSH_MS, signal).then(stop);
 }
 
-/** So long, or until the page is looked at again. */
+/** So long, or until the page is looked at again: shown, thawed, or brought back from where a browser keeps those that were left. */
 function seen(ms: number, signal: AbortSignal): Promise<void> {
   const both = new AbortController();
   const end = () => both.abort();
-  document.addEventListener("visibilitychange", end, { signal: both.signal });
+  for (const kind of ["visibilitychange", "resume"]) document.addEventListener(kind, end, { signal: both.signal });
+  addEventListener("pageshow", end, { signal: both.signal });
   signal.addEventListener("abort", end, { signal: both.signal });
   return pause(ms, both.signal).then(end);
 }

@@ -12,6 +12,7 @@ page-description-replay = استمع إلى التسجيل.
 noscript-listen = استمع مباشرة دون جافاسكربت:
 noscript-replay = استمع إلى التسجيل دون جافاسكربت:
 noscript-invited = الحوارات الخاصة بالمدعوين تحتاج إلى جافاسكربت.
+noscript-wait = لا تسمع شيئًا؟ اطلب مكانًا وانتظر.
 page-listen = استمع
 page-replay = التسجيل
 

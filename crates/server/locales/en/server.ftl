@@ -12,6 +12,7 @@ page-description-replay = Listen to the recording.
 noscript-listen = Listen live without JavaScript:
 noscript-replay = Hear the recording without JavaScript:
 noscript-invited = Conversations for invited listeners need JavaScript.
+noscript-wait = Nothing to hear? Ask for a place, and wait.
 page-listen = Listen
 page-replay = Recording
 
