@@ -2,10 +2,9 @@
 // HIWAR_HOST_LINK). The first failure ends the run. `npm run test:browser listen recovery` runs those two.
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { Server } from "./server.mjs";
+import { BINARY, Server } from "./server.mjs";
 
 const here = new URL(".", import.meta.url).pathname;
-const BINARY = process.env.HIWAR_BIN || here + "../../target/debug/hiwar";
 const NOT_TESTS = ["run.mjs", "browser.mjs", "relay.mjs", "server.mjs"];
 /** The longest of them is a whole life of a space, heard at each step. */
 const TEST_MS = 420_000;

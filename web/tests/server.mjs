@@ -1,9 +1,11 @@
 // A real server for one test run: started with free ports on an empty directory, ended by its pid, and able to lose a child.
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+/** What is tested, unless it is told. */
+export const BINARY = process.env.HIWAR_BIN || new URL("../../target/debug/hiwar", import.meta.url).pathname;
 const START_MS = 30_000;
 
 export class Server {
@@ -12,13 +14,15 @@ export class Server {
   origin = "";
   hostLink = "";
 
-  /** Starts `hiwar serve` with the demo, and resolves when it has printed the host link. */
-  static async start(binary) {
+  /** Starts `hiwar serve` with the demo, by a configuration if there is one, and resolves when it has printed the host link. */
+  static async start(binary, configuration = "") {
     if (!existsSync(binary)) throw new Error(`${binary} is missing: npm run build here, then cargo build -p hiwar-server; or name one in HIWAR_BIN`);
     const server = new Server();
     server.#data = mkdtempSync(join(tmpdir(), "hiwar-browser-"));
     const free = ["--public", "127.0.0.1:0", "--stage", "127.0.0.1:0", "--media-port", "0"];
-    const running = spawn(binary, ["serve", "--data", server.#data, ...free, "--demo"], { stdio: ["ignore", "pipe", "inherit"] });
+    const file = join(server.#data, "tested.toml");
+    writeFileSync(file, configuration);
+    const running = spawn(binary, ["serve", "--config", file, "--data", server.#data, ...free, "--demo"], { stdio: ["ignore", "pipe", "inherit"] });
     server.#process = running;
     await new Promise((resolve, reject) => {
       let said = "";

@@ -43,7 +43,8 @@ beforeEach(() => {
     const map = new Map<string, string>();
     vi.stubGlobal(kept, { getItem: (key: string) => map.get(key) ?? null, setItem: (key: string, value: string) => map.set(key, value), removeItem: (key: string) => map.delete(key) });
   }
-  vi.stubGlobal("fetch", (address: string) => {
+  vi.stubGlobal("fetch", (address: string, init?: RequestInit) => {
+    if (init?.signal?.aborted) return Promise.reject(new DOMException("", "AbortError"));
     asked.push(Date.now());
     shown.push(address.split("?t=")[1]!);
     const answer = answers.shift();
@@ -176,4 +177,65 @@ it("comes at once if it was asleep when it was due", async () => {
   await vi.advanceTimersByTimeAsync(0);
   expect(shown).toEqual(["", "mine"]);
   one.stop();
+});
+
+it("takes a new ticket for one that is of no use any more, and is inside with the third request", async () => {
+  vi.stubGlobal("MediaSource", Source);
+  localStorage.setItem("hiwar:ticket:demo", "used");
+  const entered = () => new Response(new ReadableStream(), { headers: { "Hiwar-Place": "inside" } });
+  answers = [wait("new", "draw", 60_000), wait("placed", "place", 60_000), entered];
+  const { player: one, states } = player();
+  one.listen();
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(shown).toEqual(["used", "new", "placed"]);
+  expect(states).toEqual(["connecting", "queued"]);
+  expect(sessionStorage.getItem("hiwar:ticket:demo")).toBe("inside");
+  one.stop();
+});
+
+it("asks twenty times in a minute at most, whatever is answered and however often somebody presses", async () => {
+  vi.stubGlobal("MediaSource", Source);
+  // Of no use: come at once, or at a time that is none.
+  answers = Array.from({ length: 200 }, (_, n) => wait("mine", "place", n % 2 ? 0 : (undefined as unknown as number)));
+  const { player: one } = player();
+  one.listen();
+  await vi.advanceTimersByTimeAsync(30_000);
+  one.stop();
+  one.listen();
+  await vi.advanceTimersByTimeAsync(29_000);
+  expect(asked.length).toBe(20);
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(asked.length).toBeGreaterThan(40);
+  expect(asked.every((at, n) => at - (asked[n - 20] ?? -Infinity) >= 60_000)).toBe(true);
+  one.stop();
+});
+
+it("tells of a broken line while it waits, and comes back with what it has", async () => {
+  vi.stubGlobal("MediaSource", Source);
+  answers = [wait("mine", "place", 60_000), starting, wait("mine", "place", 60_000)];
+  const { player: one, states } = player();
+  one.listen();
+  await vi.advanceTimersByTimeAsync(70_000);
+  expect(shown).toEqual(["", "mine", "mine"]);
+  expect(states).toEqual(["connecting", "queued", "reconnecting", "queued"]);
+  one.stop();
+});
+
+it("sees that it is time when it is thawed or brought back", async () => {
+  vi.stubGlobal("MediaSource", Source);
+  const back = new EventTarget();
+  vi.stubGlobal("addEventListener", back.addEventListener.bind(back));
+  for (const wake of [() => document.dispatchEvent(new Event("resume")), () => back.dispatchEvent(new Event("pageshow"))]) {
+    const before = Date.now();
+    shown = [];
+    answers = [wait("mine", "place", 3_600_000)];
+    const { player: one } = player();
+    one.listen();
+    await vi.advanceTimersByTimeAsync(1_000);
+    vi.setSystemTime(before + 4_000_000);
+    wake();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(shown.length).toBe(2);
+    one.stop();
+  }
 });

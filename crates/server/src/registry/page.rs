@@ -176,14 +176,15 @@ fn noscript(view: &SpaceView) -> String {
         let _ = write!(text, "</audio>\n<p dir=\"ltr\"><a href=\"{ogg}\">Ogg</a> · <a href=\"{mp4}\">MP4</a>");
         let _ = mp3.map(|mp3| write!(text, " · <a href=\"{mp3}\">MP3</a>"));
         text.push_str("</p>");
-        // What is full leads a player to an answer that it cannot show.
+        // Where there is no room a player only falls silent.
         if mp3.is_some() {
-            text.push('\n');
-            for language in [Language::Arabic, Language::English] {
-                let (code, direction) = (language.code(), language.direction());
-                let (id, says) = (&view.id, language.say("noscript-wait", &[]));
-                let _ = write!(text, "<p lang=\"{code}\" dir=\"{direction}\"><a href=\"/s/{id}/wait\">{says}</a></p>");
-            }
+            let id = &view.id;
+            let [ar, en] = [Language::Arabic, Language::English].map(|language| {
+                let (code, direction, says) =
+                    (language.code(), language.direction(), language.say("noscript-wait", &[]));
+                format!("<a lang=\"{code}\" dir=\"{direction}\" href=\"/s/{id}/wait\">{says}</a>")
+            });
+            let _ = write!(text, "\n<p>{ar}<br>{en}</p>");
         }
     }
     text
@@ -311,7 +312,7 @@ mod tests {
             "<source src=\"/listen/demo.mp3\" type=\"audio/mpeg\">",
             "<a href=\"/listen/demo.ogg\">",
             "<a href=\"/listen/demo.mp3\">MP3</a>",
-            "<p lang=\"en\" dir=\"ltr\"><a href=\"/s/demo/wait\">",
+            "<a lang=\"en\" dir=\"ltr\" href=\"/s/demo/wait\">",
             "<link rel=\"alternate\" type=\"application/json+oembed\" \
              href=\"https://talk.example/oembed?url=https%3A%2F%2Ftalk.example%2Fs%2Fdemo&amp;format=json\">",
         ] {

@@ -1,0 +1,145 @@
+// A conversation with two places, and people before its door: told so in Arabic and in English, with one press, drawn, given a time, and let in when
+// there is room. A reloaded page keeps its place, and a browser without scripts comes back by itself. The server is this test's own: the others' has no door.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { fine, launch, levelNow, page as open, position, pressAndHear, until } from "./browser.mjs";
+import { BINARY, Server } from "./server.mjs";
+
+const SPACE = "demo";
+const KEY = `hiwar:ticket:${SPACE}`;
+/** A window of a minute, the counting, and a time at which one of two places is sure to be free. */
+const ADMITTED_MS = 300_000;
+const WORDS = {
+  ar: { draw: /قرعة/, place: /مكانك محجوز.*[\d٠-٩]/, rank: /نصف ساعة/, entered: /حان دورك/, title: /جاء كثيرون/, calendar: /تقويمك/ },
+  en: { draw: /drawn/, place: /You have a place, in about .*\d/, rank: /half an hour/, entered: /your turn/, title: /Many people/, calendar: /calendar/ },
+};
+
+const server = await Server.start(BINARY, "[door]\nplaces = 2\nstay_minutes = 1\n");
+const { origin } = server;
+const browser = await launch();
+const measured = {};
+
+/** A player that is no page of ours, and takes what is sent for as long as it is left alone. */
+async function plain() {
+  const leaves = new AbortController();
+  const response = await fetch(`${origin}/listen/${SPACE}.mp3`, { signal: leaves.signal });
+  if (!response.ok) {
+    leaves.abort();
+    return null;
+  }
+  const hears = (async () => {
+    for await (const _ of response.body);
+  })().catch(() => {});
+  return { leave: () => (leaves.abort(), hears) };
+}
+
+/** A page, and what it asked for: the tickets that it showed. */
+async function person(lang) {
+  const who = await open(browser, { lang, width: 390, height: 844 });
+  who.shown = [];
+  who.page.on("request", (request) => {
+    const { pathname, searchParams } = new URL(request.url());
+    if (pathname.startsWith("/listen/")) who.shown.push(searchParams.get("t"));
+  });
+  await who.page.goto(`${origin}/s/${SPACE}?lang=${lang}`);
+  return who;
+}
+
+const says = (page) => page.textContent("#notice");
+
+/** What each stage is told by, whatever the door is at: the server's answers are this test's. */
+async function told(lang) {
+  const { page, errors, close } = await open(browser, { lang, width: 390, height: 844 });
+  let stage;
+  await page.route(/\/listen\//, (route) =>
+    route.fulfill({ status: 503, contentType: "application/problem+json", body: JSON.stringify({ type: "/problems/wait", status: 503, ticket: "T", wait_ms: 170_000, stage }) }),
+  );
+  for (stage of ["draw", "place", "rank"]) {
+    await page.goto(`${origin}/s/${SPACE}?lang=${lang}`);
+    await page.click("#press");
+    await until(`${stage} is told`, async () => WORDS[lang][stage].test(await says(page)));
+    assert.equal(await page.getAttribute("#notice", "role"), "status");
+    assert.equal(await page.locator("#calendar").count(), stage === "rank" ? 1 : 0, stage);
+    await fine(page, lang, `page-wait-${stage}`);
+  }
+  const [file] = await Promise.all([page.waitForEvent("download"), page.click("#calendar")]);
+  assert.equal(file.suggestedFilename(), "hiwar.ics");
+  assert.match(readFileSync(await file.path(), "utf8"), /^BEGIN:VCALENDAR\r\n[^]*\r\nDTSTART:\d{8}T\d{6}Z\r\n/);
+  // Said at once in the other language, and nothing is left of it when somebody stops.
+  await page.click("#lang");
+  assert.match(await says(page), WORDS[lang === "ar" ? "en" : "ar"].rank);
+  await page.click("#press");
+  await until("it is over", async () => (await says(page)) === "" && (await page.locator("#calendar").count()) === 0);
+  assert.deepEqual(errors, []);
+  await close();
+}
+
+/** Without scripts: from the page to where one waits, which comes back by itself with its ticket. */
+async function scriptless(lang) {
+  const context = await browser.newContext({ javaScriptEnabled: false, locale: lang, viewport: { width: 390, height: 844 } });
+  const page = await context.newPage();
+  await page.goto(`${origin}/s/${SPACE}`);
+  const [answer] = await Promise.all([page.waitForResponse(/\/wait$/), page.click(`noscript a[lang=${lang}]`)]);
+  await page.waitForURL(/\/wait$/);
+  assert.match(answer.headers().refresh, new RegExp(`^\\d+; url=/s/${SPACE}/wait\\?t=[\\w-]+$`));
+  assert.match(await page.textContent("h1"), WORDS[lang].title);
+  assert.equal(await page.getAttribute("html", "lang"), lang);
+  assert.equal(await page.getAttribute("html", "dir"), lang === "ar" ? "rtl" : "ltr");
+  assert.match(await page.textContent("[role=status]"), /[\d٠-٩]/);
+  if (process.env.HIWAR_PICTURES) await page.screenshot({ path: `${process.env.HIWAR_PICTURES}/${lang}-phone-wait-plain.png`, fullPage: true });
+  return { page, close: () => context.close() };
+}
+
+/** Heard, told so, and with a few requests. */
+async function admitted(who, lang, heard) {
+  const { page } = who;
+  await until(`${lang}: it is told`, async () => WORDS[lang].entered.test((await page.textContent("#entered").catch(() => "")) ?? ""), ADMITTED_MS);
+  await heard;
+  const from = await position(page);
+  await until(`${lang}: the sound goes on`, async () => (await position(page)) > from + 1);
+  await until(`${lang}: somebody speaks`, async () => (await levelNow(page)) > 0.003);
+  assert.equal(await says(page), "");
+  assert.equal((await page.evaluate((key) => sessionStorage.getItem(key), KEY)).length, 72, "the place that it has, for when the line breaks");
+  assert.deepEqual(who.errors, []);
+}
+
+try {
+  await Promise.all(["ar", "en"].map(told));
+
+  // Two fill it.
+  const inside = [];
+  for (let n = 0; n < 2; n++) inside.push(await until(`${n + 1} are inside`, plain));
+
+  const [ar, en] = await Promise.all(["ar", "en"].map(person));
+  const began = Date.now();
+  const heard = { ar: pressAndHear(ar.page, "#press", { limit: ADMITTED_MS }) };
+  heard.ar.catch(() => {});
+  await until("Arabic: everybody is drawn", async () => WORDS.ar.draw.test(await says(ar.page)));
+  await en.page.click("#press");
+  await until("English: everybody is drawn", async () => WORDS.en.draw.test(await says(en.page)));
+  assert.deepEqual([ar.shown, en.shown], [[""], [""]], "nobody asks while they wait");
+  await Promise.all([fine(ar.page, "ar", "page-wait"), fine(en.page, "en", "page-wait")]);
+
+  // A page that is loaded again shows what it had.
+  const ticket = await en.page.evaluate((key) => localStorage.getItem(key), KEY);
+  assert.ok(ticket.length > 20, ticket);
+  await en.page.reload();
+  heard.en = pressAndHear(en.page, "#press", { limit: ADMITTED_MS });
+  heard.en.catch(() => {});
+  await until("English: still drawn", async () => WORDS.en.draw.test(await says(en.page)));
+  assert.deepEqual(en.shown, ["", ticket]);
+
+  const without = await Promise.all(["ar", "en"].map(scriptless));
+  await Promise.all(without.map(({ close }) => close()));
+
+  // Both go, and there is room.
+  await Promise.all(inside.map(({ leave }) => leave()));
+  await Promise.all([admitted(ar, "ar", heard.ar).then(() => (measured.ar_admitted_ms = Date.now() - began)), admitted(en, "en", heard.en).then(() => (measured.en_admitted_ms = Date.now() - began))]);
+  measured.requests = { ar: ar.shown.length, en: en.shown.length };
+  for (const who of [ar, en]) assert.ok(who.shown.length <= 5, `${who.shown.length} requests`);
+  await Promise.all([ar.close(), en.close()]);
+} finally {
+  await browser.close();
+  await server.stop();
+}
+console.log(JSON.stringify({ test: "door", ...measured }));
