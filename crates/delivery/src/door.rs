@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use hiwar_admission::door::ticket::Worth;
 
-use crate::answer::{self, Answer};
+use crate::answer::Answer;
 use crate::head::Head;
 use crate::problem::{Keep, Language};
 use crate::request::{Method, Request};
@@ -101,13 +101,15 @@ fn preferred(request: &Request<'_>) -> (Language, &'static str) {
     }
 }
 
+/// Waiting connections are closed: thousands of them would be in the way of those who listen, and whoever came back over one would always find the same worker, which may have no place when
+/// another has.
 fn ready(request: &Request<'_>, head: Head, body: String) -> Answer {
-    let keep = answer::keep(request);
+    let keep = Keep::Close;
     let head = head
         .field("Content-Length", body.len())
         .field("Cache-Control", "no-store")
         .field("Access-Control-Allow-Origin", "*")
-        .maybe("Connection", (keep == Keep::Close).then_some("close"))
+        .field("Connection", "close")
         .end();
     let body = if request.method == Method::Head { Bytes::new() } else { Bytes::from(body) };
     Answer::Ready { head, body, keep }
@@ -239,6 +241,7 @@ mod tests {
             for language in ["ar", "en"] {
                 let (head, body) = asked("/listen/demo.mp4?t=", language, |request| wait(request, waiting(worth), NOW));
                 assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("\r\nRetry-After: 151\r\n"), "{head}");
+                assert!(head.contains("\r\nConnection: close\r\n"), "{head}");
                 assert!(head.contains("no-store") && head.contains(&format!("Content-Length: {}\r\n", body.len())));
                 let told =
                     format!("\"lang\":\"{language}\",\"ticket\":\"TICKET\",\"wait_ms\":150001,\"stage\":\"{stage}\"}}");

@@ -153,7 +153,7 @@ struct Channel {
     sent_to_rehearsed: u64,
     counters: Arc<Counters>,
     /// Places of those who are gone, until somebody takes note.
-    left: Vec<u64>,
+    left: Vec<(u64, Token)>,
 }
 
 /// All channels; a closed one's place is used again.
@@ -730,8 +730,9 @@ impl Worker {
             self.channels.sweeping.retain(|&sweeping| sweeping != index);
             let Some(channel) = self.channels.all.remove(index) else { continue };
             for member in channel.group.members() {
+                let token = self.slab.token(member);
                 if let Some(Client::Listening(listening)) = self.slab.remove(member) {
-                    self.doors.left(log, listening.place);
+                    self.doors.left(log, listening.place, token);
                     channel.count_out(&listening);
                 }
             }

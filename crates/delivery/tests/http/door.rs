@@ -153,7 +153,7 @@ fn a_place_that_is_free_is_taken_when_it_was_promised() {
 
 #[test]
 fn whoever_was_inside_comes_back_though_others_wait_and_is_one_listener() {
-    let house = House::new(1);
+    let mut house = House::new(1);
     let (place, mut first) = house.enters("");
     house.inside(1);
     let (_, _, stage) = house.waits("?t=");
@@ -166,9 +166,14 @@ fn whoever_was_inside_comes_back_though_others_wait_and_is_one_listener() {
     drop(second);
     house.rig.until("nobody listens", |rig| rig.listening("demo") == 0);
     house.until("the place is kept", |heard| heard.told.report.inside == 1);
-    let (_, _third) = house.enters(&format!("?t={again}"));
+    let (_, third) = house.enters(&format!("?t={again}"));
+    // And at the very moment at which the line breaks: before the worker has taken note that they are gone.
+    drop(third);
+    let (_, _fourth) = house.enters(&format!("?t={again}"));
     house.rig.until("one listener", |rig| rig.listening("demo") == 1);
+    house.wait(2 * KEPT);
     house.inside(1);
+    assert_eq!(house.waits("?t=").2, "draw", "its place is nobody else's");
 }
 
 #[test]

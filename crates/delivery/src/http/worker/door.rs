@@ -165,10 +165,11 @@ impl Doors {
     }
 
     /// Somebody who had a place is gone; it is kept for them for a while.
-    pub(super) fn left(&mut self, log: LogId, id: u64) {
+    pub(super) fn left(&mut self, log: LogId, id: u64, token: Token) {
         let Some(door) = self.by_log.get_mut(&log.stem()) else { return };
         let now = door.now(SystemTime::now());
-        if let Some(holder @ Holder::Listens(_)) = door.places.get_mut(&id) {
+        // Unless they are back already, by another connection.
+        if let Some(holder) = door.places.get_mut(&id).filter(|holder| **holder == Holder::Listens(token)) {
             *holder = Holder::Away(now + KEPT);
             door.kept.push_back((now + KEPT, id));
         }
@@ -283,8 +284,8 @@ impl Worker {
         for index in channels {
             let Some(channel) = self.channels.all.at(index) else { continue };
             let log = channel.log;
-            for id in std::mem::take(&mut channel.left) {
-                self.doors.left(log, id);
+            for (id, token) in std::mem::take(&mut channel.left) {
+                self.doors.left(log, id, token);
             }
         }
         let wall = SystemTime::now();

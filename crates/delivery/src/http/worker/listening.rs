@@ -403,9 +403,10 @@ impl Channel {
 
     /// Closes a listener's connection, and whoever is moved to its seat learns of it.
     pub(super) fn lose(&mut self, member: u32, slab: &mut Slab<Client>) {
+        let token = slab.token(member);
         let Some(Client::Listening(listening)) = slab.remove(member) else { return };
         if listening.place != 0 {
-            self.left.push(listening.place);
+            self.left.push((listening.place, token));
         }
         self.count_out(&listening);
         self.vacate(listening.seat, slab);
