@@ -32,27 +32,29 @@ impl<'m> Counts<'m> {
     ///
     /// Two workers that count the same network at one moment may both be told the same number, and the next one is told it is one later: nobody waits for another.
     pub fn count(&self, networks: &Networks) -> [u32; LEVELS] {
-        let mut first = 0;
-        let mut nth = [0; LEVELS];
-        for (level, hash) in networks.hashes().into_iter().enumerate() {
-            nth[level] = self.count_one(first, LINES[level], hash);
-            first += LINE * LINES[level];
-        }
-        nth
+        // All are looked at before any is changed: a change is a barrier, and the memory of one level would be waited for after that of the one before.
+        let hashes = networks.hashes();
+        let cells: [[&AtomicU16; ROWS]; LEVELS] = std::array::from_fn(|level| self.cells(level, hashes[level]));
+        let seen = cells.map(|cells| cells.map(|cell| cell.load(Relaxed)));
+        std::array::from_fn(|level| {
+            let least = seen[level].into_iter().min().unwrap_or(u16::MAX);
+            let now = least.saturating_add(1);
+            for (cell, seen) in cells[level].into_iter().zip(seen[level]) {
+                // Only cells that would say less: what others have put into them says nothing of this network.
+                if seen < now {
+                    cell.fetch_max(now, Relaxed);
+                }
+            }
+            u32::from(now)
+        })
     }
 
-    fn count_one(&self, first: usize, lines: usize, hash: u64) -> u32 {
+    /// Where a network of that level is counted.
+    fn cells(&self, level: usize, hash: u64) -> [&'m AtomicU16; ROWS] {
+        let first: usize = LINE * LINES[..level].iter().sum::<usize>();
         // The low bits choose the line, five bits each of the high ones a cell in it.
-        let line = first + LINE * (hash as usize & (lines - 1));
-        let cells: [&AtomicU16; ROWS] =
-            std::array::from_fn(|row| &self.0[line + ((hash >> (40 + 5 * row)) as usize & (LINE - 1))]);
-        let least = cells.iter().map(|cell| cell.load(Relaxed)).min().unwrap_or(u16::MAX);
-        let now = least.saturating_add(1);
-        for cell in cells {
-            // Only cells that would say less: what others have put into them says nothing of this network.
-            cell.fetch_max(now, Relaxed);
-        }
-        u32::from(now)
+        let line = first + LINE * (hash as usize & (LINES[level] - 1));
+        std::array::from_fn(|row| &self.0[line + ((hash >> (40 + 5 * row)) as usize & (LINE - 1))])
     }
 }
 

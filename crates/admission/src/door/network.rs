@@ -20,8 +20,11 @@ const BITS_V6: [u32; LEVELS] = [64, 56, 48];
 
 /// How many tickets of one network are drawn together with the first tickets of everybody else, before its next ones are placed behind them. A carrier puts
 /// hundreds of people behind one IPv4 address (RFC 6888), so an address begins with room for tens; an IPv6 network is given to one customer.
-const ROOMS_V4: [u32; LEVELS] = [32, 128, 1_024];
+const ROOMS_V4: [u32; LEVELS] = [32, ROOM_V4_24, 1_024];
 const ROOMS_V6: [u32; LEVELS] = [16, 32, 64];
+
+/// Of a /24.
+pub const ROOM_V4_24: u32 = 128;
 
 /// Makes hashes of networks: made for one space, the same at every worker, and destroyed after the draw.
 #[derive(Clone)]

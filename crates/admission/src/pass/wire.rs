@@ -23,13 +23,18 @@ pub(crate) const fn chars(bytes: usize) -> usize {
 
 /// The same into somebody's memory, as long as [`chars`] says.
 pub(crate) fn encode_into(bytes: &[u8], text: &mut [u8]) {
-    for (group, out) in bytes.chunks(3).zip(text.chunks_mut(4)) {
-        let mut bits = [0u8; 4];
-        bits[1..=group.len()].copy_from_slice(group);
-        let bits = u32::from_be_bytes(bits);
-        for (place, character) in out.iter_mut().enumerate() {
-            *character = ALPHABET[(bits >> (18 - 6 * place) & 0x3f) as usize];
-        }
+    let character = |bits: u32, place: usize| ALPHABET[(bits >> (18 - 6 * place) & 0x3f) as usize];
+    // Whole groups by themselves: of those the lengths are known beforehand.
+    let (groups, rest) = bytes.as_chunks::<3>();
+    let (outs, rest_out) = text.as_chunks_mut::<4>();
+    for (&[a, b, c], out) in groups.iter().zip(outs) {
+        let bits = u32::from_be_bytes([0, a, b, c]);
+        *out = std::array::from_fn(|place| character(bits, place));
+    }
+    let mut bits = [0u8; 4];
+    bits[1..=rest.len()].copy_from_slice(rest);
+    for (place, out) in rest_out.iter_mut().enumerate() {
+        *out = character(u32::from_be_bytes(bits), place);
     }
 }
 
