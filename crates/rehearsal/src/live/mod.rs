@@ -4,6 +4,7 @@
 pub mod call;
 #[cfg(feature = "voices")]
 mod client;
+pub mod door;
 #[cfg(feature = "voices")]
 pub mod ear;
 #[cfg(feature = "voices")]

@@ -8,7 +8,7 @@ mod ears;
 pub mod poll;
 mod trust;
 mod watch;
-mod wire;
+pub(super) mod wire;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
@@ -359,7 +359,7 @@ fn heard_something(told: &Receiver<io::Result<Told>>, alone: Duration) -> Result
 }
 
 /// Sees to it that one thread can have so many connections: as many files as the system allows, where the default is 1,024.
-fn room_for(listeners: u64) -> Result<(), Error> {
+pub(super) fn room_for(listeners: u64) -> Result<(), Error> {
     let limits = getrlimit(Resource::Nofile);
     if limits.maximum.is_some_and(|most| most < listeners + SPARE_FILES) {
         return Err(Error::Asked("this system does not allow so many open files: raise its hard limit (`ulimit -Hn`)"));
@@ -369,7 +369,7 @@ fn room_for(listeners: u64) -> Result<(), Error> {
 }
 
 /// From here on this thread has a table of open files of its own.
-fn own_files() -> io::Result<()> {
+pub(super) fn own_files() -> io::Result<()> {
     Ok(nix::sched::unshare(nix::sched::CloneFlags::CLONE_FILES)?)
 }
 

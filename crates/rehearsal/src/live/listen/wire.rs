@@ -14,14 +14,14 @@ use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
 
 /// How to speak TLS, if it is spoken.
 #[derive(Clone, Debug)]
-pub(super) struct Secure {
-    pub(super) config: Arc<ClientConfig>,
-    pub(super) name: ServerName<'static>,
+pub(in crate::live) struct Secure {
+    pub(in crate::live) config: Arc<ClientConfig>,
+    pub(in crate::live) name: ServerName<'static>,
 }
 
 /// A connection.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(in crate::live) struct Wire {
     socket: TcpStream,
     tls: Option<Box<Tls>>,
 }
@@ -39,7 +39,7 @@ struct Tls {
 
 /// What reading came to.
 #[derive(Debug)]
-pub(super) enum Moved {
+pub(in crate::live) enum Moved {
     Bytes(usize),
     Later,
     End,
@@ -48,7 +48,7 @@ pub(super) enum Moved {
 
 impl Wire {
     /// Begins to connect; the socket is writable when it is.
-    pub(super) fn connect(to: SocketAddr, from: Option<IpAddr>, secure: Option<&Secure>) -> io::Result<Self> {
+    pub(in crate::live) fn connect(to: SocketAddr, from: Option<IpAddr>, secure: Option<&Secure>) -> io::Result<Self> {
         let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
@@ -65,12 +65,12 @@ impl Wire {
 
     /// The socket alone, of one that speaks no TLS.
     #[cfg(feature = "voices")]
-    pub(super) fn into_socket(self) -> TcpStream {
+    pub(in crate::live) fn into_socket(self) -> TcpStream {
         self.socket
     }
 
     /// Once it is writable: whether it is connected. Then asks.
-    pub(super) fn ask(&mut self, request: &[u8]) -> io::Result<()> {
+    pub(in crate::live) fn ask(&mut self, request: &[u8]) -> io::Result<()> {
         sockopt::socket_error(&self.socket)??;
         match &mut self.tls {
             // A request is far smaller than an empty socket's buffer.
@@ -84,18 +84,18 @@ impl Wire {
     }
 
     /// Writes what TLS has to say, as far as the socket takes it.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    pub(in crate::live) fn flush(&mut self) -> io::Result<()> {
         self.tls.as_mut().map_or(Ok(()), |tls| tls.flush(&self.socket))
     }
 
     /// Whether there is something left to write.
-    pub(super) fn wants_write(&self) -> bool {
+    pub(in crate::live) fn wants_write(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| !tls.outgoing.is_empty())
     }
 
     /// Reads into `buffer` what has come, or as much of it as it takes; under TLS as much as `scratch` takes, which is to be shorter than `buffer`, and longer than two
     /// records.
-    pub(super) fn read(&mut self, buffer: &mut [u8], scratch: &mut [u8]) -> Moved {
+    pub(in crate::live) fn read(&mut self, buffer: &mut [u8], scratch: &mut [u8]) -> Moved {
         let Some(tls) = &mut self.tls else { return moved((&self.socket).read(buffer)) };
         loop {
             let kept = tls.incoming.len();
@@ -202,7 +202,7 @@ impl AsFd for Wire {
 }
 
 /// Of a thread's scratch for what comes enciphered: what is left of a record, 16 kB at the most (RFC 8446 §5.1), and as much again.
-pub(super) const SCRATCH_BYTES: usize = 40 * 1024;
+pub(in crate::live) const SCRATCH_BYTES: usize = 40 * 1024;
 /// A message of the handshake that we send: a hello with the keys of two groups has less than 2 kB.
 const HANDSHAKE_BYTES_MAX: usize = 8 * 1024;
 /// What a record has besides what is in it: header, type and tag (RFC 8446 §5.2).

@@ -1,0 +1,123 @@
+//! A launch as it is asked for, in either world.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use hiwar_admission::door::timetable::Stays;
+use hiwar_rehearsal::launch::{Addresses, Launch, Seen, Wrong};
+use hiwar_rehearsal::live::door::crowd::{self, Target};
+use hiwar_rehearsal::world::{House, play};
+use serde_json::{Value, json};
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// How many people come
+    #[arg(long, default_value_t = 60_000)]
+    people: u32,
+    /// How many places there are
+    #[arg(long, default_value_t = 19_000)]
+    cap: u32,
+    /// Seconds within which they come
+    #[arg(long, default_value_t = 60)]
+    within: u64,
+    /// Seconds to play
+    #[arg(long, default_value_t = 2_000)]
+    seconds: u64,
+    /// Seconds that half of them stay longer than
+    #[arg(long, default_value_t = 1_200)]
+    median: u64,
+    /// How many badly written programs
+    #[arg(long, default_value_t = 200)]
+    bots: u32,
+    /// From addresses anywhere, instead of this machine's
+    #[arg(long)]
+    anywhere: bool,
+    /// The same number is the same launch
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many are let in a second, at the most (simulated)
+    #[arg(long, default_value_t = 2_000)]
+    pace: u32,
+    /// How many workers (simulated)
+    #[arg(long, default_value_t = 2)]
+    workers: u32,
+    /// How many places the house believes that there are (simulated) [default: as many as there are]
+    #[arg(long)]
+    told: Option<u32>,
+    /// Seconds that the house believes half of them to stay longer than (simulated)
+    #[arg(long, default_value_t = 1_200)]
+    stay_believed: u64,
+    /// What is wrong on purpose
+    #[arg(long, value_enum)]
+    wrong: Option<AsAsked>,
+    /// File for raw samples, a line for each visit
+    #[arg(long)]
+    raw: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum AsAsked {
+    Linger,
+    Vanish,
+    Poll,
+    Addresses,
+    Scatter,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct AtServer {
+    /// The stream: http://127.0.0.1:PORT/listen/SPACE.mp4
+    url: String,
+    /// Threads
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    #[command(flatten)]
+    options: Options,
+}
+
+impl Options {
+    fn launch(&self) -> Launch {
+        let wrong = self.wrong.map(|wrong| match wrong {
+            AsAsked::Linger => Wrong::Linger,
+            AsAsked::Vanish => Wrong::Vanish,
+            AsAsked::Poll => Wrong::Poll,
+            AsAsked::Addresses => Wrong::Addresses,
+            AsAsked::Scatter => Wrong::Scatter,
+        });
+        let addresses = if self.anywhere { Addresses::Anywhere } else { Addresses::Loopback };
+        Launch {
+            people: self.people,
+            within: Duration::from_secs(self.within),
+            bots: self.bots,
+            median: Duration::from_secs(self.median),
+            addresses,
+            wrong,
+            seed: self.seed,
+            ..Launch::default()
+        }
+    }
+
+    fn told(&self, seen: &Seen) -> Result<Value, String> {
+        if let Some(file) = &self.raw {
+            std::fs::write(file, seen.raw()).map_err(|why| format!("{}: {why}", file.display()))?;
+        }
+        serde_json::to_value(seen.figures()).map_err(|why| why.to_string())
+    }
+}
+
+pub(crate) fn simulate(options: &Options) -> Result<Value, String> {
+    let believed = Stays { median: Duration::from_secs(options.stay_believed), ..Stays::default() };
+    let house = House { cap: options.cap, pace: options.pace, believed, workers: options.workers, told: options.told };
+    let (seen, bound_max) = play(options.launch().visits(), house, Duration::from_secs(options.seconds), options.seed);
+    let mut figures = options.told(&seen)?;
+    figures["bound_max"] = json!(bound_max);
+    Ok(figures)
+}
+
+pub(crate) fn crowd(at: &AtServer) -> Result<Value, String> {
+    let target = Target::parse(&at.url).map_err(|why| why.to_string())?;
+    let until = Duration::from_secs(at.options.seconds);
+    let seen = crowd::run(&target, at.options.launch().visits(), at.options.cap, until, at.threads);
+    at.options.told(&seen.map_err(|why| why.to_string())?)
+}

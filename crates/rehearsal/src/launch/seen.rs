@@ -1,0 +1,278 @@
+//! What was seen of a launch, and what it comes to.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Kind, Visit};
+
+/// What came of a visit. Times are since the first could come.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Lived {
+    /// How often they asked.
+    pub requests: u32,
+    /// When they were first told a time, and how far off it was.
+    pub promised: Option<(Duration, Duration)>,
+    /// When they were let in.
+    pub entered: Option<Duration>,
+    /// When they went.
+    pub left: Option<Duration>,
+    /// Answers that were none: they asked again, later each time.
+    pub failed: u32,
+    /// They were inside, and were cut off.
+    pub cut: bool,
+}
+
+/// A launch that was played until some time.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The script.
+    pub visits: Vec<Visit>,
+    /// What came of each.
+    pub lived: Vec<Lived>,
+    /// How many places there are.
+    pub cap: u32,
+    /// Of those, how many are neither given nor promised to whoever comes.
+    pub reserve: u32,
+    /// Until then those who come are drawn: whoever is in by then did not have to wait for the draw.
+    pub window: Duration,
+    /// From when on there is a queue: everybody has been drawn, and those who are first have come for their places.
+    pub drawn_by: Duration,
+    /// Until when it was played.
+    pub until: Duration,
+    /// How many tickets of a /24 are drawn with everybody else's first ones.
+    pub room: u32,
+}
+
+/// What it comes to: see docs/measured/door.md.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Figures {
+    /// How many were inside beyond the places that there are, at the most.
+    pub cap_exceeded: u32,
+    /// Of those to whom a time was told that has passed, and who were there at it: the part that was let in within 15 s or a tenth of the first wait of it.
+    pub promise_kept: f64,
+    /// How many those are.
+    pub promised: usize,
+    /// Half of the people asked as often, or less.
+    pub requests_per_visitor_p50: u32,
+    /// How likely a bot is let in before somebody who asks once, less one half.
+    pub retry_advantage: f64,
+    /// By what part those of one /24 were let in more or less often than their share.
+    pub prefix_share_error: f64,
+    /// How many of the /24 were let in who had to wait, and what their share is.
+    pub prefix_let_in: u32,
+    /// See above.
+    pub prefix_share: f64,
+    /// How many of those behind one carrier's address were let in.
+    pub carried_let_in: u32,
+    /// Of the places that are not kept for those who come back, the part that was used while anybody waited.
+    pub utilisation: f64,
+    /// How many people were let in.
+    pub let_in: u32,
+    /// Answers that were none.
+    pub failed: u64,
+    /// How many were cut off.
+    pub cut: u32,
+}
+
+/// A promise is kept within so long.
+const KEPT_WITHIN: Duration = Duration::from_secs(15);
+/// Or this part of the wait.
+const KEPT_PART: f64 = 0.1;
+
+impl Seen {
+    /// The figures.
+    pub fn figures(&self) -> Figures {
+        let (promised, promise_kept) = self.promises_kept();
+        let (prefix_let_in, prefix_share) = self.prefix();
+        let people = self.people();
+        let lived = &self.lived;
+        Figures {
+            cap_exceeded: self.inside_max().saturating_sub(self.cap),
+            promise_kept,
+            promised,
+            requests_per_visitor_p50: median(people.iter().map(|person| person.requests).collect()),
+            retry_advantage: self.retry_advantage(),
+            prefix_share_error: if prefix_share > 0.0 {
+                (f64::from(prefix_let_in) / prefix_share - 1.0).abs()
+            } else {
+                1.0
+            },
+            prefix_let_in,
+            prefix_share,
+            carried_let_in: people.iter().filter(|one| one.kind == Kind::Carried && one.entered.is_some()).count()
+                as u32,
+            utilisation: self.utilisation(),
+            let_in: people.iter().filter(|person| person.entered.is_some()).count() as u32,
+            failed: lived.iter().map(|lived| u64::from(lived.failed)).sum(),
+            cut: lived.iter().filter(|lived| lived.cut).count() as u32,
+        }
+    }
+
+    /// Visits and what came of them.
+    pub fn all(&self) -> impl Iterator<Item = (&Visit, &Lived)> {
+        self.visits.iter().zip(&self.lived)
+    }
+
+    /// Of those to whom a time was told that is over, and who were there at it: how many, and the part that was let in about then.
+    pub fn promises_kept(&self) -> (usize, f64) {
+        let kept = self.all().filter(|(visit, _)| visit.kind != Kind::Bot).filter_map(|(visit, lived)| {
+            let (when, wait) = lived.promised?;
+            let allowed = wait.mul_f64(KEPT_PART).max(KEPT_WITHIN);
+            let was_there = when + wait < visit.comes + visit.patience;
+            let took = lived.entered.map(|entered| entered.saturating_sub(when));
+            (was_there && when + wait + allowed < self.until)
+                .then(|| took.is_some_and(|took| took.abs_diff(wait) <= allowed))
+        });
+        let kept: Vec<bool> = kept.collect();
+        (kept.len(), kept.iter().filter(|kept| **kept).count() as f64 / kept.len().max(1) as f64)
+    }
+
+    /// How many were inside at the most.
+    pub fn inside_max(&self) -> u32 {
+        let mut steps: Vec<(Duration, bool)> =
+            self.lived.iter().filter_map(|lived| lived.entered).map(|at| (at, true)).collect();
+        // Whoever goes at the moment at which another comes has gone first.
+        steps.extend(self.lived.iter().filter_map(|lived| lived.left).map(|at| (at, false)));
+        steps.sort_unstable();
+        let (mut inside, mut most) = (0u32, 0);
+        for (_, comes) in steps {
+            inside = if comes { inside + 1 } else { inside.saturating_sub(1) };
+            most = most.max(inside);
+        }
+        most
+    }
+
+    /// Second by second while anybody waits, once everybody was drawn: of the places that are not kept for those who come back, the part that was used.
+    fn utilisation(&self) -> f64 {
+        let seconds = self.until.as_secs() as usize + 1;
+        let (mut inside, mut waiting) = (vec![0i64; seconds + 1], vec![0i64; seconds + 1]);
+        let count = |of: &mut Vec<i64>, from: Duration, to: Duration| {
+            let place = |at: Duration| (at.as_secs_f64().ceil() as usize).min(seconds);
+            of[place(from)] += 1;
+            of[place(to)] -= 1;
+        };
+        for (visit, lived) in self.all() {
+            let gives_up = visit.comes + visit.patience;
+            if lived.requests > 0 {
+                count(&mut waiting, visit.comes, lived.entered.unwrap_or(gives_up).min(self.until));
+            }
+            if let Some(entered) = lived.entered {
+                count(&mut inside, entered, lived.left.unwrap_or(self.until).min(self.until));
+            }
+        }
+        let (mut now_inside, mut now_waiting, mut used, mut of) = (0, 0, 0.0, 0u32);
+        for second in 0..self.until.as_secs() as usize {
+            now_inside += inside[second];
+            now_waiting += waiting[second];
+            if second as u64 >= self.drawn_by.as_secs() && now_waiting > 0 {
+                used += now_inside as f64 / f64::from(self.cap - self.reserve);
+                of += 1;
+            }
+        }
+        used / f64::from(of.max(1))
+    }
+
+    /// Between whoever asks once and bots, all from addresses of their own: how much more often than not a bot is let in first. Whoever is not let in is last.
+    fn retry_advantage(&self) -> f64 {
+        let people = self.people();
+        let of = |kind| {
+            let entered = people.iter().filter(|person| person.kind == kind && self.waited(person));
+            let mut entered: Vec<Duration> = entered.map(|person| person.entered.unwrap_or(Duration::MAX)).collect();
+            entered.sort_unstable();
+            entered
+        };
+        let (bots, others) = (of(Kind::Bot), of(Kind::Alone));
+        if bots.is_empty() || others.is_empty() {
+            return 0.0;
+        }
+        let beaten = |bot: &Duration| {
+            let sooner = others.partition_point(|other| other < bot);
+            let not_later = others.partition_point(|other| other <= bot);
+            (others.len() - not_later) as f64 + (not_later - sooner) as f64 / 2.0
+        };
+        bots.iter().map(beaten).sum::<f64>() / (bots.len() * others.len()) as f64 - 0.5
+    }
+
+    /// How many of the /24 were let in who had to wait, and their share: as many as a network of that size has room for in a round, as often as others are let in.
+    fn prefix(&self) -> (u32, f64) {
+        let part = |kind| {
+            let waited = self.people().into_iter().filter(|person| person.kind == kind && self.waited(person));
+            let (mut all, mut entered) = (0u32, 0u32);
+            waited.for_each(|person| {
+                all += 1;
+                entered += u32::from(person.entered.is_some());
+            });
+            (all, entered)
+        };
+        let (others, others_in) = part(Kind::Alone);
+        let (theirs, theirs_in) = part(Kind::Neighbour);
+        (theirs_in, f64::from(self.room.min(theirs)) * f64::from(others_in) / f64::from(others.max(1)))
+    }
+
+    fn waited(&self, person: &Person) -> bool {
+        person.entered.is_none_or(|entered| entered > self.window)
+    }
+
+    fn people(&self) -> Vec<Person> {
+        let mut people: Vec<Person> = Vec::new();
+        for (visit, lived) in self.all().filter(|(_, lived)| lived.requests > 0) {
+            match people.last_mut() {
+                Some(person) if person.who == visit.who => {
+                    person.requests += lived.requests;
+                    person.entered = person.entered.into_iter().chain(lived.entered).min();
+                }
+                _ => people.push(Person {
+                    who: visit.who,
+                    kind: visit.kind,
+                    requests: lived.requests,
+                    entered: lived.entered,
+                }),
+            }
+        }
+        people
+    }
+
+    /// Raw samples, a line for each visit: what every figure is made of.
+    pub fn raw(&self) -> String {
+        let mut text = String::from(
+            "who,kind,address,comes_s,patience_s,stay_s,requests,promised_at_s,promised_wait_s,entered_s,left_s,failed,cut\n",
+        );
+        let seconds = |at: Option<Duration>| at.map_or(String::new(), |at| format!("{:.3}", at.as_secs_f64()));
+        for (visit, lived) in self.all() {
+            let (at, wait) = lived.promised.unzip();
+            let _ = writeln!(
+                text,
+                "{},{:?},{},{},{},{},{},{},{},{},{},{},{}",
+                visit.who,
+                visit.kind,
+                visit.address,
+                seconds(Some(visit.comes)),
+                seconds(Some(visit.patience)),
+                seconds(Some(visit.stay)),
+                lived.requests,
+                seconds(at),
+                seconds(wait),
+                seconds(lived.entered),
+                seconds(lived.left),
+                lived.failed,
+                u8::from(lived.cut)
+            );
+        }
+        text
+    }
+}
+
+/// All visits of one.
+struct Person {
+    who: u32,
+    kind: Kind,
+    requests: u32,
+    entered: Option<Duration>,
+}
+
+fn median(mut values: Vec<u32>) -> u32 {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}

@@ -1,0 +1,329 @@
+//! A launch at a real server: everybody comes from an address of their own, waits as they are told, listens, and goes. A socket is held only while somebody asks or listens.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hiwar_admission::door::desk::{SPREAD, TALLY, WINDOW};
+use hiwar_admission::door::network::ROOM_V4_24;
+use hiwar_admission::door::places::reserve;
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+
+use super::answer::{Head, Wait};
+use crate::launch::{AGAIN, AGAIN_MAX, Chance, Lived, Seen, Visit};
+use crate::live::listen::wire::{Moved, Wire};
+use crate::live::listen::{own_files, room_for};
+use crate::live::{Error, wait_until};
+
+/// Between two looks at the sockets.
+const TICK: Duration = Duration::from_millis(2);
+/// Sockets looked at before the clock is.
+const EVENTS: usize = 512;
+/// Whoever listens takes what has come so often: what a second brings lies in the socket. Woken by every chunk, a crowd takes from the server, on the same machine, what is to be measured.
+const LISTENS_EVERY: Duration = Duration::from_secs(1);
+/// Whoever has no answer after so long asks again. Longer than a lost SYN and its two repetitions take (RFC 6298: 1 and 2 s).
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+/// As the page does: it comes up to so much later than it was told.
+const JITTER: Duration = Duration::from_millis(300);
+/// All threads are ready by then.
+const READY: Duration = Duration::from_secs(1);
+/// As in the simulated world: those who came last have looked again.
+const SETTLED: Duration = Duration::from_secs(25);
+const READ_BYTES: usize = 64 * 1024;
+
+/// A stream at an address of loopback: the only one that can be reached from so many others.
+#[derive(Clone, Debug)]
+pub struct Target {
+    address: SocketAddr,
+    path: String,
+}
+
+impl Target {
+    /// Takes an address apart.
+    ///
+    /// # Errors
+    /// It is none, or not of this machine.
+    pub fn parse(url: &str) -> Result<Self, Error> {
+        const FORM: &str = "a door is http://127.0.0.1:PORT/listen/SPACE.mp4";
+        let (address, path) =
+            url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).ok_or(Error::Asked(FORM))?;
+        let address: SocketAddr = address.parse().map_err(|_| Error::Asked(FORM))?;
+        if !address.ip().is_loopback() || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Error::Asked(FORM));
+        }
+        Ok(Self { address, path: format!("/{path}") })
+    }
+}
+
+/// Plays these visits there, with so many threads, until so long after the first could come.
+///
+/// # Errors
+/// This machine has no room for so many.
+pub fn run(target: &Target, visits: Vec<Visit>, cap: u32, until: Duration, threads: usize) -> Result<Seen, Error> {
+    let threads = threads.max(1);
+    room_for(u64::from(cap) / threads as u64 + 1_000)?;
+    let (visits, began) = (Arc::new(visits), Instant::now() + READY);
+    let mut playing = Vec::new();
+    for thread in 0..threads {
+        let (visits, target) = (visits.clone(), target.clone());
+        let play = move || -> io::Result<Vec<(usize, Lived)>> {
+            // One needs no table of its own, which some containers do not allow.
+            if threads > 1 {
+                own_files()?;
+            }
+            Part::new(&visits, &target, (thread, threads), began)?.play(until)
+        };
+        let named = std::thread::Builder::new().name(format!("crowd-{thread}"));
+        playing.push(named.spawn(play).map_err(|why| Error::World("starting a thread", why))?);
+    }
+    let mut lived = vec![Lived::default(); visits.len()];
+    for part in playing {
+        let part = part.join().map_err(|_| Error::Asked("a thread of the crowd ended early"))?;
+        for (visit, what) in part.map_err(|why| Error::World("at the door", why))? {
+            lived[visit] = what;
+        }
+    }
+    let visits = Arc::try_unwrap(visits).unwrap_or_else(|shared| (*shared).clone());
+    let drawn_by = WINDOW + TALLY + SPREAD + SETTLED;
+    Ok(Seen { visits, lived, cap, reserve: reserve(cap), window: WINDOW, drawn_by, until, room: ROOM_V4_24 })
+}
+
+/// Those whom one thread plays.
+struct Part<'s> {
+    visits: &'s [Visit],
+    target: &'s Target,
+    began: Instant,
+    epoll: OwnedFd,
+    /// By place of the visit among [`Self::mine`].
+    somebody: Vec<Somebody>,
+    mine: Vec<usize>,
+    /// Whoever is in stops asking, however many tickets they have. By person.
+    is_in: Vec<bool>,
+    /// Who does something when: time, place, turn. What is of an earlier turn no longer counts.
+    due: BinaryHeap<Reverse<(Duration, u32, u32)>>,
+    chance: Chance,
+    buffer: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Somebody {
+    turn: u32,
+    doing: Doing,
+    ticket: Option<Box<str>>,
+    /// Answers in a row that were none.
+    failed: u32,
+    lived: Lived,
+}
+
+#[derive(Default)]
+enum Doing {
+    #[default]
+    Away,
+    Connecting(Wire),
+    Asking(Wire, Vec<u8>),
+    Listening(Wire),
+}
+
+impl<'s> Part<'s> {
+    fn new(visits: &'s [Visit], target: &'s Target, of: (usize, usize), began: Instant) -> io::Result<Self> {
+        let (thread, threads) = of;
+        let mine: Vec<usize> =
+            (0..visits.len()).filter(|&visit| visits[visit].who as usize % threads == thread).collect();
+        let due = mine.iter().enumerate().map(|(place, &visit)| Reverse((visits[visit].comes, place as u32, 0)));
+        Ok(Self {
+            visits,
+            target,
+            began,
+            epoll: epoll::create(CreateFlags::CLOEXEC)?,
+            somebody: std::iter::repeat_with(Somebody::default).take(mine.len()).collect(),
+            due: due.collect(),
+            is_in: vec![false; visits.last().map_or(0, |visit| visit.who as usize + 1)],
+            mine,
+            chance: Chance::new(thread as u64),
+            buffer: vec![0; READ_BYTES],
+        })
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn play(mut self, until: Duration) -> io::Result<Vec<(usize, Lived)>> {
+        wait_until(self.began);
+        let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
+        let mut tick = self.now();
+        while self.now() < until {
+            let now = self.now();
+            while let Some(&Reverse((at, place, turn))) = self.due.peek()
+                && at <= now
+            {
+                self.due.pop();
+                if self.somebody[place as usize].turn == turn {
+                    self.act(place as usize);
+                }
+            }
+            loop {
+                events.clear();
+                match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&rustix::time::Timespec::default())) {
+                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Err(why) => return Err(why.into()),
+                }
+                for event in &events {
+                    self.on_ready(event.data.u64() as usize);
+                }
+                if events.len() < EVENTS {
+                    break;
+                }
+            }
+            tick = (tick + TICK).max(self.now());
+            wait_until(self.began + tick);
+        }
+        Ok(self.mine.iter().copied().zip(self.somebody.iter().map(|one| one.lived)).collect())
+    }
+
+    /// Does so at that time, unless something else comes first.
+    fn later(&mut self, place: usize, at: Duration) {
+        self.somebody[place].turn += 1;
+        self.due.push(Reverse((at, place as u32, self.somebody[place].turn)));
+    }
+
+    fn act(&mut self, place: usize) {
+        let (now, script) = (self.now(), &self.visits[self.mine[place]]);
+        match &mut self.somebody[place].doing {
+            Doing::Away => {
+                let gave_up = self.somebody[place].lived.requests > 0 && now > script.comes + script.patience;
+                if !gave_up && !self.is_in[script.who as usize] {
+                    self.come(place, now);
+                }
+            }
+            Doing::Connecting(_) | Doing::Asking(..) => self.fail(place),
+            Doing::Listening(_) => self.listen(place, now),
+        }
+    }
+
+    fn come(&mut self, place: usize, now: Duration) {
+        let script = &self.visits[self.mine[place]];
+        let from = IpAddr::V4(script.address);
+        self.somebody[place].lived.requests += 1;
+        let wire = Wire::connect(self.target.address, Some(from), None).and_then(|wire| {
+            epoll::add(&self.epoll, &wire, EventData::new_u64(place as u64), EventFlags::OUT)?;
+            Ok(wire)
+        });
+        match wire {
+            Ok(wire) => {
+                self.somebody[place].doing = Doing::Connecting(wire);
+                self.later(place, now + ANSWERED_WITHIN);
+            }
+            Err(_) => self.fail(place),
+        }
+    }
+
+    /// There was no answer, or none that says when to come.
+    fn fail(&mut self, place: usize) {
+        let one = &mut self.somebody[place];
+        one.doing = Doing::Away;
+        one.lived.failed += 1;
+        let wait = AGAIN.saturating_mul(1 << one.failed.min(10)).min(AGAIN_MAX);
+        one.failed += 1;
+        let at = self.now() + wait.mul_f64(0.5 + self.chance.part());
+        self.later(place, at);
+    }
+
+    fn on_ready(&mut self, place: usize) {
+        let path = &self.target.path;
+        match std::mem::take(&mut self.somebody[place].doing) {
+            Doing::Connecting(mut wire) => {
+                let ticket = self.somebody[place].ticket.as_deref().unwrap_or_default();
+                let host = self.target.address;
+                let request = format!("GET {path}?t={ticket} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+                let modified = wire.ask(request.as_bytes()).and_then(|()| {
+                    Ok(epoll::modify(&self.epoll, &wire, EventData::new_u64(place as u64), EventFlags::IN)?)
+                });
+                match modified {
+                    Ok(()) => self.somebody[place].doing = Doing::Asking(wire, Vec::new()),
+                    Err(_) => self.fail(place),
+                }
+            }
+            Doing::Asking(wire, bytes) => self.hear(place, wire, bytes),
+            // Nobody is watched who does anything else.
+            doing => self.somebody[place].doing = doing,
+        }
+    }
+
+    /// What is answered.
+    fn hear(&mut self, place: usize, mut wire: Wire, mut bytes: Vec<u8>) {
+        let ended = match wire.read(&mut self.buffer, &mut []) {
+            Moved::Bytes(count) => {
+                bytes.extend_from_slice(&self.buffer[..count]);
+                false
+            }
+            Moved::Later => false,
+            Moved::End | Moved::Broken(_) => true,
+        };
+        let now = self.now();
+        match Head::read(&bytes) {
+            Ok(Some(Head { status: 200, .. })) => {
+                let _ = epoll::delete(&self.epoll, &wire);
+                self.enter(place, now, wire);
+            }
+            Ok(Some(head)) if let Some(body) = head.body(&bytes) => match Wait::read(body) {
+                Some(wait) if head.status == 503 => self.wait(place, now, &wait),
+                _ => self.fail(place),
+            },
+            Ok(_) if !ended => self.somebody[place].doing = Doing::Asking(wire, bytes),
+            _ => self.fail(place),
+        }
+    }
+
+    fn enter(&mut self, place: usize, now: Duration, wire: Wire) {
+        let who = self.visits[self.mine[place]].who as usize;
+        let one = &mut self.somebody[place];
+        one.lived.entered = Some(now);
+        if std::mem::replace(&mut self.is_in[who], true) {
+            // Another ticket of theirs was as soon.
+            one.lived.left = Some(now);
+            one.turn += 1;
+            return;
+        }
+        one.doing = Doing::Listening(wire);
+        self.later(place, now + LISTENS_EVERY);
+    }
+
+    fn wait(&mut self, place: usize, now: Duration, wait: &Wait) {
+        let script = &self.visits[self.mine[place]];
+        let one = &mut self.somebody[place];
+        (one.doing, one.failed) = (Doing::Away, 0);
+        if one.lived.promised.is_none() && wait.is_promise() {
+            one.lived.promised = Some((now, wait.time()));
+        }
+        one.ticket = Some(wait.ticket.as_str().into());
+        let told = now + wait.time() + JITTER.mul_f64(self.chance.part());
+        self.later(place, script.polls.map_or(told, |polls| told.min(now + polls)));
+    }
+
+    /// Takes what has come; goes, if it is time.
+    fn listen(&mut self, place: usize, now: Duration) {
+        let script = &self.visits[self.mine[place]];
+        let one = &mut self.somebody[place];
+        let Doing::Listening(wire) = &mut one.doing else { return };
+        let leaves = one.lived.entered.unwrap_or(now) + script.stay;
+        let is_cut = loop {
+            match wire.read(&mut self.buffer, &mut []) {
+                Moved::Bytes(count) if count == READ_BYTES => {}
+                Moved::Bytes(_) | Moved::Later => break false,
+                Moved::End | Moved::Broken(_) => break true,
+            }
+        };
+        if is_cut || now >= leaves {
+            (one.lived.left, one.lived.cut, one.doing) = (Some(now), is_cut, Doing::Away);
+            one.turn += 1;
+            return;
+        }
+        self.later(place, leaves.min(now + LISTENS_EVERY));
+    }
+}

@@ -1,0 +1,5 @@
+//! People at the door of a real server: [`crowd`] plays a launch, [`visitors`] come as fast as they are answered.
+
+mod answer;
+pub mod crowd;
+pub mod visitors;

@@ -1,0 +1,182 @@
+//! A world without a clock, in which a [launch](crate::launch) is played second by second: the same code as in a worker and in the house decides, and half a million people come in seconds.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU16, AtomicU64};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hiwar_admission::door::allocator::Allocator;
+use hiwar_admission::door::counts::{CELLS, Counts};
+use hiwar_admission::door::desk::{Answer, Desk, Entry, Memory, SPREAD, TALLY, WINDOW};
+use hiwar_admission::door::network::NetworkKey;
+use hiwar_admission::door::places::{KEPT, reserve};
+use hiwar_admission::door::redemption::Redemption;
+use hiwar_admission::door::ticket::{Class, Ticket, Worth};
+use hiwar_admission::door::timetable::Stays;
+
+use crate::launch::{AGAIN, AGAIN_MAX, Chance, Lived, Seen, Visit};
+
+const BEGINS: SystemTime = UNIX_EPOCH;
+/// The first comes when the house has been there for so long.
+const OPENS: Duration = Duration::from_secs(10);
+/// What a worker has of serials, before it is given more.
+const SERIALS: u64 = 16_384;
+const SECOND: Duration = Duration::from_secs(1);
+const QUARTER: Duration = Duration::from_millis(250);
+/// After the draw and its spread, those who come last and find no place look again.
+const SETTLED: Duration = Duration::from_secs(25);
+/// Room for the serials of ten million tickets.
+const BITS: usize = 10_000_000 / 64 + 1;
+
+/// A house and its workers.
+#[derive(Clone, Copy, Debug)]
+pub struct House {
+    /// How many may be inside.
+    pub cap: u32,
+    /// How many come in each second while the door is open.
+    pub pace: u32,
+    /// What the house believes of how long people stay.
+    pub believed: Stays,
+    /// How many workers.
+    pub workers: u32,
+    /// What it is wrongly told of its places: none, unless the figure is to be seen to go bad.
+    pub told: Option<u32>,
+}
+
+impl Default for House {
+    fn default() -> Self {
+        Self { cap: 19_000, pace: 2_000, believed: Stays::default(), workers: 2, told: None }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Happens {
+    Quarter,
+    Second,
+    Comes(usize),
+    Leaves(usize),
+    Frees(usize),
+}
+
+/// Somebody, meanwhile.
+#[derive(Clone, Copy, Default)]
+struct Somebody {
+    ticket: Option<Ticket>,
+    at: usize,
+}
+
+/// Plays these visits at that house, until so long after the first could come. `seed`: of what is chance in it; the secret of the draw too.
+pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Seen, u64) {
+    let mut chance = Chance::new(seed);
+    let cells: Vec<AtomicU16> = std::iter::repeat_with(AtomicU16::default).take(CELLS).collect();
+    let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(BITS).collect();
+    let memory =
+        Memory { counts: Counts::new(&cells).expect("as many as are needed"), redemption: Redemption::new(&bits) };
+    let key = NetworkKey::from_bytes(std::array::from_fn(|_| chance.next() as u8));
+    let root = std::array::from_fn(|_| chance.next() as u8);
+    let mut desks: Vec<Desk> = (0..house.workers).map(|_| Desk::new(root)).collect();
+    let places = house.told.unwrap_or(house.cap);
+    let mut allocator = Allocator::new(BEGINS, places, house.pace, house.believed, 0..u64::from(house.workers));
+    let mut events = BinaryHeap::from([Reverse((BEGINS, Happens::Quarter)), Reverse((BEGINS, Happens::Second))]);
+    let begun = BEGINS + OPENS;
+    for (visit, one) in visits.iter().enumerate() {
+        events.push(Reverse((begun + one.comes, Happens::Comes(visit))));
+    }
+    let since = |now: SystemTime| now.duration_since(begun).unwrap_or_default();
+    let mut somebody = vec![Somebody::default(); visits.len()];
+    let mut lived = vec![Lived::default(); visits.len()];
+    // Whoever is in stops asking, however many tickets they have.
+    let mut is_in = vec![false; visits.last().map_or(0, |visit| visit.who as usize + 1)];
+    let (mut serials, mut bound_max) = (0, 0);
+    while let Some(Reverse((now, what))) = events.pop() {
+        if now > begun + until {
+            break;
+        }
+        match what {
+            Happens::Second => {
+                say(now, &mut allocator, &mut desks);
+                for desk in &mut desks {
+                    if desk.serials_left() < SERIALS {
+                        desk.take_serials(serials..serials + 4 * SERIALS);
+                        serials += 4 * SERIALS;
+                    }
+                }
+                bound_max = bound_max.max(allocator.bound());
+                events.push(Reverse((now + SECOND, what)));
+            }
+            Happens::Quarter => {
+                for (at, desk) in desks.iter_mut().enumerate() {
+                    if let Some(grant) = allocator.hear(now, at as u64, desk.told()) {
+                        desk.take(now, grant);
+                    }
+                }
+                events.push(Reverse((now + QUARTER, what)));
+            }
+            Happens::Comes(visit) => {
+                let (script, one, lived) = (&visits[visit], &mut somebody[visit], &mut lived[visit]);
+                let gave_up = one.ticket.is_some() && since(now) > script.comes + script.patience;
+                if gave_up || is_in[script.who as usize] {
+                    continue;
+                }
+                lived.requests += 1;
+                // Any worker: it is the kernel that chooses.
+                let (at, lot) = ((chance.next() % u64::from(house.workers)) as usize, chance.next() as u32);
+                let answer = match one.ticket {
+                    None => {
+                        let networks = key.networks(IpAddr::V4(script.address));
+                        desks[at].arrive(now, memory, &networks, Class::Anybody, lot, Entry::Now)
+                    }
+                    Some(ticket) => desks[at].present(now, memory, ticket, lot, Entry::Now),
+                };
+                match answer {
+                    Some(Answer::Enter) => {
+                        lived.entered = Some(since(now));
+                        (one.at, is_in[script.who as usize]) = (at, true);
+                        events.push(Reverse((now + script.stay, Happens::Leaves(visit))));
+                    }
+                    Some(Answer::Wait(ticket)) => {
+                        if let (Worth::Place { promised }, None) = (ticket.worth, lived.promised) {
+                            lived.promised = Some((since(now), promised));
+                        }
+                        one.ticket = Some(ticket);
+                        let due = script.polls.map_or(ticket.due, |polls| ticket.due.min(now + polls));
+                        events.push(Reverse((due, Happens::Comes(visit))));
+                    }
+                    // Nobody shows a ticket twice here: it is an answer that is none, as there are no serials, or their network has had thousands of tickets.
+                    Some(Answer::Used) | None => {
+                        let wait = AGAIN.saturating_mul(1 << lived.failed.min(10)).min(AGAIN_MAX);
+                        lived.failed += 1;
+                        events.push(Reverse((now + wait.mul_f64(0.5 + chance.part()), what)));
+                    }
+                }
+            }
+            Happens::Leaves(visit) => {
+                lived[visit].left = Some(since(now));
+                events.push(Reverse((now + KEPT, Happens::Frees(visit))));
+            }
+            // Until then their place was kept for them.
+            Happens::Frees(visit) => {
+                desks[somebody[visit].at].leave();
+            }
+        }
+    }
+    let drawn_by = WINDOW + TALLY + SPREAD + SETTLED;
+    let (cap, room) = (house.cap, hiwar_admission::door::network::ROOM_V4_24);
+    (Seen { visits, lived, cap, reserve: reserve(cap), window: WINDOW, drawn_by, until, room }, bound_max)
+}
+
+/// The house's word, once a second.
+fn say(now: SystemTime, allocator: &mut Allocator, desks: &mut [Desk]) {
+    if allocator.wants_tallies(now) {
+        for (at, desk) in desks.iter().enumerate() {
+            allocator.hear_tally(at as u64, desk.told().opening, desk.tally().clone());
+        }
+    }
+    for (at, desk) in desks.iter().enumerate() {
+        allocator.hear_promises(at as u64, desk.promises().clone());
+    }
+    for (at, word) in allocator.tick(now) {
+        desks[at as usize].hear(word);
+    }
+}

@@ -1,0 +1,156 @@
+//! Launches in the simulated world: the same code as in a worker and in the house, and people who come, wait, give up, return, stay and leave.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use hiwar_admission::door::timetable::Stays;
+use hiwar_rehearsal::launch::{Addresses, Chance, Kind, Launch, Seen, Visit, Wrong};
+use hiwar_rehearsal::world::{House, play};
+
+/// So many who come within a minute, most of them at its beginning, from addresses anywhere, and have all the patience in the world.
+fn plain(people: u32, seed: u64) -> Launch {
+    Launch {
+        people,
+        neighbours: 0.0,
+        carried: 0,
+        bots: 0,
+        impatient: 0,
+        addresses: Addresses::Anywhere,
+        seed,
+        ..Launch::default()
+    }
+}
+
+fn played(visits: Vec<Visit>, house: House, seconds: u64) -> Seen {
+    let (seen, bound_max) = play(visits, house, Duration::from_secs(seconds), 2);
+    println!("{:?}", seen.figures());
+    assert!(seen.inside_max() <= house.cap && bound_max <= u64::from(house.cap));
+    seen
+}
+
+fn assert_in_bounds(seen: &Seen) {
+    let figures = seen.figures();
+    assert!(figures.promise_kept >= 0.95);
+    assert!(figures.requests_per_visitor_p50 <= 3);
+    assert!(figures.utilisation >= 0.97);
+}
+
+#[test]
+fn sixty_thousand_in_a_minute_are_let_in_when_they_were_told() {
+    let seen = played(plain(60_000, 1).visits(), House::default(), 2_000);
+    assert!(seen.figures().promised > 15_000);
+    assert_in_bounds(&seen);
+}
+
+#[test]
+fn of_half_a_million_in_a_minute_each_knows_where_they_stand() {
+    assert_in_bounds(&played(plain(500_000, 1).visits(), House::default(), 400));
+}
+
+#[test]
+fn who_gives_up_leaves_a_place_to_others() {
+    let (mut visits, mut chance) = (plain(60_000, 1).visits(), Chance::new(3));
+    for visit in &mut visits {
+        visit.patience = Duration::from_secs(40 * 60).mul_f64((0.7 * chance.normal()).exp());
+    }
+    let figures = played(visits, House::default(), 2_000).figures();
+    assert!(figures.promise_kept >= 0.95 && figures.utilisation >= 0.97);
+}
+
+/// Of those who were not let in before there was a queue and come from there: how many, and how many were let in.
+fn let_in(seen: &Seen, is_one: impl Fn(Ipv4Addr) -> bool) -> (usize, usize) {
+    let asked = seen.all().filter(|(visit, lived)| is_one(visit.address) && lived.requests > 1);
+    let entered: Vec<bool> = asked.map(|(_, lived)| lived.entered.is_some()).collect();
+    (entered.len(), entered.iter().filter(|entered| **entered).count())
+}
+
+#[test]
+fn a_network_that_asks_for_a_third_of_everything_gets_its_share_and_people_behind_carriers_get_theirs() {
+    let mut visits = plain(60_000, 1).visits();
+    let greedy = |address: Ipv4Addr| address.octets()[..3] == [203, 0, 113];
+    let carrier = |address: Ipv4Addr| address.octets()[0] == 100 && address.octets()[2..] == [7, 9];
+    for (n, visit) in visits.iter_mut().enumerate() {
+        match n % 300 {
+            // One /24 of 256 addresses.
+            0..90 => visit.address = Ipv4Addr::new(203, 0, 113, (n % 256) as u8),
+            // A hundred carriers, each with 40 people behind one address, of whom 32 have room in a round.
+            90..110 => visit.address = Ipv4Addr::new(100, (n % 300) as u8 + 20 * (n / 300 % 5) as u8, 7, 9),
+            _ => {}
+        }
+    }
+    let seen = played(visits, House::default(), 120);
+    let (asked, entered) = let_in(&seen, |address| !greedy(address) && !carrier(address));
+    let part = entered as f64 / asked as f64;
+    let (greedy_asked, greedy_in) = let_in(&seen, greedy);
+    let (carrier_asked, carrier_in) = let_in(&seen, carrier);
+    println!(
+        "let in: {part:.3} of others, {greedy_in} of {greedy_asked} of one /24, {carrier_in} of {carrier_asked} behind carriers"
+    );
+    // What a network of that size has room for in a round, as often as others' first tickets.
+    assert!((greedy_in as f64 / (128.0 * part) - 1.0).abs() < 0.25, "one /24 got {greedy_in}");
+    assert!((carrier_in as f64 / (100.0 * 32.0 * part) - 1.0).abs() < 0.3, "people behind carriers got {carrier_in}");
+}
+
+#[test]
+fn who_asks_fifty_times_is_let_in_no_sooner() {
+    let mut visits = plain(60_000, 1).visits();
+    let address = |who: usize| Ipv4Addr::new(1 + (who % 200) as u8, (who / 200) as u8, 3, 7);
+    // 800 people with one ticket each, and 400 with fifty each, among all others.
+    for (n, visit) in visits.iter_mut().enumerate().take(20_800) {
+        visit.address = address(if n < 800 { n } else { 800 + n % 400 });
+        // None of them is there before there is a queue.
+        visit.comes = visit.comes.max(Duration::from_secs(5));
+    }
+    let seen = played(visits, House { pace: 500, ..House::default() }, 900);
+    let is_in = |who: usize| seen.all().any(|(visit, lived)| visit.address == address(who) && lived.entered.is_some());
+    let part = |who: std::ops::Range<usize>| {
+        let count = who.len() as f64;
+        who.filter(|who| is_in(*who)).count() as f64 / count
+    };
+    let (once, often) = (part(0..800), part(800..1_200));
+    println!("let in: {once:.3} of those who asked once, {often:.3} of those who asked fifty times");
+    assert!((often - once).abs() < 0.1);
+}
+
+#[test]
+fn the_second_crowd_does_not_stand_behind_the_ghosts_of_the_first() {
+    let stays = Stays { median: Duration::from_secs(120), sigma: 1.0 };
+    let crowd = |seed| Launch { median: stays.median, ..plain(12_000, seed) }.visits();
+    let (mut visits, mut second) = (crowd(1), crowd(7));
+    for visit in &mut second {
+        visit.who += 12_000;
+        visit.comes += Duration::from_secs(3_600);
+    }
+    visits.append(&mut second);
+    let house = House { cap: 5_000, pace: 400, believed: stays, ..House::default() };
+    let seen = played(visits, house, 4_800);
+    let second = seen.all().filter(|(visit, lived)| visit.who >= 12_000 && lived.entered.is_some()).count();
+    assert!(second > 11_500, "{second} of the second crowd were let in");
+    assert!(seen.promises_kept().1 >= 0.95);
+}
+
+/// A figure that cannot go bad says nothing.
+#[test]
+fn what_is_wrong_on_purpose_spoils_its_figure_and_no_cap() {
+    let figures = |wrong| played(Launch { wrong, ..Launch::default() }.visits(), House::default(), 900).figures();
+    let right = figures(None);
+    let with = |wrong| figures(Some(wrong));
+    assert!(with(Wrong::Linger).promise_kept < right.promise_kept.min(0.95));
+    assert!(with(Wrong::Vanish).utilisation < 0.9);
+    assert!(with(Wrong::Poll).requests_per_visitor_p50 > 10);
+    assert!(with(Wrong::Addresses).retry_advantage > right.retry_advantage + 0.2);
+    assert!(with(Wrong::Scatter).prefix_share_error > 10.0);
+    let house = House { told: Some(28_500), ..House::default() };
+    let (seen, _) = play(Launch::default().visits(), house, Duration::from_secs(200), 2);
+    assert!(seen.figures().cap_exceeded > 1_000);
+}
+
+#[test]
+fn nobody_of_the_crowd_is_forgotten() {
+    let seen =
+        played(Launch { people: 3_000, ..Launch::default() }.visits(), House { cap: 500, ..House::default() }, 300);
+    for (visit, lived) in seen.all().filter(|(visit, _)| visit.kind != Kind::Bot) {
+        assert!(lived.requests > 0 || visit.comes > Duration::from_secs(60), "{visit:?}");
+    }
+    assert_eq!(seen.raw().lines().count(), seen.visits.len() + 1);
+}
