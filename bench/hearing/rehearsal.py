@@ -29,6 +29,11 @@ def floor():
     return os.environ.get("HIWAR_FLOOR") or _built("floor")
 
 
+def door():
+    """The path of `door`, tickets and visitors: HIWAR_DOOR, if that is set."""
+    return os.environ.get("HIWAR_DOOR") or _built("door")
+
+
 @functools.cache
 def _built(name):
     subprocess.run(["cargo", "build", "--locked", "--release", "--package", "hiwar-rehearsal", "--bin", name], cwd=ROOT, check=True, stdout=sys.stderr)

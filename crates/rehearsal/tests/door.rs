@@ -54,7 +54,8 @@ fn who_gives_up_leaves_a_place_to_others() {
         visit.patience = Duration::from_secs(40 * 60).mul_f64((0.7 * chance.normal()).exp());
     }
     let figures = played(visits, House::default(), 2_000).figures();
-    assert!(figures.promise_kept >= 0.95 && figures.utilisation >= 0.97);
+    // Of those who give up some hold a promise, and whoever leaves keeps their place for half a minute.
+    assert!(figures.promise_kept >= 0.95 && figures.utilisation >= 0.96);
 }
 
 /// Of those who were not let in before there was a queue and come from there: how many, and how many were let in.
