@@ -271,7 +271,7 @@ impl Allocator {
 
     fn table(&self, now: SystemTime, first: u64) -> Timetable {
         // Who of each cohort is still there nobody has counted: as many as their age says, together as many as there are.
-        let stayed = |(age, count): (usize, &u64)| *count as f64 * (1.0 - self.stays.gone_after(STEP * age as u32));
+        let stayed = |(age, count): (usize, &u64)| *count as f64 * (1.0 - self.stays.freed_after(STEP * age as u32));
         let mut inside: Vec<f64> = self.cohorts.iter().enumerate().map(stayed).collect();
         let sum: f64 = inside.iter().sum();
         let scale = if sum > 0.0 { f64::from(self.inside()) / sum } else { 0.0 };

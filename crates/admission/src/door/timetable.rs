@@ -7,6 +7,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::places::KEPT;
+
 /// How far a promise reaches. Who would have to wait longer is told so.
 pub const HORIZON: Duration = Duration::from_secs(30 * 60);
 /// Width of a step of the table.
@@ -32,6 +34,11 @@ impl Default for Stays {
 }
 
 impl Stays {
+    /// The part of their places that is free after so long: a place is kept for a while for whoever was in it.
+    pub fn freed_after(&self, age: Duration) -> f64 {
+        self.gone_after(age.saturating_sub(KEPT))
+    }
+
     /// The part of them who have left after so long.
     pub fn gone_after(&self, age: Duration) -> f64 {
         let (age, median) = (age.as_secs_f64(), self.median.as_secs_f64());
@@ -87,7 +94,7 @@ impl Timetable {
         let places = places - (places * UNPROMISED).floor();
         let pace = f64::from(outlook.pace) * STEP.as_secs_f64();
         let gone: Vec<f64> =
-            (0..=STEPS + outlook.inside.len()).map(|step| outlook.stays.gone_after(STEP * step as u32)).collect();
+            (0..=STEPS + outlook.inside.len()).map(|step| outlook.stays.freed_after(STEP * step as u32)).collect();
         // Of those who were still there at that age, the part that goes in the step after so many steps.
         let goes = |age: usize, step: usize| match 1.0 - gone[age] {
             stayed if stayed > 1e-9 => (gone[age + step + 1] - gone[age + step]) / stayed,
