@@ -420,13 +420,14 @@ impl Desk {
             return None;
         }
         self.tally.add(self.secret.lot(visitor.network, turn));
-        self.ticket(visitor, until + TALLY + share_of(SPREAD, visitor.chance), Worth::Draw(turn))
+        self.ticket(visitor, until + TALLY + share_of(SPREAD, visitor.network as u32), Worth::Draw(turn))
     }
 
     /// A place at that time; or, if nobody knows when, the rank.
     fn place(&mut self, now: SystemTime, visitor: Visitor, rank: u64, time: Option<SystemTime>) -> Option<Answer> {
         let Some(due) = time else {
-            return self.ticket(visitor, now + LOOK + share_of(LOOK, visitor.chance), Worth::Rank(rank));
+            // All tickets of one network look at the same time: whoever has thirty would else look thirty times as often for what is left over.
+            return self.ticket(visitor, now + LOOK + share_of(LOOK, visitor.network as u32), Worth::Rank(rank));
         };
         if due <= now + EARLY
             && visitor.entry == Entry::Now
