@@ -16,6 +16,11 @@ const PUNCTUAL: usize = 30;
 /// Whoever was drawn comes so much later than they were told to, for a network is slow or a page was asleep: a crowd of few is not over before.
 const SLACK: Duration = Duration::from_secs(10);
 
+/// Whether a window that was opened then is open still.
+fn is_now(now: SystemTime, since: SystemTime) -> bool {
+    now.duration_since(since).is_ok_and(|ago| ago < WINDOW)
+}
+
 /// One space's.
 #[derive(Debug)]
 pub struct Allocator {
@@ -98,6 +103,10 @@ impl Allocator {
         if let State::Open = self.state {
             // An earlier house had come so far.
             self.opening = self.opening.max(told.opening);
+            if told.pressed.is_some_and(|since| !is_now(now, since)) {
+                // Its window is over, and no house drew it: whoever comes is of another crowd, or their tickets would be due before they are given.
+                self.opening = self.opening.max(told.opening.wrapping_add(1));
+            }
         }
         self.workers.insert(worker, told);
         self.places.report(now, worker, told.report)
@@ -228,10 +237,9 @@ impl Allocator {
             State::Open => {
                 // What was told of an earlier crowd, or of no time at which this can be, opens nothing.
                 let opening = self.opening;
-                let is_now = |since: &SystemTime| now.duration_since(*since).is_ok_and(|ago| ago < WINDOW);
                 let pressed =
                     self.workers.values().filter(|told| told.opening == opening).filter_map(|told| told.pressed);
-                if let Some(since) = pressed.filter(is_now).min() {
+                if let Some(since) = pressed.filter(|since| is_now(now, *since)).min() {
                     self.state = State::Gathering { until: since + WINDOW };
                     self.tallies.clear();
                 }

@@ -130,6 +130,10 @@ impl Places {
         if now < self.opens || !self.awaited.is_empty() {
             return None;
         }
+        if report.wanted == 0 {
+            // It has not heard the word, or takes nobody any more.
+            return None;
+        }
         let workers = u32::try_from(self.workers.len().max(1)).unwrap_or(u32::MAX);
         let short = report.wanted.saturating_sub(report.room);
         let kept = reserve(self.cap);

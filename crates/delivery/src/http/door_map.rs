@@ -1,7 +1,7 @@
 //! What all workers share of a door: how many tickets each network has had, which tickets were used, which serials are given out. A file that each maps, so that it outlives
 //! workers and house; nobody locks it.
 //!
-//! Layout: a page with the magic, two secrets and two numbers; then [`CELLS`] counts of two bytes; then a bit for each serial. What is not written takes no disk.
+//! Layout: a page with the magic, two secrets and two numbers; then [`CELLS`] counts of two bytes; then a bit for each serial.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -176,7 +176,11 @@ fn make(path: &Path) -> io::Result<()> {
     let aside = path.with_extension(std::process::id().to_string());
     let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
     file.write_all(&head)?;
-    file.set_len(BYTES as u64)?;
+    // All of it: whoever writes to a mapping for which the disk has no room is killed.
+    if let Err(why) = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, BYTES as u64) {
+        std::fs::remove_file(&aside)?;
+        return Err(why.into());
+    }
     match rustix::fs::renameat_with(CWD, &aside, CWD, path, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
         Err(why) => {

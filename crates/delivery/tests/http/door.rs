@@ -27,7 +27,10 @@ impl House {
         let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let allocator = Allocator::new(now, cap, 1_000, Stays::default(), []);
         let mut house = Self { rig, now: now + KEPT, allocator };
-        (0..3).for_each(|_| house.second());
+        house.second();
+        // Nothing is given to a worker that has not heard the word.
+        house.until("the word", |heard| heard.told.report.wanted > 0);
+        (0..2).for_each(|_| house.second());
         house
     }
 
