@@ -55,7 +55,7 @@ fn who_gives_up_leaves_a_place_to_others() {
     }
     let figures = played(visits, House::default(), 2_000).figures();
     // Of those who give up some hold a promise, and whoever leaves keeps their place for half a minute.
-    assert!(figures.promise_kept >= 0.95 && figures.utilisation >= 0.96);
+    assert!(figures.promise_kept >= 0.95 && figures.utilisation >= 0.97);
 }
 
 /// Of those who were not let in before there was a queue and come from there: how many, and how many were let in.
