@@ -10,8 +10,11 @@ use super::timetable::{Outlook, Promises, STEP, Stays, Timetable};
 
 /// Cohorts of those inside that are told apart, a [`STEP`] each; an hour. Older ones leave hardly faster or slower with another minute.
 const COHORTS_MAX: usize = 720;
-/// Seconds after which whoever has not come is not counted on any more. Their place is kept for them: of those that nobody was promised.
+/// Seconds after which whoever has not come is not counted on any more. Whoever is later has the next place that falls free.
 const PUNCTUAL: usize = 30;
+/// Of those seconds, these are over: who came in the others may have come at their own time, and not late.
+const LATE_AT_MOST: usize = 10;
+const _: () = assert!(LATE_AT_MOST < PUNCTUAL);
 
 /// Whoever was drawn comes so much later than they were told to, for a network is slow or a page was asleep: a crowd of few is not over before.
 const SLACK: Duration = Duration::from_secs(10);
@@ -43,8 +46,9 @@ pub struct Allocator {
     entered: u64,
     /// Late tickets, as of each of the last sixty seconds.
     lates: VecDeque<u64>,
-    /// Whose turn it had been by each of the last [`PUNCTUAL`] seconds, and how many had come when the draw was made.
-    turns: VecDeque<u64>,
+    /// Whose turn it had been by each of the last [`PUNCTUAL`] seconds, and how many had come.
+    turns: VecDeque<(u64, u64)>,
+    /// How many had come when the draw was made.
     came_before: u64,
     /// Late tickets of earlier crowds.
     late_before: u64,
@@ -228,7 +232,7 @@ impl Allocator {
     }
 
     fn step(&mut self, now: SystemTime) {
-        let late = self.late();
+        let (late, came) = (self.late(), self.came());
         self.lates.push_back(late);
         if self.lates.len() > 60 {
             self.lates.pop_front();
@@ -259,10 +263,11 @@ impl Allocator {
                 let is_over = now >= *asked;
                 let waiting = drawn.total() + late;
                 let next = table.rank(now).min(waiting);
-                self.turns.push_back(next);
+                self.turns.push_back((next, came));
                 if self.turns.len() > PUNCTUAL {
-                    let were_due = self.turns.pop_front().unwrap_or_default();
-                    self.absent = self.absent.max(were_due.saturating_sub(self.came()));
+                    let (were_due, _) = self.turns.pop_front().unwrap_or_default();
+                    let (_, have_come) = self.turns[LATE_AT_MOST];
+                    self.absent = self.absent.max(were_due.saturating_sub(have_come));
                 }
                 if next >= waiting && is_over {
                     self.state = State::Open;

@@ -24,11 +24,12 @@ pub const SPREAD: Duration = Duration::from_secs(15);
 pub const LATE: Duration = Duration::from_secs(10 * 60);
 /// Whoever comes back so much too soon has come in time: clocks and networks are no better.
 const EARLY: Duration = Duration::from_secs(2);
-/// How long until somebody to whom nothing is promised looks again, at the least; at the most twice as long.
+/// How long until somebody to whom nothing is promised looks again, at the least, and at the most.
 pub const LOOK: Duration = Duration::from_secs(5 * 60);
-/// A place that was left over goes to whoever looks, if their rank is among the next so many: a part of all, and some. Else whoever holds many tickets would look often.
-const NEXT: u64 = 24;
-const NEXT_MIN: u64 = 500;
+/// See [`LOOK`].
+pub const LOOK_MAX: Duration = Duration::from_secs(60 * 60);
+/// The first time they look when it is known who of those who were drawn has not come, or later, up to when they look again: places that are left over soon after a draw find somebody.
+const FIRST_LOOK: Duration = Duration::from_secs(40);
 /// For so long somebody may come back without waiting, from when they were last let in: the longest conversations.
 pub const RETURNS: Duration = Duration::from_secs(12 * 3_600);
 /// A place that is not there although it was promised: how soon it is asked for again.
@@ -139,6 +140,8 @@ struct Visitor {
     class: Class,
     chance: u32,
     entry: Entry,
+    /// Nothing was promised to them, and they come to look.
+    has_looked: bool,
 }
 
 /// One space's, at one worker.
@@ -256,7 +259,7 @@ impl Desk {
         chance: u32,
         entry: Entry,
     ) -> Option<Answer> {
-        let visitor = Visitor { network: networks.narrowest(), class, chance, entry };
+        let visitor = Visitor { network: networks.narrowest(), class, chance, entry, has_looked: false };
         self.join(now, visitor, || networks.turn(memory.counts.count(networks)))
     }
 
@@ -295,7 +298,8 @@ impl Desk {
             return None;
         }
         let class = if ticket.class == Class::Returning { Class::Anybody } else { ticket.class };
-        let visitor = Visitor { network: ticket.network, class, chance, entry };
+        let has_looked = matches!(ticket.worth, Worth::Rank(_));
+        let visitor = Visitor { network: ticket.network, class, chance, entry, has_looked };
         let soon = || Answer::Wait(Ticket { due: now + SOON + share_of(SOON, chance), ..ticket });
         let is_late = now.duration_since(ticket.due).is_ok_and(|late| late > LATE);
         let is_of_this = ticket.opening == self.opening();
@@ -317,11 +321,10 @@ impl Desk {
                 let redeemed = redeem(memory, &ticket);
                 return Some(redeemed.map_or_else(|used| used, |()| self.enter(now).unwrap_or_else(soon)));
             }
-            (Worth::Rank(rank), Some(Phase::Queue { drawn, table, late, .. })) if is_of_this => {
-                let reach = (drawn.total() + late) / NEXT + NEXT_MIN;
-                // And not to anybody's second ticket.
+            (Worth::Rank(rank), Some(Phase::Queue { drawn, table, .. })) if is_of_this => {
+                // A place that was left over is anybody's who looks, but not for what somebody has beyond their network's share.
                 let is_first = rank < drawn.first_round() || rank >= drawn.total();
-                (rank, table.time(rank), is_first && rank < table.ranks().saturating_add(reach))
+                (rank, table.time(rank), is_first)
             }
             // Of a crowd that is over, or for a place that was kept for long enough: they come as others do.
             _ => {
@@ -427,7 +430,16 @@ impl Desk {
     fn place(&mut self, now: SystemTime, visitor: Visitor, rank: u64, time: Option<SystemTime>) -> Option<Answer> {
         let Some(due) = time else {
             // All tickets of one network look at the same time: whoever has thirty would else look thirty times as often for what is left over.
-            return self.ticket(visitor, now + LOOK + share_of(LOOK, visitor.network as u32), Worth::Rank(rank));
+            let share = |time| share_of(time, visitor.network as u32);
+            let wait = match self.word.as_ref().map(|word| &word.phase) {
+                // Not before something can be promised to them, as it seems now: of half a million nearly all would look for nothing.
+                Some(Phase::Queue { table, .. }) if visitor.has_looked => {
+                    let until = table.reaches(rank).min(LOOK_MAX).max(LOOK);
+                    until + share(until)
+                }
+                _ => FIRST_LOOK + share(2 * LOOK - FIRST_LOOK),
+            };
+            return self.ticket(visitor, now + wait.min(LOOK_MAX), Worth::Rank(rank));
         };
         if due <= now + EARLY
             && visitor.entry == Entry::Now

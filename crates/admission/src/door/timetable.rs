@@ -18,6 +18,9 @@ pub const STEPS: usize = (HORIZON.as_secs() / STEP.as_secs()) as usize;
 /// Of the places, so many are not promised. What chance takes beyond that (a standard deviation of those who leave) makes a promise seconds late, which is well within what it means.
 const UNPROMISED: f64 = 0.002;
 
+/// Over so many steps, ten minutes, what is left over is promised: by then everybody has looked once.
+const LEFT_STEPS: u64 = 120;
+
 /// How long people stay: log-normal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stays {
@@ -146,8 +149,11 @@ impl Timetable {
             self.from += STEP;
         }
         while self.from + STEP * self.by.len() as u32 + STEP <= outlook.from + HORIZON {
-            let end = self.from + STEP * self.by.len() as u32 + STEP;
-            self.by.push(outlook.rank(end).max(self.ranks()));
+            let begin = self.from + STEP * self.by.len() as u32;
+            let (before, after) = (outlook.rank(begin), outlook.rank(begin + STEP));
+            // Places that nobody came for are left to whoever looks, now; what they do not take is promised, little by little.
+            let left = before.saturating_sub(self.ranks()) / LEFT_STEPS;
+            self.by.push((self.ranks() + left + (after - before)).min(after.max(self.ranks())));
         }
     }
 
@@ -176,6 +182,16 @@ impl Timetable {
         // No time that it says may be one that nobody can.
         let ends = from.checked_add(STEP * (Self::PARTS_MAX as u32 + 1));
         (goes_up && by.len() <= Self::PARTS_MAX && ends.is_some()).then_some(Self { from, first, by })
+    }
+
+    /// About how long until it has a time for that rank, if it goes on as in the second half of it. [`Duration::MAX`]: nobody can say.
+    pub fn reaches(&self, rank: u64) -> Duration {
+        let half = self.by.len() / 2;
+        let Some(middle) = self.by.get(half) else { return Duration::MAX };
+        let in_half = (self.ranks() - middle) as f64;
+        let time = (STEP * (self.by.len() - half) as u32).as_secs_f64();
+        let seconds = rank.saturating_sub(self.ranks()) as f64 / in_half * time;
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
     /// How many ranks it has a time for.
