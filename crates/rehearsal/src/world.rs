@@ -27,7 +27,7 @@ const QUARTER: Duration = Duration::from_millis(250);
 /// After the draw and its spread, those who come last and find no place look again.
 const SETTLED: Duration = Duration::from_secs(25);
 /// Room for the serials of ten million tickets.
-const BITS: usize = 10_000_000 / 64 + 1;
+const BITS: usize = 10_000_000 / 32 + 1;
 
 /// A house and its workers.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +88,7 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Se
     let mut lived = vec![Lived::default(); visits.len()];
     // Whoever is in stops asking, however many tickets they have.
     let mut is_in = vec![false; visits.last().map_or(0, |visit| visit.who as usize + 1)];
-    let (mut serials, mut bound_max) = (0, 0);
+    let (mut serials, mut bound_max) = (1, 0);
     while let Some(Reverse((now, what))) = events.pop() {
         if now > begun + until {
             break;
@@ -143,8 +143,13 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Se
                         let due = script.polls.map_or(ticket.due, |polls| ticket.due.min(now + polls));
                         events.push(Reverse((due, Happens::Comes(visit))));
                     }
-                    // Nobody shows a ticket twice here: it is an answer that is none, as there are no serials, or their network has had thousands of tickets.
-                    Some(Answer::Used) | None => {
+                    // As at a worker: they come as others do.
+                    Some(Answer::Used) => {
+                        one.ticket = None;
+                        events.push(Reverse((now, what)));
+                    }
+                    // It is an answer that is none, as there are no serials, or their network has had thousands of tickets.
+                    None => {
                         let wait = AGAIN.saturating_mul(1 << lived.failed.min(10)).min(AGAIN_MAX);
                         lived.failed += 1;
                         events.push(Reverse((now + wait.mul_f64(0.5 + chance.part()), what)));
@@ -153,6 +158,7 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Se
             }
             Happens::Leaves(visit) => {
                 lived[visit].left = Some(since(now));
+                desks[somebody[visit].at].depart();
                 events.push(Reverse((now + KEPT, Happens::Frees(visit))));
             }
             // Until then their place was kept for them.

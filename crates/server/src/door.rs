@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use hiwar_admission::door::allocator::Allocator;
@@ -26,6 +26,10 @@ use crate::studio::Studio;
 
 /// What workers share of a door, in the folder of its space.
 pub const FILE: &str = "door";
+/// By which clock doors go, beside the folders of spaces.
+const CLOCK: &str = "door-clock";
+/// Names this start of the machine.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// How often places are given.
 const EVERY: Duration = Duration::from_millis(250);
 /// Every how many of those each door's word is said.
@@ -68,7 +72,7 @@ pub fn start(
     publisher: Publisher,
 ) -> io::Result<(SyncSender<Report>, Arc<Figures>)> {
     let (reports, heard) = sync_channel(REPORTS_MAX);
-    let clock = Clock::start();
+    let clock = Clock::start(&spaces.with_file_name(CLOCK));
     let doors = Doors::new(config, clock.now(), workers);
     let figures = doors.figures.clone();
     let work = move || keep(doors, &clock, &heard, &spaces, &studio, &publisher);
@@ -118,20 +122,46 @@ fn keep(
     }
 }
 
-/// The wall's time when the house began, and steady from then on.
+/// The wall's time when the first house since the machine's start began, and steady from then on: a house that comes after it goes on by the same, whatever the wall's clock says meanwhile.
 struct Clock {
-    began: SystemTime,
-    since: Instant,
+    /// The door's time when the machine's steady clock was at nought.
+    nought: SystemTime,
 }
 
 impl Clock {
-    fn start() -> Self {
-        Self { began: SystemTime::now(), since: Instant::now() }
+    /// As the file says; or by the wall, and the file says so from then on.
+    fn start(file: &Path) -> Self {
+        let boot = std::fs::read_to_string(BOOT_ID).unwrap_or_default();
+        let boot = boot.trim();
+        let found = std::fs::read_to_string(file).ok().and_then(|text| Self::parse(&text, boot));
+        let nought = found.unwrap_or_else(|| {
+            let nought = SystemTime::now().checked_sub(steady()).unwrap_or(UNIX_EPOCH);
+            let micros = nought.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+            // Without the file the next house goes by the wall, as this one does.
+            if let Err(why) = std::fs::write(file, format!("{boot} {micros}\n")) {
+                tracing::warn!("the clock of the doors is not kept: {why}");
+            }
+            nought
+        });
+        Self { nought }
+    }
+
+    /// Of the same start of the machine alone: after another its steady clock began anew.
+    fn parse(text: &str, boot: &str) -> Option<SystemTime> {
+        let (of, micros) = text.trim().split_once(' ')?;
+        let nought = UNIX_EPOCH.checked_add(Duration::from_micros(micros.parse().ok()?))?;
+        (of == boot && !boot.is_empty()).then_some(nought)
     }
 
     fn now(&self) -> SystemTime {
-        self.began + self.since.elapsed()
+        self.nought + steady()
     }
+}
+
+/// Since the machine's start.
+fn steady() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
 }
 
 /// Every space's door.
@@ -317,9 +347,7 @@ impl Door {
         if self.given.get(&run).is_some_and(is_under_way) {
             return;
         }
-        let grant = self.allocator.hear(now, run.0, told);
-        // One that wants nothing has not heard the word yet. With a grant of nothing it would take whoever comes first for a crowd.
-        if let Some(grant) = grant.filter(|_| told.report.wanted > 0) {
+        if let Some(grant) = self.allocator.hear(now, run.0, told) {
             self.given.insert(run, (grant.number, now));
             // What was not said yet is lost as if it had been: the next number tells.
             self.grants.insert(run, grant);

@@ -10,6 +10,8 @@ use super::timetable::{Outlook, Promises, STEP, Stays, Timetable};
 
 /// Cohorts of those inside that are told apart, a [`STEP`] each; an hour. Older ones leave hardly faster or slower with another minute.
 const COHORTS_MAX: usize = 720;
+/// Workers that are gone and are told apart, for they may not be: more than a node has.
+const GONE_MAX: usize = 64;
 /// Seconds after which whoever has not come is not counted on any more. Whoever is later has the next place that falls free.
 const PUNCTUAL: usize = 30;
 /// Of those seconds, these are over: who came in the others may have come at their own time, and not late.
@@ -32,7 +34,9 @@ pub struct Allocator {
     stays: Stays,
     places: Places,
     workers: BTreeMap<WorkerId, Told>,
-    /// What those that are gone had told, all together: what was given and promised by them stays so.
+    /// What those that are gone had told: what was given and promised by them stays so.
+    gone: BTreeMap<WorkerId, Told>,
+    /// And those that were before them, all together.
     past: Told,
     past_promises: Promises,
     tallies: BTreeMap<WorkerId, Tally>,
@@ -85,6 +89,7 @@ impl Allocator {
             stays,
             places: Places::new(now, cap, workers),
             workers: BTreeMap::new(),
+            gone: BTreeMap::new(),
             past: Told::default(),
             past_promises: Promises::default(),
             tallies: BTreeMap::new(),
@@ -112,6 +117,8 @@ impl Allocator {
                 self.opening = self.opening.max(told.opening.wrapping_add(1));
             }
         }
+        // One that was only silent tells of all that it told before.
+        self.gone.remove(&worker);
         self.workers.insert(worker, told);
         self.places.report(now, worker, told.report)
     }
@@ -135,7 +142,10 @@ impl Allocator {
 
     /// A worker is gone, and everybody who was there is to come back.
     pub fn gone(&mut self, now: SystemTime, worker: WorkerId) {
-        if let Some(Told { late, entered, came, .. }) = self.workers.remove(&worker) {
+        self.gone.extend(self.workers.remove(&worker).map(|told| (worker, told)));
+        if self.gone.len() > GONE_MAX
+            && let Some((_, Told { late, entered, came, .. })) = self.gone.pop_first()
+        {
             self.past.late += late;
             self.past.entered += entered;
             self.past.came += came;
@@ -148,7 +158,7 @@ impl Allocator {
 
     /// Once a second: what to tell each worker.
     pub fn tick(&mut self, now: SystemTime) -> Vec<(WorkerId, Word)> {
-        let entered = self.past.entered + self.workers.values().map(|told| told.entered).sum::<u64>();
+        let entered = self.sum(|told| told.entered);
         while self.cohort_began + STEP <= now {
             self.cohort_began += STEP;
             self.cohorts.push_front(0);
@@ -161,7 +171,8 @@ impl Allocator {
         self.cohorts[0] += entered.saturating_sub(self.entered);
         self.entered = entered;
         self.step(now);
-        let workers = u32::try_from(self.workers.len().max(1)).unwrap_or(u32::MAX);
+        let workers = self.workers.values().filter(|told| !told.report.retires).count();
+        let workers = u32::try_from(workers.max(1)).unwrap_or(u32::MAX);
         let pace = self.pace.div_ceil(workers);
         let late = self.late();
         let phase = match &self.state {
@@ -178,11 +189,20 @@ impl Allocator {
         };
         // Two seconds of joins: what is asked for is there when it is needed, and little of it lies idle at a worker to whom nobody comes.
         let wanted = pace.saturating_mul(2);
+        let has_free = self.places.free() > 0 || self.workers.values().any(|told| told.report.room > 0);
+        // Those that take nobody any more are the last.
+        let mut all: Vec<_> = self.workers.iter().collect();
+        all.sort_by_key(|(_, told)| told.report.retires);
         let word = |(index, (worker, told)): (usize, (&WorkerId, &Told))| {
             let yours = Yours { wanted, late: told.late, index: u32::try_from(index).unwrap_or(0), workers };
-            (*worker, Word { opening: self.opening, phase: phase.clone(), pace, yours })
+            (*worker, Word { opening: self.opening, phase: phase.clone(), pace, has_free, yours })
         };
-        self.workers.iter().enumerate().map(word).collect()
+        all.into_iter().enumerate().map(word).collect()
+    }
+
+    /// Of all workers that are there or were.
+    fn sum(&self, of: impl Fn(&Told) -> u64) -> u64 {
+        of(&self.past) + self.gone.values().chain(self.workers.values()).map(of).sum::<u64>()
     }
 
     /// So many are inside, as they told.
@@ -204,8 +224,10 @@ impl Allocator {
         self.places.bound()
     }
 
+    /// How many may be inside, or kept for those who were a moment ago.
     fn promisable(&self) -> u32 {
-        self.cap - reserve(self.cap)
+        let kept = self.workers.values().map(|told| told.report.kept).sum::<u32>();
+        self.cap - reserve(self.cap) + kept.min(reserve(self.cap))
     }
 
     /// Of those whose turn it has been, when it is that of rank `next`, so many are still on their way.
@@ -219,7 +241,7 @@ impl Allocator {
     }
 
     fn came_ever(&self) -> u64 {
-        self.past.came + self.workers.values().map(|told| told.came).sum::<u64>()
+        self.sum(|told| told.came)
     }
 
     /// How many have come after the draw.
@@ -228,7 +250,7 @@ impl Allocator {
     }
 
     fn late_ever(&self) -> u64 {
-        self.past.late + self.workers.values().map(|told| told.late).sum::<u64>()
+        self.sum(|told| told.late)
     }
 
     fn step(&mut self, now: SystemTime) {

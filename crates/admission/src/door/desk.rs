@@ -22,6 +22,8 @@ pub const TALLY: Duration = Duration::from_secs(3);
 pub const SPREAD: Duration = Duration::from_secs(15);
 /// How long a place waits for whoever is late.
 pub const LATE: Duration = Duration::from_secs(10 * 60);
+/// The serial of tickets by which nothing is promised.
+const NOBODY: u64 = 0;
 /// Whoever comes back so much too soon has come in time: clocks and networks are no better.
 const EARLY: Duration = Duration::from_secs(2);
 /// How long until somebody to whom nothing is promised looks again, at the least, and at the most.
@@ -34,6 +36,8 @@ const FIRST_LOOK: Duration = Duration::from_secs(40);
 pub const RETURNS: Duration = Duration::from_secs(12 * 3_600);
 /// A place that is not there although it was promised: how soon it is asked for again.
 const SOON: Duration = Duration::from_secs(3);
+/// Whoever comes back to no place asks twice as late each time, up to this.
+const SOON_MAX: Duration = Duration::from_secs(60);
 
 /// What the house says to its workers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,6 +74,8 @@ pub struct Word {
     pub phase: Phase,
     /// How many this worker lets in each second while it is open.
     pub pace: u32,
+    /// Some worker has room, or may get it.
+    pub has_free: bool,
     /// What is this worker's alone.
     pub yours: Yours,
 }
@@ -244,9 +250,30 @@ impl Desk {
         &self.promises
     }
 
-    /// A place is free.
+    /// As [`Share::depart`].
+    pub fn depart(&mut self) {
+        self.share.depart();
+    }
+
+    /// As [`Share::come_back`].
+    pub fn come_back(&mut self) {
+        self.share.come_back();
+    }
+
+    /// As [`Share::leave`].
     pub fn leave(&mut self) {
         self.share.leave();
+    }
+
+    /// As [`Share::retire`].
+    pub fn retire(&mut self) {
+        self.share.retire();
+    }
+
+    /// The house's clock was set back: what is to end by it ends now.
+    pub fn forget_times(&mut self) {
+        self.gate = (0, None);
+        self.share.expire();
     }
 
     /// Somebody who has no ticket. `chance`: 32 bits as good as random. `None`: there are no serials left, or their network has had thousands of tickets.
@@ -263,22 +290,34 @@ impl Desk {
         self.join(now, visitor, || networks.turn(memory.counts.count(networks)))
     }
 
-    /// What somebody who was let in shows if they come back: a ticket that is due and good as often as it is shown, of the serial of the ticket by which they came. `None`: as [`arrive`](Self::arrive).
-    pub fn place_of(&mut self, now: SystemTime, network: u64, came_by: Option<u64>) -> Option<Ticket> {
-        let serial = came_by.or_else(|| self.serials.next())?;
+    /// What somebody who was let in shows if they come back: a ticket that is due and good as often as it is shown. `place`: the serial of the ticket by which they came, or, if they came by none,
+    /// a number as good as random, of [`Desk::PLACE_MIN`] or more.
+    pub fn place_of(&self, now: SystemTime, network: u64, place: u64) -> Ticket {
         let worth = Worth::Place { promised: Duration::ZERO };
-        Some(Ticket { serial, opening: self.opening(), class: Class::Returning, network, due: now, worth })
+        Ticket { serial: place, opening: self.opening(), class: Class::Returning, network, due: now, worth }
     }
 
-    fn back(&mut self, now: SystemTime, ticket: Ticket, chance: u32, entry: Entry) -> Option<Answer> {
+    /// Below are the serials of those who waited.
+    pub const PLACE_MIN: u64 = 1 << 62;
+
+    /// Somebody who was inside. For whoever was told to wait their ticket says how long.
+    fn back(&mut self, now: SystemTime, ticket: Ticket, chance: u32, entry: Entry) -> Answer {
+        let waited = match ticket.worth {
+            Worth::Place { promised } => promised,
+            Worth::Draw(_) | Worth::Rank(_) => Duration::ZERO,
+        };
         match entry {
-            Entry::Later => Some(Answer::Wait(ticket)),
-            Entry::Now if self.share.admit_back(now) => Some(Answer::Enter),
-            Entry::Now => Some(Answer::Wait(Ticket { due: now + SOON + share_of(SOON, chance), ..ticket })),
+            Entry::Later => Answer::Wait(ticket),
+            Entry::Now if self.share.admit_back(now, waited.is_zero()) => Answer::Enter,
+            Entry::Now => {
+                let promised = (2 * waited).clamp(SOON, SOON_MAX);
+                let due = now + promised + share_of(promised, chance);
+                Answer::Wait(Ticket { due, worth: Worth::Place { promised }, ..ticket })
+            }
         }
     }
 
-    /// Somebody who has a ticket of this space's, checked by its key. `None`: as above; the ticket is as good as before.
+    /// Somebody who has a ticket of this space's, checked by its key. `None`: as above; the ticket is as good as before. [`Answer::Used`] too if nothing was promised by it: they come as others do.
     pub fn present(
         &mut self,
         now: SystemTime,
@@ -287,17 +326,20 @@ impl Desk {
         chance: u32,
         entry: Entry,
     ) -> Option<Answer> {
-        if ticket.due.duration_since(now).is_ok_and(|wait| wait > EARLY) {
+        let wait = ticket.due.duration_since(now).unwrap_or_default();
+        let is_of_nobody = ticket.serial == NOBODY;
+        // A worker that had not heard the house's clock gave its own time.
+        if wait > EARLY && !(is_of_nobody && wait > 2 * SOON + EARLY) {
             return Some(Answer::Wait(ticket));
         }
-        if ticket.class == Class::Returning && now.duration_since(ticket.due).is_ok_and(|ago| ago < RETURNS) {
-            return self.back(now, ticket, chance, entry);
+        if ticket.class == Class::Returning {
+            let is_back = now.duration_since(ticket.due).is_ok_and(|ago| ago < RETURNS);
+            return Some(if is_back { self.back(now, ticket, chance, entry) } else { Answer::Used });
         }
-        // Whatever comes of it may need one, and a ticket that is used up for nothing would be lost.
-        if self.serials.is_empty() {
-            return None;
+        if is_of_nobody {
+            return Some(Answer::Used);
         }
-        let class = if ticket.class == Class::Returning { Class::Anybody } else { ticket.class };
+        let class = ticket.class;
         let has_looked = matches!(ticket.worth, Worth::Rank(_));
         let visitor = Visitor { network: ticket.network, class, chance, entry, has_looked };
         let soon = || Answer::Wait(Ticket { due: now + SOON + share_of(SOON, chance), ..ticket });
@@ -309,17 +351,29 @@ impl Desk {
             (Worth::Draw(_), Some(Phase::Gathering { .. })) if is_of_this => return Some(soon()),
             (Worth::Draw(turn), Some(Phase::Queue { drawn, table, .. })) if is_of_this => {
                 let rank = drawn.rank(self.secret.lot(ticket.network, turn));
-                (rank, table.time(rank), false)
+                let time = table.time(rank);
+                // By the same serial, and as often as they ask: whoever did not get the answer loses nothing, and no serial is needed.
+                let Ok(is_first) = memory.redemption.exchange(ticket.serial) else { return Some(Answer::Used) };
+                return Some(match self.worth(now, visitor, rank, time) {
+                    (due, _) if entry == Entry::Now && due <= now + EARLY && self.share.has_room(now) => {
+                        self.redeem_and_enter(now, memory, &ticket)
+                    }
+                    (due, worth) => {
+                        if is_first && matches!(worth, Worth::Place { .. }) {
+                            self.promises.add(now, due);
+                        }
+                        Answer::Wait(Ticket { due, worth, ..ticket })
+                    }
+                });
             }
-            (Worth::Place { promised }, _) if !is_late && !self.comes_as_others_do(now, promised) => {
+            (Worth::Place { .. }, _) if !is_late => {
                 if !self.share.has_room(now) {
                     return Some(soon());
                 }
                 if entry == Entry::Later {
                     return Some(Answer::Wait(ticket));
                 }
-                let redeemed = redeem(memory, &ticket);
-                return Some(redeemed.map_or_else(|used| used, |()| self.enter(now).unwrap_or_else(soon)));
+                return Some(self.redeem_and_enter(now, memory, &ticket));
             }
             (Worth::Rank(rank), Some(Phase::Queue { drawn, table, .. })) if is_of_this => {
                 // A place that was left over is anybody's who looks, but not for what somebody has beyond their network's share.
@@ -328,25 +382,41 @@ impl Desk {
             }
             // Of a crowd that is over, or for a place that was kept for long enough: they come as others do.
             _ => {
+                if self.serials.is_empty() {
+                    return None;
+                }
                 return match redeem(memory, &ticket) {
                     Ok(()) => self.join(now, visitor, || Turn::FIRST),
                     Err(used) => Some(used),
                 };
             }
         };
+        // They need another, and a ticket that is used up for nothing would be lost.
+        if self.serials.is_empty() {
+            return None;
+        }
         if let Err(used) = redeem(memory, &ticket) {
             return Some(used);
         }
         if is_next && self.spare > 0 && self.share.has_room(now) {
             self.spare -= 1;
             if entry == Entry::Later {
-                return self.ticket(visitor, now, Worth::Place { promised: Duration::ZERO });
+                // It is theirs, from now on.
+                self.promises.add(now, now);
+                return self.ticket(visitor, now, Worth::Place { promised: EARLY });
             }
             self.share.admit(now);
             self.entered += 1;
             return Some(Answer::Enter);
         }
         self.place(now, visitor, rank, time)
+    }
+
+    fn redeem_and_enter(&mut self, now: SystemTime, memory: Memory<'_>, ticket: &Ticket) -> Answer {
+        match redeem(memory, ticket) {
+            Ok(()) => self.enter(now).expect("there is room"),
+            Err(used) => used,
+        }
     }
 
     /// Lets in somebody for whom there was a time.
@@ -360,21 +430,26 @@ impl Desk {
 
     /// Somebody who comes now. `turn`: when they are drawn, if they are.
     fn join(&mut self, now: SystemTime, visitor: Visitor, turn: impl FnOnce() -> Turn) -> Option<Answer> {
-        if self.serials.is_empty() {
-            return None;
-        }
         match self.word.as_ref().map(|word| &word.phase) {
-            None => self.ask_again(now, visitor),
+            None => Some(self.ask_again(now, visitor)),
             // What it had is void, and nobody knows how many there may be: that is no crowd.
-            Some(Phase::Open) if !self.share.is_good(now) => self.ask_again(now, visitor),
+            Some(Phase::Open) if !self.share.is_good(now) => Some(self.ask_again(now, visitor)),
             Some(Phase::Open) => {
-                if self.share.has_room(now) && self.may_pass(now) {
-                    if visitor.entry == Entry::Later {
-                        return self.ticket(visitor, now, Worth::Place { promised: Duration::ZERO });
-                    }
+                let has_room = self.share.has_room(now);
+                if has_room && visitor.entry == Entry::Later {
+                    return Some(self.nothing(now, visitor));
+                }
+                if has_room && self.may_pass(now) {
                     self.share.admit(now);
                     self.entered += 1;
                     return Some(Answer::Enter);
+                }
+                // Of a few places this worker has none, and another has: that is no crowd either.
+                if !has_room && self.pressed.is_none() && self.word.as_ref().is_some_and(|word| word.has_free) {
+                    return Some(self.ask_again(now, visitor));
+                }
+                if self.serials.is_empty() {
+                    return None;
                 }
                 let since = *self.pressed.get_or_insert(now);
                 self.gather(since + WINDOW, visitor, turn())
@@ -387,6 +462,9 @@ impl Desk {
                 let yours = self.word.as_ref().map(|word| word.yours).unwrap_or_default();
                 let since = self.late.saturating_sub(yours.late);
                 let before = late + since * u64::from(yours.workers.max(1)) + u64::from(yours.index);
+                if self.serials.is_empty() {
+                    return None;
+                }
                 let turn = turn();
                 if is_beyond(turn) {
                     return None;
@@ -408,18 +486,18 @@ impl Desk {
     }
 
     /// In a moment: nothing is promised, to them or to others for it, and no window opens.
-    fn ask_again(&mut self, now: SystemTime, visitor: Visitor) -> Option<Answer> {
-        let due = now + SOON + share_of(SOON, visitor.chance);
-        self.ticket(visitor, due, Worth::Place { promised: Duration::ZERO })
+    fn ask_again(&self, now: SystemTime, visitor: Visitor) -> Answer {
+        self.nothing(now + SOON + share_of(SOON, visitor.chance), visitor)
     }
 
-    /// Whether a ticket by which nothing was promised finds that there is no room: its holder would ask for ever.
-    fn comes_as_others_do(&self, now: SystemTime, promised: Duration) -> bool {
-        promised.is_zero() && self.share.is_good(now) && !self.share.has_room(now)
+    /// A ticket by which they come then as others do: nobody needs a serial for that, however often they ask.
+    fn nothing(&self, due: SystemTime, Visitor { network, class, .. }: Visitor) -> Answer {
+        let worth = Worth::Place { promised: Duration::ZERO };
+        Answer::Wait(Ticket { serial: NOBODY, opening: self.opening(), class, network, due, worth })
     }
 
     fn gather(&mut self, until: SystemTime, visitor: Visitor, turn: Turn) -> Option<Answer> {
-        if is_beyond(turn) {
+        if self.serials.is_empty() || is_beyond(turn) {
             return None;
         }
         self.tally.add(self.secret.lot(visitor.network, turn));
@@ -428,29 +506,36 @@ impl Desk {
 
     /// A place at that time; or, if nobody knows when, the rank.
     fn place(&mut self, now: SystemTime, visitor: Visitor, rank: u64, time: Option<SystemTime>) -> Option<Answer> {
-        let Some(due) = time else {
-            // All tickets of one network look at the same time: whoever has thirty would else look thirty times as often for what is left over.
-            let share = |time| share_of(time, visitor.network as u32);
-            let wait = match self.word.as_ref().map(|word| &word.phase) {
-                // Not before something can be promised to them, as it seems now: of half a million nearly all would look for nothing.
-                Some(Phase::Queue { table, .. }) if visitor.has_looked => {
-                    let until = table.reaches(rank).min(LOOK_MAX).max(LOOK);
-                    until + share(until)
-                }
-                _ => FIRST_LOOK + share(2 * LOOK - FIRST_LOOK),
-            };
-            return self.ticket(visitor, now + wait.min(LOOK_MAX), Worth::Rank(rank));
-        };
-        if due <= now + EARLY
-            && visitor.entry == Entry::Now
-            && let Some(enters) = self.enter(now)
-        {
-            return Some(enters);
+        let (due, worth) = self.worth(now, visitor, rank, time);
+        if matches!(worth, Worth::Place { .. }) {
+            if due <= now + EARLY
+                && visitor.entry == Entry::Now
+                && let Some(enters) = self.enter(now)
+            {
+                return Some(enters);
+            }
+            self.promises.add(now, due);
         }
-        let due = due.max(now + EARLY);
-        let promised = due.duration_since(now).unwrap_or_default();
-        self.promises.add(now, due);
-        self.ticket(visitor, due, Worth::Place { promised })
+        self.ticket(visitor, due, worth)
+    }
+
+    /// What that rank is worth, and when they come next.
+    fn worth(&self, now: SystemTime, visitor: Visitor, rank: u64, time: Option<SystemTime>) -> (SystemTime, Worth) {
+        if let Some(due) = time {
+            let due = due.max(now + EARLY);
+            return (due, Worth::Place { promised: due.duration_since(now).unwrap_or_default() });
+        }
+        // All tickets of one network look at the same time: whoever has thirty would else look thirty times as often for what is left over.
+        let share = |time| share_of(time, visitor.network as u32);
+        let wait = match self.word.as_ref().map(|word| &word.phase) {
+            // Not before something can be promised to them, as it seems now: of half a million nearly all would look for nothing.
+            Some(Phase::Queue { table, .. }) if visitor.has_looked => {
+                let until = table.reaches(rank).clamp(LOOK, LOOK_MAX);
+                until + share(until)
+            }
+            _ => FIRST_LOOK + share(2 * LOOK - FIRST_LOOK),
+        };
+        (now + wait.min(LOOK_MAX), Worth::Rank(rank))
     }
 
     fn may_pass(&mut self, now: SystemTime) -> bool {
@@ -481,220 +566,4 @@ fn share_of(time: Duration, chance: u32) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU16, AtomicU64};
-
-    use super::*;
-    use crate::door::counts::CELLS;
-    use crate::door::network::NetworkKey;
-    use crate::door::timetable::{Outlook, Stays};
-
-    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
-
-    struct Shared {
-        cells: Vec<AtomicU16>,
-        bits: Vec<AtomicU64>,
-    }
-
-    impl Shared {
-        fn new() -> Self {
-            let cells = std::iter::repeat_with(AtomicU16::default).take(CELLS).collect();
-            Self { cells, bits: std::iter::repeat_with(AtomicU64::default).take(4).collect() }
-        }
-
-        fn memory(&self) -> Memory<'_> {
-            let counts = Counts::new(&self.cells).expect("as many as are needed");
-            Memory { counts, redemption: Redemption::new(&self.bits) }
-        }
-
-        /// A desk with serials, and places that are good.
-        fn desk(room: u32) -> Desk {
-            let mut desk = Desk::new([4; 32]);
-            desk.take(NOW, Grant { number: 1, more: room, ..Grant::default() });
-            desk.take_serials(0..200);
-            desk
-        }
-    }
-
-    fn networks() -> Networks {
-        NetworkKey::from_bytes([3; 32]).networks("192.0.2.7".parse().expect("an address"))
-    }
-
-    fn ticket(worth: Worth) -> Ticket {
-        Ticket { serial: 250, opening: 3, class: Class::Anybody, network: 9, due: NOW, worth }
-    }
-
-    fn word(opening: u16, phase: Phase) -> Word {
-        Word { opening, phase, pace: 10, yours: Yours { workers: 1, ..Yours::default() } }
-    }
-
-    /// A queue in which a thousand were drawn, all of them behind whoever has not been.
-    fn queue() -> Phase {
-        let mut drawn = Tally::default();
-        let secret = DrawSecret::of(&[4; 32], 3);
-        (0..1_000).for_each(|network| drawn.add(secret.lot(network, Turn { round: 1, within: 0 })));
-        let outlook = Outlook { now: NOW, first: 0, places: 500, inside: &[], pace: 10, stays: Stays::default() };
-        Phase::Queue { drawn, table: Timetable::of(&outlook), late: 0, per_minute: 0, spare: 0 }
-    }
-
-    fn waits(answer: Option<Answer>) -> Ticket {
-        match answer {
-            Some(Answer::Wait(ticket)) => ticket,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_house_that_has_not_spoken_yet_is_no_crowd() {
-        let shared = Shared::new();
-        let memory = shared.memory();
-        let mut desk = Shared::desk(5);
-        let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
-        assert!(matches!(ticket.worth, Worth::Place { .. }) && ticket.due <= NOW + 2 * SOON);
-        assert_eq!(desk.told().pressed, None);
-        desk.hear(word(0, Phase::Open));
-        assert_eq!(
-            desk.present(ticket.due, memory, ticket, 0, Entry::Now),
-            Some(Answer::Wait(Ticket { due: ticket.due + SOON, ..ticket }))
-        );
-        // What it was given is void by then; given anew, they enter.
-        desk.take(ticket.due, Grant { number: 2, more: 0, ..Grant::default() });
-        assert_eq!(desk.present(ticket.due, memory, ticket, 0, Entry::Now), Some(Answer::Enter));
-        assert_eq!(desk.told().pressed, None);
-    }
-
-    #[test]
-    fn the_first_who_cannot_come_in_at_once_opens_the_window() {
-        let shared = Shared::new();
-        let memory = shared.memory();
-        let mut desk = Shared::desk(1);
-        desk.hear(word(0, Phase::Open));
-        assert_eq!(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now), Some(Answer::Enter));
-        let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
-        assert!(matches!(ticket.worth, Worth::Draw(_)) && ticket.due >= NOW + WINDOW);
-        assert_eq!((desk.told().pressed, desk.tally().total()), (Some(NOW), 1));
-    }
-
-    #[test]
-    fn whoever_was_drawn_in_a_crowd_that_is_over_comes_as_others_do() {
-        let shared = Shared::new();
-        let memory = shared.memory();
-        let mut desk = Shared::desk(5);
-        for (opening, phase) in [(3, Phase::Open), (4, Phase::Open)] {
-            desk.hear(word(opening, phase));
-            let serial = u64::from(opening);
-            for worth in [Worth::Draw(Turn::FIRST), Worth::Rank(80_000)] {
-                let ticket = Ticket { serial: serial + 10 * u64::from(worth == Worth::Rank(80_000)), ..ticket(worth) };
-                assert_eq!(
-                    desk.present(NOW, memory, ticket, 0, Entry::Now),
-                    Some(Answer::Enter),
-                    "{opening} {worth:?}"
-                );
-                assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), Some(Answer::Used));
-            }
-        }
-        // Among those who are drawn now, and behind those who were.
-        desk.hear(word(5, Phase::Gathering { until: NOW + WINDOW }));
-        assert!(matches!(
-            waits(desk.present(NOW, memory, ticket(Worth::Rank(0)), 0, Entry::Now)).worth,
-            Worth::Draw(_)
-        ));
-        desk.hear(word(6, queue()));
-        let last = Ticket { serial: 251, ..ticket(Worth::Rank(0)) };
-        assert_eq!(waits(desk.present(NOW, memory, last, 0, Entry::Now)).worth, Worth::Rank(1_000));
-    }
-
-    #[test]
-    fn without_serials_no_ticket_is_used_up() {
-        let shared = Shared::new();
-        let memory = shared.memory();
-        let mut desk = Shared::desk(0);
-        desk.hear(word(3, queue()));
-        desk.take_serials(0..0);
-        for worth in [Worth::Draw(Turn::FIRST), Worth::Rank(7), Worth::Place { promised: SOON }] {
-            assert_eq!(desk.present(NOW, memory, ticket(worth), 0, Entry::Now), None);
-        }
-        assert_eq!(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now), None);
-        assert_eq!(desk.told().late, 0);
-        desk.take_serials(0..1);
-        assert!(matches!(
-            waits(desk.present(NOW, memory, ticket(Worth::Draw(Turn::FIRST)), 0, Entry::Now)).worth,
-            Worth::Place { .. }
-        ));
-    }
-
-    #[test]
-    fn a_place_is_kept_for_whoever_is_late_and_not_for_ever() {
-        let shared = Shared::new();
-        let memory = shared.memory();
-        let mut desk = Shared::desk(0);
-        desk.hear(word(3, queue()));
-        let place = ticket(Worth::Place { promised: SOON });
-        let late = NOW + LATE;
-        desk.take(late, Grant { number: 2, more: 5, ..Grant::default() });
-        assert_eq!(desk.present(late, memory, place, 0, Entry::Now), Some(Answer::Enter));
-        let too_late = Ticket { serial: 251, ..place };
-        let ticket = waits(desk.present(late + Duration::from_secs(1), memory, too_late, 0, Entry::Now));
-        assert_eq!(ticket.worth, Worth::Rank(1_000), "behind all others");
-    }
-
-    #[test]
-    fn ranks_that_two_workers_give_at_the_same_time_are_different() {
-        let shared = Shared::new();
-        let memory = shared.memory();
-        let ranks = [0, 1].map(|index| {
-            let mut desk = Shared::desk(0);
-            let yours = Yours { index, workers: 2, ..Yours::default() };
-            desk.hear(Word { yours, ..word(3, queue()) });
-            [0; 3].map(|_| waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now)).worth)
-        });
-        let rank = |n: u64| Worth::Rank(1_000 + n);
-        assert_eq!(ranks, [[rank(0), rank(2), rank(4)], [rank(1), rank(3), rank(5)]]);
-    }
-
-    #[test]
-    fn whoever_was_inside_comes_back_without_waiting_as_often_as_they_lose_their_connection() {
-        let shared = Shared::new();
-        let memory = shared.memory();
-        let mut desk = Shared::desk(0);
-        desk.hear(word(3, queue()));
-        let place = desk.place_of(NOW, 9, Some(120)).expect("a serial");
-        let back = waits(desk.present(NOW, memory, place, 0, Entry::Now));
-        assert_eq!((back.serial, back.class, back.due), (120, Class::Returning, NOW + SOON), "there is no place yet");
-        desk.take(NOW, Grant { number: 2, back: 2, keep: 2, ..Grant::default() });
-        for _ in 0..2 {
-            assert_eq!(desk.present(NOW, memory, place, 0, Entry::Now), Some(Answer::Enter));
-        }
-        // The morning after they come as others do.
-        let ticket = waits(desk.present(NOW + RETURNS, memory, place, 0, Entry::Now));
-        assert_eq!((ticket.class, ticket.worth), (Class::Anybody, Worth::Rank(1_000)));
-    }
-
-    #[test]
-    fn who_comes_in_by_another_request_is_given_a_ticket_that_is_due_and_uses_nothing_up() {
-        let shared = Shared::new();
-        let memory = shared.memory();
-        let mut desk = Shared::desk(1);
-        desk.hear(word(0, Phase::Open));
-        let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Later));
-        assert!(ticket.due <= NOW && matches!(ticket.worth, Worth::Place { .. }));
-        assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Later), Some(Answer::Wait(ticket)));
-        assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), Some(Answer::Enter));
-    }
-
-    #[test]
-    fn whoever_came_before_the_house_spoke_is_drawn_with_the_others_if_there_is_no_room() {
-        let shared = Shared::new();
-        let memory = shared.memory();
-        let mut desk = Shared::desk(0);
-        let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
-        desk.hear(word(0, Phase::Open));
-        // What it was given is void: it knows of nobody, and that is no crowd.
-        let later = NOW + 2 * SOON;
-        let again = waits(desk.present(later, memory, ticket, 0, Entry::Now));
-        assert_eq!((again.serial, again.worth), (ticket.serial, ticket.worth));
-        desk.take(later, Grant { number: 2, ..Grant::default() });
-        let drawn = waits(desk.present(later, memory, ticket, 0, Entry::Now));
-        assert!(matches!(drawn.worth, Worth::Draw(_)) && desk.told().pressed == Some(later), "{drawn:?}");
-    }
-}
+mod tests;

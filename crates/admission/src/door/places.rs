@@ -32,6 +32,8 @@ pub struct Report {
     pub seen: u64,
     /// Who is inside, and places that are kept for those whose connection has just ended.
     pub inside: u32,
+    /// Of those, how many are kept.
+    pub kept: u32,
     /// Of what it was given, what it may still use for whoever comes.
     pub room: u32,
     /// And what only for those who come back.
@@ -40,6 +42,8 @@ pub struct Report {
     pub wanted: u32,
     /// How many came back and found no place since it was last given some.
     pub missed: u32,
+    /// It lets in nobody any more, and has given back what it had for that.
+    pub retires: bool,
 }
 
 /// What a worker is given on top of what it has. It makes all of it good for [`GRANT`] from when it comes.
@@ -66,7 +70,10 @@ struct Lease {
     given: u32,
     /// Of `room` and `given`, what is for those who come back.
     back: u32,
+    /// Of `inside`, what is kept for those who were there a moment ago.
+    kept: u32,
     number: u64,
+    retires: bool,
 }
 
 impl Lease {
@@ -121,8 +128,8 @@ impl Places {
         }
         let lease = self.workers.entry(worker).or_default();
         if report.seen >= lease.number {
-            let Report { seen, inside, room, back, .. } = report;
-            *lease = Lease { inside, room: room.saturating_add(back), given: 0, back, number: seen };
+            let Report { seen, inside, kept, room, back, retires, .. } = report;
+            *lease = Lease { inside, room: room.saturating_add(back), given: 0, back, kept, number: seen, retires };
         } else {
             // It has used some of what it had, or somebody left: which, one cannot tell while a grant is on its way.
             lease.inside = lease.inside.max(report.inside);
@@ -134,22 +141,28 @@ impl Places {
             // It has not heard the word, or takes nobody any more.
             return None;
         }
-        let workers = u32::try_from(self.workers.len().max(1)).unwrap_or(u32::MAX);
+        let workers = self.workers.values().filter(|lease| !lease.retires).count();
+        let workers = u32::try_from(workers.max(1)).unwrap_or(u32::MAX);
         let short = report.wanted.saturating_sub(report.room);
-        let kept = reserve(self.cap);
-        // What is at hand for those who come back is a part of what is kept for them.
-        let at_hand = self.workers.values().map(|lease| u64::from(lease.back)).sum::<u64>();
-        let free = u64::from(self.cap).saturating_sub(at_hand.max(kept.into()) + self.bound().saturating_sub(at_hand));
+        let free = self.free();
         // An equal part for each, so that one that asks for all does not leave the others none.
         let part = free.div_ceil(u64::from(workers)).min(u64::from(short));
         let more = u32::try_from(part).unwrap_or(u32::MAX);
-        let keep = (kept / workers).min(AT_HAND);
+        let keep = (reserve(self.cap) / workers).min(AT_HAND);
         let back = self.give_back(keep.saturating_add(report.missed).saturating_sub(report.back), more);
         let lease = self.workers.get_mut(&worker)?;
         lease.given = lease.given.saturating_add(more).saturating_add(back);
         lease.back = lease.back.saturating_add(back);
         lease.number = lease.number.saturating_add(1);
         Some(Grant { number: lease.number, more, back, keep })
+    }
+
+    /// How many places are neither given nor [for those who come back](reserve).
+    pub fn free(&self) -> u64 {
+        // What is at hand for those who come back, and what is kept for those who went a moment ago, is a part of what is theirs.
+        let theirs = self.workers.values().map(|lease| u64::from(lease.back) + u64::from(lease.kept)).sum::<u64>();
+        let others = self.bound().saturating_sub(theirs);
+        u64::from(self.cap).saturating_sub(theirs.max(reserve(self.cap).into()) + others)
     }
 
     /// Places for those who come back: of those that are kept for them, and of those that they had at a worker that is gone.
@@ -194,6 +207,9 @@ pub struct Share {
     inside: u32,
     room: u32,
     back: u32,
+    /// Of `inside`: places of those who went a moment ago.
+    kept: u32,
+    is_retired: bool,
     /// Until then what is there for those who come back is theirs alone.
     back_until: Option<SystemTime>,
     missed: u32,
@@ -204,14 +220,28 @@ pub struct Share {
 impl Share {
     /// What to tell the house.
     pub fn report(&self, wanted: u32) -> Report {
-        let Self { seen, inside, room, back, missed, .. } = *self;
-        Report { seen, inside, room, back, wanted, missed }
+        let Self { seen, inside, kept, room, back, missed, is_retired: retires, .. } = *self;
+        let wanted = if retires { 0 } else { wanted };
+        Report { seen, inside, kept, room, back, wanted, missed, retires }
+    }
+
+    /// What it was given is not good any more.
+    pub fn expire(&mut self) {
+        (self.good_until, self.back_until) = (None, None);
+    }
+
+    /// Lets in nobody any more, and gives back what it had for that. Who is inside stays.
+    pub fn retire(&mut self) {
+        (self.room, self.back, self.is_retired) = (0, 0, true);
     }
 
     /// Takes a grant.
     pub fn take(&mut self, now: SystemTime, grant: Grant) {
         if grant.number > self.seen {
             self.seen = grant.number;
+            if self.is_retired {
+                return;
+            }
             self.room = self.room.saturating_add(grant.more);
             self.back = self.back.saturating_add(grant.back);
             let over = self.back.saturating_sub(grant.keep);
@@ -248,21 +278,32 @@ impl Share {
         may
     }
 
-    /// Lets in somebody who was inside before, if there is a place.
-    pub fn admit_back(&mut self, now: SystemTime) -> bool {
+    /// Lets in somebody who was inside before, if there is a place. If there is none, the house hears of those who ask for the first time.
+    pub fn admit_back(&mut self, now: SystemTime, is_first: bool) -> bool {
         if self.back > 0 && self.is_good(now) {
             self.back -= 1;
             self.inside += 1;
             return true;
         }
         let may = self.admit(now);
-        self.missed = self.missed.saturating_add(u32::from(!may));
+        self.missed = self.missed.saturating_add(u32::from(!may && is_first));
         may
     }
 
-    /// Somebody's place is free: they said that they left, or were away for [`KEPT`].
+    /// Somebody is gone; their place is kept for them.
+    pub fn depart(&mut self) {
+        self.kept = self.kept.saturating_add(1).min(self.inside);
+    }
+
+    /// Whoever was gone is back.
+    pub fn come_back(&mut self) {
+        self.kept = self.kept.saturating_sub(1);
+    }
+
+    /// The place of whoever was [gone](Self::depart) is free.
     pub fn leave(&mut self) {
         self.inside = self.inside.saturating_sub(1);
+        self.kept = self.kept.saturating_sub(1);
     }
 
     /// Who is inside.
@@ -286,7 +327,9 @@ mod tests {
     enum Happens {
         Arrive(usize),
         Return(usize),
+        Depart(usize),
         Leave(usize),
+        Retire(usize),
         Report(usize),
         Deliver(usize),
         Die(usize),
@@ -300,7 +343,9 @@ mod tests {
         prop_oneof![
             10 => worker.clone().prop_map(Happens::Arrive),
             3 => worker.clone().prop_map(Happens::Return),
+            3 => worker.clone().prop_map(Happens::Depart),
             3 => worker.clone().prop_map(Happens::Leave),
+            1 => worker.clone().prop_map(Happens::Retire),
             6 => worker.clone().prop_map(Happens::Report),
             6 => worker.clone().prop_map(Happens::Deliver),
             1 => worker.clone().prop_map(Happens::Die),
@@ -329,14 +374,19 @@ mod tests {
                     self.shares[at].admit(self.now);
                 }
                 Happens::Return(at) => {
-                    if self.shares[at].admit_back(self.now)
+                    if self.shares[at].admit_back(self.now, true)
                         && let Some((_, kept)) = self.kept.iter_mut().find(|(_, kept)| *kept > 0)
                     {
                         // It was theirs.
                         *kept -= 1;
                     }
                 }
-                Happens::Leave(at) => self.shares[at].leave(),
+                Happens::Depart(at) => self.shares[at].depart(),
+                Happens::Leave(at) => {
+                    self.shares[at].depart();
+                    self.shares[at].leave();
+                }
+                Happens::Retire(at) => self.shares[at].retire(),
                 Happens::Report(at) => self.reports[at].push(self.shares[at].report(5)),
                 Happens::Deliver(at) => {
                     if !self.reports[at].is_empty() {
@@ -418,6 +468,15 @@ mod tests {
             for what in life {
                 world.step(what);
             }
+            // Whoever stays away has no place any more; and in the place of a worker that takes nobody there is another.
+            for at in 0..3 {
+                while world.shares[at].report(0).kept > 0 {
+                    world.shares[at].leave();
+                }
+                if world.shares[at].report(0).retires {
+                    world.step(Happens::Die(at));
+                }
+            }
             world.step(Happens::Wait(40_000));
             for round in 0..40 {
                 if round == 20 {
@@ -436,6 +495,54 @@ mod tests {
             }
             prop_assert!(world.inside() >= cap - reserve(cap), "{} of {cap}", world.inside());
         }
+    }
+
+    #[test]
+    fn a_worker_that_retires_gives_back_all_but_who_is_inside() {
+        let now = start();
+        let mut places = Places::new(now, 100, [1, 2]);
+        let mut shares = [Share::default(); 2];
+        let open = now + GRANT;
+        for at in [0, 1].repeat(2) {
+            if let Some(grant) = places.report(open, at as u64 + 1, shares[at].report(98)) {
+                shares[at].take(open, grant);
+            }
+        }
+        let [old, new] = &mut shares;
+        assert!(old.admit(open) && old.admit(open));
+        old.retire();
+        assert!(!old.admit(open) && !old.admit_back(open, true));
+        assert_eq!(places.report(open, 1, old.report(98)), None);
+        for _ in 0..2 {
+            let grant = places.report(open, 2, new.report(98)).expect("all that is free");
+            new.take(open, grant);
+        }
+        let inside = (0..200).filter(|_| new.admit(open)).count();
+        assert_eq!(inside, 96, "all but those who stay, and the reserve");
+    }
+
+    #[test]
+    fn a_place_that_is_kept_counts_among_those_for_who_comes_back() {
+        let now = start();
+        let mut places = Places::new(now, 10_000, [1]);
+        let mut share = Share::default();
+        let open = now + GRANT;
+        let mut fill = |share: &mut Share| {
+            for _ in 0..2 {
+                if let Some(grant) = places.report(open, 1, share.report(20_000)) {
+                    share.take(open, grant);
+                }
+                while share.admit(open) {}
+            }
+            share.inside()
+        };
+        assert_eq!(fill(&mut share), 9_800);
+        (0..100).for_each(|_| share.depart());
+        assert_eq!(fill(&mut share), 9_900, "a hundred of two hundred are theirs");
+        (0..100).for_each(|_| share.depart());
+        assert_eq!(fill(&mut share), 10_000 - AT_HAND - 16 + 16, "all but what is at hand");
+        (0..300).for_each(|_| share.depart());
+        assert_eq!(fill(&mut share), 10_000 - AT_HAND, "nobody else comes in by what is kept for them");
     }
 
     #[test]
@@ -480,13 +587,13 @@ mod tests {
         let [there, here] = [shares[0].inside(), shares[1].inside()];
         assert_eq!(there + here, 98);
         places.gone(open, 1);
-        shares[1].admit_back(open).then_some(()).expect("one is at hand");
+        shares[1].admit_back(open, true).then_some(()).expect("one is at hand");
         for _ in 0..there {
-            shares[1].admit_back(open);
+            shares[1].admit_back(open, true);
         }
         talk(&mut places, &mut shares, 2, 49);
         assert!(!shares[1].admit(open), "nobody else comes in by what is kept for them");
-        let back = (0..100).filter(|_| shares[1].admit_back(open)).count() as u32;
+        let back = (0..100).filter(|_| shares[1].admit_back(open, true)).count() as u32;
         assert_eq!((shares[1].inside(), back), (100, there + 1), "all of them, and the reserve");
     }
 }

@@ -1,9 +1,9 @@
-//! Which tickets have been used: one bit for each serial, in memory that all workers share. Exact, and never locked.
+//! Which tickets have been used: two bits for each serial, in memory that all workers share. Exact, and never locked.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::AcqRel;
 
-/// The bits, in somebody's memory: 10 million tickets are 1.25 MB.
+/// The bits, in somebody's memory: 10 million tickets are 2.5 MB. The first of a serial's is set when a ticket for the draw is exchanged, the second when its place is taken.
 #[derive(Clone, Copy, Debug)]
 pub struct Redemption<'m>(&'m [AtomicU64]);
 
@@ -17,7 +17,7 @@ pub enum Unredeemable {
 }
 
 impl<'m> Redemption<'m> {
-    /// For as many serials as there are bits, all zero at first.
+    /// For half as many serials as there are bits, all zero at first.
     pub fn new(bits: &'m [AtomicU64]) -> Self {
         Self(bits)
     }
@@ -27,10 +27,26 @@ impl<'m> Redemption<'m> {
     /// # Errors
     /// [`Unredeemable`].
     pub fn redeem(&self, serial: u64) -> Result<(), Unredeemable> {
-        let place = usize::try_from(serial / 64).ok().and_then(|word| self.0.get(word));
-        let bit = 1 << (serial % 64);
-        let before = place.ok_or(Unredeemable::NoSuchSerial)?.fetch_or(bit, AcqRel);
-        if before & bit == 0 { Ok(()) } else { Err(Unredeemable::Used) }
+        let (word, bit) = self.find(serial)?;
+        let before = word.fetch_or(bit << 1, AcqRel);
+        if before & bit << 1 == 0 { Ok(()) } else { Err(Unredeemable::Used) }
+    }
+
+    /// Exchanges a ticket for the draw, which may be done again by whoever did not get the answer. Whether it is the first time.
+    ///
+    /// # Errors
+    /// [`Unredeemable`]: the place that it came to was taken.
+    pub fn exchange(&self, serial: u64) -> Result<bool, Unredeemable> {
+        let (word, bit) = self.find(serial)?;
+        match word.fetch_or(bit, AcqRel) {
+            before if before & bit << 1 != 0 => Err(Unredeemable::Used),
+            before => Ok(before & bit == 0),
+        }
+    }
+
+    fn find(&self, serial: u64) -> Result<(&'m AtomicU64, u64), Unredeemable> {
+        let word = usize::try_from(serial / 32).ok().and_then(|word| self.0.get(word));
+        Ok((word.ok_or(Unredeemable::NoSuchSerial)?, 1 << (serial % 32 * 2)))
     }
 }
 
@@ -42,14 +58,28 @@ mod tests {
     fn each_serial_is_redeemed_once() {
         let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(4).collect();
         let redemption = Redemption::new(&bits);
-        for serial in 0..256 {
+        for serial in 0..128 {
             assert_eq!(redemption.redeem(serial), Ok(()));
         }
-        for serial in 0..256 {
+        for serial in 0..128 {
             assert_eq!(redemption.redeem(serial), Err(Unredeemable::Used));
         }
-        for serial in [256, u64::MAX] {
+        for serial in [128, u64::MAX] {
             assert_eq!(redemption.redeem(serial), Err(Unredeemable::NoSuchSerial));
+            assert_eq!(redemption.exchange(serial), Err(Unredeemable::NoSuchSerial));
+        }
+    }
+
+    #[test]
+    fn what_was_drawn_is_exchanged_as_often_as_it_is_shown_until_its_place_is_taken() {
+        let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(4).collect();
+        let redemption = Redemption::new(&bits);
+        for serial in 0..128 {
+            assert_eq!((redemption.exchange(serial), redemption.exchange(serial)), (Ok(true), Ok(false)));
+        }
+        for serial in 0..128 {
+            assert_eq!(redemption.redeem(serial), Ok(()));
+            assert_eq!(redemption.exchange(serial), Err(Unredeemable::Used));
         }
     }
 }

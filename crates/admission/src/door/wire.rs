@@ -35,6 +35,8 @@ pub struct Spoken {
     pub phase: Phase,
     /// As in [`Word::pace`].
     pub pace: u32,
+    /// As in [`Word::has_free`].
+    pub has_free: bool,
     /// What is each worker's alone.
     pub yours: Vec<(WorkerId, Yours)>,
 }
@@ -43,14 +45,15 @@ impl Spoken {
     /// Of the words of one tick. `None`: there is no worker.
     pub fn of(words: Vec<(WorkerId, Word)>) -> Option<Self> {
         let yours = words.iter().map(|(worker, word)| (*worker, word.yours)).collect();
-        let (_, Word { opening, phase, pace, .. }) = words.into_iter().next()?;
-        Some(Self { opening, phase, pace, yours })
+        let (_, Word { opening, phase, pace, has_free, .. }) = words.into_iter().next()?;
+        Some(Self { opening, phase, pace, has_free, yours })
     }
 
     /// What that is to one worker. One that the house has not heard of yet wants nothing.
     pub fn to(&self, worker: WorkerId) -> Word {
         let yours = self.yours.iter().find(|(other, _)| *other == worker).map(|(_, yours)| *yours);
-        Word { opening: self.opening, phase: self.phase.clone(), pace: self.pace, yours: yours.unwrap_or_default() }
+        let Self { opening, pace, has_free, .. } = *self;
+        Word { opening, phase: self.phase.clone(), pace, has_free, yours: yours.unwrap_or_default() }
     }
 }
 
@@ -71,10 +74,9 @@ pub fn encode_said(said: &Said) -> Vec<u8> {
     out.time(said.now);
     match &said.word {
         None => out.number(0),
-        Some(Spoken { opening, phase, pace, yours }) => {
+        Some(Spoken { opening, phase, pace, has_free, yours }) => {
             out.number(1);
-            out.number((*opening).into());
-            out.number((*pace).into());
+            out.numbers([u64::from(*opening), (*pace).into(), (*has_free).into()]);
             out.number(yours.len() as u64);
             for (worker, Yours { wanted, late, index, workers }) in yours {
                 out.fixed(*worker);
@@ -132,10 +134,10 @@ pub fn decode_said(bytes: &[u8]) -> Option<Said> {
 pub fn encode_heard(heard: &Heard) -> Vec<u8> {
     let mut out = Out::default();
     let Told { opening, report, pressed, late, entered, came } = heard.told;
-    let Report { seen, inside, room, back, wanted, missed } = report;
+    let Report { seen, inside, kept, room, back, wanted, missed, retires } = report;
     out.number(opening.into());
     out.number(seen);
-    out.numbers([inside, room, back, wanted, missed].map(u64::from));
+    out.numbers([inside, kept, room, back, wanted, missed, retires.into()].map(u64::from));
     out.numbers([late, entered, came]);
     out.number(pressed.is_some().into());
     pressed.into_iter().for_each(|pressed| out.time(pressed));
@@ -152,14 +154,14 @@ pub fn decode_heard(bytes: &[u8]) -> Option<Heard> {
     let mut from = From(bytes);
     let opening = u16::try_from(from.number()?).ok()?;
     let seen = from.number()?;
-    let (inside, room, back) = (from.small()?, from.small()?, from.small()?);
-    let (wanted, missed) = (from.small()?, from.small()?);
+    let (inside, kept, room, back) = (from.small()?, from.small()?, from.small()?, from.small()?);
+    let (wanted, missed, retires) = (from.small()?, from.small()?, from.flag()?);
     let (late, entered, came) = (from.number()?, from.number()?, from.number()?);
     let pressed = if from.flag()? { Some(from.time()?) } else { None };
     let tally = if from.flag()? { Some(from.tally()?) } else { None };
     let last = from.number()?;
     let counts = (0..Promises::PARTS).map(|_| from.small()).collect::<Option<_>>()?;
-    let report = Report { seen, inside, room, back, wanted, missed };
+    let report = Report { seen, inside, kept, room, back, wanted, missed, retires };
     let told = Told { opening, report, pressed, late, entered, came };
     from.end(Heard { told, tally, promises: Promises::from_parts(last, counts)? })
 }
@@ -270,7 +272,7 @@ impl From<'_> {
 
     fn spoken(&mut self) -> Option<Spoken> {
         let opening = u16::try_from(self.number()?).ok()?;
-        let pace = self.small()?;
+        let (pace, has_free) = (self.small()?, self.flag()?);
         let yours = self.many(WORKERS_MAX, &mut |from| {
             let worker = from.fixed()?;
             let (wanted, late) = (from.small()?, from.number()?);
@@ -292,7 +294,7 @@ impl From<'_> {
             }
             _ => return None,
         };
-        Some(Spoken { opening, phase, pace, yours })
+        Some(Spoken { opening, phase, pace, has_free, yours })
     }
 
     fn end<T>(self, whole: T) -> Option<T> {
@@ -326,7 +328,13 @@ mod tests {
 
     fn said(phase: Phase) -> Said {
         let yours = Yours { wanted: 4_000, late: 3, index: 1, workers: 2 };
-        let word = Spoken { opening: 3, phase, pace: 1_000, yours: vec![(u64::MAX, yours), (7, Yours::default())] };
+        let word = Spoken {
+            opening: 3,
+            phase,
+            pace: 1_000,
+            has_free: true,
+            yours: vec![(u64::MAX, yours), (7, Yours::default())],
+        };
         Said {
             now: at(61),
             word: Some(word),
@@ -337,7 +345,8 @@ mod tests {
     fn heard() -> Heard {
         let mut promises = Promises::default();
         (0..500).for_each(|n| promises.add(at(0), at(n)));
-        let report = Report { seen: 300, inside: 9_000, room: 1, back: 2, wanted: 4_000, missed: 5 };
+        let report =
+            Report { seen: 300, inside: 9_000, kept: 7, room: 1, back: 2, wanted: 4_000, missed: 5, retires: true };
         let told = Told { opening: 3, report, pressed: Some(at(5)), late: 9, entered: 12_000, came: 8_000 };
         Heard { told, tally: Some(drawn()), promises }
     }
@@ -391,7 +400,13 @@ mod tests {
         let grant = Grant { number: u64::MAX, more: u32::MAX, back: u32::MAX, keep: u32::MAX };
         let said = Said {
             now: at(1),
-            word: Some(Spoken { opening: 3, phase, pace: 9, yours: workers.clone().map(|w| (w, yours)).collect() }),
+            word: Some(Spoken {
+                opening: 3,
+                phase,
+                pace: 9,
+                has_free: true,
+                yours: workers.clone().map(|w| (w, yours)).collect(),
+            }),
             grants: workers.map(|worker| (worker, grant)).collect(),
         };
         assert!(encode_said(&said).len() <= SAID_BYTES_MAX);

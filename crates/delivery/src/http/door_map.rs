@@ -1,7 +1,7 @@
 //! What all workers share of a door: how many tickets each network has had, which tickets were used, which serials are given out. A file that each maps, so that it outlives
 //! workers and house; nobody locks it.
 //!
-//! Layout: a page with the magic, two secrets and two numbers; then [`CELLS`] counts of two bytes; then a bit for each serial.
+//! Layout: a page with the magic, two secrets and two numbers; then [`CELLS`] counts of two bytes; then two bits for each serial.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -17,7 +17,7 @@ use hiwar_admission::door::redemption::Redemption;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 
-/// Serials of one space: 2 MiB of bits. Whoever asks without end is given thousands and no more ([`ROUNDS`](hiwar_admission::door::draw::ROUNDS)).
+/// Serials of one space: 4 MiB of bits, two for each. Whoever asks without end is given thousands and no more ([`ROUNDS`](hiwar_admission::door::draw::ROUNDS)).
 const SERIALS: u64 = 1 << 24;
 /// Given to a worker at once.
 const BLOCK: u64 = 4_096;
@@ -30,7 +30,7 @@ const NETWORK_AT: usize = 40;
 const NEXT_AT: usize = 72;
 const OPENING_AT: usize = 80;
 const BITS_AT: usize = HEADER + 2 * CELLS;
-const BYTES: usize = BITS_AT + SERIALS as usize / 8;
+const BYTES: usize = BITS_AT + 2 * SERIALS as usize / 8;
 
 /// One space's. Dropping it unmaps it.
 pub struct DoorMap {
@@ -121,7 +121,7 @@ impl DoorMap {
 
     /// Serials that are nobody else's; none, if all were given out.
     pub(super) fn serials(&self) -> std::ops::Range<u64> {
-        // From 1, for a place by the serial 0 would be none.
+        // From 1, for by the serial 0 nothing is promised.
         let from = self.word(NEXT_AT).fetch_add(BLOCK, Relaxed).saturating_add(1);
         if from + BLOCK < SERIALS { from..from + BLOCK } else { 0..0 }
     }
@@ -148,7 +148,7 @@ impl DoorMap {
     #[allow(unsafe_code)]
     fn bits(&self) -> &[AtomicU64] {
         // SAFETY: as above; `BITS_AT` is a multiple of eight.
-        unsafe { std::slice::from_raw_parts(self.at.add(BITS_AT).cast(), SERIALS as usize / 64) }
+        unsafe { std::slice::from_raw_parts(self.at.add(BITS_AT).cast(), 2 * SERIALS as usize / 64) }
     }
 }
 

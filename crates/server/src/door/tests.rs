@@ -344,3 +344,21 @@ fn nonsense_is_left_out_and_there_are_only_so_many_doors_and_workers() {
     world.quarter();
     assert_eq!(world.doors.doors.len(), DOORS_MAX);
 }
+
+#[test]
+fn a_house_goes_on_by_the_clock_of_the_one_before_it_and_by_the_wall_after_the_machine_began_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(CLOCK);
+    let first = Clock::start(&file);
+    // The wall's clock is set back meanwhile: what was kept says another time than it.
+    let boot = std::fs::read_to_string(BOOT_ID).unwrap();
+    let kept = first.nought.duration_since(UNIX_EPOCH).unwrap().as_micros() + 600_000_000;
+    std::fs::write(&file, format!("{} {kept}\n", boot.trim())).unwrap();
+    let second = Clock::start(&file);
+    assert!(second.now().duration_since(first.now()).unwrap() >= Duration::from_secs(599));
+    for text in ["", "another 7", "7", &format!("{} x", boot.trim())] {
+        std::fs::write(&file, text).unwrap();
+        let anew = Clock::start(&file);
+        assert!(second.nought.duration_since(anew.nought).unwrap() >= Duration::from_secs(599), "{text}");
+    }
+}

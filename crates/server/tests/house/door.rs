@@ -49,8 +49,12 @@ fn as_many_listen_as_there_are_places_and_a_house_that_dies_lets_nobody_else_in(
     let mouth = Mouth::speak(server.stage, &space.id, &space.host_pass, 440.0);
     let ears = [inside(&server, &space), inside(&server, &space)];
     ears.iter().for_each(|ear| ear.hears(440.0, 0));
-    let told = waits(&server, &space).json();
-    assert!(told["ticket"].is_string() && told["wait_ms"].as_u64() > Some(0), "{told}");
+    // At first the worker does not know that the others have no place either.
+    until("somebody is drawn", || {
+        let told = waits(&server, &space).json();
+        assert!(told["ticket"].is_string() && told["wait_ms"].as_u64() > Some(0), "{told}");
+        (told["stage"] == "draw").then_some(())
+    });
 
     let figure = |name: &str| {
         let metrics = ask(server.public, "GET", "/metrics", &[], &[]).text();

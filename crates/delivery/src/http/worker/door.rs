@@ -1,15 +1,16 @@
 //! Doors at this worker: who may listen takes a place, and whoever may not yet is told when.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use hiwar_admission::Scope;
 use hiwar_admission::door::desk::{self, Desk, Entry};
 use hiwar_admission::door::places::KEPT;
-use hiwar_admission::door::ticket::{Class, Ticket};
+use hiwar_admission::door::ticket::{Class, Ticket, Worth};
 use hiwar_admission::door::wire::{Said, encode_heard};
 use hiwar_segment_log::LogId;
 
@@ -23,6 +24,12 @@ use crate::request::Request;
 
 /// Fewer serials than this, and more are taken.
 const SERIALS_LOW: u64 = 1_024;
+/// Whoever listened for less than this has heard nothing that they would come back to.
+const HEARD: Duration = Duration::from_secs(5);
+/// For so long the place is kept of somebody who has heard nothing: until they listen, or connect again.
+const KEPT_UNHEARD: Duration = Duration::from_secs(5);
+/// What the house said was said so much earlier than it was heard, at the most: it is behind by more if its clock was set back.
+const STALE: Duration = Duration::from_secs(60);
 
 /// Every log's that has one.
 pub(super) struct Doors {
@@ -30,6 +37,7 @@ pub(super) struct Doors {
     by_log: HashMap<LogId, Door>,
     /// Numbers that nobody can foresee, one after the other (SplitMix64, Steele et al. 2014).
     chance: u64,
+    is_retired: bool,
 }
 
 struct Door {
@@ -37,19 +45,19 @@ struct Door {
     map: Arc<DoorMap>,
     desk: Desk,
     opening: u16,
-    /// What the house's clock said, and when that was heard.
+    /// What the house's clock said, and when that was heard: of all that it said what was soonest heard.
     clock: Option<(SystemTime, Instant)>,
     /// Places that are taken.
     places: HashMap<u64, Holder>,
-    /// Places that are kept for whoever was there, the oldest first.
-    kept: VecDeque<(SystemTime, u64)>,
+    /// Places that are kept for whoever was there, and until when.
+    kept: BinaryHeap<Reverse<(SystemTime, u64)>>,
 }
 
 /// Who has a place.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Holder {
-    /// A listener.
-    Listens(Token),
+    /// A listener, since then.
+    Listens(Token, SystemTime),
     /// Whoever was, until then.
     Away(SystemTime),
 }
@@ -66,7 +74,7 @@ impl Doors {
     pub(super) fn new(run: u64) -> io::Result<Self> {
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).map_err(|why| io::Error::other(why.to_string()))?;
-        Ok(Self { run, by_log: HashMap::new(), chance: u64::from_le_bytes(seed) })
+        Ok(Self { run, by_log: HashMap::new(), chance: u64::from_le_bytes(seed), is_retired: false })
     }
 
     /// A log begins, or goes on: then those inside stay so.
@@ -75,7 +83,10 @@ impl Doors {
             return;
         };
         let Some(scope) = Scope::parse(log.as_str()) else { return };
-        let desk = Desk::new(map.root());
+        let mut desk = Desk::new(map.root());
+        if self.is_retired {
+            desk.retire();
+        }
         self.by_log.entry(log).or_insert_with(|| Door {
             scope,
             map,
@@ -83,7 +94,7 @@ impl Doors {
             opening: 0,
             clock: None,
             places: HashMap::new(),
-            kept: VecDeque::new(),
+            kept: BinaryHeap::new(),
         });
     }
 
@@ -94,8 +105,7 @@ impl Doors {
     /// The house says something.
     pub(super) fn hear(&mut self, log: LogId, said: Said) {
         let Some(door) = self.by_log.get_mut(&log) else { return };
-        let heard = Instant::now();
-        door.clock = Some((said.now, heard));
+        door.hear_clock(said.now);
         if let Some(spoken) = said.word {
             if spoken.opening != door.opening {
                 door.opening = spoken.opening;
@@ -143,7 +153,10 @@ impl Doors {
             return (Answer::Listen { log: heard, rendition, reader, crowd, head }, Some(place));
         }
         let wait = ticket.due.duration_since(now).unwrap_or_default();
-        let waiting = Waiting { space: log.as_str(), ticket: text, wait, worth: ticket.worth };
+        // Whoever was inside is told that it is soon, and not that they have a place.
+        let is_back = ticket.class == Class::Returning;
+        let worth = if is_back { Worth::Place { promised: Duration::ZERO } } else { ticket.worth };
+        let waiting = Waiting { space: log.as_str(), ticket: text, wait, worth };
         let answer = match asked {
             _ if entry == Entry::Later && wait.is_zero() => door::enter(request, log.as_str(), Some(text), wall),
             _ if entry == Entry::Later => door::page(request, waiting, wall),
@@ -158,9 +171,14 @@ impl Doors {
     /// Somebody who was let in listens now. Whoever had that place before, and is there still, is to go: it is one connection's.
     pub(super) fn entered(&mut self, Admission { log, id }: Admission, token: Token) -> Option<Token> {
         let door = self.by_log.get_mut(&log)?;
-        match door.places.insert(id, Holder::Listens(token)) {
-            Some(Holder::Listens(before)) => Some(before),
-            Some(Holder::Away(_)) | None => None,
+        let now = door.now(SystemTime::now());
+        match door.places.insert(id, Holder::Listens(token, now)) {
+            Some(Holder::Listens(before, _)) => Some(before),
+            Some(Holder::Away(_)) => {
+                door.desk.come_back();
+                None
+            }
+            None => None,
         }
     }
 
@@ -169,18 +187,27 @@ impl Doors {
         let Some(door) = self.by_log.get_mut(&log.stem()) else { return };
         let now = door.now(SystemTime::now());
         // Unless they are back already, by another connection.
-        if let Some(holder) = door.places.get_mut(&id).filter(|holder| **holder == Holder::Listens(token)) {
-            *holder = Holder::Away(now + KEPT);
-            door.kept.push_back((now + KEPT, id));
+        match door.places.get(&id) {
+            Some(Holder::Listens(theirs, since)) if *theirs == token => {
+                let have_heard = now.duration_since(*since).is_ok_and(|time| time >= HEARD);
+                door.keep(id, now + if have_heard { KEPT } else { KEPT_UNHEARD });
+            }
+            _ => {}
         }
     }
 
-    fn chance(&mut self) -> u32 {
+    /// This worker lets in nobody any more.
+    pub(super) fn retire(&mut self) {
+        self.by_log.values_mut().for_each(|door| door.desk.retire());
+        self.is_retired = true;
+    }
+
+    fn chance(&mut self) -> u64 {
         self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.chance;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) as u32
+        z ^ (z >> 31)
     }
 }
 
@@ -221,9 +248,10 @@ impl Door {
         now: SystemTime,
         shown: Option<Ticket>,
         address: IpAddr,
-        lot: u32,
+        chance: u64,
         entry: Entry,
     ) -> Option<(Ticket, bool)> {
+        let lot = chance as u32;
         if self.desk.serials_left() == 0 {
             self.desk.take_serials(self.map.serials());
         }
@@ -238,33 +266,55 @@ impl Door {
             Some(ticket) => self.desk.present(now, memory, ticket, lot, entry)?,
             None => self.desk.arrive(now, memory, &networks, Class::Anybody, lot, entry)?,
         };
-        let (answer, came_by) = match answer {
+        let (answer, shown) = match answer {
             // As those do who have none.
             desk::Answer::Used => (self.desk.arrive(now, memory, &networks, Class::Anybody, lot, entry)?, None),
-            answer => (answer, shown.map(|ticket| ticket.serial)),
+            answer => (answer, shown),
         };
         match answer {
             desk::Answer::Wait(ticket) => Some((ticket, false)),
             desk::Answer::Used => None,
             desk::Answer::Enter => {
                 let network = shown.map_or(networks.narrowest(), |ticket| ticket.network);
-                let place = self.desk.place_of(now, network, came_by);
-                let Some(place) = place else {
-                    self.desk.leave();
-                    return None;
-                };
+                let place = shown.map_or(Desk::PLACE_MIN | chance, |ticket| ticket.serial);
+                let place = self.desk.place_of(now, network, place);
                 // Until they listen, as somebody who was here.
-                let until = now + KEPT;
-                self.places.insert(place.serial, Holder::Away(until));
-                self.kept.push_back((until, place.serial));
+                self.keep(place.serial, now + KEPT_UNHEARD);
                 Some((place, true))
             }
         }
     }
 
+    /// Somebody's place is kept for them until then.
+    fn keep(&mut self, id: u64, until: SystemTime) {
+        self.places.insert(id, Holder::Away(until));
+        self.kept.push(Reverse((until, id)));
+        self.desk.depart();
+    }
+
+    /// What waited for this thread, or on the way, says too little: the clock is what is furthest.
+    fn hear_clock(&mut self, said: SystemTime) {
+        let now = self.now(said);
+        let was_set_back = now.duration_since(said).is_ok_and(|behind| behind > STALE);
+        if was_set_back {
+            self.desk.forget_times();
+            for Reverse((_, id)) in std::mem::take(&mut self.kept) {
+                if matches!(self.places.get(&id), Some(Holder::Away(_))) {
+                    let until = said + KEPT;
+                    self.places.insert(id, Holder::Away(until));
+                    self.kept.push(Reverse((until, id)));
+                }
+            }
+        }
+        if self.clock.is_none() || said >= now || was_set_back {
+            self.clock = Some((said, Instant::now()));
+        }
+    }
+
     /// Frees places that nobody came back for.
     fn free(&mut self, now: SystemTime) {
-        while let Some((until, id)) = self.kept.pop_front_if(|(until, _)| *until <= now) {
+        while let Some(&Reverse((until, id))) = self.kept.peek().filter(|Reverse((until, _))| *until <= now) {
+            self.kept.pop();
             if self.places.get(&id) == Some(&Holder::Away(until)) {
                 self.places.remove(&id);
                 self.desk.leave();

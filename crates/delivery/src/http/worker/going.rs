@@ -37,6 +37,7 @@ impl Worker {
             self.going = Going::Retired;
         }
         self.http2.retire();
+        self.doors.retire();
         // Others have the same socket open, so that closing it does not take it out of our epoll.
         if let Some(listener) = self.listener.take() {
             let _ = epoll::delete(&self.epoll, &listener);

@@ -1,0 +1,250 @@
+use std::sync::atomic::{AtomicU16, AtomicU64};
+
+use super::*;
+use crate::door::counts::CELLS;
+use crate::door::network::NetworkKey;
+use crate::door::timetable::{Outlook, Stays};
+
+const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+struct Shared {
+    cells: Vec<AtomicU16>,
+    bits: Vec<AtomicU64>,
+}
+
+impl Shared {
+    fn new() -> Self {
+        let cells = std::iter::repeat_with(AtomicU16::default).take(CELLS).collect();
+        Self { cells, bits: std::iter::repeat_with(AtomicU64::default).take(4).collect() }
+    }
+
+    fn memory(&self) -> Memory<'_> {
+        let counts = Counts::new(&self.cells).expect("as many as are needed");
+        Memory { counts, redemption: Redemption::new(&self.bits) }
+    }
+
+    /// A desk with serials, and places that are good.
+    fn desk(room: u32) -> Desk {
+        let mut desk = Desk::new([4; 32]);
+        desk.take(NOW, Grant { number: 1, more: room, ..Grant::default() });
+        desk.take_serials(1..120);
+        desk
+    }
+}
+
+fn networks() -> Networks {
+    NetworkKey::from_bytes([3; 32]).networks("192.0.2.7".parse().expect("an address"))
+}
+
+fn ticket(worth: Worth) -> Ticket {
+    Ticket { serial: 125, opening: 3, class: Class::Anybody, network: 9, due: NOW, worth }
+}
+
+fn word(opening: u16, phase: Phase) -> Word {
+    Word { opening, phase, pace: 10, has_free: false, yours: Yours { workers: 1, ..Yours::default() } }
+}
+
+/// A queue in which a thousand were drawn, all of them behind whoever has not been.
+fn queue() -> Phase {
+    let mut drawn = Tally::default();
+    let secret = DrawSecret::of(&[4; 32], 3);
+    (0..1_000).for_each(|network| drawn.add(secret.lot(network, Turn { round: 1, within: 0 })));
+    let outlook = Outlook { now: NOW, first: 0, places: 500, inside: &[], pace: 10, stays: Stays::default() };
+    Phase::Queue { drawn, table: Timetable::of(&outlook), late: 0, per_minute: 0, spare: 0 }
+}
+
+fn waits(answer: Option<Answer>) -> Ticket {
+    match answer {
+        Some(Answer::Wait(ticket)) => ticket,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_house_that_has_not_spoken_yet_is_no_crowd() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(5);
+    let arrives = |desk: &mut Desk, now| desk.arrive(now, memory, &networks(), Class::Anybody, 0, Entry::Now);
+    let ticket = waits(arrives(&mut desk, NOW));
+    assert!(ticket.worth == Worth::Place { promised: Duration::ZERO } && ticket.due == NOW + SOON);
+    assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), Some(Answer::Wait(ticket)));
+    // Then they come as others do, and so do those who were told by another clock.
+    for due in [ticket.due, ticket.due + Duration::from_secs(600)] {
+        let ticket = Ticket { due, ..ticket };
+        assert_eq!(desk.present(NOW + SOON, memory, ticket, 0, Entry::Now), Some(Answer::Used));
+    }
+    desk.hear(word(0, Phase::Open));
+    // What it was given is void by then; given anew, they enter.
+    assert!(matches!(arrives(&mut desk, ticket.due), Some(Answer::Wait(_))));
+    desk.take(ticket.due, Grant { number: 2, more: 0, ..Grant::default() });
+    assert_eq!(arrives(&mut desk, ticket.due), Some(Answer::Enter));
+    assert_eq!((desk.told().pressed, desk.serials_left()), (None, 119));
+}
+
+#[test]
+fn who_finds_no_room_where_others_have_some_is_no_crowd() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(0);
+    desk.hear(Word { has_free: true, ..word(0, Phase::Open) });
+    let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
+    assert_eq!((ticket.worth, desk.told().pressed), (Worth::Place { promised: Duration::ZERO }, None));
+    desk.hear(word(0, Phase::Open));
+    let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
+    assert!(matches!(ticket.worth, Worth::Draw(_)));
+}
+
+#[test]
+fn the_first_who_cannot_come_in_at_once_opens_the_window() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(1);
+    desk.hear(word(0, Phase::Open));
+    assert_eq!(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now), Some(Answer::Enter));
+    let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
+    assert!(matches!(ticket.worth, Worth::Draw(_)) && ticket.due >= NOW + WINDOW);
+    assert_eq!((desk.told().pressed, desk.tally().total()), (Some(NOW), 1));
+}
+
+#[test]
+fn whoever_was_drawn_in_a_crowd_that_is_over_comes_as_others_do() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(5);
+    for (opening, phase) in [(3, Phase::Open), (4, Phase::Open)] {
+        desk.hear(word(opening, phase));
+        let serial = u64::from(opening);
+        for worth in [Worth::Draw(Turn::FIRST), Worth::Rank(80_000)] {
+            let ticket = Ticket { serial: serial + 60 * u64::from(worth == Worth::Rank(80_000)), ..ticket(worth) };
+            assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), Some(Answer::Enter), "{opening} {worth:?}");
+            assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), Some(Answer::Used));
+        }
+    }
+    // Among those who are drawn now, and behind those who were.
+    desk.hear(word(5, Phase::Gathering { until: NOW + WINDOW }));
+    assert!(matches!(waits(desk.present(NOW, memory, ticket(Worth::Rank(0)), 0, Entry::Now)).worth, Worth::Draw(_)));
+    desk.hear(word(6, queue()));
+    let last = Ticket { serial: 126, ..ticket(Worth::Rank(0)) };
+    assert_eq!(waits(desk.present(NOW, memory, last, 0, Entry::Now)).worth, Worth::Rank(1_000));
+}
+
+#[test]
+fn without_serials_no_ticket_is_used_up() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(0);
+    desk.hear(word(3, queue()));
+    desk.take_serials(0..0);
+    assert_eq!(desk.present(NOW, memory, ticket(Worth::Rank(7)), 0, Entry::Now), None);
+    assert_eq!(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now), None);
+    assert_eq!(desk.told().late, 0);
+    // Who was drawn, or has a place, needs none.
+    let place = ticket(Worth::Place { promised: SOON });
+    assert!(matches!(desk.present(NOW, memory, place, 0, Entry::Now), Some(Answer::Wait(_))));
+    let place = waits(desk.present(NOW, memory, ticket(Worth::Draw(Turn::FIRST)), 0, Entry::Now));
+    assert!(place.serial == 125 && matches!(place.worth, Worth::Place { .. }));
+    desk.take_serials(1..2);
+    assert!(matches!(
+        waits(desk.present(NOW, memory, ticket(Worth::Rank(7)), 0, Entry::Now)).worth,
+        Worth::Place { .. }
+    ));
+}
+
+#[test]
+fn who_was_drawn_asks_again_if_the_answer_was_lost_and_takes_no_more_than_one_place() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(0);
+    desk.hear(word(3, queue()));
+    let drawn = ticket(Worth::Draw(Turn::FIRST));
+    let promised = |desk: &Desk| desk.promises().parts().1.iter().sum::<u32>();
+    let [one, other] = [0; 2].map(|_| waits(desk.present(NOW, memory, drawn, 0, Entry::Now)));
+    assert_eq!((one, promised(&desk)), (other, 1));
+    desk.take(NOW, Grant { number: 2, more: 5, ..Grant::default() });
+    assert_eq!(desk.present(one.due, memory, one, 0, Entry::Now), Some(Answer::Enter));
+    for again in [other, drawn] {
+        assert_eq!(desk.present(one.due, memory, again, 0, Entry::Now), Some(Answer::Used));
+    }
+}
+
+#[test]
+fn a_place_is_kept_for_whoever_is_late_and_not_for_ever() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(0);
+    desk.hear(word(3, queue()));
+    let place = ticket(Worth::Place { promised: SOON });
+    let late = NOW + LATE;
+    desk.take(late, Grant { number: 2, more: 5, ..Grant::default() });
+    assert_eq!(desk.present(late, memory, place, 0, Entry::Now), Some(Answer::Enter));
+    let too_late = Ticket { serial: 126, ..place };
+    let ticket = waits(desk.present(late + Duration::from_secs(1), memory, too_late, 0, Entry::Now));
+    assert_eq!(ticket.worth, Worth::Rank(1_000), "behind all others");
+}
+
+#[test]
+fn ranks_that_two_workers_give_at_the_same_time_are_different() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let ranks = [0, 1].map(|index| {
+        let mut desk = Shared::desk(0);
+        let yours = Yours { index, workers: 2, ..Yours::default() };
+        desk.hear(Word { yours, ..word(3, queue()) });
+        [0; 3].map(|_| waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now)).worth)
+    });
+    let rank = |n: u64| Worth::Rank(1_000 + n);
+    assert_eq!(ranks, [[rank(0), rank(2), rank(4)], [rank(1), rank(3), rank(5)]]);
+}
+
+#[test]
+fn whoever_was_inside_comes_back_without_waiting_as_often_as_they_lose_their_connection() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(0);
+    desk.hear(word(3, queue()));
+    let place = desk.place_of(NOW, 9, 120);
+    let mut back = place;
+    for seconds in [3, 6, 12, 24, 48, 60, 60] {
+        let again = waits(desk.present(back.due, memory, back, 0, Entry::Now));
+        assert_eq!((again.serial, again.class), (120, Class::Returning), "there is no place yet");
+        assert_eq!(again.due, back.due + Duration::from_secs(seconds));
+        back = again;
+    }
+    assert_eq!(desk.told().report.missed, 1, "and the house hears of them once");
+    desk.take(NOW, Grant { number: 2, back: 2, keep: 2, ..Grant::default() });
+    for _ in 0..2 {
+        assert_eq!(desk.present(NOW, memory, place, 0, Entry::Now), Some(Answer::Enter));
+    }
+    // The morning after they come as others do.
+    assert_eq!(desk.present(NOW + RETURNS, memory, place, 0, Entry::Now), Some(Answer::Used));
+}
+
+#[test]
+fn who_comes_in_by_another_request_is_given_a_ticket_that_is_due_and_uses_nothing_up() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(1);
+    desk.hear(word(0, Phase::Open));
+    for _ in 0..1_000 {
+        let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Later));
+        assert!(ticket.due <= NOW && ticket.worth == Worth::Place { promised: Duration::ZERO });
+        assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), Some(Answer::Used), "they come as others do");
+    }
+    assert_eq!(desk.serials_left(), 119);
+    assert_eq!(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now), Some(Answer::Enter));
+}
+
+#[test]
+fn whoever_came_before_the_house_spoke_is_drawn_with_the_others_if_there_is_no_room() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(0);
+    let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
+    desk.hear(word(0, Phase::Open));
+    let later = NOW + 2 * SOON;
+    assert_eq!(desk.present(later, memory, ticket, 0, Entry::Now), Some(Answer::Used));
+    desk.take(later, Grant { number: 2, ..Grant::default() });
+    let drawn = waits(desk.arrive(later, memory, &networks(), Class::Anybody, 0, Entry::Now));
+    assert!(matches!(drawn.worth, Worth::Draw(_)) && desk.told().pressed == Some(later), "{drawn:?}");
+}
