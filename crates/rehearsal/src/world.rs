@@ -15,7 +15,7 @@ use hiwar_admission::door::redemption::Redemption;
 use hiwar_admission::door::ticket::{Class, Ticket, Worth};
 use hiwar_admission::door::timetable::Stays;
 
-use crate::launch::{AGAIN, AGAIN_MAX, Chance, Lived, Seen, Visit};
+use crate::launch::{Chance, Lived, Seen, Visit};
 
 const BEGINS: SystemTime = UNIX_EPOCH;
 /// The first comes when the house has been there for so long.
@@ -125,7 +125,7 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Se
                 let answer = match one.ticket {
                     None => {
                         let networks = key.networks(IpAddr::V4(script.address));
-                        desks[at].arrive(now, memory, &networks, Class::Anybody, lot, Entry::Now)
+                        Some(desks[at].arrive(now, memory, &networks, Class::Anybody, lot, Entry::Now))
                     }
                     Some(ticket) => desks[at].present(now, memory, ticket, lot, Entry::Now),
                 };
@@ -144,15 +144,9 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Se
                         events.push(Reverse((due, Happens::Comes(visit))));
                     }
                     // As at a worker: they come as others do.
-                    Some(Answer::Used) => {
+                    None => {
                         one.ticket = None;
                         events.push(Reverse((now, what)));
-                    }
-                    // It is an answer that is none, as there are no serials, or their network has had thousands of tickets.
-                    None => {
-                        let wait = AGAIN.saturating_mul(1 << lived.failed.min(10)).min(AGAIN_MAX);
-                        lived.failed += 1;
-                        events.push(Reverse((now + wait.mul_f64(0.5 + chance.part()), what)));
                     }
                 }
             }

@@ -9,7 +9,7 @@ use super::counts::Counts;
 use super::draw::{DrawSecret, ROUNDS, Tally};
 use super::network::{Networks, Turn};
 use super::places::{Grant, Report, Share};
-use super::redemption::{Redemption, Unredeemable};
+use super::redemption::Redemption;
 use super::ticket::{Class, Ticket, Worth};
 use super::timetable::{Promises, Timetable};
 use super::wire::Heard;
@@ -24,6 +24,9 @@ pub const SPREAD: Duration = Duration::from_secs(15);
 pub const LATE: Duration = Duration::from_secs(10 * 60);
 /// The serial of tickets by which nothing is promised.
 const NOBODY: u64 = 0;
+/// What such a ticket says: it is a moment, or nobody knows when.
+const MOMENT: Worth = Worth::Place { promised: Duration::ZERO };
+const MUCH_LATER: Worth = Worth::Rank(u64::MAX);
 /// Whoever comes back so much too soon has come in time: clocks and networks are no better.
 const EARLY: Duration = Duration::from_secs(2);
 /// How long until somebody to whom nothing is promised looks again, at the least, and at the most.
@@ -100,8 +103,6 @@ pub enum Answer {
     Enter,
     /// Come back when this is due.
     Wait(Ticket),
-    /// The ticket is not good any more: somebody used it.
-    Used,
 }
 
 /// What a worker tells the house, beside its [`Report`].
@@ -276,7 +277,7 @@ impl Desk {
         self.share.expire();
     }
 
-    /// Somebody who has no ticket. `chance`: 32 bits as good as random. `None`: there are no serials left, or their network has had thousands of tickets.
+    /// Somebody who has no ticket. `chance`: 32 bits as good as random. If no serials are left, or their network has had thousands of tickets, they are told to come much later.
     pub fn arrive(
         &mut self,
         now: SystemTime,
@@ -285,7 +286,7 @@ impl Desk {
         class: Class,
         chance: u32,
         entry: Entry,
-    ) -> Option<Answer> {
+    ) -> Answer {
         let visitor = Visitor { network: networks.narrowest(), class, chance, entry, has_looked: false };
         self.join(now, visitor, || networks.turn(memory.counts.count(networks)))
     }
@@ -317,7 +318,7 @@ impl Desk {
         }
     }
 
-    /// Somebody who has a ticket of this space's, checked by its key. `None`: as above; the ticket is as good as before. [`Answer::Used`] too if nothing was promised by it: they come as others do.
+    /// Somebody who has a ticket of this space's, checked by its key. `None`: somebody used it, or nothing was promised by it; they [come](Self::arrive) as others do.
     pub fn present(
         &mut self,
         now: SystemTime,
@@ -329,20 +330,21 @@ impl Desk {
         let wait = ticket.due.duration_since(now).unwrap_or_default();
         let is_of_nobody = ticket.serial == NOBODY;
         // A worker that had not heard the house's clock gave its own time.
-        if wait > EARLY && !(is_of_nobody && wait > 2 * SOON + EARLY) {
+        if wait > EARLY && !(is_of_nobody && ticket.worth == MOMENT && wait > 2 * SOON + EARLY) {
             return Some(Answer::Wait(ticket));
         }
         if ticket.class == Class::Returning {
             let is_back = now.duration_since(ticket.due).is_ok_and(|ago| ago < RETURNS);
-            return Some(if is_back { self.back(now, ticket, chance, entry) } else { Answer::Used });
+            return is_back.then(|| self.back(now, ticket, chance, entry));
         }
         if is_of_nobody {
-            return Some(Answer::Used);
+            return None;
         }
         let class = ticket.class;
         let has_looked = matches!(ticket.worth, Worth::Rank(_));
         let visitor = Visitor { network: ticket.network, class, chance, entry, has_looked };
         let soon = || Answer::Wait(Ticket { due: now + SOON + share_of(SOON, chance), ..ticket });
+        let later = || Answer::Wait(Ticket { due: now + LOOK + share_of(LOOK, chance), ..ticket });
         let is_late = now.duration_since(ticket.due).is_ok_and(|late| late > LATE);
         let is_of_this = ticket.opening == self.opening();
         let (rank, time, is_next) = match (ticket.worth, self.word.as_ref().map(|word| &word.phase)) {
@@ -353,8 +355,8 @@ impl Desk {
                 let rank = drawn.rank(self.secret.lot(ticket.network, turn));
                 let time = table.time(rank);
                 // By the same serial, and as often as they ask: whoever did not get the answer loses nothing, and no serial is needed.
-                let Ok(is_first) = memory.redemption.exchange(ticket.serial) else { return Some(Answer::Used) };
-                return Some(match self.worth(now, visitor, rank, time) {
+                let Ok(is_first) = memory.redemption.exchange(ticket.serial) else { return None };
+                return match self.worth(now, visitor, rank, time) {
                     (due, _) if entry == Entry::Now && due <= now + EARLY && self.share.has_room(now) => {
                         self.redeem_and_enter(now, memory, &ticket)
                     }
@@ -362,9 +364,9 @@ impl Desk {
                         if is_first && matches!(worth, Worth::Place { .. }) {
                             self.promises.add(now, due);
                         }
-                        Answer::Wait(Ticket { due, worth, ..ticket })
+                        Some(Answer::Wait(Ticket { due, worth, ..ticket }))
                     }
-                });
+                };
             }
             (Worth::Place { .. }, _) if !is_late => {
                 if !self.share.has_room(now) {
@@ -373,7 +375,7 @@ impl Desk {
                 if entry == Entry::Later {
                     return Some(Answer::Wait(ticket));
                 }
-                return Some(self.redeem_and_enter(now, memory, &ticket));
+                return self.redeem_and_enter(now, memory, &ticket);
             }
             (Worth::Rank(rank), Some(Phase::Queue { drawn, table, .. })) if is_of_this => {
                 // A place that was left over is anybody's who looks, but not for what somebody has beyond their network's share.
@@ -383,40 +385,35 @@ impl Desk {
             // Of a crowd that is over, or for a place that was kept for long enough: they come as others do.
             _ => {
                 if self.serials.is_empty() {
-                    return None;
+                    return Some(later());
                 }
-                return match redeem(memory, &ticket) {
-                    Ok(()) => self.join(now, visitor, || Turn::FIRST),
-                    Err(used) => Some(used),
-                };
+                memory.redemption.redeem(ticket.serial).ok()?;
+                return Some(self.join(now, visitor, || Turn::FIRST));
             }
         };
         // They need another, and a ticket that is used up for nothing would be lost.
         if self.serials.is_empty() {
-            return None;
+            return Some(later());
         }
-        if let Err(used) = redeem(memory, &ticket) {
-            return Some(used);
-        }
+        memory.redemption.redeem(ticket.serial).ok()?;
         if is_next && self.spare > 0 && self.share.has_room(now) {
             self.spare -= 1;
             if entry == Entry::Later {
                 // It is theirs, from now on.
                 self.promises.add(now, now);
-                return self.ticket(visitor, now, Worth::Place { promised: EARLY });
+                return Some(self.ticket(visitor, now, Worth::Place { promised: EARLY }));
             }
             self.share.admit(now);
             self.entered += 1;
             return Some(Answer::Enter);
         }
-        self.place(now, visitor, rank, time)
+        Some(self.place(now, visitor, rank, time))
     }
 
-    fn redeem_and_enter(&mut self, now: SystemTime, memory: Memory<'_>, ticket: &Ticket) -> Answer {
-        match redeem(memory, ticket) {
-            Ok(()) => self.enter(now).expect("there is room"),
-            Err(used) => used,
-        }
+    /// If there is room.
+    fn redeem_and_enter(&mut self, now: SystemTime, memory: Memory<'_>, ticket: &Ticket) -> Option<Answer> {
+        memory.redemption.redeem(ticket.serial).ok()?;
+        self.enter(now)
     }
 
     /// Lets in somebody for whom there was a time.
@@ -429,27 +426,24 @@ impl Desk {
     }
 
     /// Somebody who comes now. `turn`: when they are drawn, if they are.
-    fn join(&mut self, now: SystemTime, visitor: Visitor, turn: impl FnOnce() -> Turn) -> Option<Answer> {
+    fn join(&mut self, now: SystemTime, visitor: Visitor, turn: impl FnOnce() -> Turn) -> Answer {
         match self.word.as_ref().map(|word| &word.phase) {
-            None => Some(self.ask_again(now, visitor)),
+            None => self.ask_again(now, visitor),
             // What it had is void, and nobody knows how many there may be: that is no crowd.
-            Some(Phase::Open) if !self.share.is_good(now) => Some(self.ask_again(now, visitor)),
+            Some(Phase::Open) if !self.share.is_good(now) => self.ask_again(now, visitor),
             Some(Phase::Open) => {
                 let has_room = self.share.has_room(now);
                 if has_room && visitor.entry == Entry::Later {
-                    return Some(self.nothing(now, visitor));
+                    return self.nothing(now, visitor, MOMENT);
                 }
                 if has_room && self.may_pass(now) {
                     self.share.admit(now);
                     self.entered += 1;
-                    return Some(Answer::Enter);
+                    return Answer::Enter;
                 }
                 // Of a few places this worker has none, and another has: that is no crowd either.
                 if !has_room && self.pressed.is_none() && self.word.as_ref().is_some_and(|word| word.has_free) {
-                    return Some(self.ask_again(now, visitor));
-                }
-                if self.serials.is_empty() {
-                    return None;
+                    return self.ask_again(now, visitor);
                 }
                 let since = *self.pressed.get_or_insert(now);
                 self.gather(since + WINDOW, visitor, turn())
@@ -462,12 +456,9 @@ impl Desk {
                 let yours = self.word.as_ref().map(|word| word.yours).unwrap_or_default();
                 let since = self.late.saturating_sub(yours.late);
                 let before = late + since * u64::from(yours.workers.max(1)) + u64::from(yours.index);
-                if self.serials.is_empty() {
-                    return None;
-                }
                 let turn = turn();
-                if is_beyond(turn) {
-                    return None;
+                if self.serials.is_empty() || is_beyond(turn) {
+                    return self.much_later(now, visitor);
                 }
                 let behind = u64::from(turn.round).saturating_mul(*per_minute);
                 let rank = drawn.total().saturating_add(before).saturating_add(behind);
@@ -479,40 +470,46 @@ impl Desk {
     }
 
     /// Their ticket, with a serial of its own.
-    fn ticket(&mut self, visitor: Visitor, due: SystemTime, worth: Worth) -> Option<Answer> {
+    fn ticket(&mut self, visitor: Visitor, due: SystemTime, worth: Worth) -> Answer {
         let Visitor { network, class, .. } = visitor;
-        let serial = self.serials.next()?;
-        Some(Answer::Wait(Ticket { serial, opening: self.opening(), class, network, due, worth }))
+        match self.serials.next() {
+            Some(serial) => Answer::Wait(Ticket { serial, opening: self.opening(), class, network, due, worth }),
+            None => self.nothing(due, visitor, MUCH_LATER),
+        }
     }
 
     /// In a moment: nothing is promised, to them or to others for it, and no window opens.
     fn ask_again(&self, now: SystemTime, visitor: Visitor) -> Answer {
-        self.nothing(now + SOON + share_of(SOON, visitor.chance), visitor)
+        self.nothing(now + SOON + share_of(SOON, visitor.chance), visitor, MOMENT)
+    }
+
+    /// Nobody knows when: all tickets are given out, or their network has had [thousands](ROUNDS) of them.
+    fn much_later(&self, now: SystemTime, visitor: Visitor) -> Answer {
+        self.nothing(now + LOOK + share_of(LOOK, visitor.chance), visitor, MUCH_LATER)
     }
 
     /// A ticket by which they come then as others do: nobody needs a serial for that, however often they ask.
-    fn nothing(&self, due: SystemTime, Visitor { network, class, .. }: Visitor) -> Answer {
-        let worth = Worth::Place { promised: Duration::ZERO };
+    fn nothing(&self, due: SystemTime, Visitor { network, class, .. }: Visitor, worth: Worth) -> Answer {
         Answer::Wait(Ticket { serial: NOBODY, opening: self.opening(), class, network, due, worth })
     }
 
-    fn gather(&mut self, until: SystemTime, visitor: Visitor, turn: Turn) -> Option<Answer> {
+    fn gather(&mut self, until: SystemTime, visitor: Visitor, turn: Turn) -> Answer {
         if self.serials.is_empty() || is_beyond(turn) {
-            return None;
+            return self.much_later(until, visitor);
         }
         self.tally.add(self.secret.lot(visitor.network, turn));
         self.ticket(visitor, until + TALLY + share_of(SPREAD, visitor.network as u32), Worth::Draw(turn))
     }
 
     /// A place at that time; or, if nobody knows when, the rank.
-    fn place(&mut self, now: SystemTime, visitor: Visitor, rank: u64, time: Option<SystemTime>) -> Option<Answer> {
+    fn place(&mut self, now: SystemTime, visitor: Visitor, rank: u64, time: Option<SystemTime>) -> Answer {
         let (due, worth) = self.worth(now, visitor, rank, time);
         if matches!(worth, Worth::Place { .. }) {
             if due <= now + EARLY
                 && visitor.entry == Entry::Now
                 && let Some(enters) = self.enter(now)
             {
-                return Some(enters);
+                return enters;
             }
             self.promises.add(now, due);
         }
@@ -547,12 +544,6 @@ impl Desk {
         *left = left.saturating_sub(1);
         may
     }
-}
-
-fn redeem(memory: Memory<'_>, ticket: &Ticket) -> Result<(), Answer> {
-    memory.redemption.redeem(ticket.serial).map_err(|why| match why {
-        Unredeemable::Used | Unredeemable::NoSuchSerial => Answer::Used,
-    })
 }
 
 /// Whoever has had so many tickets is told to ask later, and given none: serials are for everybody.

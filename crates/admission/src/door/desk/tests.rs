@@ -53,8 +53,8 @@ fn queue() -> Phase {
     Phase::Queue { drawn, table: Timetable::of(&outlook), late: 0, per_minute: 0, spare: 0 }
 }
 
-fn waits(answer: Option<Answer>) -> Ticket {
-    match answer {
+fn waits(answer: impl Into<Option<Answer>>) -> Ticket {
+    match answer.into() {
         Some(Answer::Wait(ticket)) => ticket,
         other => panic!("{other:?}"),
     }
@@ -72,13 +72,13 @@ fn a_house_that_has_not_spoken_yet_is_no_crowd() {
     // Then they come as others do, and so do those who were told by another clock.
     for due in [ticket.due, ticket.due + Duration::from_secs(600)] {
         let ticket = Ticket { due, ..ticket };
-        assert_eq!(desk.present(NOW + SOON, memory, ticket, 0, Entry::Now), Some(Answer::Used));
+        assert_eq!(desk.present(NOW + SOON, memory, ticket, 0, Entry::Now), None);
     }
     desk.hear(word(0, Phase::Open));
     // What it was given is void by then; given anew, they enter.
-    assert!(matches!(arrives(&mut desk, ticket.due), Some(Answer::Wait(_))));
+    assert!(matches!(arrives(&mut desk, ticket.due), Answer::Wait(_)));
     desk.take(ticket.due, Grant { number: 2, more: 0, ..Grant::default() });
-    assert_eq!(arrives(&mut desk, ticket.due), Some(Answer::Enter));
+    assert_eq!(arrives(&mut desk, ticket.due), Answer::Enter);
     assert_eq!((desk.told().pressed, desk.serials_left()), (None, 119));
 }
 
@@ -101,7 +101,7 @@ fn the_first_who_cannot_come_in_at_once_opens_the_window() {
     let memory = shared.memory();
     let mut desk = Shared::desk(1);
     desk.hear(word(0, Phase::Open));
-    assert_eq!(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now), Some(Answer::Enter));
+    assert_eq!(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now), Answer::Enter);
     let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
     assert!(matches!(ticket.worth, Worth::Draw(_)) && ticket.due >= NOW + WINDOW);
     assert_eq!((desk.told().pressed, desk.tally().total()), (Some(NOW), 1));
@@ -118,7 +118,7 @@ fn whoever_was_drawn_in_a_crowd_that_is_over_comes_as_others_do() {
         for worth in [Worth::Draw(Turn::FIRST), Worth::Rank(80_000)] {
             let ticket = Ticket { serial: serial + 60 * u64::from(worth == Worth::Rank(80_000)), ..ticket(worth) };
             assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), Some(Answer::Enter), "{opening} {worth:?}");
-            assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), Some(Answer::Used));
+            assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), None);
         }
     }
     // Among those who are drawn now, and behind those who were.
@@ -136,8 +136,13 @@ fn without_serials_no_ticket_is_used_up() {
     let mut desk = Shared::desk(0);
     desk.hear(word(3, queue()));
     desk.take_serials(0..0);
-    assert_eq!(desk.present(NOW, memory, ticket(Worth::Rank(7)), 0, Entry::Now), None);
-    assert_eq!(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now), None);
+    let looks = ticket(Worth::Rank(7));
+    assert_eq!(waits(desk.present(NOW, memory, looks, 0, Entry::Now)), Ticket { due: NOW + LOOK, ..looks });
+    let nothing = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
+    assert_eq!((nothing.serial, nothing.worth, nothing.due), (NOBODY, MUCH_LATER, NOW + LOOK));
+    // However often they ask before that, and then they come as others do.
+    assert_eq!(desk.present(NOW, memory, nothing, 0, Entry::Now), Some(Answer::Wait(nothing)));
+    assert_eq!(desk.present(nothing.due, memory, nothing, 0, Entry::Now), None);
     assert_eq!(desk.told().late, 0);
     // Who was drawn, or has a place, needs none.
     let place = ticket(Worth::Place { promised: SOON });
@@ -164,7 +169,7 @@ fn who_was_drawn_asks_again_if_the_answer_was_lost_and_takes_no_more_than_one_pl
     desk.take(NOW, Grant { number: 2, more: 5, ..Grant::default() });
     assert_eq!(desk.present(one.due, memory, one, 0, Entry::Now), Some(Answer::Enter));
     for again in [other, drawn] {
-        assert_eq!(desk.present(one.due, memory, again, 0, Entry::Now), Some(Answer::Used));
+        assert_eq!(desk.present(one.due, memory, again, 0, Entry::Now), None);
     }
 }
 
@@ -217,7 +222,7 @@ fn whoever_was_inside_comes_back_without_waiting_as_often_as_they_lose_their_con
         assert_eq!(desk.present(NOW, memory, place, 0, Entry::Now), Some(Answer::Enter));
     }
     // The morning after they come as others do.
-    assert_eq!(desk.present(NOW + RETURNS, memory, place, 0, Entry::Now), Some(Answer::Used));
+    assert_eq!(desk.present(NOW + RETURNS, memory, place, 0, Entry::Now), None);
 }
 
 #[test]
@@ -229,10 +234,10 @@ fn who_comes_in_by_another_request_is_given_a_ticket_that_is_due_and_uses_nothin
     for _ in 0..1_000 {
         let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Later));
         assert!(ticket.due <= NOW && ticket.worth == Worth::Place { promised: Duration::ZERO });
-        assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), Some(Answer::Used), "they come as others do");
+        assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), None, "they come as others do");
     }
     assert_eq!(desk.serials_left(), 119);
-    assert_eq!(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now), Some(Answer::Enter));
+    assert_eq!(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now), Answer::Enter);
 }
 
 #[test]
@@ -243,7 +248,7 @@ fn whoever_came_before_the_house_spoke_is_drawn_with_the_others_if_there_is_no_r
     let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
     desk.hear(word(0, Phase::Open));
     let later = NOW + 2 * SOON;
-    assert_eq!(desk.present(later, memory, ticket, 0, Entry::Now), Some(Answer::Used));
+    assert_eq!(desk.present(later, memory, ticket, 0, Entry::Now), None);
     desk.take(later, Grant { number: 2, ..Grant::default() });
     let drawn = waits(desk.arrive(later, memory, &networks(), Class::Anybody, 0, Entry::Now));
     assert!(matches!(drawn.worth, Worth::Draw(_)) && desk.told().pressed == Some(later), "{drawn:?}");

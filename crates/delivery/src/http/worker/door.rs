@@ -17,9 +17,8 @@ use hiwar_segment_log::LogId;
 use super::super::DoorMap;
 use super::super::slab::Token;
 use super::{Client, Worker};
-use crate::answer::{self, Answer, Site};
+use crate::answer::{Answer, Site};
 use crate::door::{self, Waiting};
-use crate::problem::Problem;
 use crate::request::Request;
 
 /// Fewer serials than this, and more are taken.
@@ -141,9 +140,7 @@ impl Doors {
         let asked = Asked::of(request);
         let shown = asked.ticket().and_then(|text| site.keys.ticket.verify(&door.scope, text.as_bytes()).ok());
         let now = door.now(wall);
-        let Some((ticket, admitted)) = door.ask(now, shown, address, lot, entry) else {
-            return (answer::refuse(Problem::Busy, Some(request), answer::keep(request), wall), None);
-        };
+        let (ticket, admitted) = door.ask(now, shown, address, lot, entry);
         let text = site.keys.ticket.sign(&door.scope, &ticket);
         let Ok(text) = std::str::from_utf8(&text) else { return (answer, None) };
         if admitted {
@@ -242,7 +239,7 @@ impl Door {
         self.clock.map_or(wall, |(said, heard)| said + heard.elapsed())
     }
 
-    /// Their ticket, and whether they are let in by it. `None`: there is none to give.
+    /// Their ticket, and whether they are let in by it.
     fn ask(
         &mut self,
         now: SystemTime,
@@ -250,7 +247,7 @@ impl Door {
         address: IpAddr,
         chance: u64,
         entry: Entry,
-    ) -> Option<(Ticket, bool)> {
+    ) -> (Ticket, bool) {
         let lot = chance as u32;
         if self.desk.serials_left() == 0 {
             self.desk.take_serials(self.map.serials());
@@ -260,27 +257,19 @@ impl Door {
         let is_back = |ticket: &Ticket| ticket.class == Class::Returning && self.places.contains_key(&ticket.serial);
         if let Some(ticket) = shown.filter(is_back) {
             // It is theirs still, wherever the other connection is.
-            return Some((Ticket { due: now, ..ticket }, entry == Entry::Now));
+            return (Ticket { due: now, ..ticket }, entry == Entry::Now);
         }
-        let answer = match shown {
-            Some(ticket) => self.desk.present(now, memory, ticket, lot, entry)?,
-            None => self.desk.arrive(now, memory, &networks, Class::Anybody, lot, entry)?,
-        };
-        let (answer, shown) = match answer {
-            // As those do who have none.
-            desk::Answer::Used => (self.desk.arrive(now, memory, &networks, Class::Anybody, lot, entry)?, None),
-            answer => (answer, shown),
-        };
-        match answer {
-            desk::Answer::Wait(ticket) => Some((ticket, false)),
-            desk::Answer::Used => None,
+        let answer = shown.and_then(|ticket| self.desk.present(now, memory, ticket, lot, entry));
+        let shown = shown.filter(|_| answer.is_some());
+        match answer.unwrap_or_else(|| self.desk.arrive(now, memory, &networks, Class::Anybody, lot, entry)) {
+            desk::Answer::Wait(ticket) => (ticket, false),
             desk::Answer::Enter => {
                 let network = shown.map_or(networks.narrowest(), |ticket| ticket.network);
                 let place = shown.map_or(Desk::PLACE_MIN | chance, |ticket| ticket.serial);
                 let place = self.desk.place_of(now, network, place);
                 // Until they listen, as somebody who was here.
                 self.keep(place.serial, now + KEPT_UNHEARD);
-                Some((place, true))
+                (place, true)
             }
         }
     }

@@ -51,10 +51,10 @@ struct Worker {
 impl Worker {
     fn new(tickets: u64, keep_list: bool) -> Self {
         let mut desk = Desk::new([4; 32]);
-        desk.take_serials(0..tickets);
+        desk.take_serials(1..tickets + 1);
         Self {
             cells: std::iter::repeat_with(AtomicU16::default).take(CELLS).collect(),
-            bits: std::iter::repeat_with(AtomicU64::default).take((tickets / 64 + 1) as usize).collect(),
+            bits: std::iter::repeat_with(AtomicU64::default).take((tickets / 32 + 1) as usize).collect(),
             desk,
             key: TicketKey::from_bytes([1; 32]),
             networks: NetworkKey::from_bytes([3; 32]),
@@ -74,7 +74,7 @@ impl Worker {
         let counts = Counts::new(cells).expect("as many as are needed");
         let memory = Memory { counts, redemption: Redemption::new(bits) };
         let from = networks.networks(IpAddr::V4(Ipv4Addr::from(address)));
-        let Some(Answer::Wait(ticket)) = desk.arrive(*now, memory, &from, Class::Anybody, chance, Entry::Now) else {
+        let Answer::Wait(ticket) = desk.arrive(*now, memory, &from, Class::Anybody, chance, Entry::Now) else {
             unreachable!("everybody is drawn, and there are serials");
         };
         let text = key.sign(space, &ticket);
