@@ -378,9 +378,9 @@ impl Desk {
                 return self.redeem_and_enter(now, memory, &ticket);
             }
             (Worth::Rank(rank), Some(Phase::Queue { drawn, table, .. })) if is_of_this => {
-                // A place that was left over is anybody's who looks, but not for what somebody has beyond their network's share.
+                // A place that was left over is anybody's who looks; not for what somebody has beyond their network's share, before the turn of everybody who has not had theirs.
                 let is_first = rank < drawn.first_round() || rank >= drawn.total();
-                (rank, table.time(rank), is_first)
+                (rank, table.time(rank), is_first || table.rank(now) >= drawn.first_round())
             }
             // Of a crowd that is over, or for a place that was kept for long enough: they come as others do.
             _ => {
