@@ -22,6 +22,9 @@ pub enum Command {
     /// Look at the log of a space.
     #[command(subcommand)]
     Log(Log),
+    /// Check what a server said of a draw at its door.
+    #[command(subcommand)]
+    Draw(Draw),
     /// Ask something of this machine's server, which may be running.
     #[command(subcommand)]
     Admin(Admin),
@@ -125,6 +128,32 @@ pub enum Format {
     Ogg,
     /// One line of JSON for each record, and for each damaged range.
     Jsonl,
+}
+
+/// Options of `hiwar draw`.
+#[derive(Debug, Subcommand)]
+pub enum Draw {
+    /// Draw again by the public record of a draw, and say what holds of it. Needs no server, and no key.
+    Verify(DrawVerify),
+}
+
+/// Options of `hiwar draw verify`.
+#[derive(Debug, Args)]
+pub struct DrawVerify {
+    /// The record, as `/api/spaces/v1/spaces/ID/draws/0` gives it.
+    pub file: PathBuf,
+    /// Your own ticket, as your browser or player had it: says whether it was drawn, and which place came of it.
+    #[arg(long, value_name = "TICKET")]
+    pub ticket: Option<String>,
+    /// What the server had committed to, as you read it before the draw.
+    #[arg(long, value_name = "HEX")]
+    pub commitment: Option<String>,
+    /// The key of the server, as it says it in /api/spaces/v1/spaces/ID/draws.
+    #[arg(long, value_name = "HEX")]
+    pub key: Option<String>,
+    /// Also print every listed ticket in order: its rank, how many seconds after the draw its place was to be free, what stands for its network, its round, and which of its network's it is there.
+    #[arg(long)]
+    pub list: bool,
 }
 
 /// Options of `hiwar admin`.

@@ -3,6 +3,10 @@
 //!
 //! A house that begins gives nothing before it has heard from every worker what it holds ([`Doors::is_whole`]). After that a worker's places are its own until its
 //! process is gone: a connection that breaks means nothing, for the same life of the worker comes back by another.
+//!
+//! What is public of its draws: [`draws`].
+
+pub mod draws;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
@@ -15,6 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use hiwar_admission::door::allocator::Allocator;
 use hiwar_admission::door::places::{GRANT, Grant};
+use hiwar_admission::door::seal::SealKey;
 use hiwar_admission::door::timetable::Stays;
 use hiwar_admission::door::wire::{self, Heard, SAID_BYTES_MAX, Said, Spoken, TOLD_BYTES_MAX};
 use hiwar_engine::live_bus::frame::DOOR_BYTES_MAX;
@@ -23,6 +28,7 @@ use hiwar_segment_log::LogId;
 
 use crate::config;
 use crate::studio::Studio;
+use draws::Draws;
 
 /// What workers share of a door, in the folder of its space.
 pub const FILE: &str = "door";
@@ -70,12 +76,13 @@ pub fn start(
     spaces: PathBuf,
     studio: Studio,
     publisher: Publisher,
+    key: SealKey,
 ) -> io::Result<(SyncSender<Report>, Arc<Figures>)> {
     let (reports, heard) = sync_channel(REPORTS_MAX);
     let clock = Clock::start(&spaces.with_file_name(CLOCK));
-    let doors = Doors::new(config, clock.now(), workers);
+    let doors = Doors::new(config, clock.now(), workers, Draws::start(spaces, key)?);
     let figures = doors.figures.clone();
-    let work = move || keep(doors, &clock, &heard, &spaces, &studio, &publisher);
+    let work = move || keep(doors, &clock, &heard, &studio, &publisher);
     std::thread::Builder::new().name("door".into()).spawn(work)?;
     Ok((reports, figures))
 }
@@ -86,14 +93,7 @@ pub fn concerns(report: &Report) -> bool {
     matches!(report, Report::Left(..) | Report::Up(_, Up::Worker { .. } | Up::Door { .. }))
 }
 
-fn keep(
-    mut doors: Doors,
-    clock: &Clock,
-    heard: &Receiver<Report>,
-    spaces: &Path,
-    studio: &Studio,
-    publisher: &Publisher,
-) {
+fn keep(mut doors: Doors, clock: &Clock, heard: &Receiver<Report>, studio: &Studio, publisher: &Publisher) {
     let mut due = Instant::now();
     loop {
         // What was missed is not made up for.
@@ -109,13 +109,7 @@ fn keep(
             }
         }
         let on_air = studio.on_air();
-        for log in doors.close(clock.now(), &on_air) {
-            // Nobody comes by a ticket to what is over. Workers have it until they hear that it is.
-            match std::fs::remove_file(spaces.join(log.as_str()).join(FILE)) {
-                Err(why) if why.kind() != io::ErrorKind::NotFound => tracing::warn!(%log, "its door stays: {why}"),
-                _ => {}
-            }
-        }
+        doors.close(clock.now(), &on_air);
         for (log, said) in doors.tick(clock.now(), &on_air) {
             publisher.publish(Down::Door { log, body: Bytes::from(wire::encode_said(&said)) });
         }
@@ -175,6 +169,7 @@ struct Doors {
     /// Doors that are no more, and until when what they gave is good.
     closed: BTreeMap<LogId, SystemTime>,
     figures: Arc<Figures>,
+    draws: Draws,
 }
 
 /// A worker's process.
@@ -200,11 +195,14 @@ struct Door {
     given: BTreeMap<Run, (u64, SystemTime)>,
     /// Turns since its word was said.
     silent: u32,
+    /// The crowd whose draw is committed to, and the one whose draw is recorded.
+    committed: Option<u16>,
+    recorded: Option<u16>,
 }
 
 impl Doors {
     /// Of a house that begins now, and of which so many workers know.
-    fn new(config: config::Door, now: SystemTime, workers: usize) -> Self {
+    fn new(config: config::Door, now: SystemTime, workers: usize, draws: Draws) -> Self {
         Self {
             config,
             began: now,
@@ -213,6 +211,7 @@ impl Doors {
             doors: BTreeMap::new(),
             closed: BTreeMap::new(),
             figures: Arc::default(),
+            draws,
         }
     }
 
@@ -262,15 +261,15 @@ impl Doors {
         Some(life)
     }
 
-    /// Closes the doors of spaces that are not on the air any more; which those are.
-    fn close(&mut self, now: SystemTime, on_air: &HashSet<LogId>) -> Vec<LogId> {
+    /// Closes the doors of spaces that are not on the air any more.
+    fn close(&mut self, now: SystemTime, on_air: &HashSet<LogId>) {
         self.closed.retain(|_, until| now < *until);
         let over: Vec<LogId> = self.doors.keys().filter(|log| !on_air.contains(log)).copied().collect();
-        for log in &over {
-            self.doors.remove(log);
-            self.closed.insert(*log, now + GRANT);
+        for log in over {
+            self.doors.remove(&log);
+            self.closed.insert(log, now + GRANT);
+            self.draws.over(log);
         }
-        over
     }
 
     /// What there is to say, of the spaces that are on the air.
@@ -290,6 +289,7 @@ impl Doors {
             self.open(now, *log);
         }
         let said = self.doors.iter_mut().filter_map(|(log, door)| Some((*log, door.say(now)?))).collect();
+        self.doors.iter_mut().for_each(|(log, door)| door.record(*log, &self.draws));
         self.count(now);
         said
     }
@@ -331,7 +331,9 @@ impl Doors {
         let config::Door { places, pace, stay } = self.config;
         let stays = Stays { median: stay, ..Stays::default() };
         let allocator = Allocator::new(begins, places, pace, stays, holders);
-        self.doors.insert(log, Door { allocator, grants: BTreeMap::new(), given: BTreeMap::new(), silent: WORD_EVERY });
+        let (grants, given) = (BTreeMap::new(), BTreeMap::new());
+        let door = Door { allocator, grants, given, silent: WORD_EVERY, committed: None, recorded: None };
+        self.doors.insert(log, door);
     }
 }
 
@@ -358,6 +360,20 @@ impl Door {
         self.allocator.gone(now, run.0);
         self.grants.remove(&run);
         self.given.remove(&run);
+    }
+
+    /// Has said in public what is drawn next, and what was drawn. What finds no room is said at the next turn.
+    fn record(&mut self, log: LogId, draws: &Draws) {
+        let Some(opening) = self.allocator.opening() else { return };
+        if self.committed != Some(opening) && draws.opening(log, opening) {
+            self.committed = Some(opening);
+        }
+        if self.recorded != Some(opening)
+            && let Some(drawn) = self.allocator.drawn()
+            && draws.drawn(log, drawn)
+        {
+            self.recorded = Some(opening);
+        }
     }
 
     /// `None`: nothing.

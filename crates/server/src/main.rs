@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         cli::Command::Serve(args) => supervise::run(&args),
         cli::Command::Log(cli::Log::Verify { dir }) => role::log::verify(&dir),
         cli::Command::Log(cli::Log::Export(args)) => role::log::export(&args),
+        cli::Command::Draw(cli::Draw::Verify(args)) => role::draw::verify(&args),
         cli::Command::Admin(cli::Admin::HostLink(args)) => role::admin::host_link(&args),
         cli::Command::Rehearse(cli::Rehearse::Listen(args)) => role::rehearse::listen(&args),
         cli::Command::Admin(cli::Admin::RehearsalGrant(args)) => role::admin::rehearsal_grant(&args),

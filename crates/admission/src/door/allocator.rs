@@ -26,6 +26,19 @@ fn is_now(now: SystemTime, since: SystemTime) -> bool {
     now.duration_since(since).is_ok_and(|ago| ago < WINDOW)
 }
 
+/// A draw that was made.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    /// Of which crowd.
+    pub opening: u16,
+    /// How many each worker had drawn: the first so many of its list.
+    pub workers: Vec<(WorkerId, u64)>,
+    /// All of them.
+    pub tally: Tally,
+    /// Ranks and times.
+    pub table: Timetable,
+}
+
 /// One space's.
 #[derive(Debug)]
 pub struct Allocator {
@@ -203,6 +216,18 @@ impl Allocator {
     /// Of all workers that are there or were.
     fn sum(&self, of: impl Fn(&Told) -> u64) -> u64 {
         of(&self.past) + self.gone.values().chain(self.workers.values()).map(of).sum::<u64>()
+    }
+
+    /// Which crowd this is, or the next one will be; `None`: no worker has said yet how far an earlier house had come.
+    pub fn opening(&self) -> Option<u16> {
+        (!self.workers.is_empty()).then_some(self.opening)
+    }
+
+    /// The draw of this crowd, once it was made.
+    pub fn drawn(&self) -> Option<Drawn> {
+        let State::Queue { drawn, table, .. } = &self.state else { return None };
+        let workers = self.tallies.iter().map(|(worker, tally)| (*worker, tally.total())).collect();
+        Some(Drawn { opening: self.opening, workers, tally: drawn.clone(), table: table.clone() })
     }
 
     /// So many are inside, as they told.

@@ -12,6 +12,7 @@ pub const LEVELS: usize = 3;
 /// Separates this use of the secret from every other.
 const CONTEXT: &str = "hiwar 2026-11 networks at the door, version 1";
 
+const CONTEXT_OPENING: &str = "hiwar 2026-11 networks of one opening, version 1";
 const CONTEXT_WIDER: &str = "hiwar 2026-11 wider networks at the door, version 1";
 
 /// Bits of each network of an IPv4 address (RFC 4632) and of an IPv6 one: a line at home, a site, a provider's customer (RFC 6177).
@@ -26,7 +27,8 @@ const ROOMS_V6: [u32; LEVELS] = [16, 32, 64];
 /// Of a /24.
 pub const ROOM_V4_24: u32 = 128;
 
-/// Makes hashes of networks: made for one space, the same at every worker, and destroyed after the draw.
+/// Makes hashes of networks: made for one opening of one space, the same at every worker. Of two openings no hash is the same, so that nobody can tell from their public records who
+/// came to both; and all of them are lost with what they are made of.
 #[derive(Clone)]
 pub struct NetworkKey {
     narrowest: [u8; 32],
@@ -42,6 +44,14 @@ pub struct Networks {
 }
 
 impl NetworkKey {
+    /// That of one of a space's openings, of the 32 random bytes from which all of them are made.
+    pub fn of(root: &[u8; 32], opening: u16) -> Self {
+        let mut bytes = [0; 34];
+        bytes[..32].copy_from_slice(root);
+        bytes[32..].copy_from_slice(&opening.to_le_bytes());
+        Self::from_bytes(blake3::derive_key(CONTEXT_OPENING, &bytes))
+    }
+
     /// From 32 random bytes.
     pub fn from_bytes(secret: [u8; 32]) -> Self {
         let narrowest = blake3::derive_key(CONTEXT, &secret);
@@ -114,7 +124,7 @@ impl Networks {
 }
 
 /// When a ticket is drawn, as far as its networks decide it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Turn {
     /// All of one round come before any of the next.
     pub round: u16,
@@ -182,6 +192,13 @@ mod tests {
         let address = "192.0.2.7".parse().expect("an address");
         let other = NetworkKey::from_bytes([2; 32]).networks(address);
         assert!(networks("192.0.2.7").hashes().iter().all(|hash| !other.hashes().contains(hash)));
+    }
+
+    #[test]
+    fn another_opening_hashes_otherwise() {
+        let of = |opening| NetworkKey::of(&[1; 32], opening).networks("192.0.2.7".parse().expect("an address"));
+        assert_eq!(of(3), of(3));
+        assert!(of(3).hashes().iter().all(|hash| !of(4).hashes().contains(hash)));
     }
 
     #[test]

@@ -92,15 +92,7 @@ pub fn encode_said(said: &Said) -> Vec<u8> {
                     out.number(2);
                     out.numbers([*late, *per_minute, (*spare).into()]);
                     out.tally(drawn);
-                    let (from, first, by) = table.parts();
-                    out.time(from);
-                    out.number(first);
-                    out.number(by.len() as u64);
-                    // They go up.
-                    by.iter().fold(first, |before, &by| {
-                        out.number(by.saturating_sub(before));
-                        by
-                    });
+                    out.table(table);
                 }
             }
         }
@@ -166,11 +158,12 @@ pub fn decode_heard(bytes: &[u8]) -> Option<Heard> {
     from.end(Heard { told, tally, promises: Promises::from_parts(last, counts)? })
 }
 
+/// What is being written.
 #[derive(Default)]
-struct Out(Vec<u8>);
+pub(super) struct Out(pub(super) Vec<u8>);
 
 impl Out {
-    fn number(&mut self, mut number: u64) {
+    pub(super) fn number(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.0.push(number as u8 | 0x80);
             number >>= 7;
@@ -182,16 +175,28 @@ impl Out {
         numbers.into_iter().for_each(|number| self.number(number));
     }
 
-    fn fixed(&mut self, number: u64) {
+    pub(super) fn fixed(&mut self, number: u64) {
         self.0.extend(number.to_le_bytes());
     }
 
-    fn time(&mut self, time: SystemTime) {
+    pub(super) fn time(&mut self, time: SystemTime) {
         self.number(time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64));
     }
 
+    /// By how much it goes up.
+    pub(super) fn table(&mut self, table: &Timetable) {
+        let (from, first, by) = table.parts();
+        self.time(from);
+        self.number(first);
+        self.number(by.len() as u64);
+        by.iter().fold(first, |before, &by| {
+            self.number(by.saturating_sub(before));
+            by
+        });
+    }
+
     /// Runs of parts in which nobody is drawn are a zero and how many they are.
-    fn tally(&mut self, tally: &Tally) {
+    pub(super) fn tally(&mut self, tally: &Tally) {
         let mut counts = tally.counts().iter().peekable();
         while let Some(&count) = counts.next() {
             self.number(count.into());
@@ -206,10 +211,11 @@ impl Out {
     }
 }
 
-struct From<'b>(&'b [u8]);
+/// What is still to be read.
+pub(super) struct From<'b>(pub(super) &'b [u8]);
 
 impl From<'_> {
-    fn number(&mut self) -> Option<u64> {
+    pub(super) fn number(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let (&byte, rest) = self.0.split_first()?;
@@ -227,7 +233,7 @@ impl From<'_> {
         None
     }
 
-    fn small(&mut self) -> Option<u32> {
+    pub(super) fn small(&mut self) -> Option<u32> {
         self.number()?.try_into().ok()
     }
 
@@ -239,23 +245,27 @@ impl From<'_> {
         }
     }
 
-    fn fixed(&mut self) -> Option<u64> {
-        let (bytes, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(u64::from_le_bytes(*bytes))
+    pub(super) fn fixed(&mut self) -> Option<u64> {
+        self.bytes().map(u64::from_le_bytes)
     }
 
-    fn time(&mut self) -> Option<SystemTime> {
+    pub(super) fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*bytes)
+    }
+
+    pub(super) fn time(&mut self) -> Option<SystemTime> {
         // As far off as a ticket can say.
         UNIX_EPOCH.checked_add(Duration::from_micros(self.number()?))
     }
 
-    fn many<T>(&mut self, most: u64, one: &mut impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+    pub(super) fn many<T>(&mut self, most: u64, one: &mut impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let count = self.number().filter(|count| *count <= most)?;
         (0..count).map(|_| one(self)).collect()
     }
 
-    fn tally(&mut self) -> Option<Tally> {
+    pub(super) fn tally(&mut self) -> Option<Tally> {
         let parts = Tally::default().counts().len();
         let mut counts = Vec::with_capacity(parts);
         while counts.len() < parts {
@@ -268,6 +278,16 @@ impl From<'_> {
             }
         }
         Tally::from_counts(&counts)
+    }
+
+    pub(super) fn table(&mut self) -> Option<Timetable> {
+        let (from, first) = (self.time()?, self.number()?);
+        let mut before = first;
+        let by = self.many(Timetable::PARTS_MAX as u64, &mut |from| {
+            before = before.checked_add(from.number()?)?;
+            Some(before)
+        })?;
+        Timetable::from_parts(from, first, by)
     }
 
     fn spoken(&mut self) -> Option<Spoken> {
@@ -284,20 +304,14 @@ impl From<'_> {
             2 => {
                 let (late, per_minute, spare) = (self.number()?, self.number()?, self.small()?);
                 let drawn = self.tally()?;
-                let (from, first) = (self.time()?, self.number()?);
-                let mut before = first;
-                let by = self.many(Timetable::PARTS_MAX as u64, &mut |from| {
-                    before = before.checked_add(from.number()?)?;
-                    Some(before)
-                })?;
-                Phase::Queue { drawn, table: Timetable::from_parts(from, first, by)?, late, per_minute, spare }
+                Phase::Queue { drawn, table: self.table()?, late, per_minute, spare }
             }
             _ => return None,
         };
         Some(Spoken { opening, phase, pace, has_free, yours })
     }
 
-    fn end<T>(self, whole: T) -> Option<T> {
+    pub(super) fn end<T>(self, whole: T) -> Option<T> {
         self.0.is_empty().then_some(whole)
     }
 }

@@ -6,12 +6,13 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
 
 use hiwar_admission::door::counts::{CELLS, Counts};
 use hiwar_admission::door::desk::Memory;
+use hiwar_admission::door::draw::DrawSecret;
 use hiwar_admission::door::network::NetworkKey;
 use hiwar_admission::door::redemption::Redemption;
 use rustix::fs::{CWD, RenameFlags};
@@ -37,7 +38,10 @@ pub struct DoorMap {
     at: *mut u8,
     /// Of which each opening's secret is made.
     root: [u8; 32],
-    networks: NetworkKey,
+    /// Of which each opening's key is made.
+    networks: [u8; 32],
+    /// Where the file is, if there is one.
+    folder: Option<PathBuf>,
 }
 
 // SAFETY: the memory is mapped until it is dropped, and is only read and written by atomic operations after it was opened.
@@ -79,7 +83,8 @@ impl DoorMap {
                 0,
             )
         }?;
-        Ok(Self { at: at.cast(), root: secret(ROOT_AT), networks: NetworkKey::from_bytes(secret(NETWORK_AT)) })
+        let folder = path.parent().map(Path::to_owned);
+        Ok(Self { at: at.cast(), root: secret(ROOT_AT), networks: secret(NETWORK_AT), folder })
     }
 
     /// One that nobody else has, and that ends with this process: where there can be no file, the cap holds all the same, and a ticket that was used here may be good at another worker.
@@ -100,7 +105,7 @@ impl DoorMap {
                 MapFlags::PRIVATE,
             )
         }?;
-        Ok(Self { at: at.cast(), root: secret(0), networks: NetworkKey::from_bytes(secret(32)) })
+        Ok(Self { at: at.cast(), root: secret(0), networks: secret(32), folder: None })
     }
 
     /// Of which each opening's secret is made.
@@ -108,9 +113,33 @@ impl DoorMap {
         self.root
     }
 
-    /// Makes hashes of networks.
-    pub(super) fn networks(&self) -> &NetworkKey {
-        &self.networks
+    /// What decides the draw of one opening.
+    pub fn secret(&self, opening: u16) -> DrawSecret {
+        DrawSecret::of(&self.root, opening)
+    }
+
+    /// Overwrites the secrets in the file and removes it: what was hashed under them is never found again. Whoever has it mapped goes on until they drop it.
+    ///
+    /// # Errors
+    /// Those of the file system; that there is none is no error.
+    pub fn destroy(path: &Path) -> io::Result<()> {
+        let file = match OpenOptions::new().write(true).open(path) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        file.write_all_at(&[0; NEXT_AT - ROOT_AT], ROOT_AT as u64)?;
+        file.sync_data()?;
+        std::fs::remove_file(path)
+    }
+
+    /// Makes hashes of networks, for one opening.
+    pub(super) fn networks(&self, opening: u16) -> NetworkKey {
+        NetworkKey::of(&self.networks, opening)
+    }
+
+    /// The folder of the file; `None`: no other worker has it.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     /// Counts and used tickets.
@@ -204,7 +233,7 @@ mod tests {
         assert_eq!(other.serials().start, 1 + BLOCK);
         assert_eq!(one.memory().redemption.redeem(70), Ok(()));
         assert!(other.memory().redemption.redeem(70).is_err());
-        let networks = one.networks().networks("192.0.2.7".parse().expect("an address"));
+        let networks = one.networks(0).networks("192.0.2.7".parse().expect("an address"));
         assert_eq!(one.memory().counts.count(&networks), [1; 3]);
         assert_eq!(other.memory().counts.count(&networks), [2; 3]);
         drop((one, other));
@@ -238,6 +267,20 @@ mod tests {
         assert!(one.root() != other.root() && one.serials() == (1..1 + BLOCK));
         assert_eq!((one.memory().redemption.redeem(7), other.memory().redemption.redeem(7)), (Ok(()), Ok(())));
         assert!(one.memory().redemption.redeem(7).is_err());
+    }
+
+    #[test]
+    fn what_is_destroyed_has_no_secrets_and_is_not_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("door");
+        let map = DoorMap::open_or_make(&path).expect("a map");
+        let mut left = File::open(&path).expect("the file");
+        DoorMap::destroy(&path).expect("destroyed");
+        DoorMap::destroy(&path).expect("nothing to do");
+        let mut head = [7; NEXT_AT];
+        left.read_exact(&mut head).expect("what is left of it");
+        assert!(!path.exists() && head[ROOT_AT..] == [0; NEXT_AT - ROOT_AT]);
+        assert_eq!(map.secret(1).commitment(), DrawSecret::of(&map.root(), 1).commitment());
     }
 
     #[test]

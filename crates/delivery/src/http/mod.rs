@@ -2,7 +2,7 @@
 //!
 //! * `worker` the fan-out thread: accepts, reads heads, answers, and owns every listener
 //! * `exchange` one connection that is not a listener · `slab` where connections live · `held` whose request waits for a log
-//! * `replay` helper threads for recordings · `door_map` what workers share of a door · `clips` what they have cut out of them · `rewind` what they read of logs · `recall` what was said before · `forward` one thread between clients and the house
+//! * `replay` helper threads for recordings · `door_map` what workers share of a door · `drawn` whom a door draws, on its way to the disk · `clips` what they have cut out of them · `rewind` what they read of logs · `recall` what was said before · `forward` one thread between clients and the house
 //! * `upload` bodies on their way in · `neighbours` what one address may hold of the way to the house
 //! * `http2` the name of HLS: HTTP/2 there, on a thread of its own
 //! * `room` how files are shared by all of them
@@ -11,6 +11,7 @@
 
 mod clips;
 mod door_map;
+mod drawn;
 mod exchange;
 mod forward;
 mod held;

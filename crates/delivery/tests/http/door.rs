@@ -2,12 +2,15 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use hiwar_admission::Scope;
 use hiwar_admission::door::allocator::Allocator;
 use hiwar_admission::door::desk::{LATE, SPREAD, TALLY, WINDOW};
 use hiwar_admission::door::places::KEPT;
+use hiwar_admission::door::record::{DrawRecord, List, list_name};
+use hiwar_admission::door::ticket::Ticket;
 use hiwar_admission::door::timetable::Stays;
 use hiwar_admission::door::wire::{self, Heard, Said, Spoken};
-use hiwar_delivery::http::{Access, Update};
+use hiwar_delivery::http::{Access, DoorMap, Update};
 
 use crate::rig::{Client, RUN, Rig, id};
 
@@ -138,6 +141,46 @@ fn no_more_listen_than_there_are_places_and_the_next_one_is_told_when() {
     // Whoever did not get the answer asks again, and is told the same.
     let (other, _, again) = house.waits(&format!("?t={ticket}"));
     assert!(other != ticket && again == stage);
+}
+
+#[test]
+fn whoever_was_drawn_is_on_the_workers_list_and_draws_again_what_was_drawn() {
+    let mut house = House::new(1);
+    let _inside = house.enters("");
+    house.is_full(1);
+    let (ticket, wait, _) = house.waits("?t=");
+    // Asking again is no other ticket; asking as somebody new is.
+    let _ = house.waits(&format!("?t={ticket}"));
+    let others = [(); 4].map(|()| house.waits("?t=").0);
+    house.second();
+    house.wait(wait);
+    let drawn = house.allocator.drawn().expect("a draw");
+    assert_eq!((drawn.opening, &drawn.workers[..], drawn.tally.total()), (0, &[(RUN, 5)][..], 5));
+    let folder = house.rig.folder.path();
+    let list = || std::fs::read(folder.join(list_name(0, RUN))).map(|bytes| List::read(&bytes)).unwrap_or_default();
+    house.rig.until("the whole list", |_| list().is_ended());
+    let secret = DoorMap::open_or_make(&folder.join("demo.door")).expect("the door").secret(0);
+    let mut record = DrawRecord {
+        space: Scope::parse("demo").expect("a scope"),
+        opening: 0,
+        commitment: secret.commitment(),
+        secret: secret.reveal(),
+        workers: drawn.workers,
+        tally: drawn.tally,
+        table: drawn.table,
+        counted: Vec::new(),
+        uncounted: Vec::new(),
+    };
+    record.list([(RUN, &list())]);
+    let check = record.check();
+    assert!(check.faults.is_empty() && (check.listed, check.uncounted, check.networks) == (5, 0, 1), "{check:?}");
+    let places = std::iter::once(&ticket).chain(&others).map(|text| {
+        let ticket = Ticket::unchecked(text.as_bytes()).expect("a ticket");
+        let [entry] = record.find(&ticket)[..] else { panic!("{ticket:?} is listed once") };
+        record.place(&entry).0
+    });
+    let places: Vec<_> = places.collect();
+    assert!(places.is_sorted() && places[4] < 5, "whoever takes more has no better place by them: {places:?}");
 }
 
 #[test]

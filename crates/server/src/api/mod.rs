@@ -7,6 +7,7 @@
 mod caller;
 mod crowd;
 mod delivery;
+mod draws;
 mod dress;
 mod event;
 mod events;
@@ -30,11 +31,12 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{any, delete, get, post, put};
 
+pub use draws::Draws;
 pub use event::{
     called_event, cancelled_event, ended_event, postponed_event, reactions_event, speaking_event, stage_event,
 };
 pub use keys::Keys;
-pub use speech::Language;
+pub use speech::{Language, Word};
 
 use crate::certificates::Certificates;
 use crate::disk;
@@ -91,6 +93,8 @@ pub struct Api {
     pub listening: Wishes,
     /// How the doors are, if there are any.
     pub at_doors: Option<Arc<door::Figures>>,
+    /// What is public of their draws.
+    pub draws: Draws,
 }
 
 type Shared = axum::extract::State<Arc<Api>>;
@@ -117,6 +121,8 @@ pub fn router(api: Api) -> Router {
         .route("/api/spaces/v1/spaces/{id}/mute-all", post(stage::mute_all))
         .route("/api/spaces/v1/spaces/{id}/people/{participant}/{action}", post(stage::act))
         .route("/api/spaces/v1/spaces/{id}/links", get(spaces::invitations))
+        .route("/api/spaces/v1/spaces/{id}/draws", get(draws::list))
+        .route("/api/spaces/v1/spaces/{id}/draws/{opening}", get(draws::record))
         .route("/api/spaces/v1/spaces/{id}/withdrawal", get(withdrawals::show).post(withdrawals::begin))
         .route("/api/spaces/v1/spaces/{id}/passes", post(spaces::invite))
         .route("/api/spaces/v1/spaces/{id}/events", get(events::follow))

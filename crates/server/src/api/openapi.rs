@@ -5,7 +5,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::problem::Details;
-use super::{delivery, events, hold, oembed, rehearsals, spaces, stage, whip, withdrawals};
+use super::{delivery, draws, events, hold, oembed, rehearsals, spaces, stage, whip, withdrawals};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -13,7 +13,7 @@ use super::{delivery, events, hold, oembed, rehearsals, spaces, stage, whip, wit
     paths(
         spaces::config, spaces::list, spaces::show, spaces::create, spaces::invite, spaces::invitations, spaces::review, oembed::embedding,
         stage::start, stage::end, stage::postpone, stage::cancel, stage::change, stage::post, stage::delete_recording, stage::show, stage::agree, stage::raise_hand,
-        stage::lower_hand, stage::accept, stage::decline, stage::mute_all, stage::act, hold::give, hold::take, rehearsals::prove, delivery::show, delivery::change, withdrawals::begin, withdrawals::show, events::follow, react, whip::look, whip::publish, whip::look_at_session, whip::patch, whip::hang_up
+        stage::lower_hand, stage::accept, stage::decline, stage::mute_all, stage::act, hold::give, hold::take, rehearsals::prove, delivery::show, delivery::change, withdrawals::begin, withdrawals::show, draws::list, draws::record, events::follow, react, whip::look, whip::publish, whip::look_at_session, whip::patch, whip::hang_up
     ),
     modifiers(&Pass)
 )]

@@ -124,6 +124,7 @@ impl House {
                 disk,
                 listening,
                 at_doors: None,
+                draws: Draws { spaces: dir.path().join("spaces"), key: [7; 32] },
             }),
             registry,
             studio,

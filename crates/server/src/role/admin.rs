@@ -18,7 +18,7 @@ use tokio::net::UnixStream;
 
 use super::progress::Line;
 use super::{greet, keys};
-use crate::api::Keys;
+use crate::api::{Keys, Language};
 use crate::cli;
 use crate::config::Config;
 use crate::listening;
@@ -146,12 +146,17 @@ fn operate(
     Ok(said)
 }
 
-/// What the house is to speak: the language of this terminal, if it is one of ours.
+/// What the house is to speak.
 fn language() -> &'static str {
+    terminal().code()
+}
+
+/// The language of this terminal, if it is one of ours.
+pub(super) fn terminal() -> Language {
     let set = ["LC_ALL", "LC_MESSAGES", "LANG"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|set| !set.is_empty()));
-    if set.is_some_and(|set| set.starts_with("ar")) { "ar" } else { "en" }
+    if set.is_some_and(|set| set.starts_with("ar")) { Language::Arabic } else { Language::English }
 }
 
 /// How often the house is asked how far it is.

@@ -9,6 +9,7 @@ use std::os::fd::RawFd;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
+use hiwar_admission::door::seal::SealKey;
 use hiwar_engine::live_bus::{Down, Hub};
 
 use super::{demo, greet, keys};
@@ -69,6 +70,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     let listen_key = keys::load_or_make(&config.data, "listen.key").map_err(say("no listening key"))?;
     let stage_key = keys::load_or_make(&config.data, "stage.key").map_err(say("no stage key"))?;
     let keys = api::Keys::new(listen_key, stage_key);
+    let seal = SealKey::from_bytes(&stage_key);
 
     let bus: UnixListener = adopt(inherited.bus).map_err(say("no live bus"))?;
     let (hub, reports) = Hub::spawn(bus).map_err(say("no live bus"))?;
@@ -87,8 +89,9 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     .map_err(say("no studio"))?;
 
     let counting = studio.clone();
-    let doors =
-        config.door.map(|door| door::start(door, inherited.workers, spaces.clone(), studio.clone(), hub.publisher()));
+    let doors = config.door.map(|door| {
+        door::start(door, inherited.workers, spaces.clone(), studio.clone(), hub.publisher(), seal.clone())
+    });
     let (doors, at_doors) = doors.transpose().map_err(say("no thread"))?.unzip();
     std::thread::Builder::new()
         .name("reports".into())
@@ -114,7 +117,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     let hls_asked_by = if is_here { api::AskedBy::Players } else { api::AskedBy::Caches };
     let settings =
         api::Settings { public_origin: public_origin.clone(), stage_origin, template, policy, hls_base, hls_asked_by };
-    let registry = Registry::open(spaces, studio.clone(), settings.clone(), happened)
+    let registry = Registry::open(spaces.clone(), studio.clone(), settings.clone(), happened)
         .await
         .map_err(|why| format!("cannot read the spaces: {why}"))?;
 
@@ -135,6 +138,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
         disk,
         listening,
         at_doors,
+        draws: api::Draws { spaces, key: seal.public() },
     });
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = axum::serve(api, router).with_graceful_shutdown(async move {

@@ -1,6 +1,9 @@
 //! A door with few places: who comes in, who is told to wait, and what stays when the house dies.
 
 use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use crate::ear::Ear;
 use crate::http::{Reply, ask, head, open};
@@ -78,5 +81,89 @@ fn as_many_listen_as_there_are_places_and_a_house_that_dies_lets_nobody_else_in(
     assert!(file.exists());
     server.host(&space, "end");
     until("the door is removed with its space", || (!file.exists()).then_some(()));
+    server.stop();
+}
+
+/// Longer than a window, which is a minute, and what comes after it.
+const WINDOW: Duration = Duration::from_secs(100);
+
+/// As [`until`], for what takes a minute.
+fn once<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + WINDOW;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited too long: {what}");
+        std::thread::park_timeout(Duration::from_millis(200));
+    }
+}
+
+fn hiwar(language: &str, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hiwar"));
+    command.args(args).env("LC_ALL", language).output().expect("the binary")
+}
+
+/// What `hiwar draw verify` says, and how it ends.
+fn verify(file: &Path, more: &[&str]) -> (String, Option<i32>) {
+    let done = hiwar("C.UTF-8", &[&["draw", "verify", file.to_str().expect("text")], more].concat());
+    (String::from_utf8(done.stdout).expect("text"), done.status.code())
+}
+
+#[test]
+fn whoever_was_drawn_can_draw_again_and_sees_their_place_and_every_change() {
+    let (dir, mut server) = server(2);
+    let space = server.live("full");
+    let draws = || ask(server.public, "GET", &format!("/api/spaces/v1/spaces/{}/draws", space.id), &[], &[]).json();
+    let commitment = until("it is committed to", || draws()["next"][0]["commitment"].as_str().map(str::to_owned));
+    let _mouth = Mouth::speak(server.stage, &space.id, &space.host_pass, 440.0);
+    let _ears = [inside(&server, &space), inside(&server, &space)];
+    let tickets = [(); 5].map(|()| {
+        until("somebody is drawn", || {
+            let told = waits(&server, &space).json();
+            (told["stage"] == "draw").then(|| told["ticket"].as_str().expect("a ticket").to_owned())
+        })
+    });
+
+    let made = once("it is drawn", || Some(draws()["made"][0].clone()).filter(|made| made.is_object()));
+    assert_eq!((made["commitment"].as_str(), made["opening"].as_u64()), (Some(&*commitment), Some(0)));
+    let key = draws()["key"].as_str().expect("a key").to_owned();
+    let file = dir.path().join("0.draw");
+    let path = format!("/api/spaces/v1/spaces/{}/draws/0", space.id);
+    let (said, bytes) = until("everybody is listed", || {
+        let bytes = ask(server.public, "GET", &path, &[], &[]).body;
+        std::fs::write(&file, &bytes).expect("a disk");
+        let (said, code) = verify(&file, &["--commitment", &commitment, "--key", &key, "--list"]);
+        (code == Some(0)).then_some((said, bytes))
+    });
+    let listed = said.lines().filter(|line| line.ends_with(|last: char| last.is_ascii_digit())).count();
+    assert!(said.contains("All of it holds.") && listed == 5, "{said}");
+    let rank = |ticket: &String| {
+        let (said, code) = verify(&file, &["--ticket", ticket]);
+        assert_eq!(code, Some(0), "{said}");
+        let (_, rank) = said.split_once("Your ticket is listed: rank ").expect("a rank");
+        rank.split([':', ',', '.']).next().and_then(|rank| rank.parse::<u32>().ok()).expect("a number")
+    };
+    let ranks = tickets.each_ref().map(rank);
+    assert!(ranks.is_sorted() && (1..=5).contains(&ranks[4]), "{ranks:?}");
+
+    let (said, code) = verify(&file, &["--ticket", &tickets[0].replace(char::is_uppercase, "a")]);
+    assert_eq!(code, Some(1), "{said}");
+    let (said, code) = verify(&file, &["--commitment", &"0".repeat(64)]);
+    assert!(code == Some(1) && said.contains("NOT hold"), "{said}");
+    let mut changed = bytes.clone();
+    changed[40] ^= 1;
+    std::fs::write(&file, changed).expect("a disk");
+    let (said, code) = verify(&file, &[]);
+    assert!(code == Some(1) && said.matches("NOT hold").count() >= 3, "{said}");
+    let arabic = hiwar("ar_EG.UTF-8", &["draw", "verify", file.to_str().expect("text")]);
+    assert!(String::from_utf8_lossy(&arabic.stdout).contains("ليس كل ما في السجل صحيحًا."));
+    std::fs::write(&file, &bytes[..99]).expect("a disk");
+    assert_eq!(verify(&file, &[]).1, Some(2));
+
+    server.host(&space, "end");
+    let kept = dir.path().join("data/spaces").join(&space.id);
+    until("the door is destroyed", || (!kept.join("door").exists()).then_some(()));
+    assert_eq!(ask(server.public, "GET", &path, &[], &[]).body, bytes, "the record stays");
     server.stop();
 }

@@ -8,13 +8,15 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use hiwar_admission::Scope;
-use hiwar_admission::door::desk::{self, Desk, Entry};
+use hiwar_admission::door::desk::{self, Desk, Entry, Phase};
+use hiwar_admission::door::network::NetworkKey;
 use hiwar_admission::door::places::KEPT;
 use hiwar_admission::door::ticket::{Class, Ticket, Worth};
 use hiwar_admission::door::wire::{Said, encode_heard};
 use hiwar_segment_log::LogId;
 
 use super::super::DoorMap;
+use super::super::drawn::{Lists, Written};
 use super::super::slab::Token;
 use super::{Client, Worker};
 use crate::answer::{Answer, Site};
@@ -34,6 +36,7 @@ const STALE: Duration = Duration::from_secs(60);
 pub(super) struct Doors {
     run: u64,
     by_log: HashMap<LogId, Door>,
+    lists: Lists,
     /// Numbers that nobody can foresee, one after the other (SplitMix64, Steele et al. 2014).
     chance: u64,
     is_retired: bool,
@@ -44,6 +47,10 @@ struct Door {
     map: Arc<DoorMap>,
     desk: Desk,
     opening: u16,
+    /// Makes hashes of networks, in this opening.
+    networks: NetworkKey,
+    /// Whom it draws, for the public record.
+    written: Option<Written>,
     /// What the house's clock said, and when that was heard: of all that it said what was soonest heard.
     clock: Option<(SystemTime, Instant)>,
     /// Places that are taken.
@@ -73,7 +80,8 @@ impl Doors {
     pub(super) fn new(run: u64) -> io::Result<Self> {
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).map_err(|why| io::Error::other(why.to_string()))?;
-        Ok(Self { run, by_log: HashMap::new(), chance: u64::from_le_bytes(seed), is_retired: false })
+        let lists = Lists::default();
+        Ok(Self { run, by_log: HashMap::new(), lists, chance: u64::from_le_bytes(seed), is_retired: false })
     }
 
     /// A log begins, or goes on: then those inside stay so.
@@ -86,8 +94,11 @@ impl Doors {
         if self.is_retired {
             desk.retire();
         }
+        let (run, lists) = (self.run, &mut self.lists);
         self.by_log.entry(log).or_insert_with(|| Door {
             scope,
+            written: map.folder().and_then(|folder| lists.write(folder, run)),
+            networks: map.networks(0),
             map,
             desk,
             opening: 0,
@@ -109,6 +120,10 @@ impl Doors {
             if spoken.opening != door.opening {
                 door.opening = spoken.opening;
                 door.map.begin(spoken.opening);
+                door.networks = door.map.networks(spoken.opening);
+            }
+            if let (Some(written), Phase::Queue { .. }) = (&mut door.written, &spoken.phase) {
+                written.end(spoken.opening);
             }
             door.desk.hear(spoken.to(self.run));
         }
@@ -253,7 +268,12 @@ impl Door {
             self.desk.take_serials(self.map.serials());
         }
         let memory = self.map.memory();
-        let networks = self.map.networks().networks(address);
+        let networks = self.networks.networks(address);
+        // What an earlier crowd was hashed by stays with it: nobody is to see that they came to both.
+        let shown = shown.map(|ticket| {
+            let is_of_this = ticket.opening == self.opening;
+            Ticket { network: if is_of_this { ticket.network } else { networks.narrowest() }, ..ticket }
+        });
         let is_back = |ticket: &Ticket| ticket.class == Class::Returning && self.places.contains_key(&ticket.serial);
         if let Some(ticket) = shown.filter(is_back) {
             // It is theirs still, wherever the other connection is.
@@ -262,7 +282,14 @@ impl Door {
         let answer = shown.and_then(|ticket| self.desk.present(now, memory, ticket, lot, entry));
         let shown = shown.filter(|_| answer.is_some());
         match answer.unwrap_or_else(|| self.desk.arrive(now, memory, &networks, Class::Anybody, lot, entry)) {
-            desk::Answer::Wait(ticket) => (ticket, false),
+            desk::Answer::Wait(ticket) => {
+                if let Some(written) =
+                    self.written.as_mut().filter(|_| shown.is_none_or(|shown| shown.serial != ticket.serial))
+                {
+                    written.note(&ticket);
+                }
+                (ticket, false)
+            }
             desk::Answer::Enter => {
                 let network = shown.map_or(networks.narrowest(), |ticket| ticket.network);
                 let place = shown.map_or(Desk::PLACE_MIN | chance, |ticket| ticket.serial);
@@ -337,6 +364,9 @@ impl Worker {
                 if !serials.is_empty() {
                     door.desk.take_serials(serials);
                 }
+            }
+            if let Some(written) = &mut door.written {
+                written.flush();
             }
             heard.insert(log, encode_heard(&door.desk.heard(now)));
         }
