@@ -3,8 +3,8 @@ import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { catalogue } from "./messages.mjs";
 
 const root = new URL("..", import.meta.url).pathname;
-/** One packet train of ten (RFC 6928): the page arrives with the first round trip. */
-const PAGE_BYTES_MAX = 14 * 1024;
+/** One packet train of ten (RFC 6928): the page arrives with the first round trip. Less what the server fills in: title, preview, links and who speaks. */
+const PAGE_BYTES_MAX = 14 * 1024 - 700;
 const wrong = [];
 
 // 1. Logical directions only: a physical one is wrong in one of our two languages.

@@ -74,6 +74,7 @@ async function later(name, entry, words) {
 const fetched = {
   __EAR__: await later("ear", "src/ear/ear.ts", wording("src/ear", ENDS)),
   __WAIT__: await later("wait", "src/wait/page.ts", wording("src/wait")),
+  __REWIND__: await later("past", "src/rewind/page.ts", wording("src/rewind")),
   __REACT__: await later("react", "src/react/page.ts", wording("src/react")),
 };
 const [style, first] = [styles(), await script("src/page/first.ts", words)];

@@ -9,7 +9,7 @@ import { apply, choose, parts, store, stored, type Language } from "../text/lang
 import { moment } from "../text/time";
 import type { Rates } from "../react/kinds";
 import { Replay, type Recorded } from "./replay";
-import { Rewind } from "./rewind";
+import type { Rewind } from "../rewind/page";
 import { numbers, say, speak } from "./text";
 import { by, entitle, icon, people, put } from "./view";
 
@@ -30,6 +30,8 @@ interface Space extends Recorded {
 
 /** The address of the script with the row of reactions, by its hash. */
 declare const __REACT__: string;
+/** Of the one for going back. */
+declare const __REWIND__: string;
 /** And of the one for whoever waits at the door. */
 declare const __WAIT__: string;
 
@@ -83,7 +85,10 @@ const player = new Player({
   onEvent,
   onBehind: () => render(),
 });
-const rewind = new Rewind(player, () => !over && player.measured && ["playing", "reconnecting"].includes(player.state));
+let rewind: Rewind | undefined;
+/** Fetched when there is something to go back in. */
+let rewinding: Promise<void> | undefined;
+const canRewind = () => !over && player.measured && ["playing", "reconnecting"].includes(player.state);
 
 /** What the server knew; an empty island is a page of a space that there is not. */
 function island(): Space {
@@ -167,7 +172,16 @@ function render(): void {
     if (state !== "queued") put("notice", notice ? say(notice) : "");
     by("elsewhere").hidden = state !== "unsupported";
     by("volume").setAttribute("aria-label", say("player-volume"));
-    rewind.render();
+    if (canRewind()) {
+      rewinding ??= (import(/* @vite-ignore */ __REWIND__) as Promise<typeof import("../rewind/page")>).then(
+        ({ Rewind }) => {
+          rewind = new Rewind(player, canRewind);
+          render();
+        },
+        () => {},
+      );
+    }
+    rewind?.render();
     if (heard) react ??= (import(/* @vite-ignore */ __REACT__) as Promise<typeof import("../react/page")>).then(({ row }) => row(space.id, query)).catch(() => {});
     // Whoever went back hears what is over.
     void react?.then((draw) => draw?.(rates, space.state === "live" && wanted && !player.place()));
@@ -178,7 +192,7 @@ function render(): void {
 
 /** The lateness to a tenth of a second, because more would be invented. */
 function late(): void {
-  if (rewind.tick()) return;
+  if (rewind?.tick()) return;
   const seconds = player.lateness();
   let text = "";
   if (seconds !== null) {

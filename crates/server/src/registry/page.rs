@@ -8,11 +8,13 @@ use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use hiwar_engine::live_bus::Document;
+use serde::Serialize;
 
-use super::view::PostponedView;
+use super::view::{PostponedView, ReplayView, SpeakerView};
 use super::{CrowdView, SpaceView};
 use crate::api::{AskedBy, Language, Settings};
 use crate::studio::Numbers;
+use crate::studio::press::{Effort, brotli};
 
 const HEAD: &str = "<!--hiwar:head-->";
 const SPACE: &str = "<!--hiwar:space-->";
@@ -22,7 +24,7 @@ const TITLE: &str = "<!--hiwar:title-->";
 /// The page as the workers serve it. It is asked for again at each visit, since it changes with the space.
 pub(super) fn document(settings: &Settings, view: &SpaceView) -> Document {
     let view = if view.audience == "invited" { &stripped(view) } else { view };
-    page((settings.template, settings.policy.as_deref()), |marker| match marker {
+    page((settings.template, settings.policy.as_deref()), Effort::Little, |marker| match marker {
         HEAD => head(&settings.public_origin, view),
         SPACE => island(view),
         TITLE => heading(&view.title),
@@ -33,14 +35,14 @@ pub(super) fn document(settings: &Settings, view: &SpaceView) -> Document {
 /// What stands at the address of a space that does not exist. The same in every house: each worker brings it along.
 pub fn nowhere() -> Document {
     let (template, policy) = crate::assets::page_template(None);
-    page((template, policy.as_deref()), |marker| match marker {
+    page((template, policy.as_deref()), Effort::All, |marker| match marker {
         HEAD => "<title>Hiwar · حوار</title>\n<meta name=\"robots\" content=\"noindex\">".into(),
         NOSCRIPT => said("problem-space-not-found"),
         _ => String::new(),
     })
 }
 
-fn page((template, policy): (&str, Option<&str>), text_of: impl Fn(&str) -> String) -> Document {
+fn page((template, policy): (&str, Option<&str>), effort: Effort, text_of: impl Fn(&str) -> String) -> Document {
     let body = fill(template, text_of);
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
@@ -49,8 +51,8 @@ fn page((template, policy): (&str, Option<&str>), text_of: impl Fn(&str) -> Stri
         etag: format!("\"{:016x}\"", hasher.finish()),
         cache: "no-cache".into(),
         policy: policy.map(Into::into),
+        brotli: brotli(body.as_bytes(), effort),
         body: body.into(),
-        brotli: None,
     }
 }
 
@@ -142,9 +144,64 @@ fn heading(title: &str) -> String {
     heading
 }
 
+/// What scripts read of a space in its page, under the names that it has in the API; and nothing that changes while nobody does anything.
+#[derive(Serialize)]
+struct Island<'v> {
+    id: &'v str,
+    title: &'v str,
+    state: &'v str,
+    audience: &'v str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<&'v str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starts_at: Option<&'v str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    doors_at: Option<&'v str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    awaits_host: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    postponed: Option<&'v PostponedView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancel_reason: Option<&'v str>,
+    listen: Listen<'v>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay: Option<&'v ReplayView>,
+    speakers: &'v [SpeakerView],
+    asking: &'v str,
+    recording: &'v str,
+    posting: &'v str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed_at: Option<&'v str>,
+}
+
+/// The other renditions have fixed places.
+#[derive(Serialize)]
+struct Listen<'v> {
+    hls: &'v str,
+}
+
 /// The space as JSON that is also harmless HTML.
 fn island(view: &SpaceView) -> String {
-    let json = serde_json::to_string(view).expect("strings and numbers are JSON");
+    let island = Island {
+        id: &view.id,
+        title: &view.title,
+        state: view.state,
+        audience: view.audience,
+        language: view.language.as_deref(),
+        starts_at: view.starts_at.as_deref(),
+        doors_at: view.doors_at.as_deref(),
+        awaits_host: view.awaits_host,
+        postponed: view.postponed.as_ref(),
+        cancel_reason: view.cancel_reason.as_deref(),
+        listen: Listen { hls: &view.listen.hls },
+        replay: view.replay.as_ref(),
+        speakers: &view.speakers,
+        asking: view.asking,
+        recording: view.recording,
+        posting: view.posting,
+        removed_at: view.removed_at.as_deref(),
+    };
+    let json = serde_json::to_string(&island).expect("strings and numbers are JSON");
     json.replace('<', "\\u003c")
         .replace('>', "\\u003e")
         .replace('&', "\\u0026")

@@ -17,6 +17,7 @@ mod control;
 mod lean;
 mod log;
 pub mod perform;
+pub(crate) mod press;
 mod radio;
 mod reactions;
 mod realtime;
@@ -191,6 +192,7 @@ struct Inner {
     certificate: Certificate,
     shards: Vec<Shard>,
     publisher: Publisher,
+    press: press::Press,
     log: log::Handle,
     radio: beside::Handle,
     lean: beside::Handle,
@@ -257,6 +259,7 @@ impl Studio {
             applause: Mutex::default(),
             certificate: Certificate::generate().ok_or_else(|| io::Error::other("no certificate for WebRTC"))?,
             shards,
+            press: press::Press::start(setup.publisher.clone())?,
             publisher: setup.publisher,
             log,
             radio,
@@ -555,10 +558,7 @@ impl Studio {
 
     /// Gives the workers a page to serve, or takes it back.
     pub fn document(&self, path: String, document: Option<Document>) {
-        self.inner.publisher.publish(match document {
-            Some(document) => Down::Document { path, document },
-            None => Down::Forget { path },
-        });
+        self.inner.press.put(path, document);
     }
 
     /// Waits until every worker answers with what it was told before, so that whoever is told of a page finds it. At most [`TOLD_WAIT`]: a worker that hangs

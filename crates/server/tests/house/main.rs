@@ -15,6 +15,7 @@ mod mouth;
 #[path = "../../src/outgoing.rs"]
 #[allow(unreachable_pub, reason = "of the program: `grant` needs it")]
 mod outgoing;
+mod page;
 mod pebble;
 mod server;
 mod tls;

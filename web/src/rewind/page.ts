@@ -1,14 +1,17 @@
-/** Going back in a live conversation: steps, a slider over the last hours, how far behind, how fast, and the way to live. */
+/** Going back in a live conversation: steps, a slider over the last hours, how far behind, how fast, and the way to live. A script of its own, fetched when sound plays that can be gone back in. */
+import { numbers, say, speak } from "../page/text";
+import { by, put } from "../page/view";
 import type { Player } from "../player/player";
-import { clock, isolate, spoken } from "../text/language";
-import { numbers, say } from "./text";
-import { by, put } from "./view";
+import { clock, isolate, spoken, type Language } from "../text/language";
+import past from "./past.html?raw";
+import steps from "./steps.html?raw";
+import styles from "./rewind.css?inline";
 
 const STEP_S = 15;
 const FAR_STEP_S = 30;
 
 export class Rewind {
-  #seek = by<HTMLInputElement>("past-seek");
+  #seek: HTMLInputElement;
   /** A hand is on the slider: it is not moved under it. */
   #held = false;
   #failed = false;
@@ -17,6 +20,12 @@ export class Rewind {
     private player: Player,
     private possible: () => boolean,
   ) {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(styles);
+    document.adoptedStyleSheets.push(sheet);
+    by("notice").insertAdjacentHTML("afterend", steps);
+    by("late").insertAdjacentHTML("afterend", past);
+    this.#seek = by<HTMLInputElement>("past-seek");
     const press = (id: string, act: () => void) => (by(id).onclick = act);
     press("step-far", () => this.#step(-FAR_STEP_S));
     press("step-back", () => this.#step(-STEP_S));
@@ -47,6 +56,7 @@ export class Rewind {
 
   /** Says everything again. */
   render(): void {
+    speak(document.documentElement.lang as Language);
     const behind = this.player.place() !== null;
     by("steps").hidden = !this.possible();
     by("past").hidden = !this.possible() || !behind;
@@ -60,6 +70,9 @@ export class Rewind {
       by(id).setAttribute("aria-label", say(key, { seconds }));
       by(id).querySelector("span")!.textContent = count.format(seconds);
     }
+    put("past-live", say("page-live"));
+    put("to-live-text", say("player-to-live"));
+    put("past-speed-text", say("page-replay-speed"));
     this.#seek.setAttribute("aria-label", say("page-replay-position"));
     by<HTMLSelectElement>("past-speed").value = String(this.player.rate);
     this.tick();
