@@ -1,14 +1,16 @@
 """`./x bench crowd`: sixty thousand come within a minute, to 19,000 places: in a simulated world, and for real; and half a million, simulated.
 
-    bench/crowd [--only sim|sim500k|real] [--minutes N] [--people N] [--cap N] [--stay MINUTES] [--keep DIR] [--break WHAT]
+    bench/crowd [--only sim|sim500k|real] [--minutes N] [--scale N] [--stay MINUTES] [--keep DIR] [--break WHAT]
 
 One script (crates/rehearsal/src/launch.rs) says who comes when and from where, how long they wait, and how long they stay. `door simulate` plays it without a clock by the code that workers and house
-run; `door crowd` at a running server, each person from an address of loopback. `--stay` is how long half of them stay longer than, which the house is told as well: less than twenty minutes is said
-in the result. docs/measured/door.md says what each figure means. `--keep` keeps raw samples, a line for each visit. The last line is one JSON object.
+run; `door crowd` at a running server, each person from an address of loopback. `--scale 5` is a fifth of everybody and of the places. `--stay` is how long half of them stay longer than, which the
+house is told as well. Less than what is asked for is said in the result. docs/measured/door.md says what each figure means. `--keep` keeps raw samples: a line for each visit, and of the real run one
+for each second. The last line is one JSON object.
 """
 
 import argparse
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,7 +18,12 @@ from . import machine, processes, rehearsal
 from .door import Door, run
 
 CROWD_CORES, SERVER_CORES = "0,1", "0,1"
-PEOPLE, CAP, STAY_MINUTES = 60_000, 19_000, 20
+PEOPLE_SIM = 500_000
+PEOPLE, CAP, BOTS, CARRIED, STAY_MINUTES = 60_000, 19_000, 200, 200, 20
+MINUTES = 16
+"""How long it is played. Stays are as long as they are: a place is kept for half a minute whatever they are, and with short ones more places would be kept than are spared for that."""
+CROWD_LATE_MS = 1_000
+"""A crowd that acts later than that is itself what is measured."""
 WANTED = {
     "cap_exceeded": lambda value: value == 0,
     "promise_kept": lambda value: value >= 0.95,
@@ -45,23 +52,21 @@ def main():
     door, result = rehearsal.door(), {}
     with machine.roomy_loopback(), rehearsal.folder("crowd", None) as folder:
         if options.only in (None, "sim"):
-            result |= suffixed(_simulated(door, options, keep, "sim"), "_sim")
+            result |= suffixed(_simulated(door, options, keep, "sim", options.scale), "_sim")
         if options.only in (None, "sim500k"):
-            result |= suffixed(_simulated(door, options, keep, "sim500k", "--people", "500000", "--anywhere"), "_sim500k")
+            result |= suffixed(_simulated(door, options, keep, "sim500k", 1, "--anywhere", people=PEOPLE_SIM), "_sim500k")
         if options.only in (None, "real"):
             result |= _real(folder, door, options, keep)
-    result |= {"people": options.people, "places": options.cap, "stay_minutes": options.stay, "played_minutes": options.minutes}
+    result |= {"people": PEOPLE // options.scale, "places": CAP // options.scale, "scale": options.scale, "stay_minutes": options.stay, "played_minutes": options.minutes}
     print(json.dumps(result | {"unwanted": unwanted(result), "broken": options.broken}), flush=True)
 
 
 def _options():
     parser = argparse.ArgumentParser(prog="bench/crowd", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=("sim", "sim500k", "real"))
-    parser.add_argument("--minutes", type=float, default=34, help="how long it is played")
-    parser.add_argument("--people", type=int, default=PEOPLE)
-    parser.add_argument("--cap", type=int, default=CAP)
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="how long it is played")
+    parser.add_argument("--scale", type=int, default=1, metavar="N", help="one in so many of everybody, and of the places")
     parser.add_argument("--stay", type=int, default=STAY_MINUTES, metavar="MINUTES")
-    parser.add_argument("--bots", type=int, default=200)
     parser.add_argument("--keep", metavar="DIR")
     parser.add_argument("--break", dest="broken", choices=BREAKS)
     return parser.parse_args()
@@ -82,35 +87,54 @@ def unwanted(result):
         real, simulated = result.get(name), result.get(f"{name}_sim")
         if real is not None and simulated is not None and abs(real - simulated) > max(ALIKE_PART * abs(real), ALIKE):
             said.append(f"{name} is {real}, and simulated {simulated}")
+    if result.get("untrue"):
+        said.append(f"{result['untrue']} were told what cannot be true")
+    if result.get("cut"):
+        said.append(f"{result['cut']} were cut off")
+    if result.get("crowd_late_ms_max", 0) > CROWD_LATE_MS:
+        said.append(f"the crowd itself was {result['crowd_late_ms_max']} ms late")
     return said
 
 
-def _script(options, keep, name):
-    script = ["--cap", str(options.cap), "--seconds", str(round(60 * options.minutes)), "--median", str(60 * options.stay), "--bots", str(options.bots)]
+def _script(options, keep, name, scale, people=None):
+    script = []
+    for kind, count in {"people": people or PEOPLE // scale, "cap": CAP // scale, "bots": BOTS // scale, "carried": CARRIED // scale}.items():
+        script += [f"--{kind}", str(count)]
+    script += ["--seconds", str(round(60 * options.minutes)), "--median", str(60 * options.stay)]
     if options.broken not in (None, "cap"):
         script += ["--wrong", options.broken]
     return script + (["--raw", str(keep / f"{name}.csv")] if keep else [])
 
 
-def _told(options):
+def _told(options, cap):
     """How many places the house is told of."""
-    return options.cap + options.cap // 2 if options.broken == "cap" else options.cap
+    return cap + cap // 2 if options.broken == "cap" else cap
 
 
-def _simulated(door, options, keep, name, *more):
-    people = () if more else ("--people", str(options.people))
-    command = [door, "simulate", *_script(options, keep, name), "--stay-believed", str(60 * options.stay), "--told", str(_told(options)), *people, *more]
-    return run(command, CROWD_CORES)
+def _simulated(door, options, keep, name, scale, *more, people=None):
+    script = _script(options, keep, name, scale, people)
+    return run([door, "simulate", *script, "--stay-believed", str(60 * options.stay), "--told", str(_told(options, CAP // scale)), *more], CROWD_CORES)
+
+
+def played(door, sound, seconds, *script):
+    """The crowd at a server: what it says in its last line. How far it is goes to standard error."""
+    crowd = processes.start(["taskset", "-c", CROWD_CORES, door, "crowd", sound, *script], ahead=True, stdout=subprocess.PIPE)
+    said, _ = crowd.communicate(timeout=seconds + 120)
+    lines = said.decode().splitlines()
+    if crowd.returncode or not lines:
+        raise processes.Died(f"the crowd: exit code {crowd.returncode}")
+    return json.loads(lines[-1])
 
 
 def _real(folder, door, options, keep):
-    house = Door(folder / "real", places=_told(options), more=f"stay_minutes = {options.stay}\n", workers=2, cores=SERVER_CORES, title="Launch")
+    people, cap, seconds = PEOPLE // options.scale, CAP // options.scale, round(60 * options.minutes)
+    house = Door(folder / "real", places=_told(options, cap), more=f"stay_minutes = {options.stay}\n", workers=2, cores=SERVER_CORES, title="Launch")
     house.open()
     meter = machine.Meter(house.house.pid)
-    print(f"  {options.people} people come to {options.cap} places, for {options.minutes} minutes", file=sys.stderr, flush=True)
-    seconds = 60 * options.minutes
+    print(f"  {people} people come to {cap} places, for {options.minutes} minutes", file=sys.stderr, flush=True)
+    moments = ["--moments", keep / "moments.csv"] if keep else []
     try:
-        figures = run([door, "crowd", house.sound, "--people", str(options.people), *_script(options, keep, "real")], CROWD_CORES, timeout=seconds + 120)
+        figures = played(door, house.sound, seconds, *_script(options, keep, "real", options.scale), *moments)
     finally:
         spent = meter.read(seconds)
         house.stop()

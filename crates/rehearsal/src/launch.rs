@@ -1,6 +1,7 @@
 //! A launch: more people than there are places come within a minute, and what each of them does at the door. One script, which [`world`](crate::world) plays in a world without a clock and
 //! `live/` at a real server; what is [`seen`] of it is judged alike. Pure: the same seed is the same launch.
 
+pub mod moments;
 pub mod seen;
 
 use std::net::Ipv4Addr;

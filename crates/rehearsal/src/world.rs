@@ -136,7 +136,10 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Se
                         events.push(Reverse((now + script.stay, Happens::Leaves(visit))));
                     }
                     Some(Answer::Wait(ticket)) => {
-                        if let (Worth::Place { promised }, None) = (ticket.worth, lived.promised) {
+                        // Nothing is promised to whoever is told to come in a moment.
+                        if let (Worth::Place { promised }, None) = (ticket.worth, lived.promised)
+                            && !promised.is_zero()
+                        {
                             lived.promised = Some((since(now), promised));
                         }
                         one.ticket = Some(ticket);
@@ -163,7 +166,7 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Se
     }
     let drawn_by = WINDOW + TALLY + SPREAD + SETTLED;
     let (cap, room) = (house.cap, hiwar_admission::door::network::ROOM_V4_24);
-    (Seen { visits, lived, cap, reserve: reserve(cap), window: WINDOW, drawn_by, until, room }, bound_max)
+    (Seen { visits, lived, cap, reserve: reserve(cap), window: WINDOW, drawn_by, until, room, steps: Vec::new() }, bound_max)
 }
 
 /// The house's word, once a second.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Kind, Visit};
+use super::{Kind, Visit, moments};
 
 /// What came of a visit. Times are since the first could come.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -20,8 +20,17 @@ pub struct Lived {
     pub left: Option<Duration>,
     /// Answers that were none: they asked again, later each time.
     pub failed: u32,
-    /// They were inside, and were cut off.
+    /// They were inside, were cut off, and did not come back.
     pub cut: bool,
+    /// They were cut off, and for so long they were away at the most.
+    pub away: Option<Duration>,
+}
+
+impl Lived {
+    /// When they are let in, by what was told: they have been, or it is promised.
+    fn enters(&self) -> Option<Duration> {
+        self.entered.or(self.promised.map(|(at, wait)| at + wait))
+    }
 }
 
 /// A launch that was played until some time.
@@ -43,6 +52,8 @@ pub struct Seen {
     pub until: Duration,
     /// How many tickets of a /24 are drawn with everybody else's first ones.
     pub room: u32,
+    /// Who came in and went when, if some did so more than once.
+    pub steps: Vec<(Duration, bool)>,
 }
 
 /// What it comes to: see docs/measured/door.md.
@@ -60,7 +71,9 @@ pub struct Figures {
     pub retry_advantage: f64,
     /// By what part those of one /24 were let in more or less often than their share.
     pub prefix_share_error: f64,
-    /// How many of the /24 were let in who had to wait, and what their share is.
+    /// By so much it would differ for chance alone, in two of three launches: one standard deviation.
+    pub prefix_share_chance: f64,
+    /// How many of the /24 have a place or a time for one, of those who had to wait, and what their share is.
     pub prefix_let_in: u32,
     /// See above.
     pub prefix_share: f64,
@@ -85,7 +98,7 @@ impl Seen {
     /// The figures.
     pub fn figures(&self) -> Figures {
         let (promised, promise_kept) = self.promises_kept();
-        let (prefix_let_in, prefix_share) = self.prefix();
+        let (prefix_let_in, prefix_share, prefix_share_chance) = self.prefix();
         let people = self.people();
         let lived = &self.lived;
         Figures {
@@ -99,6 +112,7 @@ impl Seen {
             } else {
                 1.0
             },
+            prefix_share_chance,
             prefix_let_in,
             prefix_share,
             carried_let_in: people.iter().filter(|one| one.kind == Kind::Carried && one.entered.is_some()).count()
@@ -131,17 +145,12 @@ impl Seen {
 
     /// How many were inside at the most.
     pub fn inside_max(&self) -> u32 {
-        let mut steps: Vec<(Duration, bool)> =
-            self.lived.iter().filter_map(|lived| lived.entered).map(|at| (at, true)).collect();
-        // Whoever goes at the moment at which another comes has gone first.
-        steps.extend(self.lived.iter().filter_map(|lived| lived.left).map(|at| (at, false)));
-        steps.sort_unstable();
-        let (mut inside, mut most) = (0u32, 0);
-        for (_, comes) in steps {
-            inside = if comes { inside + 1 } else { inside.saturating_sub(1) };
-            most = most.max(inside);
+        let mut steps = self.steps.clone();
+        if steps.is_empty() {
+            steps.extend(self.lived.iter().filter_map(|lived| lived.entered).map(|at| (at, true)));
+            steps.extend(self.lived.iter().filter_map(|lived| lived.left).map(|at| (at, false)));
         }
-        most
+        moments::inside_max(&mut steps)
     }
 
     /// Second by second while anybody waits, once everybody was drawn: of the places that are not kept for those who come back, the part that was used.
@@ -174,12 +183,12 @@ impl Seen {
         used / f64::from(of.max(1))
     }
 
-    /// Between whoever asks once and bots, all from addresses of their own: how much more often than not a bot is let in first. Whoever is not let in is last.
+    /// Between whoever asks once and bots, all from addresses of their own: how much more often than not a bot is let in first. Whoever has no place and no time is last.
     fn retry_advantage(&self) -> f64 {
         let people = self.people();
         let of = |kind| {
-            let entered = people.iter().filter(|person| person.kind == kind && self.waited(person));
-            let mut entered: Vec<Duration> = entered.map(|person| person.entered.unwrap_or(Duration::MAX)).collect();
+            let waited = people.iter().filter(|person| person.kind == kind && self.waited(person));
+            let mut entered: Vec<Duration> = waited.map(|person| person.enters.unwrap_or(Duration::MAX)).collect();
             entered.sort_unstable();
             entered
         };
@@ -195,20 +204,24 @@ impl Seen {
         bots.iter().map(beaten).sum::<f64>() / (bots.len() * others.len()) as f64 - 0.5
     }
 
-    /// How many of the /24 were let in who had to wait, and their share: as many as a network of that size has room for in a round, as often as others are let in.
-    fn prefix(&self) -> (u32, f64) {
+    /// How many of the /24 who had to wait have a place, or a time for one; their share: as many as a network of that size has room for in a round, as often as others; and a standard deviation of
+    /// that by chance, as a part of it.
+    fn prefix(&self) -> (u32, f64, f64) {
         let part = |kind| {
             let waited = self.people().into_iter().filter(|person| person.kind == kind && self.waited(person));
-            let (mut all, mut entered) = (0u32, 0u32);
+            let (mut all, mut have) = (0u32, 0u32);
             waited.for_each(|person| {
                 all += 1;
-                entered += u32::from(person.entered.is_some());
+                have += u32::from(person.enters.is_some());
             });
-            (all, entered)
+            (all, have)
         };
-        let (others, others_in) = part(Kind::Alone);
-        let (theirs, theirs_in) = part(Kind::Neighbour);
-        (theirs_in, f64::from(self.room.min(theirs)) * f64::from(others_in) / f64::from(others.max(1)))
+        let (others, others_have) = part(Kind::Alone);
+        let (theirs, theirs_have) = part(Kind::Neighbour);
+        let often = f64::from(others_have) / f64::from(others.max(1));
+        let share = f64::from(self.room.min(theirs)) * often;
+        let chance = if share > 0.0 { ((1.0 - often) / share).sqrt() } else { 0.0 };
+        (theirs_have, share, chance)
     }
 
     fn waited(&self, person: &Person) -> bool {
@@ -222,12 +235,14 @@ impl Seen {
                 Some(person) if person.who == visit.who => {
                     person.requests += lived.requests;
                     person.entered = person.entered.into_iter().chain(lived.entered).min();
+                    person.enters = person.enters.into_iter().chain(lived.enters()).min();
                 }
                 _ => people.push(Person {
                     who: visit.who,
                     kind: visit.kind,
                     requests: lived.requests,
                     entered: lived.entered,
+                    enters: lived.enters(),
                 }),
             }
         }
@@ -237,14 +252,14 @@ impl Seen {
     /// Raw samples, a line for each visit: what every figure is made of.
     pub fn raw(&self) -> String {
         let mut text = String::from(
-            "who,kind,address,comes_s,patience_s,stay_s,requests,promised_at_s,promised_wait_s,entered_s,left_s,failed,cut\n",
+            "who,kind,address,comes_s,patience_s,stay_s,requests,promised_at_s,promised_wait_s,entered_s,left_s,failed,cut,away_s\n",
         );
         let seconds = |at: Option<Duration>| at.map_or(String::new(), |at| format!("{:.3}", at.as_secs_f64()));
         for (visit, lived) in self.all() {
             let (at, wait) = lived.promised.unzip();
             let _ = writeln!(
                 text,
-                "{},{:?},{},{},{},{},{},{},{},{},{},{},{}",
+                "{},{:?},{},{},{},{},{},{},{},{},{},{},{},{}",
                 visit.who,
                 visit.kind,
                 visit.address,
@@ -257,7 +272,8 @@ impl Seen {
                 seconds(lived.entered),
                 seconds(lived.left),
                 lived.failed,
-                u8::from(lived.cut)
+                u8::from(lived.cut),
+                seconds(lived.away)
             );
         }
         text
@@ -270,6 +286,8 @@ struct Person {
     kind: Kind,
     requests: u32,
     entered: Option<Duration>,
+    /// See [`Lived::enters`].
+    enters: Option<Duration>,
 }
 
 fn median(mut values: Vec<u32>) -> u32 {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use hiwar_admission::door::timetable::Stays;
+use hiwar_rehearsal::launch::moments::csv;
 use hiwar_rehearsal::launch::{Addresses, Launch, Seen, Wrong};
 use hiwar_rehearsal::live::door::crowd::{self, Target};
 use hiwar_rehearsal::world::{House, play};
@@ -30,6 +31,9 @@ pub(crate) struct Options {
     /// How many badly written programs
     #[arg(long, default_value_t = 200)]
     bots: u32,
+    /// How many come from behind one carrier's address
+    #[arg(long, default_value_t = 200)]
+    carried: u32,
     /// From addresses anywhere, instead of this machine's
     #[arg(long)]
     anywhere: bool,
@@ -72,6 +76,12 @@ pub(crate) struct AtServer {
     /// Threads
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// Whoever is cut off comes back
+    #[arg(long)]
+    returns: bool,
+    /// File for what each second was
+    #[arg(long)]
+    moments: Option<PathBuf>,
     #[command(flatten)]
     options: Options,
 }
@@ -90,6 +100,7 @@ impl Options {
             people: self.people,
             within: Duration::from_secs(self.within),
             bots: self.bots,
+            carried: self.carried,
             median: Duration::from_secs(self.median),
             addresses,
             wrong,
@@ -118,6 +129,15 @@ pub(crate) fn simulate(options: &Options) -> Result<Value, String> {
 pub(crate) fn crowd(at: &AtServer) -> Result<Value, String> {
     let target = Target::parse(&at.url).map_err(|why| why.to_string())?;
     let until = Duration::from_secs(at.options.seconds);
-    let seen = crowd::run(&target, at.options.launch().visits(), at.options.cap, until, at.threads);
-    at.options.told(&seen.map_err(|why| why.to_string())?)
+    let visits = at.options.launch().visits();
+    let how = crowd::Options { threads: at.threads, returns: at.returns };
+    let (seen, moments) = crowd::run(&target, visits, at.options.cap, until, how).map_err(|why| why.to_string())?;
+    if let Some(file) = &at.moments {
+        std::fs::write(file, csv(&moments)).map_err(|why| format!("{}: {why}", file.display()))?;
+    }
+    let mut figures = at.options.told(&seen)?;
+    figures["inside_max"] = json!(seen.inside_max());
+    figures["untrue"] = json!(moments.values().map(|moment| moment.untrue).sum::<u64>());
+    figures["crowd_late_ms_max"] = json!(moments.values().map(|moment| moment.late_ms).max());
+    Ok(figures)
 }

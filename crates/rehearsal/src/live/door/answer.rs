@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hiwar_admission::door::desk::{LOOK_MAX, SPREAD, TALLY, WINDOW};
+use hiwar_admission::door::timetable::HORIZON;
 use serde::Deserialize;
 
 /// A head is not longer than that.
@@ -25,6 +27,24 @@ pub(super) struct Wait {
     stage: String,
 }
 
+/// What their time is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// They are drawn until then.
+    Draw,
+    /// It is promised.
+    Place,
+    /// Nobody can tell.
+    Rank,
+    /// They come again in a moment.
+    Soon,
+}
+
+/// No clock and no network is better.
+const SLACK: Duration = Duration::from_secs(5);
+/// A moment is not longer than that.
+const SOON_MAX: Duration = Duration::from_secs(2 * 60);
+
 impl Wait {
     /// Of the body of a 503. `None`: it is another kind of refusal.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
@@ -35,9 +55,26 @@ impl Wait {
         Duration::from_millis(self.wait_ms)
     }
 
-    /// Whether that time is a promise.
-    pub(super) fn is_promise(&self) -> bool {
-        self.stage == "place"
+    pub(super) fn stage(&self) -> Option<Stage> {
+        match self.stage.as_str() {
+            "draw" => Some(Stage::Draw),
+            "place" => Some(Stage::Place),
+            "rank" => Some(Stage::Rank),
+            "soon" => Some(Stage::Soon),
+            _ => None,
+        }
+    }
+
+    /// Whether that may be true: a time that is not over, and not farther off than any that is told.
+    pub(super) fn may_be_true(&self) -> bool {
+        let most = match self.stage() {
+            Some(Stage::Draw) => WINDOW + TALLY + SPREAD,
+            Some(Stage::Place) => HORIZON,
+            Some(Stage::Rank) => LOOK_MAX,
+            Some(Stage::Soon) => SOON_MAX,
+            None => return false,
+        };
+        !self.ticket.is_empty() && self.wait_ms > 0 && self.time() <= most + SLACK
     }
 }
 
@@ -55,6 +92,15 @@ impl Head {
             name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
         });
         Ok(Some(Self { status: status.ok_or("no answer of HTTP/1.1")?, body: end + 4, length }))
+    }
+
+    /// The place that somebody has who was let in.
+    pub(super) fn place<'a>(&self, bytes: &'a [u8]) -> Option<&'a str> {
+        let head = std::str::from_utf8(bytes.get(..self.body)?).ok()?;
+        head.split("\r\n").find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("hiwar-place").then(|| value.trim())
+        })
     }
 
     /// The body, when it is all there.
@@ -79,9 +125,29 @@ mod tests {
         assert_eq!(head.status, 503);
         let wait = head.body(text).and_then(Wait::read).expect("somebody who has to wait");
         assert_eq!(
-            (wait.ticket.as_str(), wait.time(), wait.is_promise()),
-            ("AbC", Duration::from_millis(123_456), true)
+            (wait.ticket.as_str(), wait.time(), wait.stage()),
+            ("AbC", Duration::from_millis(123_456), Some(Stage::Place))
         );
+    }
+
+    #[test]
+    fn a_time_that_is_over_or_farther_off_than_any_is_not_true() {
+        let told = |stage: &str, wait_ms: u64| Wait { ticket: "AbC".into(), wait_ms, stage: stage.into() };
+        for (stage, most_s) in [("draw", 78), ("place", 1_800), ("rank", 3_600), ("soon", 120)] {
+            assert!(told(stage, 1).may_be_true() && told(stage, most_s * 1_000).may_be_true());
+            assert!(!told(stage, 0).may_be_true() && !told(stage, (most_s + 6) * 1_000).may_be_true());
+        }
+        assert!(!told("open", 1_000).may_be_true());
+        assert!(!Wait { ticket: String::new(), ..told("place", 1_000) }.may_be_true());
+    }
+
+    #[test]
+    fn whoever_is_let_in_is_told_their_place() {
+        let text = b"HTTP/1.1 200 OK\r\nhiwar-place: AbC\r\n\r\nHiwar-Place: no";
+        let head = Head::read(text).expect("an answer").expect("all of it");
+        assert_eq!(head.place(text), Some("AbC"));
+        let text = b"HTTP/1.1 200 OK\r\n\r\n";
+        assert_eq!(Head::read(text).expect("an answer").expect("all of it").place(text), None);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::io;
+use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use hiwar_admission::door::desk::{SPREAD, TALLY, WINDOW};
@@ -14,7 +15,8 @@ use hiwar_admission::door::places::reserve;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
-use super::answer::{Head, Wait};
+use super::answer::{Head, Stage, Wait};
+use crate::launch::moments::{Moment, Moments};
 use crate::launch::{AGAIN, AGAIN_MAX, Chance, Lived, Seen, Visit};
 use crate::live::listen::wire::{Moved, Wire};
 use crate::live::listen::{own_files, room_for};
@@ -35,12 +37,28 @@ const READY: Duration = Duration::from_secs(1);
 /// As in the simulated world: those who came last have looked again.
 const SETTLED: Duration = Duration::from_secs(25);
 const READ_BYTES: usize = 64 * 1024;
+/// Whoever is let in hears something within so long, if it is true that they are.
+const HEARS_WITHIN: Duration = Duration::from_secs(10);
+/// How far it is, is told so often, where it is told line by line.
+const TELL_EVERY_S: u32 = 10;
+const BAR_WIDTH: u32 = 24;
 
 /// A stream at an address of loopback: the only one that can be reached from so many others.
 #[derive(Clone, Debug)]
 pub struct Target {
     address: SocketAddr,
     path: String,
+    /// What everybody shows, so that they are not counted as the audience.
+    badge: Option<String>,
+}
+
+/// How they come.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// In how many threads, each with a table of open files of its own.
+    pub threads: usize,
+    /// Whoever is cut off comes back, by the place that they had.
+    pub returns: bool,
 }
 
 impl Target {
@@ -49,48 +67,112 @@ impl Target {
     /// # Errors
     /// It is none, or not of this machine.
     pub fn parse(url: &str) -> Result<Self, Error> {
-        const FORM: &str = "a door is http://127.0.0.1:PORT/listen/SPACE.mp4";
+        const FORM: &str = "a door is rehearsed on its own machine, whose addresses of loopback are those of the crowd: give http://127.0.0.1:PORT/listen/SPACE.mp4";
         let (address, path) =
             url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).ok_or(Error::Asked(FORM))?;
         let address: SocketAddr = address.parse().map_err(|_| Error::Asked(FORM))?;
         if !address.ip().is_loopback() || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::Asked(FORM));
         }
-        Ok(Self { address, path: format!("/{path}") })
+        Ok(Self { address, path: format!("/{path}"), badge: None })
+    }
+
+    /// Scheme, host and port: what a grant is for.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where everyone connects.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same, to which people come who say that they are rehearsed.
+    pub fn wearing(self, badge: String) -> Self {
+        Self { badge: Some(badge), ..self }
     }
 }
 
-/// Plays these visits there, with so many threads, until so long after the first could come.
+/// Plays these visits there, until so long after the first could come; tells on standard error how it goes. Also what each second was.
 ///
 /// # Errors
 /// This machine has no room for so many.
-pub fn run(target: &Target, visits: Vec<Visit>, cap: u32, until: Duration, threads: usize) -> Result<Seen, Error> {
-    let threads = threads.max(1);
+pub fn run(
+    target: &Target,
+    visits: Vec<Visit>,
+    cap: u32,
+    until: Duration,
+    options: Options,
+) -> Result<(Seen, Moments), Error> {
+    let threads = options.threads.max(1);
+    // Besides those who listen, those who ask; and whom the kernel deals out is not dealt out evenly.
     room_for(u64::from(cap) / threads as u64 + 1_000)?;
     let (visits, began) = (Arc::new(visits), Instant::now() + READY);
+    let (tell, told) = channel();
     let mut playing = Vec::new();
     for thread in 0..threads {
-        let (visits, target) = (visits.clone(), target.clone());
-        let play = move || -> io::Result<Vec<(usize, Lived)>> {
+        let (visits, target, tell) = (visits.clone(), target.clone(), tell.clone());
+        let play = move || -> io::Result<Played> {
             // One needs no table of its own, which some containers do not allow.
             if threads > 1 {
                 own_files()?;
             }
-            Part::new(&visits, &target, (thread, threads), began)?.play(until)
+            let part = Part::new(&visits, &target, (thread, threads), began, options.returns)?;
+            part.play(until, &tell)
         };
         let named = std::thread::Builder::new().name(format!("crowd-{thread}"));
         playing.push(named.spawn(play).map_err(|why| Error::World("starting a thread", why))?);
     }
-    let mut lived = vec![Lived::default(); visits.len()];
+    drop(tell);
+    let moments = gather(&told, until);
+    let (mut lived, mut steps) = (vec![Lived::default(); visits.len()], Vec::new());
     for part in playing {
         let part = part.join().map_err(|_| Error::Asked("a thread of the crowd ended early"))?;
-        for (visit, what) in part.map_err(|why| Error::World("at the door", why))? {
+        let part = part.map_err(|why| Error::World("at the door", why))?;
+        steps.extend(part.steps);
+        for (visit, what) in part.lived {
             lived[visit] = what;
         }
     }
     let visits = Arc::try_unwrap(visits).unwrap_or_else(|shared| (*shared).clone());
     let drawn_by = WINDOW + TALLY + SPREAD + SETTLED;
-    Ok(Seen { visits, lived, cap, reserve: reserve(cap), window: WINDOW, drawn_by, until, room: ROOM_V4_24 })
+    let seen = Seen { visits, lived, cap, reserve: reserve(cap), window: WINDOW, drawn_by, until, room: ROOM_V4_24, steps };
+    Ok((seen, moments))
+}
+
+/// Puts together what the threads saw of each second, and shows how far it is.
+fn gather(told: &Receiver<(u32, Moment)>, until: Duration) -> Moments {
+    let (mut moments, mut sum) = (Moments::new(), Moment::default());
+    let is_terminal = io::stderr().is_terminal();
+    let ends = u32::try_from(until.as_secs()).unwrap_or(u32::MAX).max(1);
+    for (at, moment) in told {
+        sum.merge(&moment);
+        let is_new = !moments.contains_key(&at);
+        moments.entry(at).or_default().merge(&moment);
+        if is_new && (is_terminal || (at + 1).is_multiple_of(TELL_EVERY_S)) {
+            let done = (u64::from(at + 1) * u64::from(BAR_WIDTH) / u64::from(ends)).min(BAR_WIDTH.into()) as usize;
+            let bar = format!("{}{}", "█".repeat(done), "·".repeat(BAR_WIDTH as usize - done));
+            let inside = (sum.entered + sum.back).saturating_sub(sum.left + sum.cut);
+            let line = format!(
+                "  {bar} {} of {ends} s: {} came, {inside} inside, {} were let in, {} had a time told, {} cut off, {} unanswered",
+                at + 1, sum.arrived, sum.entered, sum.promised, sum.cut, sum.unanswered
+            );
+            let (before, after) = if is_terminal { ("\r\x1b[2K", "") } else { ("", "\n") };
+            let mut out = io::stderr();
+            // A closed standard error is nobody who looks.
+            let _ = write!(out, "{before}{line}{after}").and_then(|()| out.flush());
+        }
+    }
+    if is_terminal {
+        eprintln!();
+    }
+    moments
+}
+
+/// What one thread saw.
+struct Played {
+    lived: Vec<(usize, Lived)>,
+    steps: Vec<(Duration, bool)>,
 }
 
 /// Those whom one thread plays.
@@ -108,13 +190,24 @@ struct Part<'s> {
     due: BinaryHeap<Reverse<(Duration, u32, u32)>>,
     chance: Chance,
     buffer: Vec<u8>,
+    returns: bool,
+    /// The second that is now, and what was seen of it.
+    second: u32,
+    moment: Moment,
+    /// Who came in and went.
+    steps: Vec<(Duration, bool)>,
 }
 
 #[derive(Default)]
 struct Somebody {
     turn: u32,
     doing: Doing,
+    /// Or the place that they had.
     ticket: Option<Box<str>>,
+    /// When they were let in last, while they have heard nothing.
+    heard_nothing_since: Option<Duration>,
+    /// Since when they are cut off.
+    away_since: Option<Duration>,
     /// Answers in a row that were none.
     failed: u32,
     lived: Lived,
@@ -130,7 +223,13 @@ enum Doing {
 }
 
 impl<'s> Part<'s> {
-    fn new(visits: &'s [Visit], target: &'s Target, of: (usize, usize), began: Instant) -> io::Result<Self> {
+    fn new(
+        visits: &'s [Visit],
+        target: &'s Target,
+        of: (usize, usize),
+        began: Instant,
+        returns: bool,
+    ) -> io::Result<Self> {
         let (thread, threads) = of;
         let mine: Vec<usize> =
             (0..visits.len()).filter(|&visit| visits[visit].who as usize % threads == thread).collect();
@@ -146,6 +245,10 @@ impl<'s> Part<'s> {
             mine,
             chance: Chance::new(thread as u64),
             buffer: vec![0; READ_BYTES],
+            returns,
+            second: 0,
+            moment: Moment::default(),
+            steps: Vec::new(),
         })
     }
 
@@ -153,17 +256,24 @@ impl<'s> Part<'s> {
         self.began.elapsed()
     }
 
-    fn play(mut self, until: Duration) -> io::Result<Vec<(usize, Lived)>> {
+    fn play(mut self, until: Duration, tell: &Sender<(u32, Moment)>) -> io::Result<Played> {
         wait_until(self.began);
         let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
         let mut tick = self.now();
         while self.now() < until {
             let now = self.now();
+            while self.second < u32::try_from(now.as_secs()).unwrap_or(u32::MAX) {
+                // Nobody hears only if nobody asks any more.
+                let _ = tell.send((self.second, std::mem::take(&mut self.moment)));
+                self.second += 1;
+            }
             while let Some(&Reverse((at, place, turn))) = self.due.peek()
                 && at <= now
             {
                 self.due.pop();
                 if self.somebody[place as usize].turn == turn {
+                    let late = u64::try_from((now - at).as_millis()).unwrap_or(u64::MAX);
+                    self.moment.late_ms = self.moment.late_ms.max(late);
                     self.act(place as usize);
                 }
             }
@@ -183,7 +293,12 @@ impl<'s> Part<'s> {
             tick = (tick + TICK).max(self.now());
             wait_until(self.began + tick);
         }
-        Ok(self.mine.iter().copied().zip(self.somebody.iter().map(|one| one.lived)).collect())
+        let _ = tell.send((self.second, self.moment));
+        for one in &mut self.somebody {
+            one.lived.cut |= one.away_since.is_some();
+        }
+        let lived = self.mine.iter().copied().zip(self.somebody.iter().map(|one| one.lived)).collect();
+        Ok(Played { lived, steps: self.steps })
     }
 
     /// Does so at that time, unless something else comes first.
@@ -196,12 +311,23 @@ impl<'s> Part<'s> {
         let (now, script) = (self.now(), &self.visits[self.mine[place]]);
         match &mut self.somebody[place].doing {
             Doing::Away => {
-                let gave_up = self.somebody[place].lived.requests > 0 && now > script.comes + script.patience;
+                let one = &self.somebody[place];
+                if one.away_since.is_some() {
+                    // They were inside, for as long as they would have stayed.
+                    if now < one.lived.entered.unwrap_or(now) + script.stay {
+                        self.come(place, now);
+                    }
+                    return;
+                }
+                let gave_up = one.lived.requests > 0 && now > script.comes + script.patience;
                 if !gave_up && !self.is_in[script.who as usize] {
                     self.come(place, now);
                 }
             }
-            Doing::Connecting(_) | Doing::Asking(..) => self.fail(place),
+            Doing::Connecting(_) | Doing::Asking(..) => {
+                self.moment.unanswered += 1;
+                self.fail(place);
+            }
             Doing::Listening(_) => self.listen(place, now),
         }
     }
@@ -209,6 +335,8 @@ impl<'s> Part<'s> {
     fn come(&mut self, place: usize, now: Duration) {
         let script = &self.visits[self.mine[place]];
         let from = IpAddr::V4(script.address);
+        self.moment.requests += 1;
+        self.moment.arrived += u64::from(self.somebody[place].lived.requests == 0);
         self.somebody[place].lived.requests += 1;
         let wire = Wire::connect(self.target.address, Some(from), None).and_then(|wire| {
             epoll::add(&self.epoll, &wire, EventData::new_u64(place as u64), EventFlags::OUT)?;
@@ -219,7 +347,10 @@ impl<'s> Part<'s> {
                 self.somebody[place].doing = Doing::Connecting(wire);
                 self.later(place, now + ANSWERED_WITHIN);
             }
-            Err(_) => self.fail(place),
+            Err(_) => {
+                self.moment.unanswered += 1;
+                self.fail(place);
+            }
         }
     }
 
@@ -240,13 +371,18 @@ impl<'s> Part<'s> {
             Doing::Connecting(mut wire) => {
                 let ticket = self.somebody[place].ticket.as_deref().unwrap_or_default();
                 let host = self.target.address;
-                let request = format!("GET {path}?t={ticket} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+                let badge = self.target.badge.as_ref().map_or(String::new(), |badge| format!("Hiwar-Rehearsal: {badge}\r\n"));
+                let request =
+                    format!("GET {path}?t={ticket} HTTP/1.1\r\nHost: {host}\r\n{badge}Connection: close\r\n\r\n");
                 let modified = wire.ask(request.as_bytes()).and_then(|()| {
                     Ok(epoll::modify(&self.epoll, &wire, EventData::new_u64(place as u64), EventFlags::IN)?)
                 });
                 match modified {
                     Ok(()) => self.somebody[place].doing = Doing::Asking(wire, Vec::new()),
-                    Err(_) => self.fail(place),
+                    Err(_) => {
+                        self.moment.unanswered += 1;
+                        self.fail(place);
+                    }
                 }
             }
             Doing::Asking(wire, bytes) => self.hear(place, wire, bytes),
@@ -267,29 +403,46 @@ impl<'s> Part<'s> {
         };
         let now = self.now();
         match Head::read(&bytes) {
-            Ok(Some(Head { status: 200, .. })) => {
+            Ok(Some(head)) if head.status == 200 => {
                 let _ = epoll::delete(&self.epoll, &wire);
+                if let Some(pass) = head.place(&bytes) {
+                    self.somebody[place].ticket = Some(pass.into());
+                }
                 self.enter(place, now, wire);
             }
             Ok(Some(head)) if let Some(body) = head.body(&bytes) => match Wait::read(body) {
                 Some(wait) if head.status == 503 => self.wait(place, now, &wait),
-                _ => self.fail(place),
+                _ => {
+                    self.moment.refused += 1;
+                    self.fail(place);
+                }
             },
             Ok(_) if !ended => self.somebody[place].doing = Doing::Asking(wire, bytes),
-            _ => self.fail(place),
+            _ => {
+                self.moment.unanswered += 1;
+                self.fail(place);
+            }
         }
     }
 
     fn enter(&mut self, place: usize, now: Duration, wire: Wire) {
         let who = self.visits[self.mine[place]].who as usize;
         let one = &mut self.somebody[place];
-        one.lived.entered = Some(now);
-        if std::mem::replace(&mut self.is_in[who], true) {
+        one.failed = 0;
+        if let Some(since) = one.away_since.take() {
+            one.lived.away = one.lived.away.max(Some(now - since));
+            self.moment.back += 1;
+        } else if self.is_in[who] {
             // Another ticket of theirs was as soon.
-            one.lived.left = Some(now);
+            (one.lived.entered, one.lived.left) = (Some(now), Some(now));
             one.turn += 1;
             return;
+        } else {
+            (one.lived.entered, self.is_in[who]) = (Some(now), true);
+            self.moment.entered += 1;
         }
+        self.steps.push((now, true));
+        one.heard_nothing_since = Some(now);
         one.doing = Doing::Listening(wire);
         self.later(place, now + LISTENS_EVERY);
     }
@@ -298,7 +451,17 @@ impl<'s> Part<'s> {
         let script = &self.visits[self.mine[place]];
         let one = &mut self.somebody[place];
         (one.doing, one.failed) = (Doing::Away, 0);
-        if one.lived.promised.is_none() && wait.is_promise() {
+        let told = match wait.stage() {
+            Some(Stage::Draw) => &mut self.moment.drawn,
+            Some(Stage::Place) => &mut self.moment.promised,
+            Some(Stage::Rank) => &mut self.moment.ranked,
+            Some(Stage::Soon) => &mut self.moment.soon,
+            None => &mut self.moment.refused,
+        };
+        *told += 1;
+        self.moment.untrue += u64::from(!wait.may_be_true());
+        let is_inside = one.away_since.is_some();
+        if one.lived.promised.is_none() && !is_inside && wait.stage() == Some(Stage::Place) {
             one.lived.promised = Some((now, wait.time()));
         }
         one.ticket = Some(wait.ticket.as_str().into());
@@ -314,13 +477,37 @@ impl<'s> Part<'s> {
         let leaves = one.lived.entered.unwrap_or(now) + script.stay;
         let is_cut = loop {
             match wire.read(&mut self.buffer, &mut []) {
-                Moved::Bytes(count) if count == READ_BYTES => {}
-                Moved::Bytes(_) | Moved::Later => break false,
+                Moved::Bytes(count) => {
+                    one.heard_nothing_since = None;
+                    if count < READ_BYTES {
+                        break false;
+                    }
+                }
+                Moved::Later => break false,
                 Moved::End | Moved::Broken(_) => break true,
             }
         };
+        if one.heard_nothing_since.is_some_and(|since| now > since + HEARS_WITHIN) {
+            self.moment.untrue += 1;
+            one.heard_nothing_since = None;
+        }
         if is_cut || now >= leaves {
-            (one.lived.left, one.lived.cut, one.doing) = (Some(now), is_cut, Doing::Away);
+            self.steps.push((now, false));
+            one.doing = Doing::Away;
+            if is_cut {
+                self.moment.cut += 1;
+                one.away_since = self.returns.then_some(now);
+                one.lived.cut = !self.returns;
+            } else {
+                self.moment.left += 1;
+            }
+            if self.returns && is_cut && now < leaves {
+                // As the page does.
+                let at = now + AGAIN.mul_f64(0.5 + self.chance.part());
+                self.later(place, at);
+                return;
+            }
+            (one.lived.left, one.away_since) = (Some(now), None);
             one.turn += 1;
             return;
         }
