@@ -42,6 +42,11 @@ def workers(pid):
     return [one for one in family(pid) if _role(one) == "crowd"]
 
 
+def house(pid):
+    """The one that mixes and knows everything, of the supervisor `pid`."""
+    return next(one for one in family(pid) if _role(one) == "house")
+
+
 def reserved(pid):
     """The one that serves the stage port."""
     return [one for one in family(pid) if _role(one) == "reserved"]

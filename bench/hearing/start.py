@@ -1,14 +1,15 @@
 """`./x bench start`: how punctually a planned conversation begins for a crowd that waits for it, and whether everybody has its first word.
 
-    bench/start [--quick] [--listeners N] [--keep DIR] [--break WHAT]
+    bench/start [--quick] [--listeners N] [--door N] [--keep DIR] [--break WHAT]
 
 Several conversations are planned for moments a few seconds apart. Their hosts are on the stage and talk all the time; the audience hears silence until each begins by itself. At the
-one in the middle 10,000 wait (`hiwar rehearse listen`). The server is pinned to core 0, everybody else to core 1. `--quick` is 1,000 who wait, and two conversations. `--keep` keeps
+one in the middle 10,000 wait (`hiwar rehearse listen`). `--door 60000`: there are places for 2,000, who are inside, and so many more come to the door in the last minute before that start. The server is pinned to core 0, everybody else to core 1. `--quick` is 1,000 who wait, and two conversations. `--keep` keeps
 what was heard, when each piece came, and the crowd's report. `--break` switches a mechanism off or damages something on purpose, to see its figure go bad. docs/measured/start.md says
 what each figure means. The last line is one JSON object. The server is HIWAR_BIN, the hosts `voices` of crates/rehearsal (HIWAR_VOICES, or built here in release).
 """
 
 import argparse
+import csv
 import json
 import math
 import os
@@ -42,6 +43,12 @@ LISTENS_S = 30
 """From when the last one came: until 13 s after the start."""
 AFTER_S = 10
 """So long after its start each is looked at."""
+DOOR_LISTENERS, DOOR_COMES_S, DOOR_S = 2_000, 100, 60
+"""With a door so many are inside, who came so long before; and everybody else comes within the last minute."""
+DOOR_STAYS_S = 75
+"""So long those at the door are played: until 15 s after the start."""
+PLACES_SPARE = 24
+"""Besides the crowd: who listens from outside, and what is kept for those who come back."""
 JOINS_S = 12
 """So long before the crowd's start one more comes from outside, when all of the crowd are there: a worker serves first who came last."""
 LATE_S, EARLY_S, STANDS_S, CUT_S = 0.3, 0.3, 2.5, 3.0
@@ -81,6 +88,7 @@ def _options():
     parser = argparse.ArgumentParser(prog="bench/start", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--listeners", type=int, metavar="N")
+    parser.add_argument("--door", type=int, metavar="N", help="so many come to the door in the last minute")
     parser.add_argument("--keep", metavar="DIR")
     parser.add_argument("--break", dest="broken", choices=BREAKS)
     return parser.parse_args()
@@ -107,15 +115,20 @@ class Planned:
 class Run:
     def __init__(self, folder, options):
         self.folder, self.broken = folder, options.broken
-        self.listeners = options.listeners or (QUICK_LISTENERS if options.quick else LISTENERS)
+        usual = DOOR_LISTENERS if options.door else LISTENERS
+        self.listeners = options.listeners or (QUICK_LISTENERS if options.quick else usual)
+        self.arrive, self.at_door = options.door, None
+        self.comes_s = DOOR_COMES_S if options.door else COMES_S
+        # While people are drawn nobody is let in.
+        self.joins_s = DOOR_S + 6 if options.door else JOINS_S
         self.count = QUICK_STARTS if options.quick else STARTS
         self.crowd, self.to_do = None, []
 
     def go(self):
         self.sound = self.folder / "said.s16"
         source.to_pcm(continuous([source.speech(file, ffmpeg.EXE) for file in source.demo_voices()], VOICE_S)).tofile(self.sound)
-        self.house = House(servers.pinned(self.folder, "--workers 1"), self.folder)
-        at = math.ceil(time.time()) + LEAD_S
+        self.house = House(servers.pinned(self.folder, "--workers 1"), self.folder, *self._door())
+        at = math.ceil(time.time()) + LEAD_S - COMES_S + self.comes_s
         self.planned = [Planned(n, starts) for n, starts in enumerate(moments(at, self.count))]
         self.main = self.planned[self.count // 2]
         for one in self.planned:
@@ -130,7 +143,7 @@ class Run:
             self._until("a host on the stage", lambda space: space["speakers"])
         for one in self.planned:
             one.ear.until(lambda ear: ear.pieces or None, 20, "sound")
-        if time.time() > self.main.starts - COMES_S:
+        if time.time() > self.main.starts - self.comes_s:
             raise processes.Died("the hosts were not there in time")
         clock = wall_less_steady()
         self._plan()
@@ -139,6 +152,7 @@ class Run:
             time.sleep(max(0.0, when - time.time()))
             do()
         said = self._crowd_ended()
+        arrived = self._door_ended()
         busy, stolen, everything = (b - a for a, b in zip(stolen, machine.totals()))
         moved = wall_less_steady() - clock
         lost = machine.lost() - lost
@@ -153,12 +167,42 @@ class Run:
             "listeners": self.listeners,
             **figures(starts, starts[self.main.number]),
             **waited(report, said, self.listeners, self.main.starts),
+            **arrived,
             "schedule_moved_ms": round(max(abs(one["schedule_moved_ms"]) for one in starts), 1),
             "clock_moved_ms": round(abs(1000 * moved), 2),
             "packets_dropped": lost,
             "machine_stolen_percent": round(100 * stolen / everything, 2),
         }
         return result | {"unwanted": unwanted(result)}
+
+    def _door(self):
+        """Of the server: there are places for the crowd, and for nobody else."""
+        if not self.arrive:
+            return ()
+        told = self.folder / "hiwar.toml"
+        places = self.listeners + PLACES_SPARE
+        # What is kept for those who come back is not given to others.
+        told.write_text(f"[door]\nplaces = {places + places // 49}\n")
+        self.visitors = rehearsal.door()
+        return "--config", told
+
+    def _arrive(self):
+        """The last minute: everybody else comes."""
+        say(f"{self.arrive} come to the door; the start is in {self.main.starts - time.time():.1f} s")
+        command = [self.visitors, "crowd", self._url(self.main), "--people", self.arrive, "--cap", self.listeners, "--seconds", DOOR_STAYS_S, "--threads", 1]
+        command += ["--raw", self.folder / "visits.csv", "--moments", self.folder / "moments.csv"]
+        log = open(self.folder / "door.log", "wb")
+        self.at_door = processes.start(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+
+    def _door_ended(self):
+        """What became of those at the door."""
+        if self.at_door is None:
+            return {}
+        said, _ = self.at_door.communicate(timeout=DOOR_STAYS_S + 60)
+        if self.at_door.returncode or not said.strip():
+            raise processes.Died(f"at the door: exit code {self.at_door.returncode}; {(self.folder / 'door.log').read_text()[-800:]}")
+        with open(self.folder / "moments.csv") as lines:
+            return at_door(list(csv.DictReader(lines)), json.loads(said.decode().strip().splitlines()[-1]), self.arrive)
 
     def _url(self, one):
         return f"{self.house.public}/listen/{one.space}.mp4"
@@ -181,7 +225,9 @@ class Run:
 
     def _plan(self):
         """What is done when."""
-        self.to_do += [(self.main.starts - COMES_S, self._crowd), (self.main.starts - JOINS_S, self._one_more)]
+        self.to_do += [(self.main.starts - self.comes_s, self._crowd), (self.main.starts - self.joins_s, self._one_more)]
+        if self.arrive:
+            self.to_do.append((self.main.starts - DOOR_S - 1, self._arrive))
         for one in self.planned:
             self.to_do.append((one.starts - 0.8, lambda one=one: self._look(one)))
             self.to_do.append((one.starts + 1.2, lambda one=one: self._look(one)))
@@ -205,7 +251,7 @@ class Run:
         """They come, each as a listener would, by leave of the server."""
         say(f"{self.listeners} come; the start is in {self.main.starts - time.time():.1f} s")
         command = [os.environ["HIWAR_BIN"], "rehearse", "listen", self._url(self.main), "--data", self.house.data, "--listeners", self.listeners, "--within", WITHIN_S]
-        command += ["--seconds", LISTENS_S, "--starts-at", f"{self.main.starts:.3f}", "--report", self.folder / "crowd"]
+        command += ["--seconds", LISTENS_S + self.comes_s - COMES_S, "--starts-at", f"{self.main.starts:.3f}", "--report", self.folder / "crowd"]
         log = open(self.folder / "crowd.log", "wb")
         self.crowd = processes.start(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
 
@@ -403,6 +449,24 @@ def waited(report, said, listeners, starts):
     }
 
 
+def at_door(moments, figures, people):
+    """Of those who came in the last minute: how many, and how many of them had an answer. `moments`: each second of them, as text."""
+    total = lambda name: sum(int(row[name]) for row in moments)
+    # Badly written programs come a hundred times, each counted.
+    return {
+        "people_at_door": people,
+        "arrived_at_door": total("arrived"),
+        "unanswered_at_door": total("unanswered"),
+        "untrue_at_door": figures["untrue"],
+        "let_in_at_door": figures["let_in"],
+        "door_requests_per_s_max": max((int(row["requests"]) for row in moments), default=0),
+    }
+
+
+ANSWERED_LEAST = 0.999
+"""Of those who come to the door, the part that has an answer at once."""
+
+
 def unwanted(result):
     """What did not come to its bound, in words."""
     bad = [f"{name} is {result[name]}, wanted at most {most}" for name, most in WANTED.items() if result[name] is None or not result[name] <= most]
@@ -422,6 +486,13 @@ def unwanted(result):
         bad.append(f"those who were listened by had {result['ear_gaps']} gaps, and {result['ears_cut']} were cut off")
     if not result["generator_trusted"]:
         bad.append("the crowd was too busy to be believed")
+    if "people_at_door" in result:
+        if result["arrived_at_door"] < result["people_at_door"]:
+            bad.append(f"{result['arrived_at_door']} of {result['people_at_door']} came to the door")
+        if result["unanswered_at_door"] > (1 - ANSWERED_LEAST) * result["arrived_at_door"]:
+            bad.append(f"{result['unanswered_at_door']} had no answer at the door")
+        if result["untrue_at_door"]:
+            bad.append(f"{result['untrue_at_door']} were told at the door what cannot be true")
     if result["packets_dropped"]:
         bad.append(f"this machine dropped {result['packets_dropped']} packets between its programs")
     return bad

@@ -55,3 +55,16 @@ def test_a_simulation_that_is_not_like_the_real_one_is_told():
     assert launch.unwanted({"utilisation": 0.98, "utilisation_sim": 0.99}) == []
     said = launch.unwanted({"prefix_share_error": 0.02, "prefix_share_error_sim": 0.05})
     assert said == ["prefix_share_error is 0.02, and simulated 0.05"]
+
+
+@pytest.mark.parametrize("bad", [{"untrue": 1}, {"cut": 2}, {"crowd_late_ms_max": 1_001}])
+def test_a_real_run_that_was_not_what_it_seems_is_told(bad):
+    assert launch.unwanted(GOOD | {"untrue": 0, "cut": 0, "crowd_late_ms_max": 40}) == []
+    assert len(launch.unwanted(GOOD | bad)) == 1
+
+
+def test_of_few_people_a_share_may_differ_by_chance_and_of_few_bots_nothing_is_told():
+    few = {"prefix_share_error": 0.15, "prefix_share_chance": 0.08, "retry_advantage": 0.09, "bots_waited": 30}
+    assert launch.unwanted(few) == []
+    many = {"prefix_share_error": 0.15, "prefix_share_chance": 0.03, "retry_advantage": 0.09, "bots_waited": 180}
+    assert len(launch.unwanted(many)) == 2

@@ -186,3 +186,19 @@ def result(voice, **other):
 def test_each_of_the_bounds_is_one(voice, bad):
     assert start.unwanted(result(voice)) == []
     assert len(start.unwanted(result(voice, **bad))) == 1
+
+
+MOMENTS = [{"at_s": "0", "arrived": "40000", "unanswered": "0", "requests": "40000"}, {"at_s": "1", "arrived": "20000", "unanswered": "3", "requests": "20003"}]
+
+
+def test_who_comes_to_the_door_in_the_last_minute_is_counted():
+    found = start.at_door(MOMENTS, {"untrue": 2, "let_in": 24}, 60_000)
+    assert (found["arrived_at_door"], found["unanswered_at_door"], found["untrue_at_door"]) == (60_000, 3, 2)
+    assert found["door_requests_per_s_max"] == 40_000
+
+
+@pytest.mark.parametrize("bad", [{"arrived_at_door": 59_999}, {"unanswered_at_door": 61}, {"untrue_at_door": 1}, {"dropped": 1}])
+def test_at_a_door_everybody_comes_and_has_a_true_answer(voice, bad):
+    good = result(voice, **start.at_door(MOMENTS, {"untrue": 0, "let_in": 24}, 60_000))
+    assert start.unwanted(good) == []
+    assert len(start.unwanted(good | bad)) == 1

@@ -14,6 +14,14 @@ use serde_json::{Value, json};
 
 pub use histogram::Histogram;
 
+use crate::launch::Seen;
+use crate::launch::moments::Moments;
+
+/// What was seen of a launch, as a page.
+pub fn launch_page(seen: &Seen, moments: &Moments, target: &str) -> String {
+    page::launch::page(seen, moments, target)
+}
+
 /// How much later than its cadence after its scheduled time a chunk may be complete before it is late.
 pub const GRACE: Duration = Duration::from_secs(1);
 /// Share of a second beyond which a process of the generator was so busy that the lateness that it saw may be its own.

@@ -237,6 +237,51 @@ pub struct Place {
 pub enum Rehearse {
     /// Listeners: they join, hear, and check every byte. Only at a server that has granted it; this machine's own grants it by itself.
     Listen(Box<RehearseListen>),
+    /// A launch at this machine's own server: more people than there are places come to the door, wait as they are told, listen, and go; and some ask again and again.
+    Crowd(Box<RehearseCrowd>),
+}
+
+/// Options of `hiwar rehearse crowd`.
+#[derive(Debug, Args)]
+pub struct RehearseCrowd {
+    /// The stream of a conversation that is live and has a door, at loopback, whose addresses the crowd has: `http://127.0.0.1:8080/listen/demo.mp4`
+    pub url: String,
+    /// The grant that the server's operator made with `hiwar admin rehearsal-grant` [default: for this machine's own server none is needed]
+    #[arg(long, value_name = "TOKEN", env = "HIWAR_REHEARSAL_GRANT", hide_env_values = true)]
+    pub grant: Option<String>,
+    /// This machine's own server.
+    #[command(flatten)]
+    pub place: Place,
+    /// How many places there are, as the server is told (`[door] places`)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub places: u32,
+    /// How many people come
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
+    pub people: u32,
+    /// Seconds within which they come, most of them at the beginning
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub within: u64,
+    /// Seconds that it lasts
+    #[arg(long, value_name = "S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(10..=86_400))]
+    pub seconds: u64,
+    /// Minutes that half of those inside stay longer than: as the server is told (`[door] stay_minutes`), or promises are about others
+    #[arg(long, value_name = "MIN", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1_440))]
+    pub stay_minutes: u64,
+    /// How many of them are badly written programs, which ask a hundred times each [default: one in three hundred]
+    #[arg(long, value_name = "N")]
+    pub bots: Option<u32>,
+    /// How many of them come from behind one address [default: one in three hundred]
+    #[arg(long, value_name = "N")]
+    pub carried: Option<u32>,
+    /// Threads to play them with, at least: more than these if one may not open enough files
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub threads: u16,
+    /// Directory for report.html, report.json, and raw samples: visits.csv and seconds.csv
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// The same number is the same crowd
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
 }
 
 /// Options of `hiwar rehearse listen`.

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         cli::Command::Draw(cli::Draw::Verify(args)) => role::draw::verify(&args),
         cli::Command::Admin(cli::Admin::HostLink(args)) => role::admin::host_link(&args),
         cli::Command::Rehearse(cli::Rehearse::Listen(args)) => role::rehearse::listen(&args),
+        cli::Command::Rehearse(cli::Rehearse::Crowd(args)) => role::rehearse::crowd::crowd(&args),
         cli::Command::Admin(cli::Admin::RehearsalGrant(args)) => role::admin::rehearsal_grant(&args),
         cli::Command::Admin(cli::Admin::Cadence(args)) => role::admin::cadence(&args),
         cli::Command::Admin(cli::Admin::Bitrate(args)) => role::admin::bitrate(&args),

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Kind, Visit, moments};
+use super::moments::{self, Moments};
+use super::{Kind, Visit};
 
 /// What came of a visit. Times are since the first could come.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -79,8 +80,12 @@ pub struct Figures {
     pub prefix_share: f64,
     /// How many of those behind one carrier's address were let in.
     pub carried_let_in: u32,
+    /// How many bots had to wait: with few the advantage is uncertain.
+    pub bots_waited: u32,
     /// Of the places that are not kept for those who come back, the part that was used while anybody waited.
     pub utilisation: f64,
+    /// Of so many seconds.
+    pub utilisation_seconds: u32,
     /// How many people were let in.
     pub let_in: u32,
     /// Answers that were none.
@@ -94,11 +99,42 @@ const KEPT_WITHIN: Duration = Duration::from_secs(15);
 /// Or this part of the wait.
 const KEPT_PART: f64 = 0.1;
 
+/// How good a door is to be: see docs/measured/door.md.
+const PROMISE_KEPT_MIN: f64 = 0.95;
+const REQUESTS_MAX: u32 = 3;
+const RETRY_ADVANTAGE_MAX: f64 = 0.05;
+/// How far from its share a network may be; with few people chance alone takes it further, by two of its standard deviations.
+const SHARE_ERROR_MAX: f64 = 0.1;
+const UTILISATION_MIN: f64 = 0.97;
+/// With fewer bots than that nobody can tell.
+const BOTS_MIN: u32 = 150;
+
+impl Figures {
+    /// The names of those that are not as good as they are to be.
+    pub fn unmet(&self, moments: &Moments) -> Vec<&'static str> {
+        let unmet = [
+            ("cap_exceeded", self.cap_exceeded > 0),
+            // To nobody a time was told that has passed: nothing was broken.
+            ("promise_kept", self.promised > 0 && self.promise_kept < PROMISE_KEPT_MIN),
+            ("requests_per_visitor_p50", self.requests_per_visitor_p50 > REQUESTS_MAX),
+            ("retry_advantage", self.bots_waited >= BOTS_MIN && self.retry_advantage > RETRY_ADVANTAGE_MAX),
+            (
+                "prefix_share_error",
+                self.prefix_share > 0.0 && self.prefix_share_error > SHARE_ERROR_MAX.max(2.0 * self.prefix_share_chance),
+            ),
+            ("utilisation", self.utilisation_seconds > 0 && self.utilisation < UTILISATION_MIN),
+            ("untrue", moments.values().any(|moment| moment.untrue > 0)),
+        ];
+        unmet.into_iter().filter(|(_, is_unmet)| *is_unmet).map(|(name, _)| name).collect()
+    }
+}
+
 impl Seen {
     /// The figures.
     pub fn figures(&self) -> Figures {
         let (promised, promise_kept) = self.promises_kept();
         let (prefix_let_in, prefix_share, prefix_share_chance) = self.prefix();
+        let (utilisation, utilisation_seconds) = self.utilisation();
         let people = self.people();
         let lived = &self.lived;
         Figures {
@@ -117,7 +153,9 @@ impl Seen {
             prefix_share,
             carried_let_in: people.iter().filter(|one| one.kind == Kind::Carried && one.entered.is_some()).count()
                 as u32,
-            utilisation: self.utilisation(),
+            bots_waited: self.fairness(Kind::Bot).0,
+            utilisation,
+            utilisation_seconds,
             let_in: people.iter().filter(|person| person.entered.is_some()).count() as u32,
             failed: lived.iter().map(|lived| u64::from(lived.failed)).sum(),
             cut: lived.iter().filter(|lived| lived.cut).count() as u32,
@@ -154,7 +192,7 @@ impl Seen {
     }
 
     /// Second by second while anybody waits, once everybody was drawn: of the places that are not kept for those who come back, the part that was used.
-    fn utilisation(&self) -> f64 {
+    fn utilisation(&self) -> (f64, u32) {
         let seconds = self.until.as_secs() as usize + 1;
         let (mut inside, mut waiting) = (vec![0i64; seconds + 1], vec![0i64; seconds + 1]);
         let count = |of: &mut Vec<i64>, from: Duration, to: Duration| {
@@ -180,7 +218,7 @@ impl Seen {
                 of += 1;
             }
         }
-        used / f64::from(of.max(1))
+        (used / f64::from(of.max(1)), of)
     }
 
     /// Between whoever asks once and bots, all from addresses of their own: how much more often than not a bot is let in first. Whoever has no place and no time is last.
@@ -207,21 +245,19 @@ impl Seen {
     /// How many of the /24 who had to wait have a place, or a time for one; their share: as many as a network of that size has room for in a round, as often as others; and a standard deviation of
     /// that by chance, as a part of it.
     fn prefix(&self) -> (u32, f64, f64) {
-        let part = |kind| {
-            let waited = self.people().into_iter().filter(|person| person.kind == kind && self.waited(person));
-            let (mut all, mut have) = (0u32, 0u32);
-            waited.for_each(|person| {
-                all += 1;
-                have += u32::from(person.enters.is_some());
-            });
-            (all, have)
-        };
-        let (others, others_have) = part(Kind::Alone);
-        let (theirs, theirs_have) = part(Kind::Neighbour);
+        let (others, others_have) = self.fairness(Kind::Alone);
+        let (theirs, theirs_have) = self.fairness(Kind::Neighbour);
         let often = f64::from(others_have) / f64::from(others.max(1));
         let share = f64::from(self.room.min(theirs)) * often;
         let chance = if share > 0.0 { ((1.0 - often) / share).sqrt() } else { 0.0 };
         (theirs_have, share, chance)
+    }
+
+    /// Of people of that kind: how many had to wait, and how many of them have a place or a time for one.
+    pub fn fairness(&self, kind: Kind) -> (u32, u32) {
+        let people = self.people();
+        let waited = people.iter().filter(|person| person.kind == kind && self.waited(person));
+        waited.fold((0, 0), |(all, have), person| (all + 1, have + u32::from(person.enters.is_some())))
     }
 
     fn waited(&self, person: &Person) -> bool {

@@ -4,6 +4,7 @@
 //! that is not ours goes through [`Outside`].
 
 mod axis;
+pub(super) mod launch;
 mod plot;
 mod plots;
 mod timeline;
@@ -29,18 +30,25 @@ pub(super) fn page(report: &Report) -> String {
 fn write_page(out: &mut String, report: &Report) -> fmt::Result {
     let timeline = Timeline::of(&report.seconds);
     let figures = report.figures();
+    write_shell(out, &report.plan.target, |out, language| {
+        Article { report, figures: &figures, timeline: timeline.as_ref(), language }.write(out)
+    })
+}
+
+/// A page with an article in each language.
+fn write_shell(out: &mut String, target: &str, article: impl Fn(&mut String, Language) -> fmt::Result) -> fmt::Result {
     writeln!(out, "<!doctype html>\n<html lang=\"ar\" dir=\"rtl\">\n<head>\n<meta charset=\"utf-8\">")?;
     writeln!(out, "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")?;
     // Should markup ever get through, it loads nothing, runs nothing and leads nowhere.
     let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
     writeln!(out, "<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">")?;
-    writeln!(out, "<title>تجربة جمهور · Rehearsal · {}</title>", Outside(&report.plan.target))?;
+    writeln!(out, "<title>تجربة جمهور · Rehearsal · {}</title>", Outside(target))?;
     writeln!(out, "<style>\n{}</style>\n</head>\n<body>", include_str!("page/style.css"))?;
     writeln!(out, "<input type=\"radio\" name=\"language\" id=\"ar\" checked><label for=\"ar\">العربية</label>")?;
     writeln!(out, "<input type=\"radio\" name=\"language\" id=\"en\"><label for=\"en\" lang=\"en\">English</label>")?;
     writeln!(out, "<main>")?;
     for language in [Language::Arabic, Language::English] {
-        Article { report, figures: &figures, timeline: timeline.as_ref(), language }.write(out)?;
+        article(out, language)?;
     }
     writeln!(out, "</main>\n</body>\n</html>")
 }

@@ -1,7 +1,10 @@
 //! `hiwar rehearse`: a crowd at a server that has granted it, and nowhere else.
 
+pub mod crowd;
 mod grant;
 
+use std::net::IpAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -40,31 +43,12 @@ fn rehearse(args: &cli::RehearseListen) -> Result<Report, String> {
     let crowd = &args.crowd;
     let lasts = crowd.lasts() + SPARE;
     let mut crowd = crowd.clone();
-    let token = match &args.grant {
-        Some(token) => token.clone(),
-        None => {
-            let place = &args.place;
-            let listeners = u32::try_from(crowd.listeners).unwrap_or(u32::MAX);
-            let (own, token) = admin::issue(place, listeners, lasts + SPARE)
-                .map_err(|why| format!("{why}\nFor a server that is not this machine's, give --grant: {HOW}"))?;
-            if own != origin {
-                return Err(format!(
-                    "this machine's own server is at {own}. To rehearse {origin}, give --grant: {HOW}"
-                ));
-            }
-            crowd.watch = crowd.watch.or_else(|| admin::supervisor_of(place));
-            token
-        }
-    };
-    let now = SystemTime::now();
-    let checked = grant::check(&origin, target.address.ip(), &token, crowd.trust.as_deref(), now)?;
-    if crowd.listeners > u64::from(checked.listeners_max()) {
-        return Err(format!("the grant is for {} listeners at the most", checked.listeners_max()));
+    let listeners = u32::try_from(crowd.listeners).unwrap_or(u32::MAX);
+    let asked = Asked { grant: args.grant.as_deref(), place: &args.place, listeners, lasts };
+    if asked.grant.is_none() {
+        crowd.watch = crowd.watch.or_else(|| admin::supervisor_of(&args.place));
     }
-    if now + lasts > checked.expires() {
-        let left = checked.expires().duration_since(now).unwrap_or_default().as_secs();
-        return Err(format!("the grant ends in {left} s, before the rehearsal would"));
-    }
+    let checked = asked.granted(&origin, target.address.ip(), crowd.trust.as_deref())?;
     eprintln!("  {} has granted it, at {}", checked.origin(), checked.at());
     // Where the proof came from, and nowhere else.
     let report =
@@ -74,6 +58,45 @@ fn rehearse(args: &cli::RehearseListen) -> Result<Report, String> {
         eprintln!("  {}", folder.join("report.html").display());
     }
     Ok(report)
+}
+
+/// What is to be granted.
+struct Asked<'a> {
+    /// What was given; `None`: it is this machine's own server.
+    grant: Option<&'a str>,
+    place: &'a cli::Place,
+    listeners: u32,
+    lasts: Duration,
+}
+
+impl Asked<'_> {
+    /// The server's proof that it granted that.
+    fn granted(&self, origin: &Origin, at: IpAddr, trust: Option<&Path>) -> Result<grant::Checked, String> {
+        let &Self { place, listeners, lasts, .. } = self;
+        let token = match self.grant {
+            Some(token) => token.to_owned(),
+            None => {
+                let (own, token) = admin::issue(place, listeners, lasts + SPARE)
+                    .map_err(|why| format!("{why}\nFor a server that is not this machine's, give --grant: {HOW}"))?;
+                if own != *origin {
+                    return Err(format!(
+                        "this machine's own server is at {own}. To rehearse {origin}, give --grant: {HOW}"
+                    ));
+                }
+                token
+            }
+        };
+        let now = SystemTime::now();
+        let checked = grant::check(origin, at, &token, trust, now)?;
+        if listeners > checked.listeners_max() {
+            return Err(format!("the grant is for {} listeners at the most", checked.listeners_max()));
+        }
+        if now + lasts > checked.expires() {
+            let left = checked.expires().duration_since(now).unwrap_or_default().as_secs();
+            return Err(format!("the grant ends in {left} s, before the rehearsal would"));
+        }
+        Ok(checked)
+    }
 }
 
 fn in_a_sentence(verdict: Verdict) -> &'static str {

@@ -1,0 +1,311 @@
+"""`./x bench chaos`: what a door says and does while workers and the house die, the clock steps and the disk is full, with people inside and as many who wait.
+
+    bench/chaos [--inside N] [--apart SECONDS] [--only NAME,...] [--keep DIR] [--break WHAT]
+
+A launch (crates/rehearsal/src/launch.rs) comes to a real server: as many are inside as there are places, as many again wait. Then one mishap after the other, `--apart` seconds each: a worker is
+killed; the house is killed; the clock of the wall goes ten minutes ahead, and comes back; goes ten minutes back, and comes back; the disk is full, and has room again; the house stands still for a
+minute. Who is cut off comes back as the page does. Everything is judged by the clocks of those people, who check each answer for whether it may be true, and of one who looks at the pages each
+second. The clock is stepped for the server alone, by a preloaded clock_gettime(2) (stepped.c, which needs `cc`); the disk is a small tmpfs, which needs root. docs/measured/door.md says what each
+figure means. `--keep` keeps raw samples. The last line is one JSON object.
+"""
+
+import argparse
+import contextlib
+import csv
+import json
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from . import machine, processes, rehearsal
+from .door import Door
+from .launch import CROWD_CORES, SERVER_CORES
+
+INSIDE, APART_S = 15_000, 60
+SETTLED_S = 110
+"""The first mishap is when everybody was drawn, and those who came last have looked again."""
+RECOVERS_S = 45
+"""So long after a mishap is over everything is as it should be: a place is kept for half a minute for whoever was there, and a house that begins waits for its workers."""
+OUTAGE_S, STEP_S = 60, 600
+DISK_MB = 96
+RATE_MOST, PROMISES_LEAST, USED_LEAST, BACK_WITHIN_S = 1.2, 0.95, 0.95, 45
+KEPT_S, KEPT_PART = 15, 0.1
+LONGEST_S = 3_605
+MISHAPS = ("worker", "house", "ahead", "behind", "disk", "outage")
+BREAKS = {
+    "cap": "the house is told of half as many places more than there are: cap_exceeded",
+    "leave": "whoever is cut off does not come back: not_back, used_after",
+    "linger": "people stay five times as long as the house believes: promise_kept",
+    "stuck": "what goes wrong stays so: the house stands still until the end: used_after, unanswered_after",
+}
+
+
+def main():
+    options = _options()
+    keep = Path(options.keep) if options.keep else None
+    if keep:
+        keep.mkdir(parents=True, exist_ok=True)
+    door = rehearsal.door()
+    with machine.roomy_loopback(), rehearsal.folder("chaos", options.keep) as folder, _small_disk(folder / "small") as disk:
+        result = Chaos(folder, disk, door, options).go()
+    print(json.dumps(result | {"unwanted": unwanted(result), "broken": options.broken}), flush=True)
+
+
+def _options():
+    parser = argparse.ArgumentParser(prog="bench/chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--inside", type=int, default=INSIDE, metavar="N", help="so many places, and as many who wait")
+    parser.add_argument("--apart", type=int, default=APART_S, metavar="SECONDS", help="from one mishap's end to the next")
+    parser.add_argument("--only", default=",".join(MISHAPS), help="of " + ", ".join(MISHAPS))
+    parser.add_argument("--keep", metavar="DIR")
+    parser.add_argument("--break", dest="broken", choices=BREAKS)
+    options = parser.parse_args()
+    options.only = options.only.split(",")
+    if unknown := set(options.only) - set(MISHAPS):
+        parser.error(f"no such mishap: {', '.join(sorted(unknown))}")
+    if options.apart < RECOVERS_S + 10:
+        parser.error(f"--apart is {RECOVERS_S + 10} at least: recovery takes its time")
+    return options
+
+
+def say(text):
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _small_disk(place):
+    """A file system that can be filled without harm to others."""
+    place.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=0700", "hiwar-chaos", place], check=True)
+    try:
+        yield place
+    finally:
+        processes.stop_all()
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+class Chaos:
+    def __init__(self, folder, disk, door, options):
+        self.folder, self.disk, self.door, self.options = folder, disk, door, options
+        self.clock = folder / "clock"
+        self.marks, self.looks, self.over = [], [], threading.Event()
+
+    def go(self):
+        library = self.folder / "stepped.so"
+        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, Path(__file__).with_name("stepped.c"), "-ldl"], check=True)
+        self._step(0)
+        inside, broken = self.options.inside, self.options.broken
+        told = inside + inside // 2 if broken == "cap" else inside
+        preload = {"LD_PRELOAD": str(library), "HIWAR_CLOCK": str(self.clock)}
+        with _environment(preload):
+            self.house = Door(self.disk, places=told, more="stay_minutes = 20\n", workers=2, cores=SERVER_CORES, title="Chaos")
+        self.house.open()
+        self.pid = self.house.house.pid
+        seconds = SETTLED_S + len(self.options.only) * self.options.apart + sum(map(_lasts, self.options.only))
+        command = [self.door, "crowd", self.house.sound, "--people", 2 * inside, "--cap", inside, "--seconds", seconds, "--bots", inside // 150, "--carried", inside // 150]
+        command += ["--raw", self.folder / "visits.csv", "--moments", self.folder / "moments.csv"]
+        command += [] if broken == "leave" else ["--returns"]
+        command += ["--wrong", "linger"] if broken == "linger" else []
+        say(f"{2 * inside} people come to {inside} places, for {seconds} s")
+        crowd = processes.start(["taskset", "-c", CROWD_CORES, *command], stdout=subprocess.PIPE)
+        self.began = time.monotonic()
+        looker = threading.Thread(target=self._look, daemon=True)
+        looker.start()
+        self._until(SETTLED_S)
+        for name in self.options.only:
+            self._mishap(name)
+        said, _ = crowd.communicate(timeout=self.options.apart + 120)
+        self.over.set()
+        looker.join(15)
+        if crowd.returncode or not said.strip():
+            raise processes.Died(f"the crowd: exit code {crowd.returncode}; {self.house.house.last_words()}")
+        figures = json.loads(said.decode().splitlines()[-1])
+        (self.folder / "hiwar.log").write_text(self.house.house.log_path.read_text(errors="replace"))
+        self.house.stop()
+        moments, visits = rows(self.folder / "moments.csv"), rows(self.folder / "visits.csv")
+        (self.folder / "marks.json").write_text(json.dumps({"marks": self.marks, "looks": self.looks}, indent=1))
+        return judged(figures, moments, visits, self.marks, self.looks, inside, seconds)
+
+    def _at(self):
+        # The crowd begins a second after it was started.
+        return time.monotonic() - self.began - 1.0
+
+    def _until(self, at):
+        time.sleep(max(0.0, at - self._at()))
+
+    def _step(self, seconds):
+        # In place: those who look have it mapped.
+        with open(self.clock, "r+b" if self.clock.exists() else "w+b") as file:
+            file.write(struct.pack("=q", 1000 * seconds))
+
+    def _mishap(self, name):
+        mark = {"name": name, "from_s": round(self._at(), 1)}
+        say(f"{mark['from_s']:.0f} s: {name}")
+        if name == "worker":
+            os.kill(machine.workers(self.pid)[0], signal.SIGKILL)
+        elif name == "house":
+            os.kill(machine.house(self.pid), signal.SIGKILL)
+        elif name in ("ahead", "behind"):
+            self._step(STEP_S if name == "ahead" else -STEP_S)
+            time.sleep(_lasts(name))
+            self._step(0)
+        elif name == "disk":
+            filler = self.disk / "filler"
+            with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(4096))
+            time.sleep(_lasts(name))
+            filler.unlink()
+        elif name == "outage":
+            house = machine.house(self.pid)
+            os.kill(house, signal.SIGSTOP)
+            time.sleep(_lasts(name))
+            if self.options.broken != "stuck":
+                os.kill(house, signal.SIGCONT)
+        mark["to_s"] = round(self._at(), 1)
+        self.marks.append(mark)
+        self._until(mark["to_s"] + self.options.apart - 1)
+
+    def _look(self):
+        """Somebody without JavaScript, and somebody who comes to the page, each second."""
+        origin, page = self.house.house.public, f"/s/{self.house.name}"
+        wait, due = f"{page}/wait", 0.0
+        while not self.over.wait(1.0):
+            at = round(self._at(), 1)
+            self.looks.append({"at_s": at, "what": "page", **looked(origin + page)})
+            if at >= due:
+                found = looked(origin + wait)
+                self.looks.append({"at_s": at, "what": "wait", **found})
+                # As a browser does; whoever is told for long comes back sooner all the same, and is to be told the same time.
+                wait, due = found.get("next") or f"{page}/wait", at + min(found.get("seconds", 2), 5)
+
+
+def _lasts(name):
+    return {"ahead": 20, "behind": 20, "disk": 20, "outage": OUTAGE_S}.get(name, 0)
+
+
+@contextlib.contextmanager
+def _environment(more):
+    before = dict(os.environ)
+    # Only what is started here is to have it: our own clock is as it is.
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def rows(file):
+    """Numbers where there are some, by the names of the head."""
+    number = lambda text: float(text) if re.fullmatch(r"-?[\d.]+", text) and text.count(".") <= 1 else text
+    with open(file) as lines:
+        return [{name: number(text) for name, text in row.items()} for row in csv.DictReader(lines)]
+
+
+def looked(url):
+    """What a page says: `true` if that may be so, `None` if nothing came; where it goes on, and when."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            status, head, body = answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        status, head, body = error.code, error.headers, error.read()
+    except OSError as error:
+        return {"status": None, "true": None, "said": str(error)}
+    return read(status, dict(head), body.decode("utf-8", "replace"), url)
+
+
+def read(status, head, body, url):
+    """The same, of an answer."""
+    found = {"status": status, "true": True}
+    if "/wait" not in url:
+        return found | {"true": status == 200 and "<" in body}
+    head = {name.lower(): value for name, value in head.items()}
+    refresh = re.fullmatch(r"(\d+); url=(.+)", head.get("refresh", ""))
+    if refresh:
+        # They are told when, and go where they are sent: an hour at the most, and not at once.
+        return found | {"seconds": int(refresh[1]), "next": refresh[2], "true": status == 200 and 1 <= int(refresh[1]) <= LONGEST_S}
+    # No page that waits: where they are let in, or a refusal that says why.
+    return found | {"true": status == 200 and "<audio" in body or status >= 400 and "problem" in head.get("content-type", "")}
+
+
+def judged(figures, moments, visits, marks, looks, places, seconds):
+    """What it came to. `moments`: each second of the crowd; `visits`: each visit; `marks`: mishaps, from when to when; `looks`: at the pages."""
+    troubled = [(mark["from_s"] - 1, mark["to_s"] + RECOVERS_S) for mark in marks]
+    quiet = lambda at: not any(begin <= at < end for begin, end in troubled)
+    by_second = {int(row["at_s"]): row for row in moments}
+    kept = [was_kept(visit) for visit in visits if may_be_judged(visit, seconds) and quiet(visit["promised_at_s"] + visit["promised_wait_s"])]
+    inside, count = {}, 0
+    for at in sorted(by_second):
+        row = by_second[at]
+        count += row["entered"] + row["back"] - row["left"] - row["cut"]
+        inside[at] = count
+    after = [count for at, count in inside.items() if at > SETTLED_S and quiet(at) and at < seconds - 2]
+    spared = places - places // 50
+    untrue_looks = [look for look in looks if look["true"] is False]
+    away = [visit["away_s"] for visit in visits if visit["away_s"] != ""]
+    result = {
+        "inside": places,
+        "mishaps": [mark["name"] for mark in marks],
+        "cap_exceeded": figures["cap_exceeded"],
+        "untrue": figures["untrue"],
+        "untrue_pages": len(untrue_looks),
+        "pages_looked_at": len(looks),
+        "promise_kept": round(sum(kept) / len(kept), 4) if kept else None,
+        "promises": len(kept),
+        "promise_kept_always": figures["promise_kept"],
+        "cut": sum(int(row["cut"]) for row in moments),
+        "not_back": figures["cut"],
+        "away_s_max": max(away, default=0.0),
+        "used_after": round(sum(after) / len(after) / spared, 4) if after else None,
+        "unanswered_after": sum(int(row["unanswered"]) for at, row in by_second.items() if at > SETTLED_S and quiet(at)),
+        "crowd_late_ms_max": figures["crowd_late_ms_max"],
+    }
+    return result | outage_rates(by_second, marks)
+
+
+def outage_rates(by_second, marks):
+    """How often the door is asked while the house stands still, and afterwards, over how often it was before."""
+    outage = next((mark for mark in marks if mark["name"] == "outage"), None)
+    if outage is None:
+        return {"rate_during_outage": None, "rate_after_outage": None}
+    begin, end = round(outage["from_s"]), round(outage["to_s"])
+    rate = lambda begin, end: sum(by_second.get(at, {"requests": 0})["requests"] for at in range(begin, end)) / (end - begin)
+    normal = max(rate(begin - 30, begin - 1), 1e-9)
+    return {"rate_during_outage": round(rate(begin, end) / normal, 2), "rate_after_outage": round(rate(end, end + 30) / normal, 2), "rate_normal_per_s": round(normal, 1)}
+
+
+def may_be_judged(visit, seconds):
+    """Whether a time was told that has passed, to somebody who was there at it."""
+    if visit["promised_at_s"] == "" or visit["kind"] == "Bot":
+        return False
+    due = visit["promised_at_s"] + visit["promised_wait_s"]
+    return due < visit["comes_s"] + visit["patience_s"] and due + max(KEPT_S, KEPT_PART * visit["promised_wait_s"]) < seconds
+
+
+def was_kept(visit):
+    """Whether they were let in about then."""
+    if visit["entered_s"] == "":
+        return False
+    late = visit["entered_s"] - visit["promised_at_s"] - visit["promised_wait_s"]
+    return abs(late) <= max(KEPT_S, KEPT_PART * visit["promised_wait_s"])
+
+
+def unwanted(result):
+    """What did not come to its bound, in words."""
+    said = [f"{name} is {result[name]}" for name in ("cap_exceeded", "untrue", "untrue_pages", "not_back", "unanswered_after") if result[name]]
+    least = {"promise_kept": PROMISES_LEAST, "used_after": USED_LEAST}
+    said += [f"{name} is {result[name]}, wanted {bound} at least" for name, bound in least.items() if result[name] is None or result[name] < bound]
+    most = {"away_s_max": BACK_WITHIN_S, "rate_during_outage": RATE_MOST, "rate_after_outage": RATE_MOST}
+    return said + [f"{name} is {result[name]}, wanted {bound} at most" for name, bound in most.items() if result[name] is not None and result[name] > bound]
+
+
+if __name__ == "__main__":
+    main()

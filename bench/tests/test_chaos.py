@@ -1,0 +1,88 @@
+"""The judge of `./x bench chaos`, on crowds made up here."""
+
+import pytest
+
+from hearing import chaos
+
+PLACES, SECONDS = 1_000, 600
+SPARED = PLACES - PLACES // 50
+WAIT = "http://127.0.0.1:1/s/x/wait"
+
+
+def moments(**at):
+    """As many inside as may be, from the beginning on, ten requests a second; `at`: what else was in a second, as `s200={...}`."""
+    nothing = dict.fromkeys(("requests", "entered", "back", "left", "cut", "unanswered"), 0)
+    rows = [{"at_s": second, **nothing, "requests": 10} for second in range(SECONDS)]
+    rows[0]["entered"] = SPARED
+    for name, more in at.items():
+        rows[int(name[1:])] |= more
+    return rows
+
+
+def visit(promised_at=80.0, wait=100.0, entered=181.0, **other):
+    return {"kind": "Alone", "comes_s": 5.0, "patience_s": 86_400.0, "promised_at_s": promised_at, "promised_wait_s": wait, "entered_s": entered, "away_s": ""} | other
+
+
+FIGURES = {"cap_exceeded": 0, "untrue": 0, "cut": 0, "promise_kept": 1.0, "crowd_late_ms_max": 10}
+MARKS = [{"name": "worker", "from_s": 200.0, "to_s": 200.1}, {"name": "outage", "from_s": 300.0, "to_s": 360.0}]
+LOOKS = [{"at_s": 1.0, "what": "page", "status": 200, "true": True}, {"at_s": 201.0, "what": "wait", "status": None, "true": None}]
+
+
+def judged(figures=FIGURES, rows=None, visits=(visit(),), marks=MARKS, looks=LOOKS):
+    return chaos.judged(figures, rows or moments(), list(visits), marks, looks, PLACES, SECONDS)
+
+
+def test_a_door_that_goes_on_as_it_should_is_not_told():
+    # Cut off by the mishap, and back half a minute later.
+    rows = moments(s200={"cut": 400, "unanswered": 30}, s230={"back": 400})
+    assert chaos.unwanted(judged(rows=rows, visits=[visit(), visit(away_s=30.0)])) == []
+
+
+@pytest.mark.parametrize(
+    "name, bad",
+    [
+        ("cap_exceeded", judged(FIGURES | {"cap_exceeded": 1})),
+        ("untrue", judged(FIGURES | {"untrue": 1})),
+        ("untrue_pages", judged(looks=[*LOOKS, {"at_s": 2.0, "what": "wait", "status": 200, "true": False}])),
+        ("not_back", judged(FIGURES | {"cut": 1})),
+        ("unanswered_after", judged(rows=moments(s280={"unanswered": 1}))),
+        ("promise_kept", judged(visits=[visit(entered="")])),
+        ("promise_kept", judged(visits=[visit(entered=196.0)])),
+        ("promise_kept", judged(visits=[])),
+        ("used_after", judged(rows=moments(s199={"left": SPARED}))),
+        ("away_s_max", judged(visits=[visit(away_s=46.0)])),
+        ("rate_after_outage", judged(rows=moments(s365={"requests": 80}))),
+        ("rate_during_outage", judged(rows=moments(s310={"requests": 160}))),
+    ],
+)
+def test_each_of_the_bounds_is_one(name, bad):
+    said = chaos.unwanted(bad)
+    assert len(said) == 1 and said[0].startswith(name)
+
+
+def test_a_promise_for_the_time_of_a_mishap_is_told_apart():
+    assert judged(visits=[visit(wait=130.0, entered="")])["promises"] == 0, "due at 210 s"
+    assert judged(visits=[visit(wait=170.0, entered=250.0)])["promises"] == 1, "due at 250 s"
+    assert judged(visits=[visit(kind="Bot"), visit(patience_s=60.0), visit(wait=590.0), visit("", "", "")])["promises"] == 0
+
+
+def test_a_waiting_page_says_when_and_no_time_that_is_over():
+    at = lambda refresh, status=200: chaos.read(status, {"Refresh": refresh}, "<html>", WAIT)
+    found = at("12; url=/s/x/wait?t=abc")
+    assert (found["true"], found["seconds"], found["next"]) == (True, 12, "/s/x/wait?t=abc")
+    assert not at("0; url=/s/x/wait?t=abc")["true"] and not at("4000; url=/x")["true"] and not at("soon")["true"]
+    assert chaos.read(200, {}, "<audio controls>", WAIT)["true"]
+    assert not chaos.read(200, {}, "<p>", WAIT)["true"]
+    assert chaos.read(503, {"Content-Type": "application/problem+json"}, "{}", WAIT)["true"]
+    assert not chaos.read(500, {"Content-Type": "text/html"}, "", WAIT)["true"]
+    assert chaos.read(200, {}, "<!doctype html>", "http://127.0.0.1:1/s/x")["true"]
+    assert not chaos.read(502, {}, "<!doctype html>", "http://127.0.0.1:1/s/x")["true"]
+
+
+def test_rows_are_numbers_where_there_are_some(tmp_path):
+    file = tmp_path / "visits.csv"
+    file.write_text("who,kind,address,entered_s\n1,Bot,127.1.2.3,\n2,Alone,127.0.0.1,3.500\n")
+    assert chaos.rows(file) == [
+        {"who": 1.0, "kind": "Bot", "address": "127.1.2.3", "entered_s": ""},
+        {"who": 2.0, "kind": "Alone", "address": "127.0.0.1", "entered_s": 3.5},
+    ]
