@@ -29,14 +29,16 @@ impl Worker {
     fn accept_some(&mut self) -> usize {
         for came in 0..ACCEPT_TURN {
             let Some(listener) = &self.listener else { return came };
-            if self.slab.len() >= self.room.connections() || !self.rhythm.lets_in() {
+            if self.slab.len() >= self.room.connections() || self.is_paced() {
                 return came;
             }
             match socket::accept(listener) {
                 Ok(Some((socket, peer))) => {
                     let deadline = Instant::now() + self.limits.head;
                     self.shared.accepted.fetch_add(1, Relaxed);
-                    self.rhythm.joined();
+                    if self.doors.is_empty() {
+                        self.rhythm.joined();
+                    }
                     if let Some(stream) = self.greet(socket)
                         && let Some(token) = self.enter(Exchange::new(stream, peer, deadline))
                     {
@@ -58,6 +60,12 @@ impl Worker {
             }
         }
         ACCEPT_TURN
+    }
+
+    /// Whether who comes waits in the kernel's queue for their turn. Not before a door: there most come to be told when, which costs little, and in that queue they would wait until they give up,
+    /// and whoever came after them with them. How many are let in is the door's.
+    fn is_paced(&self) -> bool {
+        self.doors.is_empty() && !self.rhythm.lets_in()
     }
 
     /// The kernel wakes the first idle worker of those who wait at a socket, in the order in which they began to: each goes to the end when it has
@@ -133,7 +141,7 @@ impl Worker {
         self.untold_until = self.untold_until.filter(|until| !told && Instant::now() < *until);
         let Some(listener) = &self.listener else { return };
         let limit = self.room.connections();
-        let waits = self.untold_until.is_some() || self.has_nothing_to_show() || !self.rhythm.lets_in();
+        let waits = self.untold_until.is_some() || self.has_nothing_to_show() || self.is_paced();
         let next = match self.gate.next(connections, limit) {
             Gate::Open | Gate::Shut if self.exhausted || waits => Gate::Shut,
             next => next,

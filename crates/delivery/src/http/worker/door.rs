@@ -84,6 +84,11 @@ impl Doors {
         Ok(Self { run, by_log: HashMap::new(), lists, chance: u64::from_le_bytes(seed), is_retired: false })
     }
 
+    /// Whether no log here has one.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_log.is_empty()
+    }
+
     /// A log begins, or goes on: then those inside stay so.
     pub(super) fn open(&mut self, log: LogId, map: Option<Arc<DoorMap>>) {
         let Some(map) = map else {

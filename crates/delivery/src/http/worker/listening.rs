@@ -72,8 +72,12 @@ impl Worker {
             if (is_to_be_lean && at.counters.want_lean(true)) || is_first {
                 self.shared.ears();
             }
-            if let Some(before) = place.and_then(|place| self.doors.entered(place, token)) {
-                self.give_way(before);
+            if let Some(place) = place {
+                // Without a door whoever connects has.
+                self.rhythm.joined();
+                if let Some(before) = self.doors.entered(place, token) {
+                    self.give_way(before);
+                }
             }
             self.serve_listener(token);
             self.remind(token);
