@@ -1,12 +1,21 @@
-//! The first rungs of the ladder: what one worker does, step by step, before anybody who listens would notice that there are too many.
+//! The ladder: what is done, step by step, when there are too many.
 //!
 //! Up at once, down after a calm minute. Joins are paced first; then the time between two writes to a listener grows, which is what a listener costs a
 //! processor (`docs/measured/fanout.md`); then the bitrate falls, which is what a listener costs a line, and is therefore the next thing where the line is what is
-//! short. Nobody who listens is ever dropped. A worker feels its own [`Pressure`] once a second, and does as the [`Stance`] says.
+//! short; then whoever comes anew is sent to the delayed stream, which costs this server nothing where others carry it, and is therefore the next thing where files or memory
+//! are what is short. Nobody who listens is ever dropped. A worker feels its own [`Pressure`] once a second, and does as the [`Stance`] says.
+//!
+//! The last rung is the door's ([`door_level`]): that somebody has no time at which they can come in. What an operator wants is an [`Order`], and comes before what is felt.
 //!
 //! It does not know what a cadence means to a player, nor who has been told of it, nor whether there is lean sound: that is the fan-out's.
 
 use std::time::{Duration, Instant};
+
+mod order;
+mod reason;
+
+pub use order::Order;
+pub use reason::{Reason, Reasons};
 
 /// The time between two writes to a listener, in whole chunks of 200 ms.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,8 +103,8 @@ impl Bitrate {
     }
 }
 
-/// How far up a worker is. The numbers are those that the audience is told (`docs/operate/capacity.md`).
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// How far up a worker is, or a conversation. The numbers are those that the audience is told (`docs/operate/crowded.md`).
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// 0: whoever comes is let in at once.
     #[default]
@@ -106,12 +115,28 @@ pub enum Level {
     Longer = 2,
     /// 3: sound comes at the [lean](Bitrate::Lean) bitrate, and nobody's [reaction](crate::reaction) is taken.
     Lean = 3,
+    /// 4: whoever comes anew hears the delayed stream, or sound in the longest pieces.
+    Delayed = 4,
+    /// 5: whoever comes anew may find no place, and is told so.
+    Capped = 5,
 }
 
 impl Level {
-    /// Whether whoever listens may react. What is left of a thread or a line belongs to the sound.
-    pub const fn takes_reactions(self) -> bool {
-        (self as u8) < Self::Lean as u8
+    /// All of them, the lowest first.
+    pub const ALL: [Self; 6] = [Self::Open, Self::Paced, Self::Longer, Self::Lean, Self::Delayed, Self::Capped];
+
+    /// Of that number, if there is one.
+    pub fn of(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| *level as u8 == number)
+    }
+}
+
+/// How far up a conversation's door is. Whoever has to wait for it, or for a draw, is paced; where some are without a time, the audience is capped.
+pub const fn door_level(is_crowded: bool, without_time: u64) -> Level {
+    match (is_crowded, without_time) {
+        (true, 1..) => Level::Capped,
+        (true, 0) => Level::Paced,
+        (false, _) => Level::Open,
     }
 }
 
@@ -128,6 +153,12 @@ pub struct Pressure {
     pub is_moving: bool,
     /// The part of what the operator says this worker may send that it sent: 0 if nothing was said, above 1 if it was more.
     pub egress: f32,
+    /// The part of the handshakes that may be under way which is.
+    pub handshakes: f32,
+    /// The part of the memory of this machine, or of what this service may have of it, that is taken.
+    pub memory: f32,
+    /// The part of the connections that there is room for which is taken.
+    pub files: f32,
 }
 
 impl Pressure {
@@ -138,8 +169,33 @@ impl Pressure {
 
     /// The worst of both.
     fn or_worse(self, other: Self) -> Self {
-        let Self { busy, behind, egress, .. } = other;
-        Self { busy: self.busy.max(busy), behind: self.behind.max(behind), egress: self.egress.max(egress), ..self }
+        let Self { busy, behind, egress, handshakes, memory, files, .. } = other;
+        Self {
+            busy: self.busy.max(busy),
+            behind: self.behind.max(behind),
+            egress: self.egress.max(egress),
+            handshakes: self.handshakes.max(handshakes),
+            memory: self.memory.max(memory),
+            files: self.files.max(files),
+            ..self
+        }
+    }
+
+    /// What is the matter.
+    pub fn reasons(&self) -> Reasons {
+        let felt = [
+            (Reason::Late, self.is_late()),
+            (Reason::Line, self.is_full()),
+            (Reason::Handshakes, self.handshakes >= STORE_HIGH),
+            (Reason::Memory, self.memory >= STORE_HIGH),
+            (Reason::Files, self.files >= STORE_HIGH),
+        ];
+        felt.into_iter().filter(|(_, is_so)| *is_so).map(|(reason, _)| reason).collect()
+    }
+
+    /// Each who comes takes of what is nearly gone, and whoever is there gives nothing of it back by hearing it otherwise.
+    fn is_scarce(&self) -> bool {
+        self.memory >= STORE_HIGH || self.files >= STORE_HIGH
     }
 
     /// The line is nearly full.
@@ -164,12 +220,32 @@ pub struct Stance {
     pub bitrate: Bitrate,
     /// How many are let in each second; `None`: all.
     pub joins_per_s: Option<u32>,
+    /// Whoever comes anew is sent to the delayed stream, or hears sound in the longest pieces. Nothing changes for whoever listens.
+    pub delays: bool,
+    /// Whoever comes anew is told that there is no place. Nothing changes for whoever listens.
+    pub is_shut: bool,
+    /// Nobody's [reaction](crate::reaction) is taken. What is left of a thread or a line belongs to the sound.
+    pub is_quiet: bool,
+    /// Why it is not [open](Level::Open).
+    pub reasons: Reasons,
+}
+
+impl Stance {
+    /// How often whoever comes anew is written to.
+    pub fn for_joiners(&self) -> Cadence {
+        if self.delays { Cadence::S4.max(self.cadence) } else { self.cadence }
+    }
 }
 
 /// One worker's.
 #[derive(Clone, Debug)]
 pub struct Ladder {
+    /// What pressure and the operator's choices make of it.
     stance: Stance,
+    /// What the operator has ordered.
+    order: Order,
+    /// There is a delayed stream that others carry.
+    has_elsewhere: bool,
     /// What the operator wants in place of what pressure makes of it. Joins are paced all the same.
     fixed: Option<Cadence>,
     fixed_bitrate: Option<Bitrate>,
@@ -179,6 +255,8 @@ pub struct Ladder {
     late_since: Option<Instant>,
     /// Since when the line has been full.
     full_since: Option<Instant>,
+    /// Since when files or memory have been nearly gone.
+    scarce_since: Option<Instant>,
     /// Since when nothing has been the matter, or the last minute of that was judged; and the worst that was felt since.
     calm: Option<(Instant, Pressure)>,
 }
@@ -188,18 +266,45 @@ impl Ladder {
     pub fn new(now: Instant) -> Self {
         Self {
             stance: Stance::default(),
+            order: Order::default(),
+            has_elsewhere: false,
             fixed: None,
             fixed_bitrate: None,
             stepped: now,
             late_since: None,
             full_since: None,
+            scarce_since: None,
             calm: None,
         }
     }
 
+    /// The same, where a delayed stream is carried by others: it is a way out of what a longer cadence or a lower bitrate would not help.
+    pub fn with_elsewhere(self, has_elsewhere: bool) -> Self {
+        Self { has_elsewhere, ..self }
+    }
+
     /// What to do.
     pub fn stance(&self) -> Stance {
-        self.stance
+        self.order.over(self.stance, self.fixed, self.fixed_bitrate)
+    }
+
+    /// The operator orders this from now on, in place of what was ordered before. What is lifted is gone at once; what pressure makes of it then is found out from where it is.
+    pub fn order(&mut self, now: Instant, order: Order) {
+        self.order = order;
+        let most = order.most();
+        if most < Level::Delayed {
+            self.stance.delays = false;
+        }
+        if most < Level::Lean && self.fixed_bitrate.is_none() {
+            self.thin_to(now, Bitrate::Standard);
+        }
+        if most < Level::Longer && self.fixed.is_none() {
+            self.turn_to(now, Cadence::default());
+        }
+        if most < Level::Paced {
+            self.stance.joins_per_s = None;
+        }
+        self.name();
     }
 
     /// The operator fixes the cadence, or leaves it to the pressure again (`None`), which goes on from where it is.
@@ -226,8 +331,11 @@ impl Ladder {
         let is_late = pressure.is_late() && !pressure.is_moving;
         self.late_since = is_late.then(|| self.late_since.unwrap_or(now));
         self.full_since = pressure.is_full().then(|| self.full_since.unwrap_or(now));
-        if pressure.is_late() || pressure.is_full() {
+        self.scarce_since = pressure.is_scarce().then(|| self.scarce_since.unwrap_or(now));
+        let felt = pressure.reasons();
+        if !felt.is_empty() {
             self.calm = None;
+            self.stance.reasons = self.stance.reasons.with(felt);
             self.climb(now, pressure);
         } else {
             let (since, worst) = self.calm.unwrap_or((now, Pressure::default()));
@@ -241,32 +349,55 @@ impl Ladder {
             }
         }
         self.name();
-        self.stance
+        self.stance()
     }
 
     fn climb(&mut self, now: Instant, pressure: Pressure) {
+        let most = self.order.most();
+        if most < Level::Paced {
+            return;
+        }
         // Joins first: each costs as much as some hundred chunks, and is sent two seconds at once.
         let pace = self.stance.joins_per_s.unwrap_or(u32::MAX).min(pressure.joins);
         self.stance.joins_per_s = Some((pace - pace / 4).max(JOINS_MIN));
         let has_waited = |since: Instant| now.saturating_duration_since(since) >= PATIENCE;
+        let is_full = self.full_since.is_some_and(has_waited);
+        let may_delay = most >= Level::Delayed && !self.stance.delays && has_waited(self.stepped);
         // A longer cadence would save a line nothing.
-        if self.full_since.is_some_and(has_waited) && self.may_thin() {
+        if is_full && self.may_thin() {
             self.thin_to(now, Bitrate::Lean);
         } else if self.late_since.is_some_and(has_waited) && has_waited(self.stepped) {
-            match self.stance.cadence.longer().filter(|_| self.fixed.is_none()) {
+            match self.stance.cadence.longer().filter(|_| self.fixed.is_none() && most >= Level::Longer) {
                 Some(longer) => self.turn_to(now, longer),
                 None if self.may_thin() => self.thin_to(now, Bitrate::Lean),
+                None if may_delay => self.delay(now, true),
                 None => {}
             }
+        } else if (is_full || self.scarce_since.is_some_and(has_waited)) && self.has_elsewhere && may_delay {
+            self.delay(now, true);
         }
     }
 
     fn may_thin(&self) -> bool {
-        self.fixed_bitrate.is_none() && self.stance.bitrate == Bitrate::Standard
+        self.fixed_bitrate.is_none()
+            && self.stance.bitrate == Bitrate::Standard
+            && self.order.most() >= Level::Lean
+    }
+
+    fn delay(&mut self, now: Instant, delays: bool) {
+        (self.stance.delays, self.stepped) = (delays, now);
     }
 
     fn descend(&mut self, now: Instant, pressure: Pressure) {
         self.stance.joins_per_s = None;
+        if self.stance.delays {
+            let has_store = pressure.memory < STORE_CALM && pressure.files < STORE_CALM;
+            // Whoever would come then is to find room.
+            if has_store && pressure.egress < EGRESS_CALM && pressure.is_calm(1.0) {
+                self.delay(now, false);
+            }
+            return;
+        }
         let would_fit = pressure.egress * LEAN_SAVES < EGRESS_CALM && pressure.is_calm(1.0);
         if self.fixed_bitrate.is_none() && self.stance.bitrate == Bitrate::Lean && would_fit {
             self.thin_to(now, Bitrate::Standard);
@@ -294,12 +425,18 @@ impl Ladder {
 
     /// A cadence or a bitrate that the operator chose is no rung: it is how this server is.
     fn name(&mut self) {
+        let is_lean = self.stance.bitrate > self.fixed_bitrate.unwrap_or_default();
+        self.stance.is_quiet = is_lean;
         self.stance.level = match (self.stance.cadence, self.stance.joins_per_s) {
-            _ if self.stance.bitrate > self.fixed_bitrate.unwrap_or_default() => Level::Lean,
+            _ if self.stance.delays => Level::Delayed,
+            _ if is_lean => Level::Lean,
             (cadence, _) if cadence > self.fixed.unwrap_or_default() => Level::Longer,
             (_, Some(_)) => Level::Paced,
             _ => Level::Open,
         };
+        if self.stance.level == Level::Open {
+            self.stance.reasons = Reasons::default();
+        }
     }
 }
 
@@ -317,6 +454,10 @@ const BEHIND_CALM: Duration = Duration::from_millis(200);
 const EGRESS_HIGH: f32 = 0.9;
 /// Below it, at the standard bitrate, a step down will not be a step up again at once.
 const EGRESS_CALM: f32 = 0.7;
+/// Of handshakes, memory and files: a tenth is filled in a second where everybody comes at once.
+const STORE_HIGH: f32 = 0.9;
+/// Below it a step down will not be a step up again at once.
+const STORE_CALM: f32 = 0.8;
 /// So many times as much is sent at the standard bitrate, at most.
 const LEAN_SAVES: f32 = 2.0;
 /// From one step to the next: what a longer cadence does for those who join shows in a second. And a line that is full for a second is full of what those are sent
@@ -332,21 +473,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CALM_HERE: Pressure =
-        Pressure { busy: 0.05, behind: Duration::from_millis(5), joins: 10, is_moving: false, egress: 0.0 };
-    const HIGH: Pressure =
-        Pressure { busy: 0.97, behind: Duration::from_millis(400), joins: 4_000, is_moving: false, egress: 0.0 };
+    pub(super) const CALM_HERE: Pressure = Pressure {
+        busy: 0.05,
+        behind: Duration::from_millis(5),
+        joins: 10,
+        is_moving: false,
+        egress: 0.0,
+        handshakes: 0.0,
+        memory: 0.0,
+        files: 0.0,
+    };
+    pub(super) const HIGH: Pressure =
+        Pressure { busy: 0.97, behind: Duration::from_millis(400), joins: 4_000, ..CALM_HERE };
 
     #[expect(clippy::disallowed_methods, reason = "a moment to begin at, whichever it is")]
-    fn start() -> Instant {
+    pub(super) fn start() -> Instant {
         Instant::now()
     }
 
-    const FULL: Pressure = Pressure { egress: 0.95, ..CALM_HERE };
+    pub(super) const FULL: Pressure = Pressure { egress: 0.95, ..CALM_HERE };
     const LEAN: (Level, Bitrate) = (Level::Lean, Bitrate::Lean);
 
     /// What each second's pressure led to.
-    fn run(ladder: &mut Ladder, from: Instant, seconds: u64, pressure: Pressure) -> (Instant, Vec<Stance>) {
+    pub(super) fn run(ladder: &mut Ladder, from: Instant, seconds: u64, pressure: Pressure) -> (Instant, Vec<Stance>) {
         let at = |second| from + Duration::from_secs(second);
         let stances = (1..=seconds).map(|second| ladder.handle(at(second), pressure)).collect();
         (at(seconds), stances)
@@ -374,13 +523,65 @@ mod tests {
 
     #[test]
     fn reactions_go_when_sound_gets_lean_and_not_before() {
-        let takes = |level: Level| level.takes_reactions();
-        assert!([Level::Open, Level::Paced, Level::Longer].into_iter().all(takes));
-        assert!(!takes(Level::Lean));
+        let start = start();
+        let mut ladder = Ladder::new(start);
+        let (_, stances) = run(&mut ladder, start, 10, HIGH);
+        assert!(stances.iter().all(|stance| stance.is_quiet == (stance.bitrate == Bitrate::Lean)));
+        assert!(!stances[7].is_quiet && stances[9].is_quiet);
         // A bitrate that the operator chose is no rung.
-        let mut ladder = Ladder::new(start());
-        ladder.fix_bitrate(start(), Some(Bitrate::Lean));
-        assert!(takes(ladder.stance().level));
+        ladder = Ladder::new(start);
+        ladder.fix_bitrate(start, Some(Bitrate::Lean));
+        assert!(!ladder.stance().is_quiet);
+    }
+
+    #[test]
+    fn the_last_rung_is_that_whoever_comes_anew_is_sent_elsewhere() {
+        let start = start();
+        let mut ladder = Ladder::new(start);
+        let (top, stances) = run(&mut ladder, start, 20, HIGH);
+        assert_eq!((stances[9].level, stances[10].level), (Level::Lean, Level::Delayed));
+        assert_eq!((stances[19].for_joiners(), stances[19].is_shut), (Cadence::S4, false));
+        let (_, stances) = run(&mut ladder, top, 61, CALM_HERE);
+        assert_eq!((stances[59].level, stances[60].level), (Level::Delayed, Level::Lean));
+    }
+
+    #[test]
+    fn what_is_nearly_gone_sends_whoever_comes_anew_elsewhere_if_there_is_such_a_place() {
+        let start = start();
+        for (scarce, reason) in [
+            (Pressure { files: 0.95, ..CALM_HERE }, Reason::Files),
+            (Pressure { memory: 0.95, ..CALM_HERE }, Reason::Memory),
+        ] {
+            let mut ladder = Ladder::new(start).with_elsewhere(true);
+            let (end, stances) = run(&mut ladder, start, 4, scarce);
+            let levels: Vec<_> = stances.iter().map(|stance| stance.level).collect();
+            assert_eq!(levels, [Level::Paced, Level::Paced, Level::Delayed, Level::Delayed]);
+            assert_eq!(stances[3].reasons, reason.into());
+            assert_eq!((stances[3].cadence, stances[3].bitrate), (Cadence::Ms200, Bitrate::Standard));
+            // As long as it is not calmer than that, it would be so again at once.
+            let half = Pressure { files: 0.85, ..CALM_HERE };
+            let (_, stances) = run(&mut ladder, end, 300, half);
+            assert!(stances.iter().all(|stance| stance.level == Level::Delayed));
+            let mut ladder = Ladder::new(start);
+            let (_, stances) = run(&mut ladder, start, 100, scarce);
+            assert!(stances.iter().all(|stance| stance.level == Level::Paced));
+        }
+    }
+
+    #[test]
+    fn handshakes_pace_joins_and_no_more() {
+        let start = start();
+        let mut ladder = Ladder::new(start).with_elsewhere(true);
+        let (_, stances) = run(&mut ladder, start, 100, Pressure { handshakes: 1.0, ..CALM_HERE });
+        let is_paced = |stance: &Stance| (stance.level, stance.reasons) == (Level::Paced, Reason::Handshakes.into());
+        assert!(stances.iter().all(is_paced));
+    }
+
+    #[test]
+    fn a_conversation_is_capped_when_somebody_is_without_a_time() {
+        assert_eq!(door_level(false, 0), Level::Open);
+        assert_eq!(door_level(true, 0), Level::Paced);
+        assert_eq!(door_level(true, 1), Level::Capped);
     }
 
     #[test]
@@ -452,11 +653,11 @@ mod tests {
         assert!(stances.iter().all(|stance| *stance == ladder.stance()));
         ladder.fix_bitrate(end, Some(Bitrate::Standard));
         let (end, stances) = run(&mut ladder, end, 20, Pressure { egress: 2.0, ..HIGH });
-        assert!(stances.iter().all(|stance| stance.bitrate == Bitrate::Standard && stance.level < Level::Lean));
+        assert!(stances.iter().all(|stance| stance.bitrate == Bitrate::Standard && stance.level != Level::Lean));
         assert_eq!(stances[19].cadence, Cadence::S4, "late all the same");
         ladder.fix_bitrate(end, None);
         let (end, stances) = run(&mut ladder, end, 1, HIGH);
-        assert_eq!(stances[0].level, Level::Lean);
+        assert_eq!((stances[0].level, stances[0].bitrate), (Level::Delayed, Bitrate::Lean));
         let (_, stances) = run(&mut ladder, end, 600, CALM_HERE);
         assert_eq!(stances.last(), Some(&Stance::default()));
     }
@@ -528,7 +729,8 @@ mod tests {
         ladder.fix_bitrate(start, Some(Bitrate::Standard));
         assert_eq!(ladder.stance(), Stance { cadence: Cadence::S2, ..Stance::default() });
         let (end, stances) = run(&mut ladder, start, 100, HIGH);
-        assert!(stances.iter().all(|stance| (stance.level, stance.cadence) == (Level::Paced, Cadence::S2)));
+        assert!(stances.iter().all(|stance| stance.cadence == Cadence::S2 && stance.bitrate == Bitrate::Standard));
+        assert!(stances.iter().all(|stance| [Level::Paced, Level::Delayed].contains(&stance.level)));
         let (end, stances) = run(&mut ladder, end, 100, CALM_HERE);
         assert_eq!(stances.last(), Some(&Stance { cadence: Cadence::S2, ..Stance::default() }));
         ladder.fix(end, None);
@@ -550,14 +752,15 @@ mod tests {
                 now += Duration::from_secs(1);
                 let behind = Duration::from_millis(behind_ms);
                 let before = ladder.stance();
-                let stance = ladder.handle(now, Pressure { busy, behind, joins, is_moving, egress });
+                let stance = ladder.handle(now, Pressure { busy, behind, joins, is_moving, egress, ..CALM_HERE });
                 // One step at a time, whichever.
                 prop_assert!(before.cadence == stance.cadence || before.bitrate == stance.bitrate);
-                prop_assert_eq!(stance.level == Level::Lean, stance.bitrate == Bitrate::Lean);
+                prop_assert_eq!(stance.is_quiet, stance.bitrate == Bitrate::Lean);
+                prop_assert!(stance.level >= Level::Lean || stance.bitrate == Bitrate::Standard);
                 prop_assert!(stance.joins_per_s.is_none_or(|pace| pace >= JOINS_MIN));
                 prop_assert!(stance.level >= Level::Paced || (stance.cadence, stance.joins_per_s) == (Cadence::Ms200, None));
             }
-            let (_, stances) = run(&mut ladder, now, 400, CALM_HERE);
+            let (_, stances) = run(&mut ladder, now, 500, CALM_HERE);
             prop_assert_eq!(stances.last(), Some(&Stance::default()));
         }
     }
