@@ -181,6 +181,15 @@ impl Pressure {
         }
     }
 
+    /// As figures, in this order: thousandths of the second, milliseconds behind, and thousandths of line, handshakes, memory and files.
+    pub fn figures(&self) -> [u32; 6] {
+        let thousandths = |part: f32| (part.max(0.0) * 1_000.0) as u32;
+        let behind = u32::try_from(self.behind.as_millis()).unwrap_or(u32::MAX);
+        let [line, handshakes, memory, files] =
+            [self.egress, self.handshakes, self.memory, self.files].map(thousandths);
+        [thousandths(self.busy), behind, line, handshakes, memory, files]
+    }
+
     /// What is the matter.
     pub fn reasons(&self) -> Reasons {
         let felt = [

@@ -32,6 +32,7 @@ fn main() {
         security: hiwar_delivery::http::Security::Plain,
         hls_name: None,
         house: "none".into(),
+        elsewhere: None,
         run: 0,
         limits: None,
     };

@@ -172,7 +172,16 @@ pub struct Document {
     pub body: Bytes,
     /// The same compressed, if that is smaller.
     pub brotli: Option<Bytes>,
+    /// When what it says was so, if that may be otherwise soon: then it is said how old that is, also where its text has [`AGE`] and [`AGE_IS`].
+    pub as_of: Option<SystemTime>,
 }
+
+/// In a text that says what may be otherwise soon: so many seconds ago it was so.
+pub const AGE: &str = "@age@";
+/// The same in a word: `fresh`, or `old` if whoever says it should have said it anew since.
+pub const AGE_IS: &str = "@age-is@";
+/// Older than this nobody renews it.
+const FRESH_S: u64 = 10;
 
 /// What is to be done with a request.
 #[derive(Debug)]
@@ -702,6 +711,9 @@ fn fallback<'s>(site: &'s Site, path: &str) -> Option<&'s Document> {
 }
 
 fn ready(status: u16, document: &Document, request: &Request<'_>, keep: Keep, now: SystemTime) -> Answer {
+    if let Some(as_of) = document.as_of.filter(|_| status == 200) {
+        return of_its_age(document, as_of, request, keep, now);
+    }
     let brotli = document.brotli.as_ref().filter(|_| coding::accepts(request.field("accept-encoding"), "br"));
     let bare = document.etag.trim_start_matches("W/").trim_matches('"');
     // Two encodings are two representations: a strong tag names one of them (RFC 9110 §8.8.3.3).
@@ -726,6 +738,29 @@ fn ready(status: u16, document: &Document, request: &Request<'_>, keep: Keep, no
     }
     let body = if known || request.method == Method::Head { Bytes::new() } else { body.clone() };
     Answer::Ready { head: head.end(), body, keep }
+}
+
+/// What may be otherwise soon, and how old it is: each answer is another one, so it has no tag.
+fn of_its_age(document: &Document, as_of: SystemTime, request: &Request<'_>, keep: Keep, now: SystemTime) -> Answer {
+    let age_s = now.duration_since(as_of).unwrap_or_default().as_secs();
+    let body = match std::str::from_utf8(&document.body) {
+        Ok(text) => {
+            let is = if age_s <= FRESH_S { "fresh" } else { "old" };
+            Bytes::from(text.replace(AGE_IS, is).replace(AGE, &age_s.to_string()))
+        }
+        Err(_) => document.body.clone(),
+    };
+    let head = Head::new(200, now)
+        .field("Content-Type", &document.mime)
+        .field("Content-Length", body.len())
+        .field("Cache-Control", &document.cache)
+        .field("Age", age_s)
+        .maybe("Content-Security-Policy", document.policy.as_ref())
+        .field("Access-Control-Allow-Origin", "*")
+        .maybe("Connection", (keep == Keep::Close).then_some("close"))
+        .end();
+    let body = if request.method == Method::Head { Bytes::new() } else { body };
+    Answer::Ready { head, body, keep }
 }
 
 #[cfg(test)]

@@ -91,6 +91,7 @@ fn document(path: &str, body: &str) -> Down {
         policy: Some("default-src 'self'".into()),
         body: Bytes::copy_from_slice(body.as_bytes()),
         brotli: (body.len() > 3).then(|| Bytes::from_static(b"br")),
+        as_of_ms: (body.len() > 3).then_some(1 << 40),
     };
     Down::Document { path: path.into(), document }
 }
@@ -146,6 +147,7 @@ fn every_down() -> Vec<Down> {
         Down::Lean { log: log("demo"), entry: false, record: record(Kind::Chunk, 10, 0) },
         door("demo", 3_000),
         door("a", 0),
+        Down::Ladder { levels: [0, 5, 255] },
         Down::Bitrate { wish: None },
         Down::Bitrate { wish: Some(Bitrate::Standard) },
         Down::Bitrate { wish: Some(Bitrate::Lean) },
@@ -228,7 +230,10 @@ fn wishes_stand_and_neither_lean_forms_nor_what_is_said_of_doors_do() {
     let house = house();
     let lean = |position| Down::Lean { log: log("live"), entry: true, record: record(Kind::Chunk, position, 9) };
     let bitrate = |wish| Down::Bitrate { wish };
+    let ladder = |levels| Down::Ladder { levels };
     house.publisher.publish(bitrate(Some(Bitrate::Lean)));
+    house.publisher.publish(ladder([1, 2, 3]));
+    house.publisher.publish(ladder([255, 4, 5]));
     house.publisher.publish(door("live", 9));
     for down in [opened("live"), chunk("live", 0), lean(0), Down::Cadence { chunks: 5 }, bitrate(None)] {
         house.publisher.publish(down);
@@ -236,7 +241,7 @@ fn wishes_stand_and_neither_lean_forms_nor_what_is_said_of_doors_do() {
     let (mut worker, _) = house.worker();
     house.publisher.publish(lean(1));
     house.publisher.publish(door("live", 8));
-    let stands = [Down::Cadence { chunks: 5 }, bitrate(None), opened("live"), chunk("live", 0)];
+    let stands = [Down::Cadence { chunks: 5 }, bitrate(None), ladder([255, 4, 5]), opened("live"), chunk("live", 0)];
     for down in stands.into_iter().chain([lean(1), door("live", 8)]) {
         assert_eq!(worker.next().unwrap(), down);
     }
@@ -584,6 +589,8 @@ fn frames_are_read_as_they_were_written_and_not_otherwise() {
         level: 3,
         cadence_ms: 4_000,
         lean: true,
+        reasons: 0b101,
+        felt: [1, 2, 3, 4, 5, u32::MAX],
         ..WorkerFigures::default()
     };
     let worker = Up::Worker { run: Run(7), figures };

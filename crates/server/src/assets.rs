@@ -56,6 +56,7 @@ fn document(name: &str, body: Bytes, brotli: Option<Bytes>, policy: Option<Strin
         policy,
         body,
         brotli,
+        as_of_ms: None,
     }
 }
 

@@ -10,6 +10,7 @@ mod disk;
 mod door;
 mod inherit;
 mod listening;
+mod memory;
 mod outgoing;
 mod registry;
 mod role;

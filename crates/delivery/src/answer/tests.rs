@@ -17,6 +17,7 @@ fn site() -> Site {
         policy: Some("default-src 'self'".into()),
         body: Bytes::from_static(body.as_bytes()),
         brotli: Some(Bytes::from_static(b"BR")),
+        as_of: None,
     };
     let [mut ended, mut called_off] = [tail(0..5), tail(0..5)];
     ended.end();

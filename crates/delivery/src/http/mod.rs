@@ -31,7 +31,7 @@ mod worker;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 
 use hiwar_admission::CrowdKeys;
 use hiwar_admission::door::wire::Said;
-use hiwar_admission::ladder::{Bitrate, Cadence, Stance};
+use hiwar_admission::ladder::{Bitrate, Cadence, Order, Stance};
 use hiwar_segment_log::{LogId, Record};
 
 pub use crate::answer::{Document, Serves, Shut};
@@ -68,6 +68,8 @@ pub struct Config {
     pub security: Security,
     /// Under TLS, a name at which only HLS is served, with a certificate of its own ([`Update::HlsCertificate`]) and HTTP/2.
     pub hls_name: Option<String>,
+    /// The origin at which others carry HLS, if they do: where whoever comes anew is sent when too many are here.
+    pub elsewhere: Option<String>,
     /// Names this life of the worker to the house.
     pub run: u64,
     /// `None`: derived from how many files the process may open.
@@ -178,6 +180,8 @@ pub enum Update {
     Cadence(Option<Cadence>),
     /// The operator wants this bitrate for whoever listens, HLS aside; `None`: as pressure makes it. Lean forms are asked for by [`Count::lean`].
     Bitrate(Option<Bitrate>),
+    /// The operator orders levels, in place of what was ordered before.
+    Ladder(Order),
     /// How much this worker may send, in bytes a second; `None`: whatever it can. Above nine tenths of it joins are paced, and bitrate is the next to go.
     Egress(Option<u64>),
     /// Another worker has taken over: nobody is accepted any more, whoever listens is served on, and the worker ends when the last has left.
@@ -279,6 +283,11 @@ impl Handle {
         doors.iter().map(|(&log, heard)| (log, heard.clone())).collect()
     }
 
+    /// How much of the memory is taken that there is, in thousandths: the worker takes it into account with whatever else it feels.
+    pub fn feel_memory(&self, thousandths: u32) {
+        self.shared.memory.store(thousandths, Relaxed);
+    }
+
     /// What the worker as a whole has done.
     pub fn stats(&self) -> Stats {
         let of = |counter: &AtomicU64| counter.load(Relaxed);
@@ -297,6 +306,7 @@ impl Handle {
             http2_requests: self.shared.http2_requests.load(Relaxed),
             http2_calmed_total: of(&self.shared.http2_calmed),
             stance: *self.shared.stance.lock().unwrap_or_else(PoisonError::into_inner),
+            felt: *self.shared.felt.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 }
@@ -333,6 +343,8 @@ pub struct Stats {
     pub http2_calmed_total: u64,
     /// What it does against pressure.
     pub stance: Stance,
+    /// What it felt in the last second, as [`Pressure::figures`](hiwar_admission::ladder::Pressure::figures) puts it.
+    pub felt: [u32; 6],
 }
 
 /// How long a worker that was told to [finish](Update::Finish) goes on: what listeners lack is in their kernel's hands within milliseconds, and a
@@ -369,6 +381,10 @@ struct Shared {
     http2_calmed: AtomicU64,
     /// Written once a second.
     stance: Mutex<Stance>,
+    /// The same.
+    felt: Mutex<[u32; 6]>,
+    /// What is taken of the memory, in thousandths, as somebody who may read files said.
+    memory: AtomicU32,
     /// Who is waiting for the first listeners.
     reporter: OnceLock<Thread>,
     began: OnceLock<Instant>,

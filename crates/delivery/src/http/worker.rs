@@ -9,6 +9,7 @@ mod cadence;
 mod door;
 mod going;
 mod listening;
+mod newcomers;
 mod silence;
 
 use std::collections::{HashMap, VecDeque};
@@ -45,6 +46,7 @@ use crate::tail::{Access, Ended, Notices, Pushed, Tail};
 use cadence::Rhythm;
 use door::{Admission, Doors};
 use going::Going;
+use newcomers::Newcomer;
 use silence::Silences;
 
 /// One worker: give it a listening socket, run it on a thread of its own.
@@ -70,6 +72,8 @@ pub struct Worker {
     /// Nobody is accepted before everything was told, or then.
     untold_until: Option<Instant>,
     rhythm: Rhythm,
+    /// The origin at which others carry HLS.
+    elsewhere: Option<String>,
     /// Of reactions.
     budgets: Budgets,
     doors: Doors,
@@ -218,7 +222,8 @@ impl Worker {
             exhausted: false,
             exhausted_said: None,
             untold_until: None,
-            rhythm: Rhythm::new(Instant::now()),
+            rhythm: Rhythm::new(Instant::now(), config.elsewhere.is_some()),
+            elsewhere: config.elsewhere,
             budgets: Budgets::new(),
             doors: Doors::new(config.run)?,
             going: Going::Stays,
@@ -411,9 +416,22 @@ impl Worker {
                             }
                         }
                         (answer @ (Answer::Listen { .. } | Answer::Wait { .. }), _) => {
-                            let (answer, came) = self.doors.answer(&self.site, answer, &request, address, wall);
-                            place = came;
-                            answer
+                            let stance = self.rhythm.stance();
+                            let has_ticket = stance.delays && self.doors.know(&self.site, &answer, &request);
+                            let newcomer = Newcomer {
+                                stance,
+                                elsewhere: self.elsewhere.as_deref(),
+                                has_door: self.doors.has(&answer),
+                                has_ticket,
+                            };
+                            match newcomer.answer(answer, &request, wall) {
+                                Ok(answer) => answer,
+                                Err(answer) => {
+                                    let (answer, came) = self.doors.answer(&self.site, answer, &request, address, wall);
+                                    place = came;
+                                    answer
+                                }
+                            }
                         }
                         (answer, _) => answer,
                     };
@@ -616,6 +634,7 @@ impl Worker {
                 Update::Away => self.away(),
                 Update::Cadence(wish) => self.fix(|ladder, now| ladder.fix(now, wish)),
                 Update::Bitrate(wish) => self.fix(|ladder, now| ladder.fix_bitrate(now, wish)),
+                Update::Ladder(order) => self.fix(|ladder, now| ladder.order(now, order)),
                 Update::Egress(limit) => self.rhythm.limit_egress(limit),
                 Update::Retire => self.retire(),
                 Update::Finish => self.finish(),

@@ -14,6 +14,7 @@ mod hostile;
 mod hostile_tls;
 mod http2;
 mod listening;
+mod newcomers;
 mod reactions;
 mod recordings;
 mod rewinding;

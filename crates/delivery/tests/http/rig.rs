@@ -68,6 +68,18 @@ impl Rig {
         rig
     }
 
+    /// A worker that knows everything, and of an origin where others carry HLS.
+    pub(crate) fn with_elsewhere(origin: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let usual = config(folder.path(), Security::Plain, Limits::for_files(20_000));
+        let config = Config { elsewhere: Some(origin.to_owned()), ..usual };
+        let rig = Self::run(Worker::new(listener, config).unwrap(), address, folder);
+        rig.handle.push(Update::Whole);
+        rig
+    }
+
     fn speaking(security: Security, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -216,6 +228,7 @@ fn config(folder: &Path, security: Security, limits: Limits) -> Config {
         serves: Serves::Crowd,
         security,
         hls_name: (security == Security::Tls).then(|| String::from(HLS_NAME)),
+        elsewhere: None,
         run: RUN,
         limits: Some(limits),
     }
@@ -296,6 +309,7 @@ pub(crate) fn document(body: &'static str) -> Document {
         policy: None,
         body: Bytes::from_static(body.as_bytes()),
         brotli: None,
+        as_of: None,
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Board {
     cadence: Option<Bytes>,
     /// The same of the bitrate.
     bitrate: Option<Bytes>,
+    /// And what is ordered of levels.
+    ladder: Option<Bytes>,
 }
 
 #[derive(Debug)]
@@ -81,6 +83,7 @@ impl Board {
             Down::Whole => self.whole = Some(frame.clone()),
             Down::Cadence { .. } => self.cadence = Some(frame.clone()),
             Down::Bitrate { .. } => self.bitrate = Some(frame.clone()),
+            Down::Ladder { .. } => self.ladder = Some(frame.clone()),
             // Who connects gets the next lean form; until then chunks do. And the next word of a door.
             Down::Lean { .. } | Down::Door { .. } | Down::Mark { .. } | Down::Leaving => {}
         }
@@ -93,7 +96,7 @@ impl Board {
             .values()
             .flat_map(|standing| std::iter::once(&standing.open).chain(&standing.chunks).chain(&standing.ended));
         // The questions first: the house waits for the answers.
-        let wishes = self.cadence.iter().chain(&self.bitrate);
+        let wishes = self.cadence.iter().chain(&self.bitrate).chain(&self.ladder);
         let pages = self.documents.values();
         self.asked.values().chain(wishes).chain(pages).chain(logs).chain(self.shut.values()).chain(&self.whole).cloned()
     }

@@ -6,7 +6,7 @@ use hiwar_segment_log::{Kind, LogId, Position, Record};
 use std::fmt;
 
 use super::{
-    Access, Bitrate, CadenceNotice, Count, Document, Down, Field, Figures, HELD_MAX, Heard, Notices, REACTIONS,
+    Access, Bitrate, CadenceNotice, Count, Document, Down, FELT, Field, Figures, HELD_MAX, Heard, Notices, REACTIONS,
     Reactions, Register, Run, Up, WorkerFigures,
 };
 
@@ -29,6 +29,7 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
             if let Some(brotli) = &document.brotli {
                 frame.bytes(brotli)?;
             }
+            frame.0.put_u64_le(document.as_of_ms.unwrap_or_default());
         }
         Down::Forget { path } => {
             frame.0.put_u8(FORGET);
@@ -98,6 +99,10 @@ pub fn encode_down(down: &Down) -> Result<Bytes, TooLong> {
                 Some(Bitrate::Lean) => 2,
             });
         }
+        Down::Ladder { levels } => {
+            frame.0.put_u8(LADDER);
+            frame.0.put_slice(levels);
+        }
         Down::Door { log, body } => {
             frame.head(DOOR, log);
             frame.door(body)?;
@@ -157,13 +162,15 @@ pub fn encode_up(up: &Up) -> Result<Bytes, TooLong> {
             frame
         }
         Up::Worker { run, figures } => {
-            let mut frame = Frame::new(128);
+            let mut frame = Frame::new(160);
             frame.0.put_u8(WORKER);
             frame.0.put_u64_le(run.0);
             in_order(figures).into_iter().for_each(|figure| frame.0.put_u64_le(figure));
             frame.0.put_u8(figures.level);
             frame.0.put_u32_le(figures.cadence_ms);
             frame.0.put_u8(figures.lean.into());
+            frame.0.put_u8(figures.reasons);
+            figures.felt.iter().for_each(|figure| frame.0.put_u32_le(*figure));
             frame
         }
         Up::Held { records, .. } if records.len() > HELD_MAX => return Err(TooLong),
@@ -236,6 +243,7 @@ pub fn decode_down(frame: Bytes) -> Result<Down, Malformed> {
                 _ => return Err(Malformed),
             },
         },
+        LADDER => Down::Ladder { levels: [rest.try_get_u8()?, rest.try_get_u8()?, rest.try_get_u8()?] },
         DOOR => Down::Door { log: take_log(&mut rest)?, body: take_door(&mut rest)? },
         LEAVING => Down::Leaving,
         _ => return Err(Malformed),
@@ -361,6 +369,14 @@ fn take_worker(rest: &mut Bytes) -> Result<WorkerFigures, Malformed> {
         level: rest.try_get_u8()?,
         cadence_ms: rest.try_get_u32_le()?,
         lean: take_flag(rest)?,
+        reasons: rest.try_get_u8()?,
+        felt: {
+            let mut felt = [0; FELT];
+            for figure in &mut felt {
+                *figure = rest.try_get_u32_le()?;
+            }
+            felt
+        },
     })
 }
 
@@ -483,6 +499,7 @@ fn down_capacity(down: &Down) -> usize {
         | Down::Mark { .. }
         | Down::Cadence { .. }
         | Down::Bitrate { .. }
+        | Down::Ladder { .. }
         | Down::Leaving => 0,
     };
     content + 64
@@ -497,7 +514,9 @@ fn take_document(rest: &mut Bytes) -> Result<Document, Malformed> {
         1 => Some(take_bytes(rest)?),
         _ => return Err(Malformed),
     };
-    Ok(Document { mime, etag, cache, policy, body, brotli })
+    // A moment that nobody can mean is none.
+    let as_of_ms = Some(rest.try_get_u64_le()?).filter(|ms| *ms > 0);
+    Ok(Document { mime, etag, cache, policy, body, brotli, as_of_ms })
 }
 
 fn take_notices(rest: &mut Bytes) -> Result<Notices, Malformed> {
@@ -660,6 +679,7 @@ const BITRATE: u8 = 13;
 const SHUT: u8 = 14;
 const SHELVED: u8 = 15;
 const DOOR: u8 = 16;
+const LADDER: u8 = 17;
 const COUNTS: u8 = 64;
 const HELD: u8 = 65;
 const REACHED: u8 = 66;

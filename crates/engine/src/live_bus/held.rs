@@ -62,6 +62,7 @@ impl Held {
             | Down::Mark { .. }
             | Down::Cadence { .. }
             | Down::Bitrate { .. }
+            | Down::Ladder { .. }
             | Down::Leaving => {}
         }
     }

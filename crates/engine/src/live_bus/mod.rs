@@ -114,6 +114,11 @@ pub enum Down {
         /// Which.
         wish: Option<Bitrate>,
     },
+    /// What the operator has ordered of levels; what the numbers mean is unknown to the engine. It stands until another is told.
+    Ladder {
+        /// Three levels.
+        levels: [u8; 3],
+    },
     /// What the house says of the door of a log. It is not told to those who connect later: within a second it is said anew.
     Door {
         /// Of which log.
@@ -171,6 +176,8 @@ pub struct Document {
     pub body: Bytes,
     /// The body in `br` coding, if it was worth making.
     pub brotli: Option<Bytes>,
+    /// When what it says was so, in milliseconds since 1970, if it says what may be otherwise soon.
+    pub as_of_ms: Option<u64>,
 }
 
 /// A field in the head of every answer that begins a rendition.
@@ -352,4 +359,11 @@ pub struct WorkerFigures {
     pub cadence_ms: u32,
     /// Whether sound is sent at the lower bitrate.
     pub lean: bool,
+    /// Why it is at that level. What the bits mean is unknown to the engine.
+    pub reasons: u8,
+    /// What it felt in the last second: so many figures, whose meaning is unknown to the engine.
+    pub felt: [u32; FELT],
 }
+
+/// How many figures there are of what a worker feels.
+pub const FELT: usize = 6;

@@ -53,6 +53,7 @@ fn page((template, policy): (&str, Option<&str>), effort: Effort, text_of: impl 
         policy: policy.map(Into::into),
         brotli: brotli(body.as_bytes(), effort),
         body: body.into(),
+        as_of_ms: None,
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use hiwar_admission::CrowdKeys;
 use hiwar_admission::door::wire::decode_said;
-use hiwar_admission::ladder::{Bitrate, Cadence};
+use hiwar_admission::ladder::{Bitrate, Cadence, Order};
 use hiwar_delivery::http::{self, Certificate, DoorMap, Handle, Serves, Update, Worker};
 use hiwar_engine::live_bus::frame::COUNTS_MAX;
 use hiwar_engine::live_bus::{
@@ -27,6 +27,7 @@ use super::certificate::Speaks;
 use crate::config::{Config, Tls};
 use crate::door;
 use crate::inherit::{Post, adopt};
+use crate::memory;
 
 /// How often the house hears how many listen.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -85,6 +86,7 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
         },
         hls_name: here.map(|here| here.name.clone()),
         security: if certificate.is_some() { http::Security::Tls } else { http::Security::Plain },
+        elsewhere: config.hls.as_ref().filter(|hls| is_crowd && hls.here.is_none()).map(|hls| hls.base.clone()),
         run: life.0,
         limits: None,
     };
@@ -251,6 +253,7 @@ fn report(handle: &Handle, run: Run, reporter: &Mutex<Option<Uplink>>) {
         for news in handle.news(NEWS_MAX) {
             tell(reporter, &people(news));
         }
+        handle.feel_memory(memory::taken());
         let figures = figures(&handle.stats());
         if let Some(reporter) = &mut *reporter.lock().unwrap_or_else(PoisonError::into_inner) {
             // A house that has heard how this worker is has heard of every place that it holds.
@@ -337,6 +340,8 @@ fn figures(stats: &http::Stats) -> live_bus::WorkerFigures {
         level: stats.stance.level as u8,
         cadence_ms: stats.stance.cadence.ms(),
         lean: stats.stance.bitrate == Bitrate::Lean,
+        reasons: stats.stance.reasons.bits(),
+        felt: stats.felt,
     }
 }
 
@@ -395,6 +400,13 @@ fn update(down: Down, doors: Option<&Doors>) -> Told {
             }
         },
         Down::Cadence { chunks } => Update::Cadence(Cadence::of_chunks(chunks.into())),
+        Down::Ladder { levels } => match Order::from_numbers(levels) {
+            Some(order) => Update::Ladder(order),
+            None => {
+                tracing::warn!("the house orders levels that there are not");
+                return Told::Nobody;
+            }
+        },
         Down::Bitrate { wish } => Update::Bitrate(wish.map(|wish| match wish {
             live_bus::Bitrate::Standard => Bitrate::Standard,
             live_bus::Bitrate::Lean => Bitrate::Lean,
@@ -448,6 +460,8 @@ fn said(notices: Notices) -> http::Notices {
 
 /// The engine's document and delivery's are the same bytes; neither crate knows the other.
 fn served(document: Document) -> http::Document {
-    let Document { mime, etag, cache, policy, body, brotli } = document;
-    http::Document { mime, etag, cache, policy, body, brotli }
+    let Document { mime, etag, cache, policy, body, brotli, as_of_ms } = document;
+    // A moment that no clock can show is as good as far away.
+    let as_of = as_of_ms.map(|ms| UNIX_EPOCH + Duration::from_millis(ms.min(u64::from(u32::MAX) * 1_000)));
+    http::Document { mime, etag, cache, policy, body, brotli, as_of }
 }

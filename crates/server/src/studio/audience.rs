@@ -232,6 +232,11 @@ impl Audiences {
         self.workers.sum()
     }
 
+    /// What each worker that is here counted of itself.
+    pub(super) fn each_worker(&self) -> Vec<(Run, WorkerFigures)> {
+        self.workers.each()
+    }
+
     /// The space is off the air: of what was counted only the totals are kept, until no worker tells of it any more.
     pub(super) fn forget(&mut self, space: &LogId, now: Instant) {
         if let Some(over) = self.spaces.remove(space) {
@@ -357,6 +362,14 @@ impl Workers {
         }
     }
 
+    /// Those that are here, in the order of their names.
+    fn each(&self) -> Vec<(Run, WorkerFigures)> {
+        let is_here = |run: &Run| self.here.values().any(|here| here == run);
+        let mut each: Vec<_> = self.runs.iter().filter(|(run, _)| is_here(run)).copied().collect();
+        each.sort_by_key(|(run, _)| *run);
+        each
+    }
+
     fn sum(&self) -> WorkerFigures {
         let mut sum = self.finished;
         for (run, figures) in &self.runs {
@@ -377,6 +390,8 @@ fn gone(figures: &WorkerFigures) -> WorkerFigures {
         level: 0,
         cadence_ms: 0,
         lean: false,
+        reasons: 0,
+        felt: Default::default(),
         ..*figures
     }
 }
@@ -399,6 +414,8 @@ fn add(sum: &mut WorkerFigures, more: &WorkerFigures) {
         level,
         cadence_ms,
         lean,
+        reasons,
+        felt,
     } = sum;
     for (mine, more) in [
         (connections, more.connections),
@@ -421,6 +438,8 @@ fn add(sum: &mut WorkerFigures, more: &WorkerFigures) {
     *level = (*level).max(more.level);
     *cadence_ms = (*cadence_ms).max(more.cadence_ms);
     *lean |= more.lean;
+    *reasons |= more.reasons;
+    felt.iter_mut().zip(more.felt).for_each(|(mine, more)| *mine = (*mine).max(more));
 }
 
 #[cfg(test)]

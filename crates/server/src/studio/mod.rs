@@ -38,7 +38,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hiwar_engine::SpaceLog;
-use hiwar_engine::live_bus::{Access, Document, Down, Publisher, Report, Up, WorkerFigures};
+use hiwar_engine::live_bus::{Access, Document, Down, Publisher, Report, Run, Up, WorkerFigures};
 use hiwar_media::hold::{HoldMusic, Unfit};
 pub use hiwar_media::programme::{Audience, Voicing};
 use hiwar_rtc::offer::Certificate;
@@ -656,6 +656,12 @@ impl Studio {
     #[must_use]
     pub fn worker_figures(&self) -> WorkerFigures {
         self.inner.audiences().worker_figures()
+    }
+
+    /// The same of each worker that is here.
+    #[must_use]
+    pub fn each_worker(&self) -> Vec<(Run, WorkerFigures)> {
+        self.inner.audiences().each_worker()
     }
 
     /// Stops for the end of the house: speakers are told, so that their clients come back to the next one, nothing is aired any more, and all that was is on the

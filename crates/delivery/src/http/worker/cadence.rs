@@ -4,9 +4,11 @@
 //! Whoever joins does so at the cadence of the moment. Those who listen are told first when it gets longer, and moved when their players have had the time that the notice
 //! gives; a shorter one needs no notice.
 
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use hiwar_admission::ladder::{Bitrate, Cadence, Ladder, Pressure};
+use hiwar_admission::ladder::{Bitrate, Cadence, Ladder, Pressure, Reason, Stance};
 use hiwar_segment_log::LogId;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -38,12 +40,15 @@ pub(super) struct Rhythm {
     egress_max: Option<u64>,
     /// What had been sent when the pressure was last looked at.
     sent: u64,
+    /// Some of those who listen may have joined at a longer cadence than the others have, because whoever comes anew was to.
+    has_delayed: bool,
 }
 
 impl Rhythm {
-    pub(super) fn new(now: Instant) -> Self {
+    /// `has_elsewhere`: there is a delayed stream that others carry.
+    pub(super) fn new(now: Instant, has_elsewhere: bool) -> Self {
         Self {
-            ladder: Ladder::new(now),
+            ladder: Ladder::new(now).with_elsewhere(has_elsewhere),
             settled: Cadence::default(),
             coming: None,
             bitrate: Bitrate::default(),
@@ -55,7 +60,13 @@ impl Rhythm {
             refilled: now,
             egress_max: None,
             sent: 0,
+            has_delayed: false,
         }
+    }
+
+    /// What is done.
+    pub(super) fn stance(&self) -> Stance {
+        self.ladder.stance()
     }
 
     /// What may be sent, in bytes a second.
@@ -65,12 +76,12 @@ impl Rhythm {
 
     /// How often whoever joins now is written to.
     pub(super) fn for_joiners(&self) -> Cadence {
-        self.ladder.stance().cadence
+        self.ladder.stance().for_joiners()
     }
 
     /// Whether listeners may react.
     pub(super) fn takes_reactions(&self) -> bool {
-        self.ladder.stance().level.takes_reactions()
+        !self.ladder.stance().is_quiet
     }
 
     /// Whether one more is let in now.
@@ -97,7 +108,7 @@ impl Rhythm {
         }
     }
 
-    /// What there was to feel since it was last asked. `behind`: how long chunks have waited that are still on their way; `sent`: what was sent in all.
+    /// What there was to feel since it was last asked, but for what is nearly gone. `behind`: how long chunks have waited that are still on their way; `sent`: what was sent in all.
     fn pressure(&mut self, now: Instant, behind: Duration, sent: u64) -> Pressure {
         let passed = now - self.felt;
         let ran = thread_ran();
@@ -106,7 +117,7 @@ impl Rhythm {
         let sent_per_s = sent.saturating_sub(self.sent) as f32 / passed.as_secs_f32();
         let egress = self.egress_max.map_or(0.0, |most| sent_per_s / most.max(1) as f32);
         let is_moving = self.coming.is_some();
-        let pressure = Pressure { busy, behind, joins: self.joins, is_moving, egress };
+        let pressure = Pressure { busy, behind, joins: self.joins, is_moving, egress, ..Pressure::default() };
         (self.felt, self.ran, self.joins, self.behind) = (now, ran, 0, Duration::ZERO);
         self.sent = sent;
         pressure
@@ -126,12 +137,20 @@ impl Worker {
             behind = behind.max(channel.due_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since)));
             false
         });
-        let pressure = self.rhythm.pressure(now, behind, self.channels.sent);
+        let part = |taken: usize, of: usize| taken as f32 / of.max(1) as f32;
+        let pressure = Pressure {
+            handshakes: part(self.shared.handshakes.load(Relaxed), self.limits.handshakes),
+            memory: part(self.shared.memory.load(Relaxed) as usize, 1_000),
+            files: part(self.slab.len(), self.room.connections()),
+            ..self.rhythm.pressure(now, behind, self.channels.sent)
+        };
+        *self.shared.felt.lock().unwrap_or_else(PoisonError::into_inner) = pressure.figures();
         let before = self.rhythm.ladder.stance();
         let stance = self.rhythm.ladder.handle(now, pressure);
         if stance.level != before.level {
             let (level, ms) = (stance.level as u8, stance.cadence.ms());
-            tracing::info!(level, cadence_ms = ms, bitrate = ?stance.bitrate, ?pressure, "the ladder");
+            let why: Vec<_> = stance.reasons.iter().map(Reason::name).collect();
+            tracing::info!(level, ?why, cadence_ms = ms, bitrate = ?stance.bitrate, ?pressure, "the ladder");
         }
         self.stand(now);
     }
@@ -148,8 +167,14 @@ impl Worker {
     /// Does what the ladder says.
     fn stand(&mut self, now: Instant) {
         let stance = self.rhythm.ladder.stance();
-        *self.shared.stance.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = stance;
+        *self.shared.stance.lock().unwrap_or_else(PoisonError::into_inner) = stance;
         self.follow(now, stance.cadence);
+        // Whoever came while that was so is brought back to where the others are; if those are about to move, with them.
+        let is_over = self.rhythm.has_delayed && !stance.delays && self.rhythm.coming.is_none();
+        if is_over {
+            self.settle(self.rhythm.settled, Settled::At);
+        }
+        self.rhythm.has_delayed = (self.rhythm.has_delayed && !is_over) || stance.delays;
         self.thin(stance.bitrate);
     }
 

@@ -137,6 +137,18 @@ impl Doors {
         }
     }
 
+    /// Whether there is a door before what is asked for.
+    pub(super) fn has(&self, answer: &Answer) -> bool {
+        log_of(answer).is_some_and(|log| self.by_log.contains_key(&log))
+    }
+
+    /// Whether whoever asks shows a ticket or a place of that door: they were here before.
+    pub(super) fn know(&self, site: &Site, answer: &Answer, request: &Request<'_>) -> bool {
+        let door = log_of(answer).and_then(|log| self.by_log.get(&log));
+        let shown = Asked::of(request).ticket().map(str::as_bytes);
+        door.zip(shown).is_some_and(|(door, shown)| site.keys.ticket.verify(&door.scope, shown).is_ok())
+    }
+
     /// What becomes of a request that would be listened to, or that waits, and by which place.
     pub(super) fn answer(
         &mut self,
@@ -225,6 +237,15 @@ impl Doors {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+}
+
+/// Of which log's door.
+fn log_of(answer: &Answer) -> Option<LogId> {
+    match answer {
+        Answer::Listen { log, .. } => Some(log.stem()),
+        Answer::Wait { log } => Some(*log),
+        _ => None,
     }
 }
 

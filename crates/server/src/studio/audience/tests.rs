@@ -211,8 +211,10 @@ fn figures_of_workers_add_up_and_of_a_dead_one_only_the_totals() {
     house.audiences.worker(WorkerId(2), Run(22), stance(2, 4_000, false));
     house.audiences.worker(WorkerId(3), Run(11), stance(3, 200, true));
     assert_eq!(seen(&house), (3, 4_000, true), "the most that any does");
+    assert_eq!(house.audiences.each_worker().iter().map(|(run, _)| run.0).collect::<Vec<_>>(), [11, 22]);
     house.audiences.left(WorkerId(3), &[], house.at());
     assert_eq!(seen(&house), (2, 4_000, false));
+    assert_eq!(house.audiences.each_worker().len(), 1, "of one that is gone nothing is felt");
 }
 
 #[test]

@@ -1,0 +1,58 @@
+//! Whoever comes anew while that is to be kept from costing anything: they are sent to the delayed stream where others carry it, or else are told that there is no place, if there
+//! is to be none. Whoever holds a ticket or a place of a door was here before.
+
+use std::time::{Duration, SystemTime};
+
+use hiwar_admission::door::ticket::Worth;
+use hiwar_admission::ladder::Stance;
+
+use crate::answer::Answer;
+use crate::door::{self, Waiting};
+use crate::request::Request;
+
+/// Somebody who would listen, or wait for it.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Newcomer<'a> {
+    pub(super) stance: Stance,
+    /// The origin at which others carry HLS.
+    pub(super) elsewhere: Option<&'a str>,
+    pub(super) has_door: bool,
+    /// They show one that is good.
+    pub(super) has_ticket: bool,
+}
+
+impl Newcomer<'_> {
+    /// What they are told, if they are not to come in here; or else what they would have had.
+    pub(super) fn answer(self, answer: Answer, request: &Request<'_>, wall: SystemTime) -> Result<Answer, Answer> {
+        if !self.stance.delays || self.has_ticket {
+            return Err(answer);
+        }
+        let (space, listens) = match &answer {
+            Answer::Listen { log, .. } => (log.stem(), true),
+            Answer::Wait { log } => (*log, false),
+            _ => return Err(answer),
+        };
+        let space = space.as_str();
+        let is_page = request.parameter("t").is_some();
+        // Our page says whether it can play that; a player goes where it is sent.
+        let can_go = !is_page || request.parameter(door::PLAYS_HLS).is_some();
+        if let Some(origin) = self.elsewhere.filter(|_| can_go) {
+            return Ok(match (listens, is_page) {
+                (false, _) => door::enter(request, space, None, wall),
+                (true, true) => door::delayed(request, space, origin, wall),
+                (true, false) => door::send_elsewhere(request, space, origin, wall),
+            });
+        }
+        if self.stance.is_shut && !self.has_door {
+            let waiting = Waiting { space, ticket: NO_TICKET, wait: LOOK_AGAIN, worth: Worth::Rank(0) };
+            return Ok(if listens { door::wait(request, waiting, wall) } else { door::page(request, waiting, wall) });
+        }
+        // Of a door the house says how many come in.
+        Err(answer)
+    }
+}
+
+/// Nobody's place: who shows it comes as others do.
+const NO_TICKET: &str = "-";
+/// Soon enough after an operator has let people in again, and seldom enough for as many as may come.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
