@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 
 mod order;
 mod reason;
+mod slow;
 
 pub use order::Order;
 pub use reason::{Reason, Reasons};
+pub use slow::Slow;
 
 /// The time between two writes to a listener, in whole chunks of 200 ms.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -388,9 +390,7 @@ impl Ladder {
     }
 
     fn may_thin(&self) -> bool {
-        self.fixed_bitrate.is_none()
-            && self.stance.bitrate == Bitrate::Standard
-            && self.order.most() >= Level::Lean
+        self.fixed_bitrate.is_none() && self.stance.bitrate == Bitrate::Standard && self.order.most() >= Level::Lean
     }
 
     fn delay(&mut self, now: Instant, delays: bool) {

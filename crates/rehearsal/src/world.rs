@@ -166,7 +166,10 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Se
     }
     let drawn_by = WINDOW + TALLY + SPREAD + SETTLED;
     let (cap, room) = (house.cap, hiwar_admission::door::network::ROOM_V4_24);
-    (Seen { visits, lived, cap, reserve: reserve(cap), window: WINDOW, drawn_by, until, room, steps: Vec::new() }, bound_max)
+    (
+        Seen { visits, lived, cap, reserve: reserve(cap), window: WINDOW, drawn_by, until, room, steps: Vec::new() },
+        bound_max,
+    )
 }
 
 /// The house's word, once a second.

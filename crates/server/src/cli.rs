@@ -167,6 +167,16 @@ pub enum Admin {
     Cadence(Cadence),
     /// Change at which bitrate listeners are sent sound, while people listen: half of it takes half of the line, and sounds less fine.
     Bitrate(Bitrate),
+    /// Say how crowded it is, why, and what was ordered.
+    Level(Place),
+    /// Keep everybody at a level of the ladder, whatever is felt (docs/operate/crowded.md).
+    Pin(Order),
+    /// Let pressure go no higher than a level of the ladder.
+    Cap(Order),
+    /// The panic switch: whoever comes from now on is treated as at level 4 (the delayed stream) or 5 (no place). For whoever listens nothing changes.
+    Panic(Order),
+    /// Change how many may listen to a conversation at a time, where there are doors. Whoever is inside stays.
+    Places(Places),
     /// Take somebody out of the recording of a conversation that is over: their voice, their name, and what is said of them inside the sound. Everything is
     /// mixed again without them, which needs the speakers' tracks; what they said is deleted.
     Withdraw(Withdraw),
@@ -194,6 +204,49 @@ pub struct Cadence {
     /// Which server.
     #[command(flatten)]
     pub place: Place,
+}
+
+/// Options of `hiwar admin pin`, `cap` and `panic`.
+#[derive(Debug, Args)]
+pub struct Order {
+    /// A level, 0 to 5; for panic 4 or 5; or off. Without it, says how it is.
+    #[arg(value_parser = ["off", "0", "1", "2", "3", "4", "5"])]
+    pub level: Option<String>,
+    /// Who orders it, why, and for how long.
+    #[command(flatten)]
+    pub signed: Signed,
+    /// Which server.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Options of `hiwar admin places`.
+#[derive(Debug, Args)]
+pub struct Places {
+    /// The conversation's id.
+    pub space: String,
+    /// How many may listen; or off: as configured.
+    pub places: String,
+    /// Who orders it, why, and for how long.
+    #[command(flatten)]
+    pub signed: Signed,
+    /// Which server.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Who orders something, why, and for how long.
+#[derive(Debug, Args)]
+pub struct Signed {
+    /// For so long; without it, it stands until it is lifted.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    pub minutes: Option<u32>,
+    /// Why: kept with the order, for whoever asks later.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub why: String,
+    /// Who you are [default: the user of this terminal]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
 }
 
 /// Options of `hiwar admin bitrate`.

@@ -11,9 +11,9 @@ pub mod draws;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -64,6 +64,45 @@ pub struct Figures {
     pub waiting: AtomicU64,
     /// Conversations at whose door there is no room.
     pub crowds: AtomicU64,
+    /// Each of them.
+    pub each: Mutex<BTreeMap<LogId, AtDoor>>,
+    /// How the operator wants them, for the doors to read.
+    pub wanted: Mutex<Wanted>,
+}
+
+/// How one door is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtDoor {
+    /// People who may be inside.
+    pub places: u32,
+    /// People who are.
+    pub inside: u32,
+    /// People who wait, as far as they are counted.
+    pub waiting: u64,
+    /// Of these, those who cannot be told a time.
+    pub without_time: u64,
+    /// What whoever comes finds.
+    pub is: Is,
+}
+
+/// What whoever comes to a door finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Is {
+    /// A place.
+    Open,
+    /// A draw.
+    Gathering,
+    /// A queue.
+    Queue,
+}
+
+/// How an operator wants the doors while the server runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Nobody more is let in than are inside now.
+    pub is_shut: bool,
+    /// How many may be inside, where that is not what is configured.
+    pub places: BTreeMap<LogId, u32>,
 }
 
 /// Starts the doors' thread; what the live bus reports is to be given to it. It ends with the sender.
@@ -198,6 +237,8 @@ struct Door {
     /// The crowd whose draw is committed to, and the one whose draw is recorded.
     committed: Option<u16>,
     recorded: Option<u16>,
+    /// How many were inside when it was shut, if it is.
+    shut_at: Option<u32>,
 }
 
 impl Doors {
@@ -288,6 +329,11 @@ impl Doors {
         for log in on_air {
             self.open(now, *log);
         }
+        let wanted = self.figures.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (log, door) in &mut self.doors {
+            let places = wanted.places.get(log).copied().unwrap_or(self.config.places);
+            door.resize(places, wanted.is_shut);
+        }
         let said = self.doors.iter_mut().filter_map(|(log, door)| Some((*log, door.say(now)?))).collect();
         self.doors.iter_mut().for_each(|(log, door)| door.record(*log, &self.draws));
         self.count(now);
@@ -300,6 +346,8 @@ impl Doors {
         self.figures.inside.store(allocators().map(|allocator| u64::from(allocator.inside())).sum(), Relaxed);
         self.figures.waiting.store(waiting().sum(), Relaxed);
         self.figures.crowds.store(waiting().count() as u64, Relaxed);
+        let each = self.doors.iter().map(|(log, door)| (*log, door.look(now))).collect();
+        *self.figures.each.lock().unwrap_or_else(PoisonError::into_inner) = each;
     }
 
     /// Whether it is known who is inside: every worker has told, or was waited for.
@@ -332,7 +380,8 @@ impl Doors {
         let stays = Stays { median: stay, ..Stays::default() };
         let allocator = Allocator::new(begins, places, pace, stays, holders);
         let (grants, given) = (BTreeMap::new(), BTreeMap::new());
-        let door = Door { allocator, grants, given, silent: WORD_EVERY, committed: None, recorded: None };
+        let door =
+            Door { allocator, grants, given, silent: WORD_EVERY, committed: None, recorded: None, shut_at: None };
         self.doors.insert(log, door);
     }
 }
@@ -353,6 +402,28 @@ impl Door {
             self.given.insert(run, (grant.number, now));
             // What was not said yet is lost as if it had been: the next number tells.
             self.grants.insert(run, grant);
+        }
+    }
+
+    /// There are so many places, or no more than people if it is shut.
+    fn resize(&mut self, places: u32, is_shut: bool) {
+        self.shut_at = is_shut.then(|| self.shut_at.unwrap_or_else(|| self.allocator.inside()));
+        self.allocator.set_cap(self.shut_at.map_or(places, |inside| inside.min(places)));
+    }
+
+    fn look(&self, now: SystemTime) -> AtDoor {
+        let allocator = &self.allocator;
+        let waiting = allocator.waiting(now);
+        AtDoor {
+            places: allocator.cap(),
+            inside: allocator.inside(),
+            waiting: waiting.unwrap_or_default(),
+            without_time: allocator.without_time(),
+            is: match waiting {
+                None => Is::Open,
+                Some(_) if allocator.is_gathering() => Is::Gathering,
+                Some(_) => Is::Queue,
+            },
         }
     }
 

@@ -9,6 +9,7 @@ mod config;
 mod disk;
 mod door;
 mod inherit;
+mod ladder;
 mod listening;
 mod memory;
 mod outgoing;
@@ -34,6 +35,11 @@ fn main() -> ExitCode {
         cli::Command::Admin(cli::Admin::RehearsalGrant(args)) => role::admin::rehearsal_grant(&args),
         cli::Command::Admin(cli::Admin::Cadence(args)) => role::admin::cadence(&args),
         cli::Command::Admin(cli::Admin::Bitrate(args)) => role::admin::bitrate(&args),
+        cli::Command::Admin(cli::Admin::Level(place)) => role::admin::level(&place),
+        cli::Command::Admin(cli::Admin::Pin(args)) => role::admin::order("pin", &args),
+        cli::Command::Admin(cli::Admin::Cap(args)) => role::admin::order("cap", &args),
+        cli::Command::Admin(cli::Admin::Panic(args)) => role::admin::order("panic", &args),
+        cli::Command::Admin(cli::Admin::Places(args)) => role::admin::places(&args),
         cli::Command::Admin(cli::Admin::Withdraw(args)) => role::admin::withdraw(&args),
         cli::Command::Child => role::run_child(),
     }

@@ -18,9 +18,8 @@ pub fn taken() -> u32 {
 fn of_group() -> Option<u32> {
     let groups = fs::read_to_string(GROUP).ok()?;
     let name = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let number = |file: &str| -> Option<u64> {
-        fs::read_to_string(format!("{GROUPS}{name}/{file}")).ok()?.trim().parse().ok()
-    };
+    let number =
+        |file: &str| -> Option<u64> { fs::read_to_string(format!("{GROUPS}{name}/{file}")).ok()?.trim().parse().ok() };
     // Without a limit it says "max". What could be taken back at once is not taken.
     let statistics = fs::read_to_string(format!("{GROUPS}{name}/memory.stat")).ok()?;
     let idle = statistics.lines().find_map(|line| line.strip_prefix("inactive_file ")?.parse().ok()).unwrap_or(0);

@@ -37,17 +37,19 @@ use hiwar_space::{
 use tokio::sync::{mpsc, watch};
 
 use crate::api::{self, Settings};
+use crate::door::AtDoor;
+use crate::ladder::Rung;
 use crate::studio::{
     self, Clips, Failure, Keep, Numbers, PublishRefusal, Published, Rates, Speaking, Studio, StudioEvent,
 };
 pub use error::Error;
 pub use hold::HOLDS_MAX;
-pub use page::nowhere;
+pub use page::{escaped, nowhere};
 pub use seats::Holder;
-pub use store::known;
+pub use store::{known, replace};
 pub use view::SpeakerView;
 pub(crate) use view::reactions;
-pub use view::{CrowdView, ReplayView, SpaceView, StageView};
+pub use view::{CrowdView, LadderView, ReplayView, SpaceView, StageView, rfc3339};
 #[cfg(test)]
 pub use view::{Links, PostponedView};
 
@@ -162,6 +164,9 @@ struct Entry {
     writing: Arc<tokio::sync::Mutex<()>>,
     sessions: HashMap<String, seats::Session>,
     numbers: Numbers,
+    /// How crowded it is, and how its door is, if it has one.
+    ladder: Option<Rung>,
+    door: Option<AtDoor>,
     /// As they were last told.
     reactions: Rates,
     changes: watch::Sender<u64>,
@@ -201,6 +206,8 @@ impl Entry {
             writing: Arc::default(),
             sessions: HashMap::new(),
             numbers: Numbers::default(),
+            ladder: None,
+            door: None,
             reactions: Rates::default(),
             changes: watch::Sender::new(0),
             owed: Owed::default(),

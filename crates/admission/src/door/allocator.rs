@@ -230,6 +230,30 @@ impl Allocator {
         Some(Drawn { opening: self.opening, workers, tally: drawn.clone(), table: table.clone() })
     }
 
+    /// There are so many places from now on. Who is inside stays there, and what was promised is kept as places fall free.
+    pub fn set_cap(&mut self, cap: u32) {
+        self.cap = cap;
+        self.places.set_cap(cap);
+    }
+
+    /// So many places there are.
+    pub fn cap(&self) -> u32 {
+        self.cap
+    }
+
+    /// Of those who wait, so many cannot be told a time. While they gather nobody has one yet.
+    pub fn without_time(&self) -> u64 {
+        match &self.state {
+            State::Open | State::Gathering { .. } => 0,
+            State::Queue { drawn, table, .. } => (drawn.total() + self.late()).saturating_sub(table.ranks()),
+        }
+    }
+
+    /// Whether whoever comes is drawn, and not served in turn: the window is open.
+    pub fn is_gathering(&self) -> bool {
+        matches!(self.state, State::Gathering { .. })
+    }
+
     /// So many are inside, as they told.
     pub fn inside(&self) -> u32 {
         self.workers.values().map(|told| told.report.inside).sum()

@@ -90,7 +90,10 @@ fn the_panic_switch_tells_whoever_comes_anew_that_there_is_no_place_and_is_undon
         assert!(told.body.contains("\"stage\":\"rank\"") && told.body.contains("recording"), "{told:?}");
     }
     let page = ask(&rig, "/s/demo/wait", "Accept-Language: ar\r\n");
-    assert!(page.status == 200 && page.body.contains("dir=\"rtl\"") && page.has("Refresh: 300; url=/s/demo/wait?t=-"), "{page:?}");
+    assert!(
+        page.status == 200 && page.body.contains("dir=\"rtl\"") && page.has("Refresh: 300; url=/s/demo/wait?t=-"),
+        "{page:?}"
+    );
     rig.chunks("demo", 20..21);
     ear.hear_until("m20;");
     order(&rig, Order::default());
@@ -138,6 +141,7 @@ fn what_may_be_otherwise_soon_is_said_with_its_age() {
     assert!(fresh.body.starts_with("fresh: 0 = ") && fresh.has("Cache-Control: public, max-age=5"), "{fresh:?}");
     let old = told(100, "@age-is@");
     assert!(old.status == 200 && old.body == "old", "{old:?}");
-    let age: u64 = old.head.split("\r\nAge: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok()).expect("an age");
+    let age: u64 =
+        old.head.split("\r\nAge: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok()).expect("an age");
     assert!((100..110).contains(&age), "{old:?}");
 }

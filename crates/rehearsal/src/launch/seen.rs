@@ -120,7 +120,8 @@ impl Figures {
             ("retry_advantage", self.bots_waited >= BOTS_MIN && self.retry_advantage > RETRY_ADVANTAGE_MAX),
             (
                 "prefix_share_error",
-                self.prefix_share > 0.0 && self.prefix_share_error > SHARE_ERROR_MAX.max(2.0 * self.prefix_share_chance),
+                self.prefix_share > 0.0
+                    && self.prefix_share_error > SHARE_ERROR_MAX.max(2.0 * self.prefix_share_chance),
             ),
             ("utilisation", self.utilisation_seconds > 0 && self.utilisation < UTILISATION_MIN),
             ("untrue", moments.values().any(|moment| moment.untrue > 0)),

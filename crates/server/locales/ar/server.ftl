@@ -28,6 +28,30 @@ status-live = حوارات مباشرة
 status-listeners = مستمعون
 status-speakers = متحدثون
 status-beats = أجزاء صوت متأخرة منذ البدء
+status-age = هذه الحالة قبل { $age } ثانية.
+status-away = الجزء الذي يعرف الحالة من هذا الخادم يُعاد تشغيله أو لا يجيب. البث مستمر، وقد يكون ما يُقال هنا قد تغيّر.
+status-level = المستوى { $level }.
+status-since = منذ { $time }.
+status-spaces = الحوارات
+status-changes = ما تغيّر خلال ٢٤ ساعة
+status-no-changes = لا شيء.
+status-server = الخادم كله
+status-change = من المستوى { $before } إلى { $level }.
+
+ladder-level-0 = من يأتي يدخل فورًا.
+ladder-level-1 = من يأتي يدخل خلال دقائق.
+ladder-level-2 = من يأتي يدخل خلال دقائق. يصل الصوت في أجزاء أطول، فيسمعه الجميع متأخرًا قليلًا.
+ladder-level-3 = من يأتي يدخل خلال دقائق. يصل الصوت بمعدل بت أقل، ولا تُقبل التفاعلات.
+ladder-level-4 = من يأتي الآن يسمع البث متأخرًا ثوانيَ عن غيره. ومن يستمع الآن يواصل كما كان.
+ladder-level-5 = لا مكان للجميع. من لا يمكن إدخاله خلال نصف ساعة يُخبَر بذلك عند وصوله، وسيكون التسجيل في صفحة الحوار. ومن يستمع الآن يواصل الاستماع.
+ladder-why = السبب: { $reasons }.
+ladder-reason-late = وصل الصوت متأخرًا إلى بعض المستمعين
+ladder-reason-line = خط الإرسال يكاد يمتلئ
+ladder-reason-handshakes = يتصل كثيرون جدًا في وقت واحد
+ladder-reason-memory = الذاكرة تكاد تمتلئ
+ladder-reason-files = لا مكان إلا لاتصالات قليلة أخرى
+ladder-reason-crowd = جاء أكثر مما يوجد من أماكن
+ladder-reason-operator = قرر ذلك من يدير هذا الخادم
 
 ## المشكلات (RFC 9457). المفتاح هو `problem-` ثم الجزء الأخير من النوع.
 
@@ -80,6 +104,10 @@ problem-cadence-unknown = ليست مدة بين إرسالين
     .detail = اكتب cadence_ms بالمللي ثانية: 200 أو 400 أو 1000 أو 2000 أو 4000، أو null ليختارها الخادم.
 problem-bitrate-unknown = ليس معدل بت
     .detail = اكتب bitrate_kbps بالكيلوبت في الثانية: 32 أو 16، أو null ليختاره الخادم.
+problem-order-unknown = أمر لا يمكن إعطاؤه
+    .detail = اكتب pin وcap مستوى من 0 إلى 5، وpanic بقيمة 4 أو 5، وplaces من 0 إلى 10,000,000، أو null لرفع الأمر؛ وminutes من 1 إلى 10,080، وby بما لا يزيد على 64 حرفًا وwhy على 300.
+problem-no-doors = لا أبواب هنا
+    .detail = يمكن تغيير عدد من يستمعون حيث أُعدّت الأبواب: أضف قسم [door] وفيه places ثم أعد تشغيل الخدمة.
 problem-already-started = مباشر بالفعل
     .detail = بدأ الحوار، ولا يبدأ إلا مرة واحدة.
 problem-not-started = لم يبدأ بعد

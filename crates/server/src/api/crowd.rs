@@ -66,7 +66,6 @@ pub(super) fn write_workers(text: &mut String, workers: &WorkerFigures) {
     put("exhausted_total", "counter", "Times files or memory had run out.", workers.exhausted_total);
     put("unshaken_total", "counter", "Handshakes let go for newer ones.", workers.unshaken_total);
     put("http2_calmed_total", "counter", "Connections of HTTP/2 ended for what they did.", workers.http2_calmed_total);
-    put("level", "gauge", "The highest level of the ladder that a worker is at, 0 to 3.", workers.level.into());
     let bitrate = if workers.lean { Bitrate::Lean } else { Bitrate::Standard };
     put("bitrate_kbps", "gauge", "The lowest bitrate at which a worker sends sound.", bitrate.kbps().into());
     let (name, seconds) = ("hiwar_worker_cadence_seconds", f64::from(workers.cadence_ms) / 1_000.0);

@@ -30,6 +30,9 @@ pub fn stage_event(view: &SpaceView) -> Vec<u8> {
             stage["awaits_host"] = true.into();
         }
     }
+    if let Some(ladder) = view.ladder.as_ref().filter(|ladder| ladder.level > 0) {
+        stage["level"] = ladder.level.into();
+    }
     stage.to_string().into_bytes()
 }
 
@@ -130,6 +133,11 @@ mod tests {
             locked: true,
             listeners: u32::MAX,
             crowd: CrowdView::new(&Numbers::default(), AskedBy::Players),
+            ladder: Some(crate::registry::LadderView::of(crate::ladder::Rung {
+                level: hiwar_admission::ladder::Level::Capped,
+                reasons: Default::default(),
+                since: std::time::UNIX_EPOCH,
+            })),
             reactions: Default::default(),
             recording: "paused",
             posting: "at_once",

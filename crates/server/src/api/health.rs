@@ -1,4 +1,4 @@
-//! How the house is: for probes, for Prometheus, and for people.
+//! How the house is: for probes, and for Prometheus. For people: `ladder/status.rs`.
 
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
@@ -9,8 +9,8 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse};
 
 use super::problem::{Kind, Problem};
-use super::speech::{Language, Word};
-use super::{Shared, crowd};
+use super::speech::Language;
+use super::{Shared, crowd, ladder};
 use crate::certificates::Standing;
 use crate::disk::Room;
 
@@ -75,6 +75,9 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
         put("door_inside", "gauge", "People who have a place at a door, of all conversations.", inside);
         put("door_waiting", "gauge", "People who wait for one, of those who were drawn or came later.", waiting);
         put("door_crowds", "gauge", "Conversations at whose door there is no room.", crowds);
+        let (places, without) = ladder::door_sums(doors);
+        put("door_places", "gauge", "Places behind all doors.", places);
+        put("door_without_time", "gauge", "People who wait and could not be told a time.", without);
     }
     if let (_, Some(usage)) = api.disk.found() {
         put("disk_free_bytes", "gauge", "Bytes that may still be written to the file system of the data.", usage.free);
@@ -84,6 +87,7 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
     crowd::write_crowd(&mut text, &tally, &api.studio.crowd_totals());
     crowd::write_spaces(&mut text, &api.registry.heard(crowd::SPACES_MAX));
     crowd::write_workers(&mut text, &api.studio.worker_figures());
+    ladder::write(&mut text, api.ladders.server(), &api.studio.each_worker());
     write_certificates(&mut text, &api.certificates.standings());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
@@ -110,36 +114,6 @@ fn write_certificates(text: &mut String, standings: &[Standing]) {
         let _ =
             writeln!(text, "hiwar_certificate_failures_total{{name=\"{}\"}} {}", label(standing), standing.failures);
     }
-}
-
-/// The same for people, in both languages.
-pub(super) async fn status(State(api): Shared) -> Html<String> {
-    let (tally, figures) = (api.registry.tally(), api.studio.figures());
-    let mut body = String::new();
-    for language in [Language::Arabic, Language::English] {
-        let say = |key| language.say(key, &[]);
-        let state = match tally.paused {
-            0 => say("status-well"),
-            spaces => language.say("status-paused", &[("spaces", Word::Number(spaces))]),
-        };
-        let (code, direction) = (language.code(), language.direction());
-        let _ =
-            write!(body, "<section lang=\"{code}\" dir=\"{direction}\"><h1>{}</h1><p>{state}</p>", say("status-title"));
-        for notice in api.notices(language) {
-            let _ = write!(body, "<p>{}</p>", notice.title);
-        }
-        body.push_str("<dl>");
-        for (key, value) in [
-            ("status-live", tally.live as u64),
-            ("status-listeners", tally.listeners),
-            ("status-speakers", tally.speakers as u64),
-            ("status-beats", figures.missed),
-        ] {
-            let _ = write!(body, "<dt>{}</dt><dd>{value}</dd>", say(key));
-        }
-        body.push_str("</dl></section>");
-    }
-    page("Hiwar · حوار", &body)
 }
 
 /// What a problem's type means, in both languages: its address can be opened.

@@ -14,6 +14,7 @@ mod events;
 mod health;
 mod hold;
 mod keys;
+mod ladder;
 mod notice;
 mod oembed;
 mod openapi;
@@ -36,11 +37,13 @@ pub use event::{
     called_event, cancelled_event, ended_event, postponed_event, reactions_event, speaking_event, stage_event,
 };
 pub use keys::Keys;
+pub use notice::notices;
 pub use speech::{Language, Word};
 
 use crate::certificates::Certificates;
 use crate::disk;
 use crate::door;
+use crate::ladder::{self as crowding, Ladders};
 use crate::listening::Wishes;
 use crate::registry::Registry;
 use crate::studio::Studio;
@@ -91,6 +94,8 @@ pub struct Api {
     pub disk: disk::Watch,
     /// How often listeners are written to.
     pub listening: Wishes,
+    /// How crowded it is, and what was ordered of that.
+    pub ladders: Ladders,
     /// How the doors are, if there are any.
     pub at_doors: Option<Arc<door::Figures>>,
     /// What is public of their draws.
@@ -128,6 +133,8 @@ pub fn router(api: Api) -> Router {
         .route("/api/spaces/v1/spaces/{id}/events", get(events::follow))
         .route("/api/spaces/v1/rehearsals", post(rehearsals::prove))
         .route("/api/spaces/v1/delivery", get(delivery::show).put(delivery::change))
+        .route("/api/spaces/v1/ladder", get(ladder::show).put(ladder::change))
+        .route("/api/spaces/v1/spaces/{id}/places", put(ladder::limit))
         .route("/whip/{space}", get(whip::look).post(whip::publish))
         .route("/whip/{space}/{session}", get(whip::look_at_session).patch(whip::patch).delete(whip::hang_up))
         .route("/oembed", get(oembed::embedding))
@@ -136,7 +143,8 @@ pub fn router(api: Api) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
-        .route("/status", get(health::status))
+        .route(crowding::PAGE, get(ladder::status))
+        .route(crowding::TABLE, get(ladder::status))
         .fallback(any(async || Problem::from(Kind::NotFound)))
         .method_not_allowed_fallback(async || Problem::from(Kind::MethodNotAllowed))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

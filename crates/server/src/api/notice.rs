@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::speech::{Language, Word};
 use super::{Api, caller::Caller};
-use crate::disk::Room;
+use crate::disk::{self, Room};
 
 /// Something that a host, or whoever runs this server, should know now.
 #[derive(Serialize, ToSchema)]
@@ -14,26 +14,35 @@ pub(super) struct Notice {
     /// `disk-little`: make room. `disk-scarce`: new conversations are refused.
     kind: &'static str,
     /// What it is, for people, in their language.
-    pub(super) title: String,
+    title: String,
     /// What to do about it, for people, in their language.
     detail: String,
     /// The language of title and detail.
     lang: &'static str,
 }
 
+fn all(disk: &disk::Watch, language: Language) -> Vec<Notice> {
+    let (room, usage) = disk.found();
+    let kind = match room {
+        Room::Plenty => return Vec::new(),
+        Room::Little => "disk-little",
+        Room::Scarce => "disk-scarce",
+    };
+    let percent = usage.map_or(0, |usage| usize::try_from(usage.percent()).unwrap_or(100));
+    let say = |key: &str| language.say(key, &[("percent", Word::Number(percent))]);
+    let (title, detail) = (say(&format!("notice-{kind}")), say(&format!("notice-{kind}.detail")));
+    vec![Notice { kind, title, detail, lang: language.code() }]
+}
+
+/// What whoever reads `/status` is told of it.
+pub fn notices(disk: &disk::Watch, language: Language) -> Vec<String> {
+    all(disk, language).into_iter().map(|notice| notice.title).collect()
+}
+
 impl Api {
     /// What there is to tell, in this language.
     pub(super) fn notices(&self, language: Language) -> Vec<Notice> {
-        let (room, usage) = self.disk.found();
-        let kind = match room {
-            Room::Plenty => return Vec::new(),
-            Room::Little => "disk-little",
-            Room::Scarce => "disk-scarce",
-        };
-        let percent = usage.map_or(0, |usage| usize::try_from(usage.percent()).unwrap_or(100));
-        let say = |key: &str| language.say(key, &[("percent", Word::Number(percent))]);
-        let (title, detail) = (say(&format!("notice-{kind}")), say(&format!("notice-{kind}.detail")));
-        vec![Notice { kind, title, detail, lang: language.code() }]
+        all(&self.disk, language)
     }
 
     /// The same for whoever may make or host conversations; a listener can do nothing about a disk.

@@ -5,7 +5,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::problem::Details;
-use super::{delivery, draws, events, hold, oembed, rehearsals, spaces, stage, whip, withdrawals};
+use super::{delivery, draws, events, hold, ladder, oembed, rehearsals, spaces, stage, whip, withdrawals};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -13,7 +13,7 @@ use super::{delivery, draws, events, hold, oembed, rehearsals, spaces, stage, wh
     paths(
         spaces::config, spaces::list, spaces::show, spaces::create, spaces::invite, spaces::invitations, spaces::review, oembed::embedding,
         stage::start, stage::end, stage::postpone, stage::cancel, stage::change, stage::post, stage::delete_recording, stage::show, stage::agree, stage::raise_hand,
-        stage::lower_hand, stage::accept, stage::decline, stage::mute_all, stage::act, hold::give, hold::take, rehearsals::prove, delivery::show, delivery::change, withdrawals::begin, withdrawals::show, draws::list, draws::record, events::follow, react, whip::look, whip::publish, whip::look_at_session, whip::patch, whip::hang_up
+        stage::lower_hand, stage::accept, stage::decline, stage::mute_all, stage::act, hold::give, hold::take, rehearsals::prove, delivery::show, delivery::change, ladder::show, ladder::change, ladder::limit, status, withdrawals::begin, withdrawals::show, draws::list, draws::record, events::follow, react, whip::look, whip::publish, whip::look_at_session, whip::patch, whip::hang_up
     ),
     modifiers(&Pass)
 )]
@@ -30,6 +30,13 @@ struct Description;
         (status = 503, description = "So many listen that the sound comes first", body = Details)))]
 #[expect(dead_code, reason = "workers answer it: here it is described")]
 fn react() {}
+
+/// How crowded it is: of the server and of its public conversations, and what changed in the last 24 hours. Workers answer it, also while the house is away, and say how old it is. `/status` is
+/// the same for people
+#[utoipa::path(get, path = "/api/spaces/v1/status", tag = "listening",
+    responses((status = 200, body = crate::ladder::StatusView), (status = 503, body = Details)))]
+#[expect(dead_code, reason = "workers answer it: here it is described")]
+fn status() {}
 
 /// Names the bearer pass.
 struct Pass;

@@ -70,6 +70,8 @@ pub enum Kind {
     RehearsalRefused,
     CadenceUnknown,
     BitrateUnknown,
+    OrderUnknown,
+    NoDoors,
     FormatUnknown,
     Unavailable,
     Storage,
@@ -105,7 +107,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order above.
-    pub const ALL: [Self; 71] = [
+    pub const ALL: [Self; 73] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::SpaceNotFound,
@@ -146,6 +148,8 @@ impl Kind {
         Self::RehearsalRefused,
         Self::CadenceUnknown,
         Self::BitrateUnknown,
+        Self::OrderUnknown,
+        Self::NoDoors,
         Self::FormatUnknown,
         Self::Unavailable,
         Self::Storage,
@@ -211,6 +215,8 @@ impl Kind {
             Self::LanguageUnknown => ("language-unknown", S::UNPROCESSABLE_ENTITY),
             Self::CadenceUnknown => ("cadence-unknown", S::UNPROCESSABLE_ENTITY),
             Self::BitrateUnknown => ("bitrate-unknown", S::UNPROCESSABLE_ENTITY),
+            Self::OrderUnknown => ("order-unknown", S::UNPROCESSABLE_ENTITY),
+            Self::NoDoors => ("no-doors", S::CONFLICT),
             Self::FormatUnknown => ("format-unknown", S::NOT_IMPLEMENTED),
             Self::AlreadyStarted => ("already-started", S::CONFLICT),
             Self::NotStarted => ("not-started", S::CONFLICT),

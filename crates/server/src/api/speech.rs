@@ -64,6 +64,14 @@ impl Language {
         }
     }
 
+    /// What stands between two things of which each may have commas.
+    pub fn semicolon(self) -> &'static str {
+        match self {
+            Self::Arabic => "؛ ",
+            Self::English => "; ",
+        }
+    }
+
     /// The text of `key`, or of `key.attribute`. A missing text is a bug that a test finds; people see the key then.
     pub fn say(self, key: &str, args: &[(&str, Word<'_>)]) -> String {
         let (id, attribute) = key.split_once('.').map_or((key, None), |(id, attribute)| (id, Some(attribute)));

@@ -113,6 +113,7 @@ impl House {
         let disk =
             disk::Watch::new(dir.path(), disk::Limits { notice_percent: 100, refuse_percent: 100, refuse_bytes: 0 });
         std::fs::create_dir_all(dir.path().join("run")).expect("a disk");
+        let (ladders, _) = Ladders::start(dir.path(), hub.publisher(), None);
         let listening = Wishes::start(dir.path(), crate::listening::Wish::default(), hub.publisher());
         Self {
             router: router(Api {
@@ -123,6 +124,7 @@ impl House {
                 certificates: Certificates::default(),
                 disk,
                 listening,
+                ladders,
                 at_doors: None,
                 draws: Draws { spaces: dir.path().join("spaces"), key: [7; 32] },
             }),

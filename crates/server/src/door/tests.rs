@@ -131,7 +131,7 @@ fn a_house_that_begins_gives_nothing_before_every_worker_has_told() {
     world.connect(2);
     world.go_on(4 * SECONDS);
     assert_eq!(world.inside(), 98, "all but what is kept for those who come back");
-    let Figures { inside, waiting, crowds } = &*world.doors.figures;
+    let Figures { inside, waiting, crowds, .. } = &*world.doors.figures;
     assert_eq!([inside, waiting, crowds].map(|figure| figure.load(Relaxed)), [98, 0, 0]);
 }
 
@@ -362,4 +362,32 @@ fn a_house_goes_on_by_the_clock_of_the_one_before_it_and_by_the_wall_after_the_m
         let anew = Clock::start(&file);
         assert!(second.nought.duration_since(anew.nought).unwrap() >= Duration::from_secs(599), "{text}");
     }
+}
+
+#[test]
+fn a_door_that_is_shut_lets_nobody_more_in_and_drops_nobody_and_opens_at_once() {
+    let mut world = World::of(2, 10);
+    (0..2).for_each(|at| world.connect(at));
+    let look = |world: &World| world.doors.figures.each.lock().unwrap()[&log("talk")];
+    let want = |world: &World, is_shut, places: Option<u32>| {
+        let places = places.map(|places| (log("talk"), places)).into_iter().collect();
+        *world.doors.figures.wanted.lock().unwrap() = Wanted { is_shut, places };
+    };
+    want(&world, false, Some(40));
+    world.go_on(20 * SECONDS);
+    assert_eq!((look(&world).places, look(&world).inside, world.inside()), (40, 40, 40));
+    want(&world, true, None);
+    world.go_on(30 * SECONDS);
+    assert_eq!((look(&world).places, world.inside()), (40, 40), "nobody more, and nobody less");
+    want(&world, false, None);
+    world.go_on(20 * SECONDS);
+    let full = world.inside();
+    assert!(full >= CONFIG.places - reserve(CONFIG.places), "{full}");
+    want(&world, false, Some(40));
+    world.go_on(20 * SECONDS);
+    assert_eq!((look(&world).places, look(&world).inside), (40, world.inside()));
+    assert!(world.inside() >= full, "nobody is dropped");
+    (0..35).for_each(|_| (0..2).for_each(|at| world.workers[at].share.leave()));
+    world.go_on(20 * SECONDS);
+    assert_eq!(world.inside(), 40);
 }

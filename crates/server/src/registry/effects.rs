@@ -369,6 +369,23 @@ impl Registry {
         self.0.studio.tell(space, api::reactions_event(&rates));
     }
 
+    /// It is so crowded from now on.
+    pub fn crowded(&self, space: &LogId, rung: Rung) {
+        let is_news = self.lock().get_mut(space).is_some_and(|entry| entry.ladder.replace(rung) != Some(rung));
+        if is_news {
+            self.announce(space);
+        }
+    }
+
+    /// Its door is so from now on: for those who host it.
+    pub fn at_door(&self, space: &LogId, door: AtDoor) {
+        if let Some(entry) = self.lock().get_mut(space)
+            && entry.door.replace(door) != Some(door)
+        {
+            entry.changes.send_modify(|version| *version += 1);
+        }
+    }
+
     /// Tells everybody how things stand: the sound, the page, the watchers. At once, unless that was just done: then a little later.
     pub(super) fn announce(&self, id: &LogId) {
         let just_done = self.lock().get_mut(id).is_some_and(|entry| {
@@ -397,6 +414,8 @@ impl Registry {
             self.0.studio.stand(id, api::stage_event(&view));
             self.caption(id);
         }
+        // Whoever comes by the page hears of it in the sound.
+        view.ladder = None;
         self.0.studio.document(format!("/s/{id}"), Some(page::document(&self.0.settings, &view)));
         self.change(id);
     }

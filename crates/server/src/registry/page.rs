@@ -258,7 +258,7 @@ fn said(key: &str) -> String {
     text
 }
 
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -329,6 +329,7 @@ mod tests {
             locked: false,
             listeners: 3,
             crowd: CrowdView::new(&Numbers { streams: 3, ..Numbers::default() }, AskedBy::Players),
+            ladder: None,
             reactions: Default::default(),
             recording: "on",
             posting: "at_once",

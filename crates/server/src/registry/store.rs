@@ -126,8 +126,8 @@ pub(super) fn save(dir: &Path, facts: &Facts, terms: Terms) -> io::Result<()> {
     replace(&place, "space.json", &text)
 }
 
-/// Writes a file of a space durably, as a whole. Blocks.
-pub(super) fn replace(place: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file durably, as a whole. Blocks.
+pub fn replace(place: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let beside = place.join(format!("{name}.new"));
     let mut file = File::create(&beside)?;
     file.write_all(bytes)?;

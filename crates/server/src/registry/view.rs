@@ -13,7 +13,8 @@ use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 use super::{Entry, Holder};
-use crate::api::{AskedBy, Settings};
+use crate::api::{AskedBy, Language, Settings};
+use crate::door::{AtDoor, Is};
 use crate::studio::{Clips, Numbers, Rates, Totals};
 
 /// A space, for clients. Names and titles are strangers' words.
@@ -69,6 +70,9 @@ pub struct SpaceView {
     pub listeners: u32,
     /// Who hears it, in numbers.
     pub crowd: CrowdView,
+    /// How crowded it is, and what that means for whoever comes now. Absent where nobody knows: it is not on the air, or the server has just begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ladder: Option<LadderView>,
     /// How listeners reacted in the last second: how often each of `heart`, `applause`, `laugh`, `wow` and `agree`. Those that nobody sent are left out.
     #[schema(value_type = BTreeMap<String, u32>, example = json!({ "applause": 12 }))]
     pub reactions: ReactionsView,
@@ -78,6 +82,64 @@ pub struct SpaceView {
     pub posting: &'static str,
     /// When this server removed the recording, for it keeps no more of the past than it was told to. RFC 3339, UTC.
     pub removed_at: Option<String>,
+}
+
+/// How crowded it is.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Ladder)]
+pub struct LadderView {
+    /// 0 whoever comes is let in at once · 1 within minutes · 2 sound comes in longer pieces · 3 at a lower bitrate, without reactions · 4 whoever comes anew hears the delayed
+    /// stream, or the longest pieces · 5 not everybody finds a place. Whoever listens is never dropped.
+    #[schema(example = 1)]
+    pub level: u8,
+    /// Why: `late`, `line`, `handshakes`, `memory`, `files`, `crowd` or `operator`; none at level 0.
+    #[schema(example = json!(["crowd"]))]
+    pub reasons: Vec<&'static str>,
+    /// Since when it is at that level, as far as is known. RFC 3339, UTC.
+    pub since: String,
+    /// The same in words, by language (`ar` and `en`).
+    #[schema(example = json!({ "en": "Whoever comes is let in within minutes. Why: more people came than there are places." }))]
+    pub says: BTreeMap<&'static str, String>,
+}
+
+impl LadderView {
+    /// As it is shown.
+    pub fn of(standing: crate::ladder::Rung) -> Self {
+        let words = |language: Language| (language.code(), standing.words(language));
+        Self {
+            level: standing.level as u8,
+            reasons: standing.reasons.iter().map(hiwar_admission::ladder::Reason::name).collect(),
+            since: rfc3339(standing.since),
+            says: [Language::Arabic, Language::English].map(words).into(),
+        }
+    }
+}
+
+/// A door, for those who host what is behind it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Door)]
+pub struct DoorView {
+    /// How many may be inside.
+    pub places: u32,
+    /// How many are, and whose place is kept since their connection broke a moment ago.
+    pub inside: u32,
+    /// How many wait, as far as they are counted: not in the minute of a draw.
+    pub waiting: u64,
+    /// Of these, those who could not be told a time: it is farther off than half an hour.
+    pub without_time: u64,
+    /// What whoever comes finds: `open`, a place; `gathering`, a draw; `queue`, a queue.
+    pub is: &'static str,
+}
+
+impl From<AtDoor> for DoorView {
+    fn from(AtDoor { places, inside, waiting, without_time, is }: AtDoor) -> Self {
+        let is = match is {
+            Is::Open => "open",
+            Is::Gathering => "gathering",
+            Is::Queue => "queue",
+        };
+        Self { places, inside, waiting, without_time, is }
+    }
 }
 
 /// Reactions by name; none of those that there are none of.
@@ -225,6 +287,8 @@ pub struct StageView {
     pub people: Vec<PersonView>,
     /// What the audience hears until it begins, if it was given; for those who host.
     pub hold_music: Option<HoldMusicView>,
+    /// Its door, if it has one and is on the air; for those who host.
+    pub door: Option<DoorView>,
 }
 
 /// Music for those who wait.
@@ -352,6 +416,7 @@ impl Entry {
             locked: facts.locked,
             listeners: self.numbers.listeners(),
             crowd: CrowdView::new(&self.numbers, settings.hls_asked_by),
+            ladder: self.ladder.filter(|_| self.is_on_air()).map(LadderView::of),
             reactions: reactions(&self.reactions),
             recording: match facts.recording {
                 // Whoever waits for a replay waits in vain.
@@ -421,6 +486,7 @@ impl Entry {
             consent_needed: self.space.is_recorded() && !agreed,
             hands: if hosts { self.space.hands().map(hand).collect() } else { Vec::new() },
             people: if hosts { people.iter().map(|known| self.person(known)).collect() } else { Vec::new() },
+            door: self.door.filter(|_| hosts && self.is_on_air()).map(DoorView::from),
             hold_music: self.hold.as_ref().filter(|_| hosts && self.space.require_to_come().is_ok()).map(|music| {
                 HoldMusicView { duration_ms: u64::try_from(music.duration().as_millis()).unwrap_or(u64::MAX) }
             }),
@@ -458,7 +524,7 @@ fn role(role: Role) -> &'static str {
 }
 
 /// A moment as RFC 3339 writes it, in UTC, to the second.
-fn rfc3339(time: SystemTime) -> String {
+pub fn rfc3339(time: SystemTime) -> String {
     let whole = OffsetDateTime::from(time).replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     // Years beyond 9999 cannot be written so.
     whole.format(&Rfc3339).unwrap_or_default()

@@ -55,8 +55,75 @@ pub fn bitrate(args: &cli::Bitrate) -> ExitCode {
     wish(&args.place, "bitrate_kbps", args.wish.as_deref().map(|text| parse(text).ok_or("no bitrate")).transpose())
 }
 
-fn wish(place: &cli::Place, name: &str, wish: Result<Option<Option<u32>>, &str>) -> ExitCode {
-    match wish.map_err(str::to_owned).and_then(|wish| turn(place, name, wish)) {
+/// Where levels are ordered.
+const LADDER: &str = "/api/spaces/v1/ladder";
+
+/// Says how crowded it is, and what was ordered. Exit code 0: done; 2: it cannot be.
+pub fn level(place: &cli::Place) -> ExitCode {
+    say(config(place).and_then(|config| Ok(told(&operate(&config, Method::GET, LADDER, None)?))))
+}
+
+/// Orders a level, or lifts the order, and says how it is then. Exit code 0: done; 2: it cannot be.
+pub fn order(which: &str, args: &cli::Order) -> ExitCode {
+    let Some(level) = &args.level else { return self::level(&args.place) };
+    let level = level.parse::<u32>().ok();
+    say(config(&args.place).and_then(|config| {
+        let body = signed(serde_json::json!({ which: level }), &args.signed);
+        Ok(told(&operate(&config, Method::PUT, LADDER, Some(body))?))
+    }))
+}
+
+/// Orders how many may listen to a conversation. Exit code 0: done; 2: it cannot be.
+pub fn places(args: &cli::Places) -> ExitCode {
+    say(config(&args.place).and_then(|config| {
+        // Nothing else can be in the path: what is no id has no conversation.
+        let space = LogId::parse(&args.space).map_err(|_| format!("{:?} is no id of a conversation", args.space))?;
+        let places = match &*args.places {
+            "off" => None,
+            text => Some(text.parse::<u32>().map_err(|_| format!("{text:?} is no number of places"))?),
+        };
+        let body = signed(serde_json::json!({ "places": places }), &args.signed);
+        let path = format!("/api/spaces/v1/spaces/{space}/places");
+        Ok(told(&operate(&config, Method::PUT, &path, Some(body))?))
+    }))
+}
+
+fn signed(mut body: serde_json::Value, cli::Signed { minutes, why, by }: &cli::Signed) -> serde_json::Value {
+    let user = || ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    body["by"] = by.clone().or_else(user).unwrap_or_default().into();
+    body["why"] = why.as_str().into();
+    if let Some(minutes) = minutes {
+        body["minutes"] = (*minutes).into();
+    }
+    body
+}
+
+/// In words, a line for each thing.
+fn told(said: &serde_json::Value) -> String {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let level = match said["server"]["level"].as_u64() {
+        Some(level) => format!("level {level}: {}", text(&said["server"]["says"][language()])),
+        None => String::from("no worker has told yet how it is"),
+    };
+    let mut lines = vec![level];
+    let mut order = |name: &str, order: &serde_json::Value| {
+        let Some(value) = order["value"].as_u64() else { return };
+        let until =
+            order["until"].as_str().map_or_else(|| "until it is lifted".to_owned(), |time| format!("until {time}"));
+        let (at, by, why) = (text(&order["at"]), text(&order["by"]), text(&order["why"]));
+        let by = if by.is_empty() { by } else { format!(" by {by}") };
+        let why = if why.is_empty() { why } else { format!(": {why}") };
+        lines.push(format!("{name} {value}, {until}; ordered at {at}{by}{why}"));
+    };
+    ["pin", "cap", "panic"].iter().for_each(|name| order(name, &said[name]));
+    for (space, places) in said["places"].as_object().into_iter().flatten() {
+        order(&format!("places of {space}:"), places);
+    }
+    lines.join("\n")
+}
+
+fn say(done: Result<String, String>) -> ExitCode {
+    match done {
         Ok(said) => {
             println!("{said}");
             ExitCode::SUCCESS
@@ -66,6 +133,10 @@ fn wish(place: &cli::Place, name: &str, wish: Result<Option<Option<u32>>, &str>)
             ExitCode::from(2)
         }
     }
+}
+
+fn wish(place: &cli::Place, name: &str, wish: Result<Option<Option<u32>>, &str>) -> ExitCode {
+    say(wish.map_err(str::to_owned).and_then(|wish| turn(place, name, wish)))
 }
 
 fn turn(place: &cli::Place, name: &str, wish: Option<Option<u32>>) -> Result<String, String> {
@@ -78,16 +149,7 @@ fn turn(place: &cli::Place, name: &str, wish: Option<Option<u32>>) -> Result<Str
 
 /// Takes somebody out of a recording, and shows how far it is. Exit code 0: done; 2: the recording is as it was.
 pub fn withdraw(args: &cli::Withdraw) -> ExitCode {
-    match withdrawn(args) {
-        Ok(said) => {
-            println!("{said}");
-            ExitCode::SUCCESS
-        }
-        Err(why) => {
-            eprintln!("{why}");
-            ExitCode::from(2)
-        }
-    }
+    say(withdrawn(args))
 }
 
 fn withdrawn(args: &cli::Withdraw) -> Result<String, String> {

@@ -19,6 +19,7 @@ use crate::config::{Config, host};
 use crate::disk;
 use crate::door;
 use crate::inherit::adopt;
+use crate::ladder::{self, Ladders};
 use crate::listening::Wishes;
 use crate::registry::Registry;
 use crate::studio::{self, Studio};
@@ -129,6 +130,9 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     let disk = disk::Watch::new(&config.data, config.disk);
     tokio::spawn(disk.clone().run());
     let listening = Wishes::start(&config.data, config.listening, hub.publisher());
+    let (ladders, bell) = Ladders::start(&config.data, hub.publisher(), at_doors.clone());
+    let around = ladder::Around { studio: studio.clone(), registry: registry.clone(), disk: disk.clone() };
+    ladders.watch(bell, around).map_err(say("no thread"))?;
     let router = api::router(api::Api {
         registry: registry.clone(),
         studio: studio.clone(),
@@ -137,6 +141,7 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
         certificates,
         disk,
         listening,
+        ladders,
         at_doors,
         draws: api::Draws { spaces, key: seal.public() },
     });

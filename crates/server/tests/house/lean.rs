@@ -85,7 +85,7 @@ fn sound_gets_lean_and_back_while_people_listen() {
     assert_eq!(bitrate(server.data(), &["16"]), "16");
     all_hear(&ears, &by_ogg, true, 25);
     says("hiwar_worker_bitrate_kbps 16");
-    says("hiwar_worker_level 0");
+    says("hiwar_level 0");
     says("hiwar_worker_cadence_seconds 0.2");
     let standard = by_hls(&server);
     assert!(standard.values().all(|piece| !is_lean(&piece.frames)));

@@ -35,6 +35,7 @@ mod export;
 mod hls;
 mod hls_name;
 mod hold;
+mod ladder;
 mod lean;
 mod loss;
 mod radio;

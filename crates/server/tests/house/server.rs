@@ -176,6 +176,16 @@ impl Server {
         until("a new child", || self.children(part).into_iter().find(|pid| *pid != old));
     }
 
+    /// One of its processes does nothing any more, and is there.
+    pub(crate) fn stop_child(&self, part: &str) {
+        kill(*self.children(part).first().expect("a child"), Signal::STOP);
+    }
+
+    /// And goes on.
+    pub(crate) fn resume_child(&self, part: &str) {
+        kill(*self.children(part).first().expect("a child"), Signal::CONT);
+    }
+
     /// Asks it to end as a service manager does. How it ended, and how long that took.
     pub(crate) fn stop(&mut self) -> (ExitStatus, Duration) {
         let begun = Instant::now();

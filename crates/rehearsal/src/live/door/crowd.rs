@@ -136,7 +136,8 @@ pub fn run(
     }
     let visits = Arc::try_unwrap(visits).unwrap_or_else(|shared| (*shared).clone());
     let drawn_by = WINDOW + TALLY + SPREAD + SETTLED;
-    let seen = Seen { visits, lived, cap, reserve: reserve(cap), window: WINDOW, drawn_by, until, room: ROOM_V4_24, steps };
+    let seen =
+        Seen { visits, lived, cap, reserve: reserve(cap), window: WINDOW, drawn_by, until, room: ROOM_V4_24, steps };
     Ok((seen, moments))
 }
 
@@ -155,7 +156,12 @@ fn gather(told: &Receiver<(u32, Moment)>, until: Duration) -> Moments {
             let inside = (sum.entered + sum.back).saturating_sub(sum.left + sum.cut);
             let line = format!(
                 "  {bar} {} of {ends} s: {} came, {inside} inside, {} were let in, {} had a time told, {} cut off, {} unanswered",
-                at + 1, sum.arrived, sum.entered, sum.promised, sum.cut, sum.unanswered
+                at + 1,
+                sum.arrived,
+                sum.entered,
+                sum.promised,
+                sum.cut,
+                sum.unanswered
             );
             let (before, after) = if is_terminal { ("\r\x1b[2K", "") } else { ("", "\n") };
             let mut out = io::stderr();
@@ -371,7 +377,8 @@ impl<'s> Part<'s> {
             Doing::Connecting(mut wire) => {
                 let ticket = self.somebody[place].ticket.as_deref().unwrap_or_default();
                 let host = self.target.address;
-                let badge = self.target.badge.as_ref().map_or(String::new(), |badge| format!("Hiwar-Rehearsal: {badge}\r\n"));
+                let badge =
+                    self.target.badge.as_ref().map_or(String::new(), |badge| format!("Hiwar-Rehearsal: {badge}\r\n"));
                 let request =
                     format!("GET {path}?t={ticket} HTTP/1.1\r\nHost: {host}\r\n{badge}Connection: close\r\n\r\n");
                 let modified = wire.ask(request.as_bytes()).and_then(|()| {

@@ -42,7 +42,10 @@ pub(in crate::report) fn page(seen: &Seen, moments: &Moments, target: &str) -> S
 /// What did not come to its bound, for people.
 const UNMET: [(&str, Words); 7] = [
     ("cap_exceeded", words("دخل أكثر من عدد الأماكن.", "More were inside than there are places.")),
-    ("promise_kept", words("لم يدخل كثيرون في الوقت الذي قيل لهم.", "Too many were not let in when they had been told.")),
+    (
+        "promise_kept",
+        words("لم يدخل كثيرون في الوقت الذي قيل لهم.", "Too many were not let in when they had been told."),
+    ),
     ("requests_per_visitor_p50", words("سأل الناس أكثر مما ينبغي.", "People had to ask too often.")),
     ("retry_advantage", words("من ألحّ دخل قبل غيره.", "Whoever asked again and again was let in sooner.")),
     ("prefix_share_error", words("نالت شبكة واحدة غير حصتها.", "One network did not get its share.")),
@@ -109,7 +112,11 @@ fn write_fairness(out: &mut String, seen: &Seen, language: Language) -> fmt::Res
         let share = f64::from(have) / f64::from(waited.max(1)) * 100.0;
         let (waited, have) = (whole(waited.into()), whole(have.into()));
         let name = name.of(language);
-        writeln!(out, "<tr><th scope=\"row\">{name}</th><td>{waited}</td><td>{have}</td><td>{}%</td></tr>", decimal(share))?;
+        writeln!(
+            out,
+            "<tr><th scope=\"row\">{name}</th><td>{waited}</td><td>{have}</td><td>{}%</td></tr>",
+            decimal(share)
+        )?;
     }
     writeln!(out, "</tbody></table></section>")
 }
@@ -182,7 +189,10 @@ fn plots(seen: &Seen, moments: &Moments, timeline: &Timeline) -> Vec<Plot> {
         Plot {
             id: "arrivals",
             title: words("القادمون في كل ثانية", "Arrivals per second"),
-            note: words("من جاؤوا أول مرة، وكل ما سُئل الباب.", "Who came for the first time, and how often the door was asked in all."),
+            note: words(
+                "من جاؤوا أول مرة، وكل ما سُئل الباب.",
+                "Who came for the first time, and how often the door was asked in all.",
+            ),
             unit: Unit::Count,
             scale: Scale::Linear,
             series: vec![
@@ -194,7 +204,10 @@ fn plots(seen: &Seen, moments: &Moments, timeline: &Timeline) -> Vec<Plot> {
         Plot {
             id: "waiting",
             title: words("المنتظرون", "Waiting"),
-            note: words("من جاؤوا ولم يدخلوا بعد ولم ينصرفوا.", "Who has come, and is neither inside nor has given up."),
+            note: words(
+                "من جاؤوا ولم يدخلوا بعد ولم ينصرفوا.",
+                "Who has come, and is neither inside nor has given up.",
+            ),
             unit: Unit::Count,
             scale: Scale::Linear,
             series: vec![listed(words("ينتظرون", "waiting"), Ink::Area, &waiting(seen))],
@@ -239,7 +252,10 @@ fn plots(seen: &Seen, moments: &Moments, timeline: &Timeline) -> Vec<Plot> {
         Plot {
             id: "trouble",
             title: words("ما لم يكن كما ينبغي", "What was not as it should be"),
-            note: words("انقطعوا، أو لم يُجابوا، أو قيل لهم ما لا يصح.", "Cut off, not answered, or told what cannot be true."),
+            note: words(
+                "انقطعوا، أو لم يُجابوا، أو قيل لهم ما لا يصح.",
+                "Cut off, not answered, or told what cannot be true.",
+            ),
             unit: Unit::Count,
             scale: Scale::Linear,
             series: vec![
@@ -270,7 +286,8 @@ mod tests {
     fn the_page_says_in_both_languages_whether_the_door_keeps_its_word_and_draws_what_it_was() {
         let (mut seen, moments) = seen();
         let good = page(&seen, &moments, "http://127.0.0.1:1/listen/<b>.mp4");
-        for text in ["The door keeps its word to this crowd.", "يفي الباب بوعده لهذا الجمهور.", "places: 500"] {
+        for text in ["The door keeps its word to this crowd.", "يفي الباب بوعده لهذا الجمهور.", "places: 500"]
+        {
             assert!(good.contains(text), "{text}");
         }
         assert!(!good.contains("<b>"), "what is from outside is no markup");

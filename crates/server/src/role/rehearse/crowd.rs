@@ -49,11 +49,14 @@ fn rehearse(args: &cli::RehearseCrowd) -> Result<(Value, bool), String> {
     };
     let neighbours = (f64::from(args.people) * launch.neighbours) as u32;
     if neighbours.saturating_add(bots).saturating_add(carried) > args.people {
-        return Err("so many --bots and --carried are more than --people, of whom three in ten are of one network".into());
+        return Err(
+            "so many --bots and --carried are more than --people, of whom three in ten are of one network".into()
+        );
     }
     let until = Duration::from_secs(args.seconds);
     // More than these never listen at a time, whatever the server does: each person listens once.
-    let asked = Asked { grant: args.grant.as_deref(), place: &args.place, listeners: args.people, lasts: until + SPARE };
+    let asked =
+        Asked { grant: args.grant.as_deref(), place: &args.place, listeners: args.people, lasts: until + SPARE };
     let checked = asked.granted(&origin, target.address().ip(), None)?;
     if let Some(folder) = &args.report {
         // Before the crowd: nobody wants to learn after an hour that it cannot be kept.
