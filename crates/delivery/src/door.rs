@@ -14,9 +14,6 @@ use crate::request::{Method, Request};
 /// The parameter in which a player carries its ticket. Our page has its in `t`.
 pub(crate) const PLAYERS: &str = "ticket";
 
-/// The parameter by which our page says that it can play HLS.
-pub(crate) const PLAYS_HLS: &str = "hls";
-
 /// Somebody's place in time.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Waiting<'a> {
@@ -146,32 +143,11 @@ pub(crate) fn redirect(request: &Request<'_>, waiting: Waiting<'_>, now: SystemT
     ready(request, Head::new(307, now).field("Location", location), String::new())
 }
 
-/// The delayed stream, at an origin where others carry it.
-fn hls(request: &Request<'_>, space: &str, origin: &str) -> String {
-    let pass = pass(request).map(|pass| format!("?pass={pass}")).unwrap_or_default();
-    format!("{origin}/hls/{space}/live.m3u8{pass}")
-}
-
-/// For a player: the delayed stream.
+/// Where the delayed stream is, at an origin where others carry it.
 pub(crate) fn send_elsewhere(request: &Request<'_>, space: &str, origin: &str, now: SystemTime) -> Answer {
-    ready(request, Head::new(307, now).field("Location", hls(request, space, origin)), String::new())
-}
-
-/// For our page: that it is to play the delayed stream.
-pub(crate) fn delayed(request: &Request<'_>, space: &str, origin: &str, now: SystemTime) -> Answer {
-    let (language, code) = preferred(request);
-    let (title, detail) = match language {
-        Language::English => {
-            ("Many people at once", "Whoever comes now hears it some seconds later, so that everybody has room.")
-        }
-        Language::Arabic => ("إقبال كبير الآن", "من يأتي الآن يسمع البث بعد ثوانٍ، ليتّسع للجميع."),
-    };
-    let hls = hls(request, space, origin);
-    let body = format!(
-        "{{\"type\":\"/problems/delayed\",\"title\":\"{title}\",\"status\":503,\"detail\":\"{detail}\",\"lang\":\"{code}\",\"hls\":\"{hls}\"}}"
-    );
-    let head = Head::new(503, now).field("Content-Type", "application/problem+json").field("Content-Language", code);
-    ready(request, head, body)
+    let pass = pass(request).map(|pass| format!("?pass={pass}")).unwrap_or_default();
+    let location = format_args!("{origin}/hls/{space}/live.m3u8{pass}");
+    ready(request, Head::new(307, now).field("Location", location), String::new())
 }
 
 /// For whoever has no JavaScript: the page comes back by itself when it is time.

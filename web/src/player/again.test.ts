@@ -98,6 +98,20 @@ it("says that there is no such space only when the server does", async () => {
   expect(states.at(-1)).toBe("missing");
 });
 
+it("plays the delayed stream by the browser itself where whoever comes now is sent there", async () => {
+  vi.stubGlobal("MediaSource", Source);
+  answers = [() => Object.defineProperty(new Response("#EXTM3U"), "redirected", { value: true })];
+  const { player: one, states, audio } = player();
+  one.listen();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(audio.src).toBe("/hls/demo/live.m3u8");
+  audio.dispatchEvent(new Event("playing"));
+  expect(states).toEqual(["connecting", "idle", "connecting", "playing"]);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(asked).toEqual([0]);
+  one.stop();
+});
+
 it("tries another way where the browser fetches the sound and the server cannot say", async () => {
   answers = [starting];
   const { player: one, states, audio } = player();

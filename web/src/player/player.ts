@@ -86,8 +86,11 @@ export class Player {
     return this.#catchUp.swing > 0;
   }
 
-  /** Begins. Call it in the press: the element must be told to play while the press is being handled. */
-  listen(): void {
+  /**
+   * Begins. Call it in the press: the element must be told to play while the press is being handled.
+   * Delayed, by the browser's own means: where there are no others, and by itself where too many are at the live stream.
+   */
+  listen(delayed = support() === null): void {
     this.stop();
     const { audio, space, hls, pass } = this.config;
     const stop = new AbortController();
@@ -98,7 +101,7 @@ export class Player {
     this.#agenda.clear();
     this.#past = new Past(hls, pass);
     this.#is("connecting");
-    if (support()) {
+    if (!delayed) {
       this.#feed = new Feed(audio, () => this.#appended());
       const timer = setInterval(() => this.#tick(), 100);
       stop.signal.addEventListener("abort", () => clearInterval(timer));
@@ -321,6 +324,8 @@ export class Player {
           headers: pass ? { Authorization: `Bearer ${pass}` } : {},
         });
         const told = await this.#ticket.read(response);
+        // To the delayed stream; who is in the past goes on there.
+        if (response.redirected && !this.#behind) return this.listen(true);
         if (told) {
           if (!this.#behind) this.#is("queued");
           await this.config.queue(told, signal);

@@ -33,15 +33,14 @@ impl Newcomer<'_> {
             _ => return Err(answer),
         };
         let space = space.as_str();
-        let is_page = request.parameter("t").is_some();
-        // Our page says whether it can play that; a player goes where it is sent.
-        let can_go = !is_page || request.parameter(door::PLAYS_HLS).is_some();
+        // Our page reads where it is sent, and plays that if the browser can. What a browser's own player asks for is what the page, or whoever has no JavaScript, found that it plays.
+        let can_go = request.parameter("t").is_some() || request.field("sec-fetch-dest").is_none();
         if let Some(origin) = self.elsewhere.filter(|_| can_go) {
-            return Ok(match (listens, is_page) {
-                (false, _) => door::enter(request, space, None, wall),
-                (true, true) => door::delayed(request, space, origin, wall),
-                (true, false) => door::send_elsewhere(request, space, origin, wall),
-            });
+            let answer = match listens {
+                true => door::send_elsewhere(request, space, origin, wall),
+                false => door::enter(request, space, None, wall),
+            };
+            return Ok(answer);
         }
         if self.stance.is_shut && !self.has_door {
             let waiting = Waiting { space, ticket: NO_TICKET, wait: LOOK_AGAIN, worth: Worth::Rank(0) };
