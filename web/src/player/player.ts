@@ -86,10 +86,7 @@ export class Player {
     return this.#catchUp.swing > 0;
   }
 
-  /**
-   * Begins. Call it in the press: the element must be told to play while the press is being handled.
-   * Delayed, by the browser's own means: where there are no others, and by itself where too many are at the live stream.
-   */
+  /** Begins. Call it in the press: the element must be told to play while the press is being handled. Delayed: by the browser's own means. */
   listen(delayed = support() === null): void {
     this.stop();
     const { audio, space, hls, pass } = this.config;
@@ -114,8 +111,7 @@ export class Player {
     }
     audio.play().then(
       () => {
-        if (this.#stop !== stop) return;
-        this.#sounds();
+        if (this.#stop === stop) this.#sounds();
       },
       (error: DOMException) => {
         if (this.#stop !== stop || error.name !== "NotAllowedError") return;
@@ -324,8 +320,7 @@ export class Player {
           headers: pass ? { Authorization: `Bearer ${pass}` } : {},
         });
         const told = await this.#ticket.read(response);
-        // To the delayed stream; who is in the past goes on there.
-        if (response.redirected && !this.#behind) return this.listen(true);
+        if (response.redirected && !this.#behind) return this.listen(true); // To the delayed stream.
         if (told) {
           if (!this.#behind) this.#is("queued");
           await this.config.queue(told, signal);

@@ -33,6 +33,7 @@ fn the_examples_of_the_api_run_from_top_to_bottom() {
         "removed",
         "host",
         "2020",
+        "True",
         "None",
         "ended",
         "after_review",
