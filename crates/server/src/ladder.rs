@@ -233,7 +233,7 @@ impl Ladders {
         let doors =
             self.0.doors.as_ref().map(|doors| doors.each.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let doors = doors.unwrap_or_default();
-        let changed = self.lock_known().look(steady, now, &workers, &doors, &orders, &around.studio.on_air());
+        let changed = self.lock_known().look((steady, now), &workers, &doors, &orders, &around.studio.on_air());
         for (space, standing) in &changed.spaces {
             around.registry.crowded(space, *standing);
         }
@@ -277,8 +277,7 @@ struct Changed {
 impl Known {
     fn look(
         &mut self,
-        steady: Instant,
-        now: SystemTime,
+        (steady, now): (Instant, SystemTime),
         workers: &[(Run, WorkerFigures)],
         doors: &BTreeMap<LogId, AtDoor>,
         orders: &Orders,

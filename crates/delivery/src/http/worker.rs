@@ -424,13 +424,12 @@ impl Worker {
                                 has_door: self.doors.has(&answer),
                                 has_ticket,
                             };
-                            match newcomer.answer(answer, &request, wall) {
-                                Ok(answer) => answer,
-                                Err(answer) => {
-                                    let (answer, came) = self.doors.answer(&self.site, answer, &request, address, wall);
-                                    place = came;
-                                    answer
-                                }
+                            if let Some(other) = newcomer.turn_away(&answer, &request, wall) {
+                                other
+                            } else {
+                                let (answer, came) = self.doors.answer(&self.site, answer, &request, address, wall);
+                                place = came;
+                                answer
                             }
                         }
                         (answer, _) => answer,

@@ -35,7 +35,7 @@ impl House {
         self.steady += EVERY;
         self.now += EVERY;
         let doors = doors.iter().copied().collect();
-        self.known.look(self.steady, self.now, workers, &doors, &self.orders, &self.on_air)
+        self.known.look((self.steady, self.now), workers, &doors, &self.orders, &self.on_air)
     }
 
     fn seen(&self) -> [(Level, Reasons); 3] {

@@ -22,15 +22,15 @@ pub(super) struct Newcomer<'a> {
 }
 
 impl Newcomer<'_> {
-    /// What they are told, if they are not to come in here; or else what they would have had.
-    pub(super) fn answer(self, answer: Answer, request: &Request<'_>, wall: SystemTime) -> Result<Answer, Answer> {
+    /// What they are told in place of that answer, if they are not to come in here.
+    pub(super) fn turn_away(self, answer: &Answer, request: &Request<'_>, wall: SystemTime) -> Option<Answer> {
         if !self.stance.delays || self.has_ticket {
-            return Err(answer);
+            return None;
         }
-        let (space, listens) = match &answer {
+        let (space, listens) = match answer {
             Answer::Listen { log, .. } => (log.stem(), true),
             Answer::Wait { log } => (*log, false),
-            _ => return Err(answer),
+            _ => return None,
         };
         let space = space.as_str();
         // Our page reads where it is sent, and plays that if the browser can. What a browser's own player asks for is what the page, or whoever has no JavaScript, found that it plays.
@@ -40,14 +40,14 @@ impl Newcomer<'_> {
                 true => door::send_elsewhere(request, space, origin, wall),
                 false => door::enter(request, space, None, wall),
             };
-            return Ok(answer);
+            return Some(answer);
         }
         if self.stance.is_shut && !self.has_door {
             let waiting = Waiting { space, ticket: NO_TICKET, wait: LOOK_AGAIN, worth: Worth::Rank(0) };
-            return Ok(if listens { door::wait(request, waiting, wall) } else { door::page(request, waiting, wall) });
+            return Some(if listens { door::wait(request, waiting, wall) } else { door::page(request, waiting, wall) });
         }
         // Of a door the house says how many come in.
-        Err(answer)
+        None
     }
 }
 
