@@ -15,6 +15,7 @@ pub mod places;
 pub mod record;
 pub mod redemption;
 pub mod seal;
+mod sip;
 pub mod ticket;
 pub mod timetable;
 pub mod wire;

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU16, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hiwar_admission::door::allocator::Allocator;
@@ -69,10 +69,10 @@ struct Somebody {
 /// Plays these visits at that house, until so long after the first could come. `seed`: of what is chance in it; the secret of the draw too.
 pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Seen, u64) {
     let mut chance = Chance::new(seed);
-    let cells: Vec<AtomicU16> = std::iter::repeat_with(AtomicU16::default).take(CELLS).collect();
+    let cells: Vec<AtomicU32> = std::iter::repeat_with(AtomicU32::default).take(CELLS).collect();
     let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(BITS).collect();
     let memory =
-        Memory { counts: Counts::new(&cells).expect("as many as are needed"), redemption: Redemption::new(&bits) };
+        Memory { counts: Counts::new(&cells, 0).expect("as many as are needed"), redemption: Redemption::new(&bits) };
     let key = NetworkKey::from_bytes(std::array::from_fn(|_| chance.next() as u8));
     let root = std::array::from_fn(|_| chance.next() as u8);
     let mut desks: Vec<Desk> = (0..house.workers).map(|_| Desk::new(root)).collect();

@@ -8,6 +8,7 @@
 use std::fmt;
 
 use super::network::Turn;
+use super::sip::SipKey;
 
 /// Rounds that are told apart; whoever is in a later one comes at the end.
 pub const ROUNDS: usize = 64;
@@ -19,13 +20,13 @@ const BEHIND: u32 = 1 << 22;
 
 const CONTEXT_COMMITMENT: &str = "hiwar 2026-11 commitment to a draw, version 1";
 const CONTEXT_OPENING: &str = "hiwar 2026-11 secret of one opening, version 1";
-const CONTEXT_ORDER: &str = "hiwar 2026-11 order of a draw, version 1";
+const CONTEXT_ORDER: &str = "hiwar 2026-11 order of a draw, version 2";
 
 /// What decides a draw: 32 random bytes, made for one opening of one space.
 #[derive(Clone)]
 pub struct DrawSecret {
     secret: [u8; 32],
-    order: [u8; 32],
+    order: SipKey,
 }
 
 /// Where somebody is drawn: by round, then by place in it.
@@ -40,7 +41,7 @@ pub struct Lot {
 impl DrawSecret {
     /// From 32 random bytes.
     pub fn from_bytes(secret: [u8; 32]) -> Self {
-        Self { secret, order: blake3::derive_key(CONTEXT_ORDER, &secret) }
+        Self { secret, order: SipKey::of(&blake3::derive_key(CONTEXT_ORDER, &secret)) }
     }
 
     /// That of one of a space's openings, of the 32 random bytes from which all of them are made. Publishing one says nothing of another.
@@ -61,17 +62,13 @@ impl DrawSecret {
         self.secret
     }
 
-    /// Where a ticket is drawn: of the network with that hash, when its turn is that.
+    /// Where a ticket is drawn: of the network with that hash, when its turn is that. By [SipHash](super::sip), for that is all it takes: whoever has not the key cannot foresee it, however many lots
+    /// they have seen, and whoever is told the secret can make it again.
     ///
     /// The tickets of one address in a round lie close behind its first one there. So people behind one address are let in as often as others are, by one luck for all of them; and
     /// whoever holds a hundred has the place of the first.
     pub fn lot(&self, network: u64, turn: Turn) -> Lot {
-        let mut bytes = [0; 10];
-        bytes[..8].copy_from_slice(&network.to_le_bytes());
-        bytes[8..].copy_from_slice(&turn.round.to_le_bytes());
-        let hash = blake3::keyed_hash(&self.order, &bytes);
-        let (first, _) = hash.as_bytes().split_first_chunk::<4>().expect("32 bytes");
-        let begin = u32::from_le_bytes(*first);
+        let begin = self.order.hash(network, u64::from(turn.round), 2) as u32;
         Lot { round: turn.round, fraction: begin.saturating_add(u32::from(turn.within).saturating_mul(BEHIND)) }
     }
 }

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU16, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use super::*;
 use crate::door::counts::CELLS;
@@ -8,18 +8,18 @@ use crate::door::timetable::{Outlook, Stays};
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
 struct Shared {
-    cells: Vec<AtomicU16>,
+    cells: Vec<AtomicU32>,
     bits: Vec<AtomicU64>,
 }
 
 impl Shared {
     fn new() -> Self {
-        let cells = std::iter::repeat_with(AtomicU16::default).take(CELLS).collect();
+        let cells = std::iter::repeat_with(AtomicU32::default).take(CELLS).collect();
         Self { cells, bits: std::iter::repeat_with(AtomicU64::default).take(4).collect() }
     }
 
     fn memory(&self) -> Memory<'_> {
-        let counts = Counts::new(&self.cells).expect("as many as are needed");
+        let counts = Counts::new(&self.cells, 0).expect("as many as are needed");
         Memory { counts, redemption: Redemption::new(&self.bits) }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicU16, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hiwar_admission::Scope;
@@ -38,7 +38,7 @@ const SPACE: &str = "k3v9x2m4q7w1";
 
 /// One worker's half of a door.
 struct Worker {
-    cells: Vec<AtomicU16>,
+    cells: Vec<AtomicU32>,
     bits: Vec<AtomicU64>,
     desk: Desk,
     key: TicketKey,
@@ -53,7 +53,7 @@ impl Worker {
         let mut desk = Desk::new([4; 32]);
         desk.take_serials(1..tickets + 1);
         Self {
-            cells: std::iter::repeat_with(AtomicU16::default).take(CELLS).collect(),
+            cells: std::iter::repeat_with(AtomicU32::default).take(CELLS).collect(),
             bits: std::iter::repeat_with(AtomicU64::default).take((tickets / 32 + 1) as usize).collect(),
             desk,
             key: TicketKey::from_bytes([1; 32]),
@@ -71,7 +71,7 @@ impl Worker {
     /// Somebody comes: their networks, the counts of them, the lot, the ticket and its text.
     fn issue(&mut self, address: u32, chance: u32) -> Text {
         let Self { cells, bits, desk, key, networks, space, now, list } = self;
-        let counts = Counts::new(cells).expect("as many as are needed");
+        let counts = Counts::new(cells, 0).expect("as many as are needed");
         let memory = Memory { counts, redemption: Redemption::new(bits) };
         let from = networks.networks(IpAddr::V4(Ipv4Addr::from(address)));
         let Answer::Wait(ticket) = desk.arrive(*now, memory, &from, Class::Anybody, chance, Entry::Now) else {
@@ -87,7 +87,7 @@ impl Worker {
     /// Somebody shows a ticket; whether they are let in.
     fn check(&mut self, text: &[u8], chance: u32) -> Option<Answer> {
         let Self { cells, bits, desk, key, space, now, .. } = self;
-        let counts = Counts::new(cells).expect("as many as are needed");
+        let counts = Counts::new(cells, 0).expect("as many as are needed");
         let memory = Memory { counts, redemption: Redemption::new(bits) };
         let ticket = key.verify(space, text).ok()?;
         desk.present(*now, memory, ticket, chance, Entry::Now)
@@ -178,7 +178,7 @@ type Rate<'r> = dyn FnMut(&'static str, &mut dyn FnMut()) + 'r;
 /// What issuing is made of, one by one.
 fn parts(worker: &Worker, count: u64, rate: &mut Rate<'_>) {
     let Worker { cells, key, networks, space, now, .. } = worker;
-    let counts = Counts::new(cells).expect("as many as are needed");
+    let counts = Counts::new(cells, 0).expect("as many as are needed");
     let from = |chance: &mut Chance| networks.networks(IpAddr::V4(Ipv4Addr::from(address(chance))));
     let mut chance = Chance::new(9);
     rate("networks", &mut || (0..count).for_each(|_| _ = black_box(from(&mut chance))));
@@ -205,11 +205,10 @@ fn floors(count: u64, rate: &mut Rate<'_>) {
         black_box(blake3::keyed_hash(&key, bytes));
     };
     let mut mac = vec![0; 38 + 1 + SPACE.len()];
-    let (mut network, mut lot) = ([0; 17], [0; 10]);
+    let mut network = [0; 17];
     rate("issue floor", &mut || {
         for n in 0..count {
             hash(&mut network, n);
-            hash(&mut lot, n);
             hash(&mut mac, n);
         }
     });
