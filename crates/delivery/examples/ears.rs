@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hiwar_delivery::clip::Unclippable;
-use hiwar_delivery::http::{Access, Config, Uncut, Update, Worker};
+use hiwar_delivery::http::{Access, Config, Uncut, Update, Way, Worker};
 use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
@@ -52,7 +52,7 @@ fn main() {
         header: header(),
         notices: Vec::new(),
         fields: Vec::new(),
-        door: None,
+        door: Way::Open,
     });
 
     let begin = Instant::now();

@@ -13,6 +13,7 @@ use crate::pass::{Refusal, Scope};
 const VERSION: u8 = 1;
 const KIND: u8 = b'T';
 const CONTEXT: &str = "hiwar 2026-11 ticket at the door, version 1";
+const CONTEXT_DOOR: &str = "hiwar 2026-11 ticket of one door, version 1";
 /// 128 bits: a forger would have to ask 2¹²⁷ times.
 const MAC_BYTES: usize = 16;
 const BODY_BYTES: usize = 38;
@@ -81,6 +82,14 @@ impl TicketKey {
     /// From 32 random bytes, kept secret on disk.
     pub fn from_bytes(secret: [u8; 32]) -> Self {
         Self(blake3::derive_key(CONTEXT, &secret))
+    }
+
+    /// The key of one door, of what only that door has. What another one signed is no ticket there: where a space's door is made anew its serials begin anew.
+    pub fn of_door(&self, root: &[u8; 32]) -> Self {
+        let mut bytes = [0; 64];
+        bytes[..32].copy_from_slice(&self.0);
+        bytes[32..].copy_from_slice(root);
+        Self(blake3::derive_key(CONTEXT_DOOR, &bytes))
     }
 
     /// The text of a ticket to `space`: ASCII, URL-safe.
@@ -235,6 +244,12 @@ mod tests {
             prop_assert_eq!(Ticket::unchecked(&text), Some(ticket));
             prop_assert_eq!(key(1).verify(&space("demo2"), &text), Err(Refusal::WrongSignature));
             prop_assert_eq!(key(2).verify(&space("demo"), &text), Err(Refusal::WrongSignature));
+            let doors = [key(1).of_door(&[1; 32]), key(1).of_door(&[2; 32]), key(2).of_door(&[1; 32])];
+            let text = doors[0].sign(&space("demo"), &ticket);
+            prop_assert_eq!(key(1).of_door(&[1; 32]).verify(&space("demo"), &text), Ok(ticket));
+            for other in [&doors[1], &doors[2], &key(1)] {
+                prop_assert_eq!(other.verify(&space("demo"), &text), Err(Refusal::WrongSignature));
+            }
         }
 
         #[test]

@@ -1,21 +1,21 @@
 //! What all workers share of a door: how many tickets each network has had, which tickets were used, which serials are given out. A file that each maps, so that it outlives
 //! workers and house; nobody locks it.
 //!
-//! Layout: a page with the magic, two secrets and two numbers; then [`CELLS`] counts of two bytes; then two bits for each serial.
+//! Layout: a page with the magic, two secrets and three numbers; then [`CELLS`] counts of four bytes; then two bits for each serial.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use hiwar_admission::door::counts::{CELLS, Counts};
+use hiwar_admission::door::counts::{CELLS, Counts, PARTS};
 use hiwar_admission::door::desk::Memory;
 use hiwar_admission::door::draw::DrawSecret;
 use hiwar_admission::door::network::NetworkKey;
 use hiwar_admission::door::redemption::Redemption;
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{CWD, FallocateFlags, FlockOperation, RenameFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 
 /// Serials of one space: 4 MiB of bits, two for each. Whoever asks without end is given thousands and no more ([`ROUNDS`](hiwar_admission::door::draw::ROUNDS)).
@@ -23,14 +23,19 @@ const SERIALS: u64 = 1 << 24;
 /// Given to a worker at once.
 const BLOCK: u64 = 4_096;
 
-const MAGIC: [u8; 8] = *b"HIWARDR1";
+const MAGIC: [u8; 8] = *b"HIWARDR2";
+/// Of what was made before, which nobody reads any more.
+const MAGIC_BEFORE: [u8; 8] = *b"HIWARDR1";
 const HEADER: usize = 4_096;
 /// Where in the header they stand.
 const ROOT_AT: usize = 8;
 const NETWORK_AT: usize = 40;
 const NEXT_AT: usize = 72;
-const OPENING_AT: usize = 80;
-const BITS_AT: usize = HEADER + 2 * CELLS;
+/// The opening (2 bytes), and which crowd it is: the counts are of that.
+const CROWD_AT: usize = 80;
+/// How many parts have been swept for that crowd (2 bytes), and which it is.
+const SWEPT_AT: usize = 88;
+const BITS_AT: usize = HEADER + 4 * CELLS;
 const BYTES: usize = BITS_AT + 2 * SERIALS as usize / 8;
 
 /// One space's. Dropping it unmaps it.
@@ -58,19 +63,30 @@ impl DoorMap {
     /// Those of the file system; a file that is not such a one.
     #[allow(unsafe_code)]
     pub fn open_or_make(path: &Path) -> io::Result<Self> {
-        let open = || OpenOptions::new().read(true).write(true).open(path);
-        let mut file = match open() {
-            Err(why) if why.kind() == io::ErrorKind::NotFound => {
-                make(path)?;
-                open()?
-            }
-            opened => opened?,
-        };
         let mut head = [0; NEXT_AT];
-        file.read_exact(&mut head)?;
+        let file = loop {
+            let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+                Err(why) if why.kind() == io::ErrorKind::NotFound => {
+                    make(path, RenameFlags::NOREPLACE)?;
+                    continue;
+                }
+                opened => opened?,
+            };
+            file.read_exact(&mut head)?;
+            if head[..MAGIC.len()] != MAGIC_BEFORE {
+                break file;
+            }
+            // One of those who find it makes it anew; the others wait for that, and look again.
+            rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
+            if std::fs::metadata(path).is_ok_and(|now| file.metadata().is_ok_and(|this| this.ino() == now.ino())) {
+                make(path, RenameFlags::empty())?;
+            }
+        };
         if head[..MAGIC.len()] != MAGIC || file.metadata()?.len() != BYTES as u64 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "not the file of a door"));
         }
+        // A copy of it may have holes.
+        allocate(&file)?;
         let secret = |at: usize| std::array::from_fn(|byte| head[at + byte]);
         // SAFETY: a new mapping, at an address that the kernel chooses, of a file that is as long (ours, and nobody shortens it).
         let at = unsafe {
@@ -144,8 +160,7 @@ impl DoorMap {
 
     /// Counts and used tickets.
     pub(super) fn memory(&self) -> Memory<'_> {
-        let counts = Counts::new(self.cells()).expect("as many as there are");
-        Memory { counts, redemption: Redemption::new(self.bits()) }
+        Memory { counts: self.counts(), redemption: Redemption::new(self.bits()) }
     }
 
     /// Serials that are nobody else's; none, if all were given out.
@@ -155,10 +170,27 @@ impl DoorMap {
         if from + BLOCK < SERIALS { from..from + BLOCK } else { 0..0 }
     }
 
-    /// Another crowd: nobody is behind for what they asked of the last. The first worker that hears of it forgets what was counted.
+    fn counts(&self) -> Counts<'_> {
+        let crowd = self.word(CROWD_AT).load(Relaxed) >> 16;
+        Counts::new(self.cells(), crowd).expect("as many as there are")
+    }
+
+    /// Another crowd: nobody is behind for what they asked of the last. The first worker that hears of it says so.
     pub(super) fn begin(&self, opening: u16) {
-        if self.word(OPENING_AT).swap(opening.into(), Relaxed) != u64::from(opening) {
-            self.cells().iter().for_each(|cell| cell.store(0, Relaxed));
+        let next = |word: u64| (word as u16 != opening).then_some(((word >> 16) + 1) << 16 | u64::from(opening));
+        let _ = self.word(CROWD_AT).fetch_update(Relaxed, Relaxed, next);
+    }
+
+    /// Empties a little of what older crowds left, if there is any: so many times, and all is gone.
+    pub(super) fn sweep(&self) {
+        let crowd = self.word(CROWD_AT).load(Relaxed) >> 16;
+        let next = |word: u64| match (word >> 16 == crowd, word & 0xffff) {
+            (true, part) => (part < PARTS as u64).then_some(word + 1),
+            (false, _) => Some(crowd << 16 | 1),
+        };
+        if let Ok(before) = self.word(SWEPT_AT).fetch_update(Relaxed, Relaxed, next) {
+            let part = if before >> 16 == crowd { before & 0xffff } else { 0 };
+            self.counts().sweep(part as usize);
         }
     }
 
@@ -169,7 +201,7 @@ impl DoorMap {
     }
 
     #[allow(unsafe_code)]
-    fn cells(&self) -> &[AtomicU16] {
+    fn cells(&self) -> &[AtomicU32] {
         // SAFETY: within the mapping, which begins at a page; never used but as atomics.
         unsafe { std::slice::from_raw_parts(self.at.add(HEADER).cast(), CELLS) }
     }
@@ -181,7 +213,8 @@ impl DoorMap {
     }
 }
 
-const _: () = assert!(BITS_AT.is_multiple_of(8) && NEXT_AT.is_multiple_of(8) && OPENING_AT.is_multiple_of(8));
+const _: () = assert!(BITS_AT.is_multiple_of(8) && NEXT_AT.is_multiple_of(8) && CROWD_AT.is_multiple_of(8));
+const _: () = assert!(SWEPT_AT.is_multiple_of(8) && HEADER.is_multiple_of(64));
 
 impl Drop for DoorMap {
     #[allow(unsafe_code)]
@@ -197,21 +230,25 @@ impl fmt::Debug for DoorMap {
     }
 }
 
-/// Aside, and then renamed: nobody ever reads a half of it, and of two who make it one succeeds.
-fn make(path: &Path) -> io::Result<()> {
+/// All of it: whoever writes to a mapping for which the disk has no room is killed.
+fn allocate(file: &File) -> io::Result<()> {
+    Ok(rustix::fs::fallocate(file, FallocateFlags::empty(), 0, BYTES as u64)?)
+}
+
+/// Aside, on the disk, and then renamed: nobody ever reads a half of it, whatever is cut off, and of two who make it one succeeds.
+fn make(path: &Path, how: RenameFlags) -> io::Result<()> {
     let mut head = [0; NEXT_AT];
     getrandom::fill(&mut head).map_err(|why| io::Error::other(why.to_string()))?;
     head[..MAGIC.len()].copy_from_slice(&MAGIC);
     let aside = path.with_extension(std::process::id().to_string());
     let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
     file.write_all(&head)?;
-    // All of it: whoever writes to a mapping for which the disk has no room is killed.
-    if let Err(why) = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, BYTES as u64) {
+    if let Err(why) = allocate(&file).and_then(|()| file.sync_all()) {
         std::fs::remove_file(&aside)?;
-        return Err(why.into());
+        return Err(why);
     }
-    match rustix::fs::renameat_with(CWD, &aside, CWD, path, RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(()),
+    match rustix::fs::renameat_with(CWD, &aside, CWD, path, how) {
+        Ok(()) => path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all()),
         Err(why) => {
             std::fs::remove_file(&aside)?;
             if why == rustix::io::Errno::EXIST { Ok(()) } else { Err(why.into()) }
@@ -281,6 +318,52 @@ mod tests {
         left.read_exact(&mut head).expect("what is left of it");
         assert!(!path.exists() && head[ROOT_AT..] == [0; NEXT_AT - ROOT_AT]);
         assert_eq!(map.secret(1).commitment(), DrawSecret::of(&map.root(), 1).commitment());
+    }
+
+    #[test]
+    fn a_new_crowd_begins_at_once_and_what_the_last_one_left_is_swept() {
+        let map = DoorMap::alone().expect("memory");
+        let networks = |n: u32| map.networks().networks(std::net::Ipv4Addr::from(n << 12).into());
+        let left = || map.cells().iter().filter(|cell| cell.load(Relaxed) != 0).count();
+        for crowd in 1..40 {
+            map.begin(crowd);
+            map.begin(crowd);
+            (0..500).for_each(|n| assert_eq!(map.memory().counts.count(&networks(n))[0], 1, "crowd {crowd}"));
+            (0..=PARTS).for_each(|_| map.sweep());
+            // What they are in, and nothing of those before.
+            assert!(left() <= 1_500, "{}", left());
+        }
+    }
+
+    #[test]
+    fn what_an_older_version_made_is_made_anew_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("door");
+        for _ in 0..20 {
+            std::fs::write(&path, [&MAGIC_BEFORE[..], &[7; 200]].concat()).expect("a file");
+            let open = || DoorMap::open_or_make(&path).expect("a map").root();
+            let roots = std::thread::scope(|scope| {
+                let workers: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+                workers.into_iter().map(|worker| worker.join().expect("no panic")).collect::<Vec<_>>()
+            });
+            assert!(roots.iter().all(|root| *root == roots[0] && *root != [7; 32]), "all have the same");
+        }
+        let names = std::fs::read_dir(folder.path()).expect("a folder").count();
+        assert_eq!(names, 1, "nothing lies beside it");
+    }
+
+    #[test]
+    fn a_file_with_holes_is_filled_before_it_is_mapped() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("door");
+        drop(DoorMap::open_or_make(&path).expect("a map"));
+        let file = OpenOptions::new().read(true).write(true).open(&path).expect("the file");
+        file.set_len(HEADER as u64).expect("shorter");
+        file.set_len(BYTES as u64).expect("longer");
+        let blocks = || file.metadata().expect("the file").blocks() * 512;
+        assert!(blocks() < BYTES as u64 / 2);
+        drop(DoorMap::open_or_make(&path).expect("a map"));
+        assert!(blocks() >= BYTES as u64);
     }
 
     #[test]

@@ -85,6 +85,17 @@ pub enum Security {
     Tls,
 }
 
+/// Who listens to a log.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// Whoever comes.
+    Open,
+    /// Whoever has a place: behind a door, of which workers share this.
+    Door(Arc<DoorMap>),
+    /// Nobody: there is to be a door, and there can be none.
+    Shut,
+}
+
 /// What changes a worker's world. Documents and logs that it was told of stay until it is told otherwise, whatever happens to the
 /// house.
 #[derive(Debug)]
@@ -113,8 +124,8 @@ pub enum Update {
         notices: Vec<Notices>,
         /// Fields in the head of every answer that begins a rendition: which, as an index into the header's, name and value.
         fields: Vec<(u8, String, String)>,
-        /// With a door, what workers share of it: nobody listens then without a place. `None`: whoever comes does.
-        door: Option<Arc<DoorMap>>,
+        /// Who listens.
+        door: Way,
     },
     /// What the house says of a log's door.
     Door {

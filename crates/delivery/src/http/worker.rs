@@ -417,7 +417,7 @@ impl Worker {
                         }
                         (answer @ (Answer::Listen { .. } | Answer::Wait { .. }), _) => {
                             let stance = self.rhythm.stance();
-                            let has_ticket = stance.delays && self.doors.know(&self.site, &answer, &request);
+                            let has_ticket = stance.delays && self.doors.know(&answer, &request);
                             let newcomer = Newcomer {
                                 stance,
                                 elsewhere: self.elsewhere.as_deref(),
@@ -427,7 +427,7 @@ impl Worker {
                             if let Some(other) = newcomer.turn_away(&answer, &request, wall) {
                                 other
                             } else {
-                                let (answer, came) = self.doors.answer(&self.site, answer, &request, address, wall);
+                                let (answer, came) = self.doors.answer(answer, &request, address, wall);
                                 place = came;
                                 answer
                             }
@@ -613,7 +613,7 @@ impl Worker {
                 Update::Document { path, document } => drop(self.site.documents.insert(path, document)),
                 Update::Forget { path } => drop(self.site.documents.remove(&path)),
                 Update::Open { log, access, header, notices, fields, door } => {
-                    self.doors.open(log, door);
+                    self.doors.open(log, door, &self.site.keys.ticket);
                     self.open(log, access, &header, notices, fields);
                 }
                 Update::Door { log, said } => self.doors.hear(log, said),

@@ -10,7 +10,7 @@ use hiwar_admission::door::record::{DrawRecord, List, list_name};
 use hiwar_admission::door::ticket::Ticket;
 use hiwar_admission::door::timetable::Stays;
 use hiwar_admission::door::wire::{self, Heard, Said, Spoken};
-use hiwar_delivery::http::{Access, DoorMap, Update};
+use hiwar_delivery::http::{Access, DoorMap, Update, Way};
 
 use crate::rig::{Client, RUN, Rig, id};
 
@@ -271,6 +271,43 @@ fn tickets_that_are_not_ours_are_none() {
     let text = format!("GET /listen/other.mp4?t={ticket} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     let body = house.rig.ask(&text).body;
     assert!(body.contains("\"stage\":\"soon\"") && !body.contains(&ticket), "its house has not spoken: {body}");
+}
+
+#[test]
+fn what_an_older_door_of_the_space_gave_is_no_ticket_of_the_next() {
+    let house = House::new(1);
+    let (place, _inside) = house.enters("");
+    house.inside(1);
+    // Nobody with a place of the last one has one here: `soon`, as whoever comes before its house has spoken, and not as somebody who was inside.
+    let again = |fresh: bool| {
+        house.rig.handle.push(Update::Closed { log: id("demo") });
+        if fresh {
+            std::fs::remove_file(house.rig.door_file("demo")).expect("the file");
+        }
+        house.rig.open_with_door("demo", Access::Open);
+        house.rig.taken();
+        let (ticket, _, stage) = house.waits(&format!("?t={place}"));
+        assert_eq!(stage, "soon");
+        // The first four characters say for whom it is.
+        ticket[..4] == place[..4]
+    };
+    assert!(again(false), "the same door knows its own");
+    assert!(!again(true), "the next begins anew");
+}
+
+#[test]
+fn where_there_can_be_no_door_nobody_listens() {
+    let rig = Rig::new();
+    rig.open_to("demo", Access::Open, Way::Shut);
+    rig.chunks("demo", 0..5);
+    for path in ["/listen/demo.mp4", "/listen/demo.ogg?t=", "/s/demo/wait"] {
+        let head = rig.ask(&format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).head;
+        assert!(head.starts_with("HTTP/1.1 503 "), "{path}: {head}");
+    }
+    rig.open_with_door("demo", Access::Open);
+    rig.taken();
+    let head = rig.ask("GET /listen/demo.mp4 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").head;
+    assert!(head.starts_with("HTTP/1.1 307 "), "with one there are tickets: {head}");
 }
 
 #[test]

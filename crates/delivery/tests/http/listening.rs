@@ -4,7 +4,7 @@ use std::net::{Shutdown, TcpListener};
 use std::time::{Duration, Instant};
 
 use hiwar_admission::{Listen, ListenKey, PassId, Scope};
-use hiwar_delivery::http::{Access, Limits, Update};
+use hiwar_delivery::http::{Access, Limits, Update, Way};
 use hiwar_segment_log::{Header, Kind, Record, Rendition};
 
 use bytes::Bytes;
@@ -328,7 +328,14 @@ fn the_first_listener_of_a_form_that_is_made_on_demand_is_told_of_at_once_and_he
     let header = Header { timescale: 48_000, chunk_duration: 9_600, renditions: vec![rendition], begun_wall_us: 0 };
     let header = Record { kind: Kind::Header, body: header.to_body(), ..chunk(0, 0) };
     let fields = vec![(0, "icy-name".to_owned(), "حوار".to_owned())];
-    rig.handle.push(Update::Open { log: beside, access: Access::Open, header, notices: vec![], fields, door: None });
+    rig.handle.push(Update::Open {
+        log: beside,
+        access: Access::Open,
+        header,
+        notices: vec![],
+        fields,
+        door: Way::Open,
+    });
     rig.until("open", |rig| rig.ask("HEAD /listen/demo.mp3 HTTP/1.0\r\n\r\n").status == 200);
 
     let handle = rig.handle.clone();

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -13,7 +13,7 @@ use hiwar_admission::ladder::Cadence;
 use hiwar_delivery::clip::{Clip, Unclippable};
 use hiwar_delivery::http::{
     Access, CadenceNotice, Config, Count, Document, DoorMap, Handle, Limits, Notices, Security, Serves, Uncut, Update,
-    Worker,
+    Way, Worker,
 };
 use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
 
@@ -145,22 +145,24 @@ impl Rig {
     }
 
     pub(crate) fn open(&self, log: &str, access: Access) {
-        self.handle.push(Update::Open {
-            log: id(log),
-            access,
-            header: header_record(),
-            notices: vec![notices()],
-            fields: vec![],
-            door: None,
-        });
+        self.open_to(log, access, Way::Open);
+    }
+
+    /// As above, to whom it says.
+    pub(crate) fn open_to(&self, log: &str, access: Access, door: Way) {
+        let (header, notices) = (header_record(), vec![notices()]);
+        self.handle.push(Update::Open { log: id(log), access, header, notices, fields: vec![], door });
+    }
+
+    /// Where its door is.
+    pub(crate) fn door_file(&self, log: &str) -> PathBuf {
+        self.folder.path().join(format!("{log}.door"))
     }
 
     /// As above, with a door.
     pub(crate) fn open_with_door(&self, log: &str, access: Access) {
-        let map = DoorMap::open_or_make(&self.folder.path().join(format!("{log}.door"))).unwrap();
-        let (header, notices) = (header_record(), vec![notices()]);
-        let door = Some(Arc::new(map));
-        self.handle.push(Update::Open { log: id(log), access, header, notices, fields: vec![], door });
+        let map = DoorMap::open_or_make(&self.door_file(log)).unwrap();
+        self.open_to(log, access, Way::Door(Arc::new(map)));
     }
 
     /// Tells of chunks, and returns when the worker has taken them.

@@ -15,7 +15,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use hiwar_admission::CrowdKeys;
 use hiwar_admission::door::wire::decode_said;
 use hiwar_admission::ladder::{Bitrate, Cadence, Order};
-use hiwar_delivery::http::{self, Certificate, DoorMap, Handle, Serves, Update, Worker};
+use hiwar_delivery::http::{self, Certificate, DoorMap, Handle, Serves, Update, Way, Worker};
 use hiwar_engine::live_bus::frame::COUNTS_MAX;
 use hiwar_engine::live_bus::{
     self, Access, Broken, CadenceNotice, Document, Down, Held, Notices, Run, Subscription, Up, Uplink,
@@ -351,17 +351,23 @@ struct Doors {
 }
 
 impl Doors {
-    /// `None`: that is no log of a space, but a form of one. Where the file cannot be it is this worker's alone: no more are let in for that.
-    fn of(&self, log: LogId) -> Option<Arc<DoorMap>> {
+    /// A form of a space's sound has none of its own. Where the file cannot be it is this worker's alone: no more are let in for that. And where there is not even memory nobody is.
+    fn of(&self, log: LogId) -> Way {
         if log.stem() != log {
-            return None;
+            return Way::Open;
         }
         let map = DoorMap::open_or_make(&self.spaces.join(log.as_str()).join(door::FILE));
         let map = map.or_else(|why| {
             tracing::error!(%log, "a door that no other worker shares: {why}");
             DoorMap::alone()
         });
-        map.inspect_err(|why| tracing::error!(%log, "no door: {why}")).ok().map(Arc::new)
+        match map {
+            Ok(map) => Way::Door(Arc::new(map)),
+            Err(why) => {
+                tracing::error!(%log, "nobody listens here, for there is no memory for its door: {why}");
+                Way::Shut
+            }
+        }
     }
 }
 
@@ -420,7 +426,7 @@ fn update(down: Down, doors: Option<&Doors>) -> Told {
                 header,
                 notices,
                 fields,
-                door: doors.and_then(|doors| doors.of(log)),
+                door: doors.map_or(Way::Open, |doors| doors.of(log)),
             }
         }
         Down::Chunk { log, record } => Update::Chunk { log, record },

@@ -1,7 +1,7 @@
 //! Doors at this worker: who may listen takes a place, and whoever may not yet is told when.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
@@ -11,16 +11,17 @@ use hiwar_admission::Scope;
 use hiwar_admission::door::desk::{self, Desk, Entry, Phase};
 use hiwar_admission::door::network::NetworkKey;
 use hiwar_admission::door::places::KEPT;
-use hiwar_admission::door::ticket::{Class, Ticket, Worth};
+use hiwar_admission::door::ticket::{Class, Ticket, TicketKey, Worth};
 use hiwar_admission::door::wire::{Said, encode_heard};
 use hiwar_segment_log::LogId;
 
-use super::super::DoorMap;
 use super::super::drawn::{Lists, Written};
 use super::super::slab::Token;
+use super::super::{DoorMap, Way};
 use super::{Client, Worker};
-use crate::answer::{Answer, Site};
+use crate::answer::{self, Answer};
 use crate::door::{self, Waiting};
+use crate::problem::Problem;
 use crate::request::Request;
 
 /// Fewer serials than this, and more are taken.
@@ -37,6 +38,8 @@ pub(super) struct Doors {
     run: u64,
     by_log: HashMap<LogId, Door>,
     lists: Lists,
+    /// Those that were to have one, and can have none.
+    shut: HashSet<LogId>,
     /// Numbers that nobody can foresee, one after the other (SplitMix64, Steele et al. 2014).
     chance: u64,
     is_retired: bool,
@@ -44,6 +47,8 @@ pub(super) struct Doors {
 
 struct Door {
     scope: Scope,
+    /// Of this file's tickets alone: another one begins with the same serials.
+    key: TicketKey,
     map: Arc<DoorMap>,
     desk: Desk,
     opening: u16,
@@ -81,7 +86,14 @@ impl Doors {
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).map_err(|why| io::Error::other(why.to_string()))?;
         let lists = Lists::default();
-        Ok(Self { run, by_log: HashMap::new(), lists, chance: u64::from_le_bytes(seed), is_retired: false })
+        Ok(Self {
+            run,
+            by_log: HashMap::new(),
+            shut: HashSet::new(),
+            lists,
+            chance: u64::from_le_bytes(seed),
+            is_retired: false,
+        })
     }
 
     /// Whether no log here has one.
@@ -90,18 +102,28 @@ impl Doors {
     }
 
     /// A log begins, or goes on: then those inside stay so.
-    pub(super) fn open(&mut self, log: LogId, map: Option<Arc<DoorMap>>) {
-        let Some(map) = map else {
-            return;
+    pub(super) fn open(&mut self, log: LogId, way: Way, key: &TicketKey) {
+        self.shut.remove(&log);
+        let map = match way {
+            Way::Open => return,
+            Way::Door(map) => map,
+            Way::Shut => {
+                // With the one that it had it goes on.
+                if !self.by_log.contains_key(&log) {
+                    self.shut.insert(log);
+                }
+                return;
+            }
         };
         let Some(scope) = Scope::parse(log.as_str()) else { return };
-        let mut desk = Desk::new(map.root());
+        let (mut desk, key) = (Desk::new(map.root()), key.of_door(&map.root()));
         if self.is_retired {
             desk.retire();
         }
         let (run, lists) = (self.run, &mut self.lists);
         self.by_log.entry(log).or_insert_with(|| Door {
             scope,
+            key,
             written: map.folder().and_then(|folder| lists.write(folder, run)),
             networks: map.networks(0),
             map,
@@ -115,6 +137,7 @@ impl Doors {
 
     pub(super) fn close(&mut self, log: LogId) {
         self.by_log.remove(&log);
+        self.shut.remove(&log);
     }
 
     /// The house says something.
@@ -143,16 +166,15 @@ impl Doors {
     }
 
     /// Whether whoever asks shows a ticket or a place of that door: they were here before.
-    pub(super) fn know(&self, site: &Site, answer: &Answer, request: &Request<'_>) -> bool {
+    pub(super) fn know(&self, answer: &Answer, request: &Request<'_>) -> bool {
         let door = log_of(answer).and_then(|log| self.by_log.get(&log));
         let shown = Asked::of(request).ticket().map(str::as_bytes);
-        door.zip(shown).is_some_and(|(door, shown)| site.keys.ticket.verify(&door.scope, shown).is_ok())
+        door.zip(shown).is_some_and(|(door, shown)| door.key.verify(&door.scope, shown).is_ok())
     }
 
     /// What becomes of a request that would be listened to, or that waits, and by which place.
     pub(super) fn answer(
         &mut self,
-        site: &Site,
         answer: Answer,
         request: &Request<'_>,
         address: IpAddr,
@@ -163,6 +185,9 @@ impl Doors {
             Answer::Wait { log } => (*log, Entry::Later),
             _ => return (answer, None),
         };
+        if self.shut.contains(&log) {
+            return (answer::refuse(Problem::Busy, Some(request), answer::keep(request), wall), None);
+        }
         let lot = self.chance();
         let Some(door) = self.by_log.get_mut(&log) else {
             let listens = matches!(answer, Answer::Listen { .. });
@@ -170,10 +195,10 @@ impl Doors {
             return (if listens { answer } else { door::enter(request, log.as_str(), None, wall) }, None);
         };
         let asked = Asked::of(request);
-        let shown = asked.ticket().and_then(|text| site.keys.ticket.verify(&door.scope, text.as_bytes()).ok());
+        let shown = asked.ticket().and_then(|text| door.key.verify(&door.scope, text.as_bytes()).ok());
         let now = door.now(wall);
         let (ticket, admitted) = door.ask(now, shown, address, lot, entry);
-        let text = site.keys.ticket.sign(&door.scope, &ticket);
+        let text = door.key.sign(&door.scope, &ticket);
         let Ok(text) = std::str::from_utf8(&text) else { return (answer, None) };
         if admitted {
             let Answer::Listen { log: heard, rendition, reader, crowd, head } = answer else { return (answer, None) };
@@ -385,6 +410,7 @@ impl Worker {
         for (&log, door) in &mut self.doors.by_log {
             let now = door.now(wall);
             door.free(now);
+            door.map.sweep();
             if door.desk.serials_left() < SERIALS_LOW {
                 let serials = door.map.serials();
                 if !serials.is_empty() {
