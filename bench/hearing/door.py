@@ -11,8 +11,6 @@ visitors `door` (HIWAR_DOOR, or built here in release).
 import argparse
 import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,12 +19,16 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from . import ffmpeg, machine, processes, rehearsal
+from . import ffmpeg, machine, nginx, processes, rehearsal, spending
 from .house import House
 
 SERVER_CORE, VISITORS_CORE = 0, 1
 PLACES = 4
 TICKETS = 10_000_000
+FULL_S = 40
+"""A house that begins gives no places for some seconds, and whoever comes then is told to come back in some."""
+STANDS_S = 1
+"""A page that was the same for so long stays so: nothing happens here meanwhile."""
 WANTED_MIN = {"ticket_ops_per_s_core": 2_000_000, "visitors_per_s_core": 10_000}
 WANTED_MAX = {"bytes_per_10m_tickets": 16_000_000, "page_bytes": 14_336}
 BREAKS = {
@@ -51,8 +53,9 @@ def main():
                         result |= part(Path(folder), door, options, raw)
         finally:
             processes.stop_all()
-    if keep:
-        (keep / "door.json").write_text(json.dumps(raw, indent=1))
+            # Also of what came to no end.
+            if keep:
+                (keep / "door.json").write_text(json.dumps(raw, indent=1))
     print(json.dumps(result | {"unwanted": unwanted(result), "broken": options.broken}), flush=True)
 
 
@@ -73,7 +76,9 @@ def unwanted(result):
     """What did not come to its bound, in words."""
     few = [f"{name} is {result[name]}, wanted {wanted}" for name, wanted in WANTED_MIN.items() if result.get(name, wanted) < wanted]
     many = [f"{name} is {result[name]}, wanted at most {wanted}" for name, wanted in WANTED_MAX.items() if result.get(name, 0) > wanted]
-    return few + many + ([f"{result['visitors_failed']} visitors failed"] if result.get("visitors_failed") else [])
+    failed = [f"{result['visitors_failed']} visitors failed"] if result.get("visitors_failed") else []
+    issued = result.get("tickets_issued", TICKETS)
+    return few + many + failed + ([f"{issued} tickets were issued, and not {TICKETS}"] if issued != TICKETS else [])
 
 
 def run(command, core, timeout=600):
@@ -127,30 +132,37 @@ class Door:
         self.listeners = []
 
     def fill(self):
-        """Has listeners come until one gets a ticket; they stay."""
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                self.listeners.append(urllib.request.urlopen(f"{self.sound}?t=", timeout=10))
-            except urllib.error.HTTPError as refused:
-                body = refused.read()
-                if len(self.listeners) and b'"ticket"' in body:
-                    return body
-                time.sleep(0.25)
-        raise processes.Died(f"the door is not full after 30 s: {len(self.listeners)} are inside; {self.house.last_words()}")
+        """Has listeners come until one is drawn, for there is no place left; they stay. Returns what that one was told."""
+        deadline = time.monotonic() + FULL_S
+        while True:
+            listener, body = self._come(deadline)
+            if listener is None:
+                return body
+            self.listeners.append(listener)
 
     def open(self):
         """Waits until somebody is let in, and has them go: a house that has just begun gives no places for a few seconds."""
-        deadline = time.monotonic() + 30
+        listener, body = self._come(time.monotonic() + FULL_S)
+        if listener is None:
+            raise processes.Died(f"nobody is let in: {body}; {self.house.last_words()}")
+        listener.close()
+
+    def _come(self, deadline):
+        """Somebody who comes, and comes back as they are told until they are let in or drawn: their connection, or what they were told."""
+        ticket = ""
         while True:
             try:
-                urllib.request.urlopen(f"{self.sound}?t=", timeout=10).close()
-                return
+                return urllib.request.urlopen(f"{self.sound}?t={ticket}", timeout=10), None
             except urllib.error.HTTPError as refused:
-                refused.read()
-                if time.monotonic() > deadline:
-                    raise processes.Died(f"nobody is let in after 30 s; {self.house.last_words()}") from refused
-                time.sleep(0.25)
+                body = refused.read()
+            told = json.loads(body)
+            if told.get("stage") == "draw":
+                return None, body
+            # Also whoever is asked to come later without a ticket is told when.
+            wait, ticket = told.get("wait_ms", 1_000) / 1_000, told.get("ticket", "")
+            if time.monotonic() + wait > deadline:
+                raise processes.Died(f"neither let in nor drawn after {FULL_S} s, {len(self.listeners)} are inside: {body}; {self.house.last_words()}")
+            time.sleep(wait)
 
     def stop(self):
         for listener in self.listeners:
@@ -159,40 +171,51 @@ class Door:
         self.house.stop()
 
 
-def compressed(url):
-    """What a browser gets at an address: the body as it comes."""
-    with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept-Encoding": "br"}), timeout=10) as answer:
-        return answer.read()
+def page_of(door, coding="br"):
+    """Its page as a browser gets it, the body as it comes and the head, once nothing has changed for a while: what a page is made of changes when people come to the stage."""
+    ask = urllib.request.Request(f"{door.house.public}/s/{door.name}", headers={"Accept-Encoding": coding})
+    began, last = time.monotonic(), None
+    while True:
+        with urllib.request.urlopen(ask, timeout=10) as answer:
+            page, head = answer.read(), {name.lower(): value for name, value in answer.headers.items()}
+        if head["etag"] != last:
+            since, last = time.monotonic(), head["etag"]
+        elif time.monotonic() > since + STANDS_S:
+            return page, head
+        if time.monotonic() > began + 30 * STANDS_S:
+            raise processes.Died(f"the page changes without end: {head}")
+        time.sleep(0.1)
 
 
 def _page(folder, _, options, raw):
     door = Door(folder)
-    url = f"{door.house.public}/s/{door.name}"
-    ask = urllib.request.Request(url, headers={"Accept-Encoding": "identity" if options.broken == "whole" else "br"})
-    with urllib.request.urlopen(ask, timeout=10) as answer:
-        page, head = answer.read(), dict(answer.headers)
+    page, head = page_of(door, "identity" if options.broken == "whole" else "br")
     raw["page_head"] = head
+    if options.keep:
+        (Path(options.keep) / "page").write_bytes(page)
     door.stop()
     # The page has its script and its style in it: there is nothing else that it needs at first (`npm run check` weighs the same file).
-    return {"page_bytes": len(page), "page_encoding": head.get("Content-Encoding") or head.get("content-encoding")}
+    return {"page_bytes": len(page), "page_encoding": head.get("content-encoding")}
 
 
 def _visitors(folder, visitor, options, raw):
     door = Door(folder)
     refusal = door.fill()
-    page = compressed(f"{door.house.public}/s/{door.name}")
+    page, _ = page_of(door)
     (worker,) = machine.workers(door.house.pid)
     address = door.house.public.removeprefix("http://")
     seconds, runs = (3, 1) if options.quick else (6, 3)
     loops = [processes.start(["taskset", "-c", str(SERVER_CORE), "sh", "-c", "while :; do :; done"]) for _ in range(8 if options.broken == "stop" else 0)]
-    nginx, nginx_address = _nginx(folder, page, refusal)
-    rows = {"hiwar": [], "nginx": []}
+    # A fixed answer, and as long as the ticket's.
+    told = refusal.decode().replace("'", " ")
+    fixed = f"location /listen {{ default_type application/problem+json; add_header Retry-After 60 always; return 503 '{told}'; }}"
+    beside, origin = nginx.start(folder, SERVER_CORE, {"page": page}, fixed)
+    raw["visitors"] = rows = {"hiwar": [], "nginx": []}
     for _ in range(runs):
         # One after the other, so that both meet the same moods of the machine.
         rows["hiwar"].append(_visited(visitor, address, f"/s/{door.name}", f"/listen/{door.name}.mp4?t=", [worker, *(loop.pid for loop in loops)], seconds))
-        rows["nginx"].append(_visited(visitor, nginx_address, "/page", "/listen?t=", [nginx.pid], seconds, "--no-ticket"))
-    raw["visitors"] = rows
-    processes.stop(nginx)
+        rows["nginx"].append(_visited(visitor, origin.removeprefix("http://"), "/page", "/listen?t=", [beside.pid], seconds, "--no-ticket"))
+    processes.stop(beside)
     for loop in loops:
         processes.stop(loop)
     door.stop()
@@ -208,8 +231,11 @@ def _visited(visitor, address, page, sound, pids, seconds, *more):
 
 
 def _spent(pids):
-    """Seconds of these processes on a core: proc(5) schedstat of their threads, in nanoseconds."""
-    return sum(int(file.read_text().split()[0]) for pid in pids for file in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+    """Seconds of these processes' threads on a core."""
+    threads = {pid: spending.thread_seconds(pid) for pid in pids}
+    if ended := [pid for pid, of in threads.items() if not of]:
+        raise processes.Died(f"{ended} have ended: what they did cannot be told")
+    return sum(used for of in threads.values() for _, used, _ in of.values())
 
 
 def visited(hiwar, nginx):
@@ -229,37 +255,6 @@ def visited(hiwar, nginx):
 
 def _per_core(row):
     return row["visitors"] / row["server_s"] if row["server_s"] else 0
-
-
-def _nginx(folder, page, refusal):
-    """nginx on the server's core, told what makes it fast: the page's bytes as a file that is kept open, and a fixed 503."""
-    home = folder / "nginx"
-    home.mkdir()
-    (home / "page").write_bytes(page)
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    body = refusal.decode().replace("'", "")
-    (home / "nginx.conf").write_text(f"""daemon off; master_process off; pid {home}/pid; error_log stderr crit; worker_rlimit_nofile 20000;
-events {{ worker_connections 19000; multi_accept on; use epoll; }}
-http {{
-  default_type text/html; access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; open_file_cache max=10; keepalive_timeout 60;
-  client_body_temp_path {home}/a; proxy_temp_path {home}/b; fastcgi_temp_path {home}/c; uwsgi_temp_path {home}/d; scgi_temp_path {home}/e;
-  server {{ listen 127.0.0.1:{port} backlog=4096; root {home};
-    location /listen {{ default_type application/problem+json; add_header Retry-After 60 always; return 503 '{body}'; }} }}
-}}
-""")
-    program = shutil.which("nginx") or "/usr/sbin/nginx"
-    nginx = processes.start(["taskset", "-c", str(SERVER_CORE), program, "-p", home, "-e", "stderr", "-c", home / "nginx.conf"])
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            if compressed(f"http://127.0.0.1:{port}/page") == page:
-                return nginx, f"127.0.0.1:{port}"
-        except OSError as error:
-            if time.monotonic() > deadline or nginx.poll() is not None:
-                raise processes.Died(f"nginx: {error}") from error
-        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -13,16 +13,14 @@ import argparse
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from pathlib import Path
 
-from . import ffmpeg, identity, machine, processes, rehearsal, serving
+from . import ffmpeg, identity, machine, nginx, processes, rehearsal, serving
 from .house import House
 
 SERVER_CORE, CROWD_CORE = 0, 1
@@ -91,11 +89,11 @@ def _kind(folder, kind, options, keep):
     mouth = ffmpeg.Publisher(house.whip(name), house.speaker(name, host, "Speaker"), folder / "ffmpeg.log")
     mouth.connected(30)
     url = f"{house.public}/listen/{name}.mp4"
-    nginx, nginx_url = _nginx(folder, _recorded(url), trust and pem)
+    beside, origin = nginx.start(folder, SERVER_CORE, {"listen/file.mp4": _recorded(url)}, pem=trust and pem)
     rows = {}
-    for server, where, pid in (("hiwar", url, house.pid), ("nginx", nginx_url, nginx.pid)):
+    for server, where, pid in (("hiwar", url, house.pid), ("nginx", f"{origin}/listen/file.mp4", beside.pid)):
         rows[server] = _rates(server, where, pid, trust, options, keep and keep / f"{kind}-{server}")
-    processes.stop(nginx)
+    processes.stop(beside)
     mouth.stop()
     house.stop()
     return compared(kind, rows["hiwar"], rows["nginx"])
@@ -217,38 +215,6 @@ def beginning(data):
         at += int.from_bytes(data[at : at + 4], "big")
         chunks += kind == b"mdat"
     return at if chunks == BURST_CHUNKS and at <= len(data) else None
-
-
-def _nginx(folder, data, pem):
-    """nginx on the server's core, told what makes it fast: one worker, open files kept, no log. Returns it and the file's address."""
-    home = folder / "nginx"
-    (home / "listen").mkdir(parents=True)
-    (home / "listen" / "file.mp4").write_bytes(data)
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    secure = f"ssl_certificate {pem}; ssl_certificate_key {pem}; ssl_protocols TLSv1.3; ssl_buffer_size 4k; ssl_session_tickets off;" if pem else ""
-    (home / "nginx.conf").write_text(f"""daemon off; master_process off; pid {home}/pid; error_log stderr crit; worker_rlimit_nofile 20000;
-events {{ worker_connections 19000; multi_accept on; use epoll; }}
-http {{
-  types {{ audio/mp4 mp4; }} access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; open_file_cache max=10; keepalive_timeout 60;
-  client_body_temp_path {home}/a; proxy_temp_path {home}/b; fastcgi_temp_path {home}/c; uwsgi_temp_path {home}/d; scgi_temp_path {home}/e;
-  server {{ listen 127.0.0.1:{port} backlog=4096 {"ssl" if pem else ""}; {secure} root {home}; }}
-}}
-""")
-    program = shutil.which("nginx") or "/usr/sbin/nginx"
-    nginx = processes.start(["taskset", "-c", str(SERVER_CORE), program, "-p", home, "-e", "stderr", "-c", home / "nginx.conf"])
-    url = f"{'https' if pem else 'http'}://127.0.0.1:{port}/listen/file.mp4"
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                if answer.read() == data:
-                    return nginx, url
-        except OSError as error:
-            if time.monotonic() > deadline or nginx.poll() is not None:
-                raise processes.Died(f"nginx: {error}") from error
-        time.sleep(0.05)
 
 
 if __name__ == "__main__":

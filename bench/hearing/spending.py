@@ -34,7 +34,7 @@ class Spending:
             "at": time.monotonic(),
             "house_s": spent[self.house_pid],
             "all_s": sum(spent.values()),
-            "threads_s": _thread_seconds(self.house_pid),
+            "threads_s": thread_seconds(self.house_pid),
             "machine_s": machine.totals(),
             "cores_s": machine.cores(),
             "metrics": self.metrics(),
@@ -112,7 +112,7 @@ def process_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / _TICK
 
 
-def _thread_seconds(pid):
+def thread_seconds(pid):
     """Thread to (name, seconds on a core, turns on it): proc(5) schedstat, in nanoseconds."""
     spent = {}
     for thread, name in machine.threads(pid).items():

@@ -32,6 +32,8 @@ pub(crate) struct Options {
     keep_list: bool,
 }
 
+/// Serials that a door has.
+const SERIALS: u64 = 1 << 24;
 const BEGINS: Duration = Duration::from_secs(1_800_000_000);
 /// As long as a space's name is.
 const SPACE: &str = "k3v9x2m4q7w1";
@@ -54,7 +56,7 @@ impl Worker {
         desk.take_serials(1..tickets + 1);
         Self {
             cells: std::iter::repeat_with(AtomicU32::default).take(CELLS).collect(),
-            bits: std::iter::repeat_with(AtomicU64::default).take((tickets / 32 + 1) as usize).collect(),
+            bits: std::iter::repeat_with(AtomicU64::default).take((SERIALS / 32) as usize).collect(),
             desk,
             key: TicketKey::from_bytes([1; 32]),
             networks: NetworkKey::from_bytes([3; 32]),
@@ -66,6 +68,11 @@ impl Worker {
 
     fn hear(&mut self, phase: Phase) {
         self.desk.hear(Word { phase, pace: u32::MAX, ..Word::default() });
+    }
+
+    /// People do not come back in the order in which they came.
+    fn scattered(n: u64) -> u64 {
+        n.wrapping_mul(0x9e37_79b1) % SERIALS
     }
 
     /// Somebody comes: their networks, the counts of them, the lot, the ticket and its text.
@@ -136,9 +143,9 @@ pub(crate) fn tickets(options: &Options) -> Value {
         };
         let place = Worth::Place { promised: Duration::from_secs(60) };
         let texts: Vec<Text> =
-            (0..count).map(|serial| worker.key.sign(&worker.space, &ticket(serial, place))).collect();
+            (0..count).map(|n| worker.key.sign(&worker.space, &ticket(Worker::scattered(n), place))).collect();
         let drawn: Vec<Text> = (count..2 * count)
-            .map(|serial| worker.key.sign(&worker.space, &ticket(serial, Worth::Draw(Turn::FIRST))))
+            .map(|n| worker.key.sign(&worker.space, &ticket(Worker::scattered(n), Worth::Draw(Turn::FIRST))))
             .collect();
         worker.hear(queue(worker.now, worker.desk.tally().clone()));
         worker
