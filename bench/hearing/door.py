@@ -112,6 +112,32 @@ def rated(seen):
     }
 
 
+def opened(sound, house):
+    """Waits until somebody is let in to that stream, and has them go: a house that has just begun gives no places for a few seconds."""
+    listener, told = _come(sound, house, time.monotonic() + FULL_S)
+    if listener is None:
+        raise processes.Died(f"nobody is let in: {told}; {house.last_words()}")
+    listener.close()
+
+
+def _come(sound, house, deadline):
+    """Somebody who comes, and comes back as they are told until they are let in or drawn: their connection, or what they were told."""
+    ticket = ""
+    while True:
+        try:
+            return urllib.request.urlopen(f"{sound}?t={ticket}", timeout=10), None
+        except urllib.error.HTTPError as refused:
+            body = refused.read()
+        told = json.loads(body)
+        if told.get("stage") == "draw":
+            return None, body
+        # Also whoever is asked to come later without a ticket is told when.
+        wait, ticket = told.get("wait_ms", 1_000) / 1_000, told.get("ticket", "")
+        if time.monotonic() + wait > deadline:
+            raise processes.Died(f"neither let in nor drawn in time: {body}; {house.last_words()}")
+        time.sleep(wait)
+
+
 class Door:
     """A server on its core with a door that is full. `public`, `name`; `worker`: the process that answers."""
 
@@ -135,34 +161,14 @@ class Door:
         """Has listeners come until one is drawn, for there is no place left; they stay. Returns what that one was told."""
         deadline = time.monotonic() + FULL_S
         while True:
-            listener, body = self._come(deadline)
+            listener, body = _come(self.sound, self.house, deadline)
             if listener is None:
                 return body
             self.listeners.append(listener)
 
     def open(self):
-        """Waits until somebody is let in, and has them go: a house that has just begun gives no places for a few seconds."""
-        listener, body = self._come(time.monotonic() + FULL_S)
-        if listener is None:
-            raise processes.Died(f"nobody is let in: {body}; {self.house.last_words()}")
-        listener.close()
-
-    def _come(self, deadline):
-        """Somebody who comes, and comes back as they are told until they are let in or drawn: their connection, or what they were told."""
-        ticket = ""
-        while True:
-            try:
-                return urllib.request.urlopen(f"{self.sound}?t={ticket}", timeout=10), None
-            except urllib.error.HTTPError as refused:
-                body = refused.read()
-            told = json.loads(body)
-            if told.get("stage") == "draw":
-                return None, body
-            # Also whoever is asked to come later without a ticket is told when.
-            wait, ticket = told.get("wait_ms", 1_000) / 1_000, told.get("ticket", "")
-            if time.monotonic() + wait > deadline:
-                raise processes.Died(f"neither let in nor drawn after {FULL_S} s, {len(self.listeners)} are inside: {body}; {self.house.last_words()}")
-            time.sleep(wait)
+        """As `opened`."""
+        opened(self.sound, self.house)
 
     def stop(self):
         for listener in self.listeners:

@@ -24,7 +24,7 @@ from datetime import datetime, timezone
 
 import numpy as np
 
-from . import ffmpeg, fragments, machine, processes, rehearsal, servers, source
+from . import door, ffmpeg, fragments, machine, processes, rehearsal, servers, source
 from .house import House
 
 RATE = source.RATE
@@ -135,6 +135,9 @@ class Run:
             made = self.house.create(f"Start {one.number}", recording="on", starts_at=rfc3339(one.starts), doors_minutes=60)
             one.space, one.host = made["space"]["id"], made["host_pass"]
         self._until("doors that open", lambda space: space["state"] == "open")
+        for one in self.planned if self.arrive else []:
+            # A house that has just begun gives no places for a few seconds.
+            door.opened(self._url(one), self.house)
         for one in self.planned:
             one.ear = fragments.Ear(self._url(one), ahead=True)
         if self.broken != "late":

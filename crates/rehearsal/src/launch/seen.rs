@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use hiwar_admission::door::timetable::HORIZON;
 use serde::Serialize;
 
 use super::moments::{self, Moments};
@@ -243,7 +244,7 @@ impl Seen {
         bots.iter().map(beaten).sum::<f64>() / (bots.len() * others.len()) as f64 - 0.5
     }
 
-    /// How many of the /24 who had to wait have a place, or a time for one; their share: as many as a network of that size has room for in a round, as often as others; and a standard deviation of
+    /// How many of the /24 who had to wait have a place, or a time for one, within half an hour of the draw; their share: as many as a network of that size has room for in a round, as often as others; and a standard deviation of
     /// that by chance, as a part of it.
     fn prefix(&self) -> (u32, f64, f64) {
         let (others, others_have) = self.fairness(Kind::Alone);
@@ -254,11 +255,14 @@ impl Seen {
         (theirs_have, share, chance)
     }
 
-    /// Of people of that kind: how many had to wait, and how many of them have a place or a time for one.
+    /// Of people of that kind: how many had to wait, and how many of them have a place or a time for one, within half an hour of the draw: later it is the turn of what networks asked for beyond
+    /// their share.
     pub fn fairness(&self, kind: Kind) -> (u32, u32) {
-        let people = self.people();
+        let (people, by) = (self.people(), self.drawn_by + HORIZON);
         let waited = people.iter().filter(|person| person.kind == kind && self.waited(person));
-        waited.fold((0, 0), |(all, have), person| (all + 1, have + u32::from(person.enters.is_some())))
+        waited.fold((0, 0), |(all, have), person| {
+            (all + 1, have + u32::from(person.enters.is_some_and(|enters| enters <= by)))
+        })
     }
 
     fn waited(&self, person: &Person) -> bool {

@@ -72,7 +72,8 @@ impl Worker {
 
     /// People do not come back in the order in which they came.
     fn scattered(n: u64) -> u64 {
-        n.wrapping_mul(0x9e37_79b1) % SERIALS
+        // None has the serial 0.
+        1 + n.wrapping_mul(0x9e37_79b1) % (SERIALS - 1)
     }
 
     /// Somebody comes: their networks, the counts of them, the lot, the ticket and its text.
