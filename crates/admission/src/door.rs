@@ -9,6 +9,7 @@
 pub mod allocator;
 pub mod counts;
 pub mod desk;
+pub mod diary;
 pub mod draw;
 pub mod network;
 pub mod places;

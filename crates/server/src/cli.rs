@@ -25,6 +25,9 @@ pub enum Command {
     /// Check what a server said of a draw at its door.
     #[command(subcommand)]
     Draw(Draw),
+    /// Take the diary of a door with you, or check one.
+    #[command(subcommand)]
+    Door(Door),
     /// Ask something of this machine's server, which may be running.
     #[command(subcommand)]
     Admin(Admin),
@@ -154,6 +157,41 @@ pub struct DrawVerify {
     /// Also print every listed ticket in order: its rank, how many seconds after the draw its place was to be free, what stands for its network, its round, and which of its network's it is there.
     #[arg(long)]
     pub list: bool,
+}
+
+/// Options of `hiwar door`.
+#[derive(Debug, Subcommand)]
+pub enum Door {
+    /// Make two files of a door's diary: its lines, for programs and for `hiwar door verify`, and beside them a page for people, in Arabic and English.
+    Export(DoorExport),
+    /// Read a diary and say whether anything in it was changed, left out or put in. Needs no server.
+    Verify(DoorVerify),
+}
+
+/// Options of `hiwar door export`.
+#[derive(Debug, Args)]
+pub struct DoorExport {
+    /// The conversation's id.
+    pub space: String,
+    /// The folder to put them into: SPACE.diary.jsonl and SPACE.diary.html [default: here]
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Replace files that are there.
+    #[arg(long)]
+    pub force: bool,
+    /// Which server.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Options of `hiwar door verify`.
+#[derive(Debug, Args)]
+pub struct DoorVerify {
+    /// The lines, as `hiwar door export` makes them.
+    pub file: PathBuf,
+    /// The key of the server, as it says it in /api/spaces/v1/spaces/ID/draws.
+    #[arg(long, value_name = "HEX")]
+    pub key: Option<String>,
 }
 
 /// Options of `hiwar admin`.

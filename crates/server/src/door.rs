@@ -4,8 +4,9 @@
 //! A house that begins gives nothing before it has heard from every worker what it holds ([`Doors::is_whole`]). After that a worker's places are its own until its
 //! process is gone: a connection that breaks means nothing, for the same life of the worker comes back by another.
 //!
-//! What is public of its draws: [`draws`].
+//! What is public of its draws: [`draws`]; what is written down of it: [`diary`].
 
+pub mod diary;
 pub mod draws;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -28,6 +29,7 @@ use hiwar_segment_log::LogId;
 
 use crate::config;
 use crate::studio::Studio;
+use diary::{Diary, House, Known, Machine};
 use draws::Draws;
 
 /// What workers share of a door, in the folder of its space.
@@ -129,7 +131,7 @@ pub fn start(
 /// Whether the doors need to hear that.
 #[must_use]
 pub fn concerns(report: &Report) -> bool {
-    matches!(report, Report::Left(..) | Report::Up(_, Up::Worker { .. } | Up::Door { .. }))
+    matches!(report, Report::Left(..) | Report::Up(_, Up::Worker { .. } | Up::Door { .. } | Up::Counts { .. }))
 }
 
 fn keep(mut doors: Doors, clock: &Clock, heard: &Receiver<Report>, studio: &Studio, publisher: &Publisher) {
@@ -209,6 +211,9 @@ struct Doors {
     closed: BTreeMap<LogId, SystemTime>,
     figures: Arc<Figures>,
     draws: Draws,
+    machine: Machine,
+    /// When the diaries' minute began.
+    minute: SystemTime,
 }
 
 /// A worker's process.
@@ -239,6 +244,9 @@ struct Door {
     recorded: Option<u16>,
     /// How many were inside when it was shut, if it is.
     shut_at: Option<u32>,
+    diary: Diary,
+    /// Workers that told of it before it was here.
+    known: BTreeSet<Run>,
 }
 
 impl Doors {
@@ -253,6 +261,8 @@ impl Doors {
             closed: BTreeMap::new(),
             figures: Arc::default(),
             draws,
+            machine: Machine::default(),
+            minute: now,
         }
     }
 
@@ -271,11 +281,24 @@ impl Doors {
                     door.hear(now, run, heard);
                 }
             }
-            Report::Up(worker, Up::Worker { run, .. }) => {
+            Report::Up(worker, Up::Worker { run, figures }) => {
                 // Before this it told of all its doors.
                 let Some(life) = self.speaks(run, worker) else { return };
                 life.tells = std::mem::take(&mut life.telling);
                 life.has_told = true;
+                // While a house waits for its workers, it is for those that were there.
+                let known = if self.awaited.is_some() { Known::Before } else { Known::No };
+                self.machine.hear(run, figures, known);
+            }
+            Report::Up(worker, Up::Counts { run, counts }) => {
+                if self.speaks(run, worker).is_none() {
+                    return;
+                }
+                for count in counts {
+                    if let Some(door) = self.doors.get_mut(&count.log.stem()) {
+                        door.diary.count(run, &count);
+                    }
+                }
             }
             Report::Left(worker, _) => {
                 for life in self.lives.values_mut().filter(|life| life.connection == Some(worker)) {
@@ -307,7 +330,9 @@ impl Doors {
         self.closed.retain(|_, until| now < *until);
         let over: Vec<LogId> = self.doors.keys().filter(|log| !on_air.contains(log)).copied().collect();
         for log in over {
-            self.doors.remove(&log);
+            if let Some(mut door) = self.doors.remove(&log) {
+                let _ = self.draws.minute(log, door.diary.minute(now, &door.allocator, &self.machine));
+            }
             self.closed.insert(log, now + GRANT);
             self.draws.over(log);
         }
@@ -315,10 +340,11 @@ impl Doors {
 
     /// What there is to say, of the spaces that are on the air.
     fn tick(&mut self, now: SystemTime, on_air: &HashSet<LogId>) -> Vec<(LogId, Said)> {
-        let doors = &mut self.doors;
+        let (doors, machine) = (&mut self.doors, &mut self.machine);
         self.lives.retain(|run, life| {
             let is_gone = life.gone.is_some_and(|gone| gone <= now);
             if is_gone {
+                machine.gone(*run);
                 doors.values_mut().for_each(|door| door.gone(now, *run));
             }
             !is_gone
@@ -337,7 +363,22 @@ impl Doors {
         let said = self.doors.iter_mut().filter_map(|(log, door)| Some((*log, door.say(now)?))).collect();
         self.doors.iter_mut().for_each(|(log, door)| door.record(*log, &self.draws));
         self.count(now);
+        if now >= self.minute + diary::MINUTE {
+            self.write(now);
+        }
         said
+    }
+
+    /// Writes the minute down that is over. Of a door of which that finds no room, it goes on.
+    fn write(&mut self, now: SystemTime) {
+        self.machine.end(diary::ticks());
+        for (log, door) in &mut self.doors {
+            if self.draws.minute(*log, door.diary.minute(now, &door.allocator, &self.machine)) {
+                door.diary.turn(now);
+            }
+        }
+        self.machine.turn();
+        self.minute = now;
     }
 
     fn count(&self, now: SystemTime) {
@@ -380,15 +421,21 @@ impl Doors {
         let stays = Stays { median: stay, ..Stays::default() };
         let allocator = Allocator::new(begins, places, pace, stays, holders);
         let (grants, given) = (BTreeMap::new(), BTreeMap::new());
+        let known = self.lives.iter().filter(|(_, life)| holds(life)).map(|(run, _)| *run).collect();
+        // Within its first minute, it may have come upon a door that another had.
+        let house = if now < self.began + diary::MINUTE { House::Began } else { House::Stood };
+        let diary = Diary::new(now, house);
+        let (committed, recorded) = (None, None);
         let door =
-            Door { allocator, grants, given, silent: WORD_EVERY, committed: None, recorded: None, shut_at: None };
+            Door { allocator, grants, given, silent: WORD_EVERY, committed, recorded, shut_at: None, diary, known };
         self.doors.insert(log, door);
     }
 }
 
 impl Door {
     fn hear(&mut self, now: SystemTime, run: Run, heard: Heard) {
-        let Heard { told, tally, promises } = heard;
+        let Heard { told, tally, promises, traffic } = heard;
+        self.diary.hear(run, traffic, if self.known.contains(&run) { Known::Before } else { Known::No });
         if let Some(tally) = tally {
             self.allocator.hear_tally(run.0, told.opening, tally);
         }
@@ -429,6 +476,11 @@ impl Door {
 
     fn gone(&mut self, now: SystemTime, run: Run) {
         self.allocator.gone(now, run.0);
+        self.diary.gone(run);
+        // If it was only silent, it will tell again of all that it has told.
+        if self.known.len() < LIVES_MAX {
+            self.known.insert(run);
+        }
         self.grants.remove(&run);
         self.given.remove(&run);
     }

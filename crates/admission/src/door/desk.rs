@@ -3,11 +3,13 @@
 //! What it does follows from the [`Word`] that the house sends once a second, and from what it was [given](super::places). Without a word it goes on by the last one: those inside stay, tickets are
 //! given, and nobody is let in when what it was given is used up.
 
+use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
 use super::counts::Counts;
+use super::diary::Traffic;
 use super::draw::{DrawSecret, ROUNDS, Tally};
-use super::network::{Networks, Turn};
+use super::network::{LEVELS, Networks, Turn};
 use super::places::{Grant, Report, Share};
 use super::redemption::Redemption;
 use super::ticket::{Class, Ticket, Worth};
@@ -24,9 +26,10 @@ pub const SPREAD: Duration = Duration::from_secs(15);
 pub const LATE: Duration = Duration::from_secs(10 * 60);
 /// The serial of tickets by which nothing is promised.
 const NOBODY: u64 = 0;
-/// What such a ticket says: it is a moment, or nobody knows when.
+/// What such a ticket says: it is a moment.
 const MOMENT: Worth = Worth::Place { promised: Duration::ZERO };
-const MUCH_LATER: Worth = Worth::Rank(u64::MAX);
+/// Or nobody knows when.
+pub const MUCH_LATER: Worth = Worth::Rank(u64::MAX);
 /// Whoever comes back so much too soon has come in time: clocks and networks are no better.
 const EARLY: Duration = Duration::from_secs(2);
 /// How long until somebody to whom nothing is promised looks again, at the least, and at the most.
@@ -171,6 +174,8 @@ pub struct Desk {
     gate: (u32, Option<SystemTime>),
     /// Of what was spare when the house spoke.
     spare: u32,
+    /// What the last ticket was counted as, until somebody takes note.
+    nth: Option<[u32; LEVELS]>,
 }
 
 impl Desk {
@@ -190,6 +195,7 @@ impl Desk {
             came: 0,
             gate: (0, None),
             spare: 0,
+            nth: None,
         }
     }
 
@@ -232,13 +238,14 @@ impl Desk {
         Told { opening: self.opening(), report: self.share.report(wanted), pressed, late, entered, came }
     }
 
-    /// All that the house is to hear; of the draw only when its window is about to end.
-    pub fn heard(&self, now: SystemTime) -> Heard {
+    /// All that the house is to hear, with what happened here; of the draw only when its window is about to end.
+    pub fn heard(&self, now: SystemTime, traffic: &Traffic) -> Heard {
         let is_wanted = match self.word.as_ref().map(|word| &word.phase) {
             Some(Phase::Gathering { until }) => now + TALLY >= *until,
             _ => false,
         };
-        Heard { told: self.told(), tally: is_wanted.then(|| self.tally.clone()), promises: self.promises.clone() }
+        let (tally, promises) = (is_wanted.then(|| self.tally.clone()), self.promises.clone());
+        Heard { told: self.told(), tally, promises, traffic: traffic.clone() }
     }
 
     /// Who was drawn here.
@@ -288,7 +295,19 @@ impl Desk {
         entry: Entry,
     ) -> Answer {
         let visitor = Visitor { network: networks.narrowest(), class, chance, entry, has_looked: false };
-        self.join(now, visitor, || networks.turn(memory.counts.count(networks)))
+        let nth = Cell::new(None);
+        let answer = self.join(now, visitor, || {
+            let counted = memory.counts.count(networks);
+            nth.set(Some(counted));
+            networks.turn(counted)
+        });
+        self.nth = nth.get();
+        answer
+    }
+
+    /// Which of each of its networks the last who [arrived](Self::arrive) was, if they were counted.
+    pub fn take_nth(&mut self) -> Option<[u32; LEVELS]> {
+        self.nth.take()
     }
 
     /// What somebody who was let in shows if they come back: a ticket that is due and good as often as it is shown. `place`: the serial of the ticket by which they came, or, if they came by none,

@@ -4,6 +4,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::desk::{Phase, Told, Word, Yours};
+use super::diary::Traffic;
 use super::draw::Tally;
 use super::places::{Grant, Report, WorkerId};
 use super::timetable::{Promises, Timetable};
@@ -66,6 +67,8 @@ pub struct Heard {
     pub tally: Option<Tally>,
     /// What it has promised.
     pub promises: Promises,
+    /// What happened there.
+    pub traffic: Traffic,
 }
 
 /// The bytes of what the house says.
@@ -138,6 +141,7 @@ pub fn encode_heard(heard: &Heard) -> Vec<u8> {
     let (last, counts) = heard.promises.parts();
     out.number(last);
     counts.iter().for_each(|&count| out.number(count.into()));
+    heard.traffic.numbers().iter().for_each(|number| out.number(*number));
     out.0
 }
 
@@ -155,7 +159,9 @@ pub fn decode_heard(bytes: &[u8]) -> Option<Heard> {
     let counts = (0..Promises::PARTS).map(|_| from.small()).collect::<Option<_>>()?;
     let report = Report { seen, inside, kept, room, back, wanted, missed, retires };
     let told = Told { opening, report, pressed, late, entered, came };
-    from.end(Heard { told, tally, promises: Promises::from_parts(last, counts)? })
+    let traffic: Option<Vec<u64>> = (0..Traffic::NUMBERS).map(|_| from.number()).collect();
+    let (promises, traffic) = (Promises::from_parts(last, counts)?, Traffic::from_numbers(&traffic?)?);
+    from.end(Heard { told, tally, promises, traffic })
 }
 
 /// What is being written.
@@ -362,7 +368,9 @@ mod tests {
         let report =
             Report { seen: 300, inside: 9_000, kept: 7, room: 1, back: 2, wanted: 4_000, missed: 5, retires: true };
         let told = Told { opening: 3, report, pressed: Some(at(5)), late: 9, entered: 12_000, came: 8_000 };
-        Heard { told, tally: Some(drawn()), promises }
+        let mut traffic = Traffic::default();
+        (0..500).for_each(|n| traffic.asked(n << 50));
+        Heard { told, tally: Some(drawn()), promises, traffic }
     }
 
     #[test]

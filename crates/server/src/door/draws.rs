@@ -1,9 +1,10 @@
-//! The public record of draws: what is committed to before an opening, and who was drawn after it. A thread of its own, for the doors wait for no disk.
+//! What doors say in public: what is committed to before an opening, who was drawn after it, and the [diary](super::diary). A thread of its own, for the doors wait for no disk.
 //!
 //! In the folder of a space lie, beside the [door](super::FILE): the lists of its workers (`drawn-…`), until their record is made of them, and the folder [`FOLDER`] with what everybody may have. All
 //! of that is made of what lies there, so that a house which begins anew goes on where the last one was.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -12,12 +13,15 @@ use std::time::{Duration, Instant};
 
 use hiwar_admission::Scope;
 use hiwar_admission::door::allocator::Drawn;
+use hiwar_admission::door::diary::Minute;
 use hiwar_admission::door::record::{
     AHEAD, DrawRecord, GLANCE_BYTES, Glance, LIST_PREFIX, LISTED_MAX, List, RECORD_BYTES_MAX,
 };
 use hiwar_admission::door::seal::SealKey;
 use hiwar_delivery::http::DoorMap;
 use hiwar_segment_log::LogId;
+
+use super::diary::Book;
 
 /// In a space's folder: what is public of its draws.
 pub const FOLDER: &str = "draws";
@@ -40,6 +44,8 @@ enum News {
     Opening(LogId, u16),
     /// It was drawn.
     Drawn(LogId, Box<Drawn>),
+    /// A minute at them is over.
+    Minute(LogId, Box<Minute>),
     /// Their space is over.
     Over(LogId),
 }
@@ -55,7 +61,7 @@ impl Draws {
     /// No thread.
     pub fn start(spaces: PathBuf, key: SealKey) -> io::Result<Self> {
         let (tell, news) = sync_channel(NEWS_MAX);
-        let shelf = Shelf { spaces, key, pending: BTreeMap::new() };
+        let shelf = Shelf::new(spaces, key);
         std::thread::Builder::new().name("draws".into()).spawn(move || shelf.keep(&news))?;
         Ok(Self(tell))
     }
@@ -76,6 +82,11 @@ impl Draws {
         self.0.try_send(News::Drawn(log, Box::new(drawn))).is_ok()
     }
 
+    /// A minute is over, for the diary. False: as above.
+    pub fn minute(&self, log: LogId, minute: Minute) -> bool {
+        self.0.try_send(News::Minute(log, Box::new(minute))).is_ok()
+    }
+
     /// The space is over: what its door knew is destroyed.
     pub fn over(&self, log: LogId) {
         // What could not be told is destroyed by whoever opens the spaces' folder next.
@@ -88,20 +99,28 @@ struct Shelf {
     key: SealKey,
     /// Records whose lists are not all there, and until when they are waited for.
     pending: BTreeMap<(LogId, u16), Instant>,
+    /// What is committed to now.
+    committed: BTreeMap<LogId, [u8; 32]>,
+    books: BTreeMap<LogId, Book>,
 }
 
 impl Shelf {
+    fn new(spaces: PathBuf, key: SealKey) -> Self {
+        Self { spaces, key, pending: BTreeMap::new(), committed: BTreeMap::new(), books: BTreeMap::new() }
+    }
+
     fn keep(mut self, news: &Receiver<News>) {
         loop {
             let told = match news.recv_timeout(LOOK) {
                 Ok(News::Opening(log, opening)) => self.opening(log, opening),
                 Ok(News::Drawn(log, drawn)) => self.drawn(log, *drawn),
+                Ok(News::Minute(log, minute)) => self.minute(log, *minute),
                 Ok(News::Over(log)) => self.over(log),
                 Err(RecvTimeoutError::Timeout) => Ok(()),
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             if let Err(why) = told.and_then(|()| self.look(Instant::now())) {
-                tracing::warn!("the public record of a draw: {why}");
+                tracing::warn!("what is public of a door: {why}");
             }
         }
     }
@@ -115,6 +134,7 @@ impl Shelf {
         let folder = self.folder(log);
         let map = DoorMap::open_or_make(&folder.join(super::FILE))?;
         let openings = (0..AHEAD).map(|ahead| opening.wrapping_add(ahead));
+        self.committed.insert(log, map.secret(opening).commitment());
         let line = |opening| format!("{opening} {}\n", hex(&map.secret(opening).commitment()));
         std::fs::create_dir_all(folder.join(FOLDER))?;
         replace(&folder.join(FOLDER).join(NEXT), openings.map(line).collect::<String>().as_bytes())?;
@@ -141,6 +161,16 @@ impl Shelf {
         self.put(log, &record)?;
         self.pending.insert((log, opening), Instant::now() + LISTS_WAIT);
         self.opening(log, opening.wrapping_add(1))
+    }
+
+    fn minute(&mut self, log: LogId, mut minute: Minute) -> io::Result<()> {
+        let Some(space) = Scope::parse(log.as_str()) else { return Ok(()) };
+        minute.commitment = self.committed.get(&log).copied().unwrap_or_default();
+        let book = match self.books.entry(log) {
+            Entry::Occupied(book) => book.into_mut(),
+            Entry::Vacant(none) => none.insert(Book::open(&self.spaces.join(log.as_str()), space)?),
+        };
+        book.write(&self.key, minute)
     }
 
     fn put(&self, log: LogId, record: &DrawRecord) -> io::Result<()> {
@@ -210,6 +240,8 @@ impl Shelf {
         for until in self.pending.iter_mut().filter(|((of, _), _)| *of == log).map(|(_, until)| until) {
             *until = Instant::now();
         }
+        self.committed.remove(&log);
+        self.books.remove(&log);
         let completed = self.look(Instant::now());
         let folder = self.folder(log);
         // Nobody comes by a ticket to what is over. Workers have it until they hear that it is.
@@ -343,7 +375,7 @@ mod tests {
 
         /// A house that begins.
         fn begin(spaces: &Path) -> Shelf {
-            Shelf { spaces: spaces.to_owned(), key: SealKey::from_bytes(&[1; 32]), pending: BTreeMap::new() }
+            Shelf::new(spaces.to_owned(), SealKey::from_bytes(&[1; 32]))
         }
 
         fn space(&self) -> PathBuf {

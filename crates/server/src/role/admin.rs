@@ -292,7 +292,7 @@ struct Found {
     keys: Keys,
 }
 
-fn config(place: &cli::Place) -> Result<Config, String> {
+pub(super) fn config(place: &cli::Place) -> Result<Config, String> {
     let packaged = || Path::new(CONFIG).exists().then(|| CONFIG.into());
     let config = place.config.clone().or_else(|| if place.data.is_none() { packaged() } else { None });
     let serve = cli::Serve { config, data: place.data.clone(), ..cli::Serve::default() };

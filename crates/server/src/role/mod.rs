@@ -4,6 +4,7 @@ pub mod admin;
 pub(crate) mod certificate;
 mod clip;
 mod demo;
+pub mod door;
 pub mod draw;
 mod greet;
 mod house;

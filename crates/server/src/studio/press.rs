@@ -135,8 +135,8 @@ impl Shared {
             {
                 publisher.publish(Down::Document { path, document: pressed(document, small) });
             }
-            drop(work);
-            std::thread::sleep(took * REST);
+            // Rests, unless it is over meanwhile.
+            drop(self.is_more.wait_timeout_while(work, took * REST, |work| !work.is_over));
         }
     }
 }

@@ -166,4 +166,40 @@ fn whoever_was_drawn_can_draw_again_and_sees_their_place_and_every_change() {
     until("the door is destroyed", || (!kept.join("door").exists()).then_some(()));
     assert_eq!(ask(server.public, "GET", &path, &[], &[]).body, bytes, "the record stays");
     server.stop();
+    diary(&dir.path().join("data"), dir.path(), &space.id, &key, &commitment);
+}
+
+/// What the diary says of such a crowd, and that a change in it is noticed.
+fn diary(data: &Path, into: &Path, id: &str, key: &str, commitment: &str) {
+    let text = |path: &Path| path.to_str().expect("text").to_owned();
+    let export = ["door", "export", id, "--data", &text(data), "-o", &text(into)];
+    let done = hiwar("C.UTF-8", &export);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(hiwar("C.UTF-8", &export).status.code(), Some(2), "what is there is not replaced");
+    let file = into.join(format!("{id}.diary.jsonl"));
+    let verify = |file: &Path, language: &str| {
+        let done = hiwar(language, &["door", "verify", &text(file), "--key", key]);
+        (String::from_utf8(done.stdout).expect("text"), done.status.code())
+    };
+    let (said, code) = verify(&file, "C.UTF-8");
+    assert!(code == Some(0) && said.contains("All of it holds"), "{said}");
+    let lines = std::fs::read_to_string(&file).expect("the lines");
+    let minutes: Vec<serde_json::Value> =
+        lines.lines().skip(1).map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let sum = |name: &str| minutes.iter().filter_map(|minute| minute[name].as_u64()).sum::<u64>();
+    let (first, last) = (&minutes[0], minutes.last().expect("minutes"));
+    assert_eq!((sum("drawn"), first["commitment"].as_str()), (5, Some(commitment)), "{minutes:?}");
+    assert!(sum("asked") >= 7 && first["nth"][0] == 1 && first["inside"] == 2 && first["workers"] == 2, "{first}");
+    assert!(last["opening"].as_u64() <= Some(1) && sum("sent_bytes") > 100_000 && !lines.contains("127.0.0.1"));
+
+    let page = std::fs::read_to_string(into.join(format!("{id}.diary.html"))).expect("the page");
+    for part in ["يوميات الباب", "The diary of the door", "<svg ", "<table>", "whoever came was drawn", "dir=\"rtl\""]
+    {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    assert!(!page.contains("diary-"), "a text is missing in {page}");
+    let changed = into.join("changed.jsonl");
+    std::fs::write(&changed, lines.replacen("\"drawn\":5", "\"drawn\":4", 1)).expect("a disk");
+    let (said, code) = verify(&changed, "ar_EG.UTF-8");
+    assert!(code == Some(1) && said.contains("ليس كل ما في اليوميات صحيحًا."), "{said}");
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hiwar_admission::Scope;
 use hiwar_admission::door::desk::{self, Desk, Entry, Phase};
+use hiwar_admission::door::diary::{Field, Traffic};
 use hiwar_admission::door::network::NetworkKey;
 use hiwar_admission::door::places::KEPT;
 use hiwar_admission::door::ticket::{Class, Ticket, TicketKey, Worth};
@@ -56,6 +57,8 @@ struct Door {
     networks: NetworkKey,
     /// Whom it draws, for the public record.
     written: Option<Written>,
+    /// What happens, for the diary.
+    traffic: Traffic,
     /// What the house's clock said, and when that was heard: of all that it said what was soonest heard.
     clock: Option<(SystemTime, Instant)>,
     /// Places that are taken.
@@ -126,6 +129,7 @@ impl Doors {
             key,
             written: map.folder().and_then(|folder| lists.write(folder, run)),
             networks: map.networks(0),
+            traffic: Traffic::default(),
             map,
             desk,
             opening: 0,
@@ -196,8 +200,14 @@ impl Doors {
         };
         let asked = Asked::of(request);
         let shown = asked.ticket().and_then(|text| door.key.verify(&door.scope, text.as_bytes()).ok());
+        if shown.is_none() && asked.ticket().is_some_and(|text| !text.is_empty()) {
+            door.traffic.add(Field::Bad, 0);
+        }
         let now = door.now(wall);
         let (ticket, admitted) = door.ask(now, shown, address, lot, entry);
+        if ticket.worth == desk::MUCH_LATER {
+            door.traffic.add(Field::Away, 0);
+        }
         let text = door.key.sign(&door.scope, &ticket);
         let Ok(text) = std::str::from_utf8(&text) else { return (answer, None) };
         if admitted {
@@ -320,6 +330,13 @@ impl Door {
         }
         let memory = self.map.memory();
         let networks = self.networks.networks(address);
+        self.traffic.asked(networks.narrowest());
+        if entry == Entry::Later {
+            self.traffic.add(Field::Pages, 0);
+        }
+        if shown.is_some() {
+            self.traffic.add(Field::Returns, 0);
+        }
         // What an earlier crowd was hashed by stays with it: nobody is to see that they came to both.
         let shown = shown.map(|ticket| {
             let is_of_this = ticket.opening == self.opening;
@@ -334,14 +351,14 @@ impl Door {
         let shown = shown.filter(|_| answer.is_some());
         match answer.unwrap_or_else(|| self.desk.arrive(now, memory, &networks, Class::Anybody, lot, entry)) {
             desk::Answer::Wait(ticket) => {
-                if let Some(written) =
-                    self.written.as_mut().filter(|_| shown.is_none_or(|shown| shown.serial != ticket.serial))
-                {
-                    written.note(&ticket);
+                if shown.is_none_or(|shown| shown.serial != ticket.serial) {
+                    self.given(&ticket);
                 }
                 (ticket, false)
             }
             desk::Answer::Enter => {
+                let class = shown.map_or(Class::Anybody, |ticket| ticket.class);
+                self.traffic.add(Field::Entered, class as usize);
                 let network = shown.map_or(networks.narrowest(), |ticket| ticket.network);
                 let place = shown.map_or(Desk::PLACE_MIN | chance, |ticket| ticket.serial);
                 let place = self.desk.place_of(now, network, place);
@@ -375,6 +392,20 @@ impl Door {
         }
         if self.clock.is_none() || said >= now || was_set_back {
             self.clock = Some((said, Instant::now()));
+        }
+    }
+
+    /// A ticket that nobody had.
+    fn given(&mut self, ticket: &Ticket) {
+        self.traffic.add(Field::Tickets, ticket.class as usize);
+        if matches!(ticket.worth, Worth::Draw(_)) {
+            self.traffic.add(Field::Drawn, 0);
+        }
+        if let Some(nth) = self.desk.take_nth() {
+            self.traffic.nth(nth);
+        }
+        if let Some(written) = &mut self.written {
+            written.note(ticket);
         }
     }
 
@@ -420,7 +451,7 @@ impl Worker {
             if let Some(written) = &mut door.written {
                 written.flush();
             }
-            heard.insert(log, encode_heard(&door.desk.heard(now)));
+            heard.insert(log, encode_heard(&door.desk.heard(now, &door.traffic)));
         }
         *self.shared.doors.lock().unwrap_or_else(PoisonError::into_inner) = heard;
     }
