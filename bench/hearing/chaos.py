@@ -171,7 +171,21 @@ class Chaos:
                 os.kill(house, signal.SIGCONT)
         mark["to_s"] = round(self._at(), 1)
         self.marks.append(mark)
+        if name in ("house", "outage") and self.options.broken != "stuck":
+            self._speak_again()
         self._until(mark["to_s"] + self.options.apart - 1)
+
+    def _speak_again(self):
+        """A house that is new, or stood still, has lost its speaker, who comes back as anybody would."""
+        deadline = time.monotonic() + RECOVERS_S
+        while True:
+            try:
+                self.house.speak()
+                return
+            except (OSError, ValueError, processes.Died, TimeoutError) as why:
+                if time.monotonic() > deadline:
+                    raise processes.Died(f"nobody can speak again: {why}; {self.house.house.last_words()}") from why
+                time.sleep(1.0)
 
     def _look(self):
         """Somebody without JavaScript, and somebody who comes to the page, each second."""

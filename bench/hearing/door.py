@@ -150,12 +150,21 @@ class Door:
         wrapper.chmod(0o755)
         self.house = House(wrapper, folder, "--config", told)
         made = self.house.create(title)
-        self.name, host = made["space"]["id"], made["host_pass"]
-        self.house.start(self.name, host)
-        self.mouth = ffmpeg.Publisher(self.house.whip(self.name), self.house.speaker(self.name, host, "Speaker"), folder / "ffmpeg.log")
-        self.mouth.connected(30)
+        self.name, self.host, self.folder = made["space"]["id"], made["host_pass"], folder
+        self.house.start(self.name, self.host)
+        self.mouth, self.spoke = None, 0
+        self.speak()
         self.sound = f"{self.house.public}/listen/{self.name}.mp4"
         self.listeners = []
+
+    def speak(self):
+        """Has somebody come to the stage, in place of whoever was there: a stage that stays empty for five minutes ends a conversation."""
+        if self.mouth:
+            self.mouth.stop()
+        # A log of its own: in it is said that they are connected.
+        self.spoke += 1
+        self.mouth = ffmpeg.Publisher(self.house.whip(self.name), self.house.speaker(self.name, self.host, "Speaker"), self.folder / f"ffmpeg-{self.spoke}.log")
+        self.mouth.connected(30)
 
     def fill(self):
         """Has listeners come until one is drawn, for there is no place left; they stay. Returns what that one was told."""

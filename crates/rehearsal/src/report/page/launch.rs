@@ -275,8 +275,9 @@ mod tests {
     use crate::world::{House, play};
 
     fn seen() -> (Seen, Moments) {
-        let launch = Launch { people: 3_000, bots: 5, carried: 50, ..Launch::default() };
-        let (mut seen, _) = play(launch.visits(), House { cap: 500, ..House::default() }, Duration::from_secs(200), 1);
+        let launch = Launch { people: 12_000, bots: 40, carried: 40, ..Launch::default() };
+        let house = House { cap: 3_800, ..House::default() };
+        let (mut seen, _) = play(launch.visits(), house, Duration::from_secs(200), 1);
         seen.steps = seen.lived.iter().filter_map(|lived| Some((lived.entered?, true))).collect();
         seen.steps.extend(seen.lived.iter().filter_map(|lived| Some((lived.left?, false))));
         (seen, Moments::from([(3, Moment { arrived: 77, requests: 99, ..Moment::default() })]))
@@ -286,7 +287,7 @@ mod tests {
     fn the_page_says_in_both_languages_whether_the_door_keeps_its_word_and_draws_what_it_was() {
         let (mut seen, moments) = seen();
         let good = page(&seen, &moments, "http://127.0.0.1:1/listen/<b>.mp4");
-        for text in ["The door keeps its word to this crowd.", "يفي الباب بوعده لهذا الجمهور.", "places: 500"]
+        for text in ["The door keeps its word to this crowd.", "يفي الباب بوعده لهذا الجمهور.", "places: 3,800"]
         {
             assert!(good.contains(text), "{text}");
         }
@@ -294,7 +295,7 @@ mod tests {
         for id in ["arrivals", "waiting", "inside", "admitted", "promised", "trouble"] {
             assert!(good.contains(&format!("id=\"{id}-ar\"")) && good.contains(&format!("id=\"{id}-en\"")), "{id}");
         }
-        seen.cap = 400;
+        seen.cap = 3_500;
         let bad = page(&seen, &moments, "");
         assert!(bad.contains("The door does not keep its word") && bad.contains("id=\"cap_exceeded-en\""));
     }
@@ -316,7 +317,7 @@ mod tests {
     fn who_waits_and_who_is_inside_add_up() {
         let (seen, _) = seen();
         let (waiting, inside) = (waiting(&seen), inside(&seen));
-        assert!(inside.iter().all(|&count| count <= 500) && inside.iter().any(|&count| count > 450));
-        assert!(waiting[100] > 2_000, "{}", waiting[100]);
+        assert!(inside.iter().all(|&count| count <= 3_800) && inside.iter().any(|&count| count > 3_600));
+        assert!(waiting[100] > 7_000, "{}", waiting[100]);
     }
 }
