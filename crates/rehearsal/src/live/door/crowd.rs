@@ -317,11 +317,13 @@ impl<'s> Part<'s> {
         let (now, script) = (self.now(), &self.visits[self.mine[place]]);
         match &mut self.somebody[place].doing {
             Doing::Away => {
-                let one = &self.somebody[place];
+                let one = &mut self.somebody[place];
                 if one.away_since.is_some() {
-                    // They were inside, for as long as they would have stayed.
+                    // They were inside, and come back while they would have stayed.
                     if now < one.lived.entered.unwrap_or(now) + script.stay {
                         self.come(place, now);
+                    } else {
+                        (one.lived.left, one.away_since) = (Some(now), None);
                     }
                     return;
                 }
