@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn a_new_crowd_begins_at_once_and_what_the_last_one_left_is_swept() {
         let map = DoorMap::alone().expect("memory");
-        let networks = |n: u32| map.networks().networks(std::net::Ipv4Addr::from(n << 12).into());
+        let networks = |n: u32| map.networks(0).networks(std::net::Ipv4Addr::from(n << 12).into());
         let left = || map.cells().iter().filter(|cell| cell.load(Relaxed) != 0).count();
         for crowd in 1..40 {
             map.begin(crowd);
