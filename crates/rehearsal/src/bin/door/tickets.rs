@@ -38,9 +38,26 @@ const BEGINS: Duration = Duration::from_secs(1_800_000_000);
 /// As long as a space's name is.
 const SPACE: &str = "k3v9x2m4q7w1";
 
+/// Cells in a line of a processor's cache: a mapping, as a worker has it, begins with one.
+const LINE: usize = 16;
+
+/// Counts that begin with a line.
+struct Cells(Vec<AtomicU32>);
+
+impl Cells {
+    fn new() -> Self {
+        Self(std::iter::repeat_with(AtomicU32::default).take(CELLS + LINE).collect())
+    }
+
+    fn counts(&self) -> Counts<'_> {
+        let skipped = self.0.as_ptr().align_offset(LINE * size_of::<AtomicU32>());
+        Counts::new(&self.0[skipped..skipped + CELLS], 0).expect("as many as are needed")
+    }
+}
+
 /// One worker's half of a door.
 struct Worker {
-    cells: Vec<AtomicU32>,
+    cells: Cells,
     bits: Vec<AtomicU64>,
     desk: Desk,
     key: TicketKey,
@@ -55,7 +72,7 @@ impl Worker {
         let mut desk = Desk::new([4; 32]);
         desk.take_serials(1..tickets + 1);
         Self {
-            cells: std::iter::repeat_with(AtomicU32::default).take(CELLS).collect(),
+            cells: Cells::new(),
             bits: std::iter::repeat_with(AtomicU64::default).take((SERIALS / 32) as usize).collect(),
             desk,
             key: TicketKey::from_bytes([1; 32]),
@@ -79,8 +96,7 @@ impl Worker {
     /// Somebody comes: their networks, the counts of them, the lot, the ticket and its text.
     fn issue(&mut self, address: u32, chance: u32) -> Text {
         let Self { cells, bits, desk, key, networks, space, now, list } = self;
-        let counts = Counts::new(cells, 0).expect("as many as are needed");
-        let memory = Memory { counts, redemption: Redemption::new(bits) };
+        let memory = Memory { counts: cells.counts(), redemption: Redemption::new(bits) };
         let from = networks.networks(IpAddr::V4(Ipv4Addr::from(address)));
         let Answer::Wait(ticket) = desk.arrive(*now, memory, &from, Class::Anybody, chance, Entry::Now) else {
             unreachable!("everybody is drawn, and there are serials");
@@ -95,8 +111,7 @@ impl Worker {
     /// Somebody shows a ticket; whether they are let in.
     fn check(&mut self, text: &[u8], chance: u32) -> Option<Answer> {
         let Self { cells, bits, desk, key, space, now, .. } = self;
-        let counts = Counts::new(cells, 0).expect("as many as are needed");
-        let memory = Memory { counts, redemption: Redemption::new(bits) };
+        let memory = Memory { counts: cells.counts(), redemption: Redemption::new(bits) };
         let ticket = key.verify(space, text).ok()?;
         desk.present(*now, memory, ticket, chance, Entry::Now)
     }
@@ -186,7 +201,7 @@ type Rate<'r> = dyn FnMut(&'static str, &mut dyn FnMut()) + 'r;
 /// What issuing is made of, one by one.
 fn parts(worker: &Worker, count: u64, rate: &mut Rate<'_>) {
     let Worker { cells, key, networks, space, now, .. } = worker;
-    let counts = Counts::new(cells, 0).expect("as many as are needed");
+    let counts = cells.counts();
     let from = |chance: &mut Chance| networks.networks(IpAddr::V4(Ipv4Addr::from(address(chance))));
     let mut chance = Chance::new(9);
     rate("networks", &mut || (0..count).for_each(|_| _ = black_box(from(&mut chance))));
