@@ -146,6 +146,10 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Se
                         let due = script.polls.map_or(ticket.due, |polls| ticket.due.min(now + polls));
                         events.push(Reverse((due, Happens::Comes(visit))));
                     }
+                    Some(Answer::Again(ticket, comes)) => {
+                        one.ticket = Some(ticket);
+                        events.push(Reverse((comes, Happens::Comes(visit))));
+                    }
                     // As at a worker: they come as others do.
                     None => {
                         one.ticket = None;

@@ -223,15 +223,6 @@ impl Allocator {
         (!self.workers.is_empty()).then_some(self.opening)
     }
 
-    /// What is done now: 0 whoever comes is let in, 1 whoever comes is drawn, 2 there is a queue.
-    pub fn phase(&self) -> u64 {
-        match self.state {
-            State::Open => 0,
-            State::Gathering { .. } => 1,
-            State::Queue { .. } => 2,
-        }
-    }
-
     /// The draw of this crowd, once it was made.
     pub fn drawn(&self) -> Option<Drawn> {
         let State::Queue { drawn, table, .. } = &self.state else { return None };

@@ -26,10 +26,9 @@ pub const SPREAD: Duration = Duration::from_secs(15);
 pub const LATE: Duration = Duration::from_secs(10 * 60);
 /// The serial of tickets by which nothing is promised.
 const NOBODY: u64 = 0;
-/// What such a ticket says: it is a moment.
+/// What such a ticket says: it is a moment, or nobody knows when.
 const MOMENT: Worth = Worth::Place { promised: Duration::ZERO };
-/// Or nobody knows when.
-pub const MUCH_LATER: Worth = Worth::Rank(u64::MAX);
+const MUCH_LATER: Worth = Worth::Rank(u64::MAX);
 /// Whoever comes back so much too soon has come in time: clocks and networks are no better.
 const EARLY: Duration = Duration::from_secs(2);
 /// How long until somebody to whom nothing is promised looks again, at the least, and at the most.
@@ -106,6 +105,8 @@ pub enum Answer {
     Enter,
     /// Come back when this is due.
     Wait(Ticket),
+    /// It is due, but there is no place yet: come back with it then.
+    Again(Ticket, SystemTime),
 }
 
 /// What a worker tells the house, beside its [`Report`].
@@ -362,8 +363,12 @@ impl Desk {
         let class = ticket.class;
         let has_looked = matches!(ticket.worth, Worth::Rank(_));
         let visitor = Visitor { network: ticket.network, class, chance, entry, has_looked };
-        let soon = || Answer::Wait(Ticket { due: now + SOON + share_of(SOON, chance), ..ticket });
-        let later = || Answer::Wait(Ticket { due: now + LOOK + share_of(LOOK, chance), ..ticket });
+        // Twice as late each time: when nobody is let in for a while, those whose time has come ask less and less.
+        let soon = || {
+            let pause = now.duration_since(ticket.due).unwrap_or_default().clamp(SOON, SOON_MAX);
+            Answer::Again(ticket, now + pause + share_of(pause / 4, chance))
+        };
+        let later = || Answer::Again(ticket, now + LOOK + share_of(LOOK, chance));
         let is_late = now.duration_since(ticket.due).is_ok_and(|late| late > LATE);
         let is_of_this = ticket.opening == self.opening();
         let (rank, time, is_next) = match (ticket.worth, self.word.as_ref().map(|word| &word.phase)) {
@@ -465,11 +470,11 @@ impl Desk {
                     return self.ask_again(now, visitor);
                 }
                 let since = *self.pressed.get_or_insert(now);
-                self.gather(since + WINDOW, visitor, turn())
+                self.gather(now, since + WINDOW, visitor, turn())
             }
             Some(Phase::Gathering { until }) => {
                 let until = *until;
-                self.gather(until, visitor, turn())
+                self.gather(now, until, visitor, turn())
             }
             Some(Phase::Queue { drawn, table, late, per_minute, .. }) => {
                 let yours = self.word.as_ref().map(|word| word.yours).unwrap_or_default();
@@ -512,12 +517,14 @@ impl Desk {
         Answer::Wait(Ticket { serial: NOBODY, opening: self.opening(), class, network, due, worth })
     }
 
-    fn gather(&mut self, until: SystemTime, visitor: Visitor, turn: Turn) -> Answer {
+    fn gather(&mut self, now: SystemTime, until: SystemTime, visitor: Visitor, turn: Turn) -> Answer {
         if self.serials.is_empty() || is_beyond(turn) {
-            return self.much_later(until, visitor);
+            return self.much_later(now.max(until), visitor);
         }
         self.tally.add(self.secret.lot(visitor.network, turn));
-        self.ticket(visitor, until + TALLY + share_of(SPREAD, visitor.network as u32), Worth::Draw(turn))
+        // If it is over, and the house has not drawn, it will when it is there again.
+        let due = (until + TALLY).max(now + SOON) + share_of(SPREAD, visitor.network as u32);
+        self.ticket(visitor, due, Worth::Draw(turn))
     }
 
     /// A place at that time; or, if nobody knows when, the rank.

@@ -48,7 +48,7 @@ pub enum Field {
     Drawn,
     /// Let in, by class.
     Entered,
-    /// Sent away without a ticket: none were left, or their network has had thousands.
+    /// Told to come again, and promised nothing: no worker knew yet whether there is room, or their network has had thousands of tickets.
     Away,
     /// Of the tickets that were counted: by which of their address it was.
     Nth,

@@ -75,9 +75,10 @@ impl Diary {
         let mut minute = self.minute.clone();
         minute.seconds = seconds(now).saturating_sub(minute.from);
         minute.set(Field::Opening, allocator.opening().unwrap_or(0).into());
-        minute.set(Field::Phase, allocator.phase());
+        let waiting = allocator.waiting(now);
+        minute.set(Field::Phase, if allocator.is_gathering() { 1 } else { 2 * u64::from(waiting.is_some()) });
         minute.set(Field::Inside, allocator.inside().into());
-        minute.set(Field::Waiting, allocator.waiting(now).unwrap_or(0));
+        minute.set(Field::Waiting, waiting.unwrap_or(0));
         minute.set(Field::Listening, self.counts.values().map(|[listening, ..]| listening).sum());
         machine.tell(&mut minute);
         minute

@@ -56,6 +56,7 @@ fn queue() -> Phase {
 fn waits(answer: impl Into<Option<Answer>>) -> Ticket {
     match answer.into() {
         Some(Answer::Wait(ticket)) => ticket,
+        Some(Answer::Again(ticket, comes)) => Ticket { due: comes, ..ticket },
         other => panic!("{other:?}"),
     }
 }
@@ -146,7 +147,7 @@ fn without_serials_no_ticket_is_used_up() {
     assert_eq!(desk.told().late, 0);
     // Who was drawn, or has a place, needs none.
     let place = ticket(Worth::Place { promised: SOON });
-    assert!(matches!(desk.present(NOW, memory, place, 0, Entry::Now), Some(Answer::Wait(_))));
+    assert_eq!(desk.present(NOW, memory, place, 0, Entry::Now), Some(Answer::Again(place, NOW + SOON)));
     let place = waits(desk.present(NOW, memory, ticket(Worth::Draw(Turn::FIRST)), 0, Entry::Now));
     assert!(place.serial == 125 && matches!(place.worth, Worth::Place { .. }));
     desk.take_serials(1..2);
@@ -252,4 +253,36 @@ fn whoever_came_before_the_house_spoke_is_drawn_with_the_others_if_there_is_no_r
     desk.take(later, Grant { number: 2, ..Grant::default() });
     let drawn = waits(desk.arrive(later, memory, &networks(), Class::Anybody, 0, Entry::Now));
     assert!(matches!(drawn.worth, Worth::Draw(_)) && desk.told().pressed == Some(later), "{drawn:?}");
+}
+
+#[test]
+fn when_nobody_is_let_in_those_whose_time_has_come_ask_less_and_less_and_keep_their_ticket() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(0);
+    desk.hear(word(3, queue()));
+    let place = ticket(Worth::Place { promised: SOON });
+    let mut now = NOW;
+    for seconds in [3, 3, 6, 12, 24, 48, 60, 60] {
+        let Some(Answer::Again(again, comes)) = desk.present(now, memory, place, 0, Entry::Now) else {
+            panic!("there is no place")
+        };
+        assert_eq!((again, comes), (place, now + Duration::from_secs(seconds)));
+        now = comes;
+    }
+    desk.take(now, Grant { number: 2, more: 5, ..Grant::default() });
+    assert_eq!(desk.present(now, memory, place, 0, Entry::Now), Some(Answer::Enter));
+}
+
+#[test]
+fn who_comes_when_the_window_is_over_and_nobody_has_drawn_is_told_no_time_that_is_over() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(0);
+    desk.hear(word(3, Phase::Gathering { until: NOW }));
+    let now = NOW + 10 * WINDOW;
+    let drawn = waits(desk.arrive(now, memory, &networks(), Class::Anybody, 0, Entry::Now));
+    assert!(matches!(drawn.worth, Worth::Draw(_)) && drawn.due >= now + SOON);
+    let again = waits(desk.present(drawn.due, memory, drawn, 0, Entry::Now));
+    assert!(again.due >= drawn.due + SOON);
 }

@@ -204,22 +204,19 @@ impl Doors {
             door.traffic.add(Field::Bad, 0);
         }
         let now = door.now(wall);
-        let (ticket, admitted) = door.ask(now, shown, address, lot, entry);
-        if ticket.worth == desk::MUCH_LATER {
-            door.traffic.add(Field::Away, 0);
-        }
+        let Told { ticket, comes } = door.ask(now, shown, address, lot, entry);
         let text = door.key.sign(&door.scope, &ticket);
         let Ok(text) = std::str::from_utf8(&text) else { return (answer, None) };
-        if admitted {
+        let Some((comes, is_due)) = comes else {
             let Answer::Listen { log: heard, rendition, reader, crowd, head } = answer else { return (answer, None) };
             let head = door::with_place(head, text);
             let place = Admission { log, id: ticket.serial };
             return (Answer::Listen { log: heard, rendition, reader, crowd, head }, Some(place));
-        }
-        let wait = ticket.due.duration_since(now).unwrap_or_default();
-        // Whoever was inside is told that it is soon, and not that they have a place.
-        let is_back = ticket.class == Class::Returning;
-        let worth = if is_back { Worth::Place { promised: Duration::ZERO } } else { ticket.worth };
+        };
+        let wait = comes.duration_since(now).unwrap_or_default();
+        // Whoever was inside, or whose time has come, is told that it is soon, and not that they have a place.
+        let is_soon = ticket.class == Class::Returning || (is_due && matches!(ticket.worth, Worth::Place { .. }));
+        let worth = if is_soon { Worth::Place { promised: Duration::ZERO } } else { ticket.worth };
         let waiting = Waiting { space: log.as_str(), ticket: text, wait, worth };
         let answer = match asked {
             _ if entry == Entry::Later && wait.is_zero() => door::enter(request, log.as_str(), Some(text), wall),
@@ -284,6 +281,14 @@ fn log_of(answer: &Answer) -> Option<LogId> {
     }
 }
 
+/// What somebody is told.
+#[derive(Copy, Clone, Debug)]
+struct Told {
+    ticket: Ticket,
+    /// When they are to come, and whether the ticket was due before that. `None`: they are in.
+    comes: Option<(SystemTime, bool)>,
+}
+
 /// How somebody asks.
 #[derive(Copy, Clone, Debug)]
 enum Asked<'r> {
@@ -323,7 +328,7 @@ impl Door {
         address: IpAddr,
         chance: u64,
         entry: Entry,
-    ) -> (Ticket, bool) {
+    ) -> Told {
         let lot = chance as u32;
         if self.desk.serials_left() == 0 {
             self.desk.take_serials(self.map.serials());
@@ -345,17 +350,21 @@ impl Door {
         let is_back = |ticket: &Ticket| ticket.class == Class::Returning && self.places.contains_key(&ticket.serial);
         if let Some(ticket) = shown.filter(is_back) {
             // It is theirs still, wherever the other connection is.
-            return (Ticket { due: now, ..ticket }, entry == Entry::Now);
+            let ticket = Ticket { due: now, ..ticket };
+            return Told { ticket, comes: (entry == Entry::Later).then_some((now, true)) };
         }
         let answer = shown.and_then(|ticket| self.desk.present(now, memory, ticket, lot, entry));
         let shown = shown.filter(|_| answer.is_some());
         match answer.unwrap_or_else(|| self.desk.arrive(now, memory, &networks, Class::Anybody, lot, entry)) {
             desk::Answer::Wait(ticket) => {
-                if shown.is_none_or(|shown| shown.serial != ticket.serial) {
-                    self.given(&ticket);
+                match ticket.serial {
+                    0 => self.traffic.add(Field::Away, 0),
+                    serial if shown.is_some_and(|shown| shown.serial == serial) => {}
+                    _ => self.given(&ticket),
                 }
-                (ticket, false)
+                Told { ticket, comes: Some((ticket.due, false)) }
             }
+            desk::Answer::Again(ticket, comes) => Told { ticket, comes: Some((comes, true)) },
             desk::Answer::Enter => {
                 let class = shown.map_or(Class::Anybody, |ticket| ticket.class);
                 self.traffic.add(Field::Entered, class as usize);
@@ -364,7 +373,7 @@ impl Door {
                 let place = self.desk.place_of(now, network, place);
                 // Until they listen, as somebody who was here.
                 self.keep(place.serial, now + KEPT_UNHEARD);
-                (place, true)
+                Told { ticket: place, comes: None }
             }
         }
     }
