@@ -416,14 +416,8 @@ impl Worker {
                             }
                         }
                         (answer @ (Answer::Listen { .. } | Answer::Wait { .. }), _) => {
-                            let stance = self.rhythm.stance();
-                            let has_ticket = stance.delays && self.doors.know(&answer, &request);
-                            let newcomer = Newcomer {
-                                stance,
-                                elsewhere: self.elsewhere.as_deref(),
-                                has_door: self.doors.has(&answer),
-                                has_ticket,
-                            };
+                            let asks = (&answer, &request);
+                            let newcomer = Newcomer::of(&self.doors, &self.rhythm, self.elsewhere.as_deref(), asks);
                             if let Some(other) = newcomer.turn_away(&answer, &request, wall) {
                                 other
                             } else {

@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 use hiwar_admission::door::ticket::Worth;
 use hiwar_admission::ladder::Stance;
 
+use super::cadence::Rhythm;
+use super::door::Doors;
 use crate::answer::Answer;
 use crate::door::{self, Waiting};
 use crate::request::Request;
@@ -13,15 +15,28 @@ use crate::request::Request;
 /// Somebody who would listen, or wait for it.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Newcomer<'a> {
-    pub(super) stance: Stance,
+    stance: Stance,
     /// The origin at which others carry HLS.
-    pub(super) elsewhere: Option<&'a str>,
-    pub(super) has_door: bool,
+    elsewhere: Option<&'a str>,
+    has_door: bool,
     /// They show one that is good.
-    pub(super) has_ticket: bool,
+    has_ticket: bool,
 }
 
-impl Newcomer<'_> {
+impl<'a> Newcomer<'a> {
+    /// Whoever asks so, and would have that answer.
+    pub(super) fn of(
+        doors: &Doors,
+        rhythm: &Rhythm,
+        elsewhere: Option<&'a str>,
+        (answer, request): (&Answer, &Request<'_>),
+    ) -> Self {
+        let stance = rhythm.stance();
+        // Looked at only where it matters: it costs a MAC.
+        let has_ticket = stance.delays && doors.know(answer, request);
+        Self { stance, elsewhere, has_door: doors.has(answer), has_ticket }
+    }
+
     /// What they are told in place of that answer, if they are not to come in here.
     pub(super) fn turn_away(self, answer: &Answer, request: &Request<'_>, wall: SystemTime) -> Option<Answer> {
         if !self.stance.delays || self.has_ticket {
