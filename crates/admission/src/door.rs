@@ -17,6 +17,7 @@ pub mod record;
 pub mod redemption;
 pub mod seal;
 mod sip;
+pub mod standing;
 pub mod ticket;
 pub mod timetable;
 pub mod wire;

@@ -43,7 +43,7 @@ impl House {
     fn worker(&self) -> (Subscription, WorkerId) {
         let subscription = Subscription::connect(&self.path).unwrap();
         match self.report() {
-            Report::Joined(id) => (subscription, id),
+            Report::Joined(id, _) => (subscription, id),
             other => panic!("not Joined but {other:?}"),
         }
     }
@@ -379,7 +379,7 @@ fn garbage_costs_a_worker_its_connection_and_the_house_nothing() {
     let garbage: [&[u8]; 4] = [&[0; 64], &[0xFF; 64], b"GET / HTTP/1.1\r\n\r\n", &malformed];
     for garbage in garbage {
         let mut stream = socket::connect(&house.path).unwrap();
-        let Report::Joined(id) = house.report() else { panic!("not Joined") };
+        let Report::Joined(id, _) = house.report() else { panic!("not Joined") };
         stream.write_all(&PREFACE).unwrap();
         stream.write_all(garbage).unwrap();
         assert_eq!(house.report(), Report::Left(id, Left::Malformed), "{garbage:?}");
@@ -426,7 +426,7 @@ fn who_speaks_another_version_is_told_apart_from_who_talks_nonsense() {
     let house = house();
     for said in [&other[..], b"GET / HTTP/1.1\r\n\r\n"] {
         let mut stream = socket::connect(&house.path).unwrap();
-        let Report::Joined(id) = house.report() else { panic!("not Joined") };
+        let Report::Joined(id, _) = house.report() else { panic!("not Joined") };
         // In two parts: half a version is none.
         stream.write_all(&said[..3]).unwrap();
         stream.write_all(&said[3..]).unwrap();

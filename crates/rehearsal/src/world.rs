@@ -12,6 +12,7 @@ use hiwar_admission::door::desk::{Answer, Desk, Entry, Memory, SPREAD, TALLY, WI
 use hiwar_admission::door::network::NetworkKey;
 use hiwar_admission::door::places::{KEPT, reserve};
 use hiwar_admission::door::redemption::Redemption;
+use hiwar_admission::door::standing::Standing;
 use hiwar_admission::door::ticket::{Class, Ticket, Worth};
 use hiwar_admission::door::timetable::Stays;
 
@@ -42,11 +43,13 @@ pub struct House {
     pub workers: u32,
     /// What it is wrongly told of its places: none, unless the figure is to be seen to go bad.
     pub told: Option<u32>,
+    /// So long after the first could come it dies, and another goes on by what it kept.
+    pub dies: Option<Duration>,
 }
 
 impl Default for House {
     fn default() -> Self {
-        Self { cap: 19_000, pace: 2_000, believed: Stays::default(), workers: 2, told: None }
+        Self { cap: 19_000, pace: 2_000, believed: Stays::default(), workers: 2, told: None, dies: None }
     }
 }
 
@@ -57,6 +60,7 @@ enum Happens {
     Comes(usize),
     Leaves(usize),
     Frees(usize),
+    HouseDies,
 }
 
 /// Somebody, meanwhile.
@@ -80,6 +84,9 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Se
     let mut allocator = Allocator::new(BEGINS, places, house.pace, house.believed, 0..u64::from(house.workers));
     let mut events = BinaryHeap::from([Reverse((BEGINS, Happens::Quarter)), Reverse((BEGINS, Happens::Second))]);
     let begun = BEGINS + OPENS;
+    if let Some(dies) = house.dies {
+        events.push(Reverse((begun + dies, Happens::HouseDies)));
+    }
     for (visit, one) in visits.iter().enumerate() {
         events.push(Reverse((begun + one.comes, Happens::Comes(visit))));
     }
@@ -161,6 +168,13 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Se
                 lived[visit].left = Some(since(now));
                 desks[somebody[visit].at].depart();
                 events.push(Reverse((now + KEPT, Happens::Frees(visit))));
+            }
+            Happens::HouseDies => {
+                let kept = allocator.standing().map(|standing| standing.encode());
+                allocator = Allocator::new(now, places, house.pace, house.believed, 0..u64::from(house.workers));
+                if let Some(standing) = kept.and_then(|bytes| Standing::decode(&bytes)) {
+                    allocator.resume(now, standing);
+                }
             }
             // Until then their place was kept for them.
             Happens::Frees(visit) => {

@@ -58,6 +58,18 @@ fn who_gives_up_leaves_a_place_to_others() {
     assert!(figures.promise_kept >= 0.95 && figures.utilisation >= 0.97);
 }
 
+#[test]
+fn a_house_that_follows_another_keeps_its_promises() {
+    // While people are drawn, when they ask, and in the queue.
+    for dies in [30, 64, 70, 300] {
+        let house = House { dies: Some(Duration::from_secs(dies)), ..House::default() };
+        let seen = played(plain(60_000, 1).visits(), house, 1_200);
+        let figures = seen.figures();
+        assert!(figures.promised > 5_000 && figures.promise_kept >= 0.95, "after {dies} s");
+        assert!(figures.requests_per_visitor_p50 <= 3 && figures.utilisation >= 0.96, "after {dies} s");
+    }
+}
+
 /// Of those who were not let in before there was a queue and come from there: how many, and how many were let in.
 fn let_in(seen: &Seen, is_one: impl Fn(Ipv4Addr) -> bool) -> (usize, usize) {
     let asked = seen.all().filter(|(visit, lived)| is_one(visit.address) && lived.requests > 1);

@@ -8,6 +8,7 @@
 
 pub mod diary;
 pub mod draws;
+mod kept;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
@@ -27,6 +28,7 @@ use hiwar_engine::live_bus::frame::DOOR_BYTES_MAX;
 use hiwar_engine::live_bus::{Down, Publisher, Report, Run, Up, WorkerId};
 use hiwar_segment_log::LogId;
 
+use self::kept::Kept;
 use crate::config;
 use crate::studio::Studio;
 use diary::{Diary, House, Known, Machine};
@@ -121,7 +123,8 @@ pub fn start(
 ) -> io::Result<(SyncSender<Report>, Arc<Figures>)> {
     let (reports, heard) = sync_channel(REPORTS_MAX);
     let clock = Clock::start(&spaces.with_file_name(CLOCK));
-    let doors = Doors::new(config, clock.now(), workers, Draws::start(spaces, key)?);
+    let kept = Kept::new(spaces.clone());
+    let doors = Doors::new(config, clock.now(), workers, Draws::start(spaces, key)?, kept);
     let figures = doors.figures.clone();
     let work = move || keep(doors, &clock, &heard, &studio, &publisher);
     std::thread::Builder::new().name("door".into()).spawn(work)?;
@@ -131,7 +134,10 @@ pub fn start(
 /// Whether the doors need to hear that.
 #[must_use]
 pub fn concerns(report: &Report) -> bool {
-    matches!(report, Report::Left(..) | Report::Up(_, Up::Worker { .. } | Up::Door { .. } | Up::Counts { .. }))
+    matches!(
+        report,
+        Report::Joined(..) | Report::Left(..) | Report::Up(_, Up::Worker { .. } | Up::Door { .. } | Up::Counts { .. })
+    )
 }
 
 fn keep(mut doors: Doors, clock: &Clock, heard: &Receiver<Report>, studio: &Studio, publisher: &Publisher) {
@@ -149,6 +155,7 @@ fn keep(mut doors: Doors, clock: &Clock, heard: &Receiver<Report>, studio: &Stud
                 break;
             }
         }
+        doors.bury(clock.now(), is_over);
         let on_air = studio.on_air();
         doors.close(clock.now(), &on_air);
         for (log, said) in doors.tick(clock.now(), &on_air) {
@@ -193,6 +200,13 @@ impl Clock {
     }
 }
 
+/// Whether that process is over, and nobody has taken note of it or its parent has.
+fn is_over(process: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"));
+    // After its name, in which there may be anything (proc(5)).
+    stat.map_or(true, |stat| stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X'])))
+}
+
 /// Since the machine's start.
 fn steady() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -211,6 +225,9 @@ struct Doors {
     closed: BTreeMap<LogId, SystemTime>,
     figures: Arc<Figures>,
     draws: Draws,
+    kept: Kept,
+    /// Processes at the other end of connections.
+    peers: BTreeMap<WorkerId, i32>,
     machine: Machine,
     /// When the diaries' minute began.
     minute: SystemTime,
@@ -225,6 +242,8 @@ struct Life {
     has_told: bool,
     /// Without a connection: when it is taken for gone.
     gone: Option<SystemTime>,
+    /// And its process, as far as that is known.
+    process: Option<i32>,
     /// Of which doors it tells.
     tells: BTreeSet<LogId>,
     /// And of which it has since it last said that these were all.
@@ -251,7 +270,7 @@ struct Door {
 
 impl Doors {
     /// Of a house that begins now, and of which so many workers know.
-    fn new(config: config::Door, now: SystemTime, workers: usize, draws: Draws) -> Self {
+    fn new(config: config::Door, now: SystemTime, workers: usize, draws: Draws, kept: Kept) -> Self {
         Self {
             config,
             began: now,
@@ -261,6 +280,8 @@ impl Doors {
             closed: BTreeMap::new(),
             figures: Arc::default(),
             draws,
+            kept,
+            peers: BTreeMap::new(),
             machine: Machine::default(),
             minute: now,
         }
@@ -300,12 +321,19 @@ impl Doors {
                     }
                 }
             }
-            Report::Left(worker, _) => {
-                for life in self.lives.values_mut().filter(|life| life.connection == Some(worker)) {
-                    (life.connection, life.has_told, life.gone) = (None, false, Some(now + COMES_BACK));
+            Report::Joined(worker, Some(process)) => {
+                if self.peers.len() < LIVES_MAX {
+                    self.peers.insert(worker, process);
                 }
             }
-            Report::Joined(_) | Report::Up(..) => {}
+            Report::Left(worker, _) => {
+                let process = self.peers.remove(&worker);
+                for life in self.lives.values_mut().filter(|life| life.connection == Some(worker)) {
+                    (life.connection, life.has_told, life.gone) = (None, false, Some(now + COMES_BACK));
+                    life.process = process;
+                }
+            }
+            Report::Joined(_, None) | Report::Up(..) => {}
         }
     }
 
@@ -325,6 +353,14 @@ impl Doors {
         Some(life)
     }
 
+    /// Takes workers for gone whose processes are over: who was there comes back to others, and is not to wait until they might have come back themselves.
+    fn bury(&mut self, now: SystemTime, is_over: impl Fn(i32) -> bool) {
+        let silent = self.lives.values_mut().filter(|life| life.gone.is_some());
+        for life in silent.filter(|life| life.process.is_some_and(&is_over)) {
+            (life.gone, life.process) = (Some(now), None);
+        }
+    }
+
     /// Closes the doors of spaces that are not on the air any more.
     fn close(&mut self, now: SystemTime, on_air: &HashSet<LogId>) {
         self.closed.retain(|_, until| now < *until);
@@ -335,6 +371,7 @@ impl Doors {
             }
             self.closed.insert(log, now + GRANT);
             self.draws.over(log);
+            self.kept.keep(log, None);
         }
     }
 
@@ -362,6 +399,9 @@ impl Doors {
         }
         let said = self.doors.iter_mut().filter_map(|(log, door)| Some((*log, door.say(now)?))).collect();
         self.doors.iter_mut().for_each(|(log, door)| door.record(*log, &self.draws));
+        for (log, door) in self.doors.iter().filter(|(_, door)| door.silent == 0) {
+            self.kept.keep(*log, door.allocator.standing());
+        }
         self.count(now);
         if now >= self.minute + diary::MINUTE {
             self.write(now);
@@ -419,7 +459,10 @@ impl Doors {
         let begins = if self.closed.contains_key(&log) { now } else { self.began.max(now - GRANT) };
         let config::Door { places, pace, stay } = self.config;
         let stays = Stays { median: stay, ..Stays::default() };
-        let allocator = Allocator::new(begins, places, pace, stays, holders);
+        let mut allocator = Allocator::new(begins, places, pace, stays, holders);
+        if let Some(standing) = self.kept.read(log) {
+            allocator.resume(now, standing);
+        }
         let (grants, given) = (BTreeMap::new(), BTreeMap::new());
         let known = self.lives.iter().filter(|(_, life)| holds(life)).map(|(run, _)| *run).collect();
         // Within its first minute, it may have come upon a door that another had.

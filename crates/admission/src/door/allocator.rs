@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::desk::{Phase, SPREAD, TALLY, Told, WINDOW, Word, Yours};
 use super::draw::Tally;
 use super::places::{Grant, Places, WorkerId, reserve};
+use super::standing::{Crowd, Past, Standing};
 use super::timetable::{Outlook, Promises, STEP, Stays, Timetable};
 
 /// Cohorts of those inside that are told apart, a [`STEP`] each; an hour. Older ones leave hardly faster or slower with another minute.
@@ -20,6 +21,15 @@ const _: () = assert!(LATE_AT_MOST < PUNCTUAL);
 
 /// Whoever was drawn comes so much later than they were told to, for a network is slow or a page was asleep: a crowd of few is not over before.
 const SLACK: Duration = Duration::from_secs(10);
+
+/// Which of [`Past::counts`] that is.
+const LATE_TICKETS: usize = 0;
+const ENTERED: usize = 1;
+const CAME: usize = 2;
+
+fn counts(told: &Told) -> [u64; 3] {
+    [told.late, told.entered, told.came]
+}
 
 /// Whether a window that was opened then is open still.
 fn is_now(now: SystemTime, since: SystemTime) -> bool {
@@ -48,10 +58,9 @@ pub struct Allocator {
     places: Places,
     workers: BTreeMap<WorkerId, Told>,
     /// What those that are gone had told: what was given and promised by them stays so.
-    gone: BTreeMap<WorkerId, Told>,
+    gone: BTreeMap<WorkerId, Past>,
     /// And those that were before them, all together.
-    past: Told,
-    past_promises: Promises,
+    past: Past,
     tallies: BTreeMap<WorkerId, Tally>,
     promises: BTreeMap<WorkerId, Promises>,
     state: State,
@@ -103,8 +112,7 @@ impl Allocator {
             places: Places::new(now, cap, workers),
             workers: BTreeMap::new(),
             gone: BTreeMap::new(),
-            past: Told::default(),
-            past_promises: Promises::default(),
+            past: Past::default(),
             tallies: BTreeMap::new(),
             promises: BTreeMap::new(),
             state: State::Open,
@@ -132,6 +140,10 @@ impl Allocator {
         }
         // One that was only silent tells of all that it told before.
         self.gone.remove(&worker);
+        if !matches!(self.state, State::Open) && told.opening.wrapping_sub(self.opening) as i16 > 0 {
+            // What an earlier house kept was of a crowd before this one.
+            (self.state, self.opening) = (State::Open, told.opening);
+        }
         self.workers.insert(worker, told);
         self.places.report(now, worker, told.report)
     }
@@ -155,23 +167,20 @@ impl Allocator {
 
     /// A worker is gone, and everybody who was there is to come back.
     pub fn gone(&mut self, now: SystemTime, worker: WorkerId) {
-        self.gone.extend(self.workers.remove(&worker).map(|told| (worker, told)));
+        let promises = self.promises.remove(&worker).unwrap_or_default();
+        self.gone.extend(self.workers.remove(&worker).map(|told| (worker, Past { counts: counts(&told), promises })));
         if self.gone.len() > GONE_MAX
-            && let Some((_, Told { late, entered, came, .. })) = self.gone.pop_first()
+            && let Some((_, gone)) = self.gone.pop_first()
         {
-            self.past.late += late;
-            self.past.entered += entered;
-            self.past.came += came;
-        }
-        if let Some(promises) = self.promises.remove(&worker) {
-            self.past_promises.merge(now, &promises);
+            self.past.counts.iter_mut().zip(gone.counts).for_each(|(sum, count)| *sum += count);
+            self.past.promises.merge(now, &gone.promises);
         }
         self.places.gone(now, worker);
     }
 
     /// Once a second: what to tell each worker.
     pub fn tick(&mut self, now: SystemTime) -> Vec<(WorkerId, Word)> {
-        let entered = self.sum(|told| told.entered);
+        let entered = self.sum(ENTERED);
         while self.cohort_began + STEP <= now {
             self.cohort_began += STEP;
             self.cohorts.push_front(0);
@@ -192,8 +201,12 @@ impl Allocator {
             State::Open => Phase::Open,
             State::Gathering { until } => Phase::Gathering { until: *until },
             State::Queue { drawn, table, .. } => {
-                let mut promises = self.past_promises.clone();
-                self.promises.values().for_each(|theirs| promises.merge(now, theirs));
+                let mut promises = self.past.promises.clone();
+                self.gone
+                    .values()
+                    .map(|gone| &gone.promises)
+                    .chain(self.promises.values())
+                    .for_each(|theirs| promises.merge(now, theirs));
                 let spare = self.table(now, table.rank(now)).spare(&promises);
                 let spare = u32::try_from(spare).unwrap_or(u32::MAX) / workers;
                 let per_minute = late.saturating_sub(self.lates.front().copied().unwrap_or(late));
@@ -214,8 +227,47 @@ impl Allocator {
     }
 
     /// Of all workers that are there or were.
-    fn sum(&self, of: impl Fn(&Told) -> u64) -> u64 {
-        of(&self.past) + self.gone.values().chain(self.workers.values()).map(of).sum::<u64>()
+    fn sum(&self, which: usize) -> u64 {
+        let gone = self.gone.values().map(|gone| gone.counts[which]).sum::<u64>();
+        self.past.counts[which] + gone + self.workers.values().map(|told| counts(told)[which]).sum::<u64>()
+    }
+
+    /// What the next house has to know, if this one is not there any more. `None`: whoever comes is let in, and nothing is promised.
+    pub fn standing(&self) -> Option<Standing> {
+        let crowd = match &self.state {
+            State::Open => return None,
+            State::Gathering { until } => Crowd::Gathering(*until),
+            State::Queue { drawn, table, asked } => Crowd::Queue {
+                drawn: drawn.clone(),
+                table: table.clone(),
+                asked: *asked,
+                before: [self.came_before, self.late_before],
+                absent: self.absent,
+            },
+        };
+        let mut workers: Vec<_> = self.gone.iter().map(|(worker, past)| (*worker, past.clone())).collect();
+        workers.extend(self.workers.iter().map(|(worker, told)| {
+            let promises = self.promises.get(worker).cloned().unwrap_or_default();
+            (*worker, Past { counts: counts(told), promises })
+        }));
+        let (cohorts, cohort_began) = (self.cohorts.iter().copied().collect(), self.cohort_began);
+        Some(Standing { opening: self.opening, crowd, cohorts, cohort_began, workers, past: self.past.clone() })
+    }
+
+    /// Goes on where another house stopped. Its workers are gone until they tell; and whoever was drawn meanwhile, or is about to ask, has the time for it that they would have had.
+    pub fn resume(&mut self, now: SystemTime, standing: Standing) {
+        let Standing { opening, crowd, cohorts, cohort_began, workers, past } = standing;
+        (self.opening, self.cohort_began, self.past) = (opening, cohort_began, past);
+        self.gone = workers.into_iter().collect();
+        self.cohorts = if cohorts.is_empty() { VecDeque::from([0]) } else { cohorts.into() };
+        self.entered = self.sum(ENTERED);
+        self.state = match crowd {
+            Crowd::Gathering(until) => State::Gathering { until: until.max(now) },
+            Crowd::Queue { drawn, table, asked, before, absent } => {
+                ([self.came_before, self.late_before], self.absent) = (before, absent);
+                State::Queue { drawn, table, asked: asked.max(now + SPREAD + SLACK) }
+            }
+        };
     }
 
     /// Which crowd this is, or the next one will be; `None`: no worker has said yet how far an earlier house had come.
@@ -290,7 +342,7 @@ impl Allocator {
     }
 
     fn came_ever(&self) -> u64 {
-        self.sum(|told| told.came)
+        self.sum(CAME)
     }
 
     /// How many have come after the draw.
@@ -299,7 +351,7 @@ impl Allocator {
     }
 
     fn late_ever(&self) -> u64 {
-        self.sum(|told| told.late)
+        self.sum(LATE_TICKETS)
     }
 
     fn step(&mut self, now: SystemTime) {

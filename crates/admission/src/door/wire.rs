@@ -138,9 +138,7 @@ pub fn encode_heard(heard: &Heard) -> Vec<u8> {
     pressed.into_iter().for_each(|pressed| out.time(pressed));
     out.number(heard.tally.is_some().into());
     heard.tally.iter().for_each(|tally| out.tally(tally));
-    let (last, counts) = heard.promises.parts();
-    out.number(last);
-    counts.iter().for_each(|&count| out.number(count.into()));
+    out.promises(&heard.promises);
     heard.traffic.numbers().iter().for_each(|number| out.number(*number));
     out.0
 }
@@ -155,12 +153,11 @@ pub fn decode_heard(bytes: &[u8]) -> Option<Heard> {
     let (late, entered, came) = (from.number()?, from.number()?, from.number()?);
     let pressed = if from.flag()? { Some(from.time()?) } else { None };
     let tally = if from.flag()? { Some(from.tally()?) } else { None };
-    let last = from.number()?;
-    let counts = (0..Promises::PARTS).map(|_| from.small()).collect::<Option<_>>()?;
+    let promises = from.promises()?;
     let report = Report { seen, inside, kept, room, back, wanted, missed, retires };
     let told = Told { opening, report, pressed, late, entered, came };
     let traffic: Option<Vec<u64>> = (0..Traffic::NUMBERS).map(|_| from.number()).collect();
-    let (promises, traffic) = (Promises::from_parts(last, counts)?, Traffic::from_numbers(&traffic?)?);
+    let (promises, traffic) = (promises, Traffic::from_numbers(&traffic?)?);
     from.end(Heard { told, tally, promises, traffic })
 }
 
@@ -177,7 +174,7 @@ impl Out {
         self.0.push(number as u8);
     }
 
-    fn numbers<const N: usize>(&mut self, numbers: [u64; N]) {
+    pub(super) fn numbers<const N: usize>(&mut self, numbers: [u64; N]) {
         numbers.into_iter().for_each(|number| self.number(number));
     }
 
@@ -199,6 +196,12 @@ impl Out {
             self.number(by.saturating_sub(before));
             by
         });
+    }
+
+    pub(super) fn promises(&mut self, promises: &Promises) {
+        let (last, counts) = promises.parts();
+        self.number(last);
+        counts.iter().for_each(|&count| self.number(count.into()));
     }
 
     /// Runs of parts in which nobody is drawn are a zero and how many they are.
@@ -294,6 +297,12 @@ impl From<'_> {
             Some(before)
         })?;
         Timetable::from_parts(from, first, by)
+    }
+
+    pub(super) fn promises(&mut self) -> Option<Promises> {
+        let last = self.number()?;
+        let counts = (0..Promises::PARTS).map(|_| self.small()).collect::<Option<_>>()?;
+        Promises::from_parts(last, counts)
     }
 
     fn spoken(&mut self) -> Option<Spoken> {

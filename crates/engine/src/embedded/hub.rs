@@ -135,8 +135,8 @@ struct Mark {
 /// What the hub tells the house.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Report {
-    /// A worker connected.
-    Joined(WorkerId),
+    /// A worker connected, by this process, as far as that is known.
+    Joined(WorkerId, Option<i32>),
     /// A worker said something.
     Up(WorkerId, Up),
     /// A worker's connection is over; what it counted counts no more.
@@ -345,8 +345,11 @@ impl Floor {
         for stream in newcomers {
             let id = WorkerId(self.next_id);
             self.next_id += 1;
+            // By the kernel's word: whatever a worker said of itself would be no better.
+            let process =
+                rustix::net::sockopt::socket_peercred(&stream).ok().map(|peer| peer.pid.as_raw_nonzero().get());
             self.workers.push(Worker::new(id, stream, &standing));
-            self.report(Report::Joined(id));
+            self.report(Report::Joined(id, process));
         }
         !stop
     }

@@ -20,6 +20,11 @@ fn on_air(names: &[&str]) -> HashSet<LogId> {
     names.iter().map(|name| log(name)).collect()
 }
 
+/// No folder is there.
+fn nothing_kept() -> Kept {
+    Kept::new("/nonexistent/spaces".into())
+}
+
 /// Workers, their house, and what is on its way between them.
 struct World {
     now: SystemTime,
@@ -43,7 +48,7 @@ impl World {
     fn of(workers: u64, wanted: u32) -> Self {
         let worker = |run| Worker { run, connection: None, share: Share::default(), wanted, mail: VecDeque::new() };
         let workers: Vec<Worker> = (1..=workers).map(worker).collect();
-        let doors = Doors::new(CONFIG, start(), workers.len(), Draws::deaf());
+        let doors = Doors::new(CONFIG, start(), workers.len(), Draws::deaf(), nothing_kept());
         Self { now: start(), doors, on_air: on_air(&["talk"]), workers, next: 0 }
     }
 
@@ -151,7 +156,7 @@ fn those_inside_when_a_house_begins_are_counted() {
     (0..2).for_each(|at| world.connect(at));
     world.go_on(6 * SECONDS);
     assert_eq!(world.inside(), 98);
-    world.doors = Doors::new(CONFIG, world.now, 2, Draws::deaf());
+    world.doors = Doors::new(CONFIG, world.now, 2, Draws::deaf(), nothing_kept());
     world.disconnect(0);
     world.disconnect(1);
     world.workers.iter_mut().for_each(|worker| worker.mail.clear());
@@ -240,7 +245,7 @@ fn no_more_are_inside_than_there_are_places_whatever_is_lost_or_late() {
                             world.connect(at);
                         }
                     }
-                    world.doors = Doors::new(CONFIG, world.now, 3, Draws::deaf());
+                    world.doors = Doors::new(CONFIG, world.now, 3, Draws::deaf(), nothing_kept());
                     kept.clear();
                 }
                 4..12 => drop(world.quarter()),
@@ -390,4 +395,23 @@ fn a_door_that_is_shut_lets_nobody_more_in_and_drops_nobody_and_opens_at_once() 
     (0..35).for_each(|_| (0..2).for_each(|at| world.workers[at].share.leave()));
     world.go_on(20 * SECONDS);
     assert_eq!(world.inside(), 40);
+}
+
+#[test]
+fn a_worker_whose_process_is_over_is_gone_at_once_and_one_that_is_only_silent_is_not() {
+    let mut world = World::of(2, 10);
+    (0..2).for_each(|at| world.connect(at));
+    let process = 7;
+    let connection = world.workers[0].connection.unwrap();
+    world.doors.hear(world.now, Report::Joined(connection, Some(process)));
+    world.go_on(20 * SECONDS);
+    assert_eq!(world.doors.lives.len(), 2);
+    world.disconnect(0);
+    world.doors.bury(world.now, |_| false);
+    world.go_on(SECONDS);
+    assert_eq!(world.doors.lives.len(), 2, "it may come back");
+    world.doors.bury(world.now, |other| other == process);
+    world.go_on(SECONDS);
+    assert_eq!(world.doors.lives.len(), 1);
+    assert!(!is_over(std::process::id() as i32) && is_over(i32::MAX));
 }

@@ -598,7 +598,7 @@ impl Studio {
         let now = Instant::now();
         let told = match report {
             // What a hub keeps to itself, what is said to the doors, and what was taken in above.
-            Report::Joined(_) | Report::Up(_, Up::Held { .. } | Up::Door { .. } | Up::Reached { .. }) => return,
+            Report::Joined(..) | Report::Up(_, Up::Held { .. } | Up::Door { .. } | Up::Reached { .. }) => return,
             Report::Up(worker, Up::Counts { run, counts }) => {
                 self.inner.radio.wanted(worker, radio::heard(&counts));
                 self.inner.lean.wanted(worker, lean::asked(&counts));

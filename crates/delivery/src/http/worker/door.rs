@@ -321,14 +321,7 @@ impl Door {
     }
 
     /// Their ticket, and whether they are let in by it.
-    fn ask(
-        &mut self,
-        now: SystemTime,
-        shown: Option<Ticket>,
-        address: IpAddr,
-        chance: u64,
-        entry: Entry,
-    ) -> Told {
+    fn ask(&mut self, now: SystemTime, shown: Option<Ticket>, address: IpAddr, chance: u64, entry: Entry) -> Told {
         let lot = chance as u32;
         if self.desk.serials_left() == 0 {
             self.desk.take_serials(self.map.serials());

@@ -119,7 +119,14 @@ impl Options {
 
 pub(crate) fn simulate(options: &Options) -> Result<Value, String> {
     let believed = Stays { median: Duration::from_secs(options.stay_believed), ..Stays::default() };
-    let house = House { cap: options.cap, pace: options.pace, believed, workers: options.workers, told: options.told };
+    let house = House {
+        cap: options.cap,
+        pace: options.pace,
+        believed,
+        workers: options.workers,
+        told: options.told,
+        dies: None,
+    };
     let (seen, bound_max) = play(options.launch().visits(), house, Duration::from_secs(options.seconds), options.seed);
     let mut figures = options.told(&seen)?;
     figures["bound_max"] = json!(bound_max);

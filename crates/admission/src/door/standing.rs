@@ -1,0 +1,179 @@
+//! What a house keeps of a crowd, so that the next one keeps its promises: who was drawn, when which rank's turn is, and what was promised. As bytes; layout in `docs/formats/door.md`.
+
+use std::time::SystemTime;
+
+use super::draw::Tally;
+use super::places::WorkerId;
+use super::timetable::{Promises, STEPS, Timetable};
+use super::wire::{From, Out};
+
+/// The first byte.
+const VERSION: u64 = 1;
+/// Workers that are told apart, at the most.
+pub const WORKERS_MAX: u64 = 1_024;
+/// Cohorts that are told apart, at the most.
+pub const COHORTS_MAX: u64 = 2 * STEPS as u64;
+
+/// A crowd that stands: it gathers, or there is a queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// Which crowd.
+    pub opening: u16,
+    /// What is done.
+    pub crowd: Crowd,
+    /// How many were let in by step, the newest first, and when that one began.
+    pub cohorts: Vec<u64>,
+    /// See [`Standing::cohorts`].
+    pub cohort_began: SystemTime,
+    /// Each worker's figures, also of those that are gone; of those that were before them the sum.
+    pub workers: Vec<(WorkerId, Past)>,
+    /// See [`Standing::workers`].
+    pub past: Past,
+}
+
+/// What is done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Crowd {
+    /// Whoever comes is drawn, until then.
+    Gathering(SystemTime),
+    /// Everybody has a rank.
+    Queue {
+        /// Who was drawn.
+        drawn: Tally,
+        /// Ranks and times.
+        table: Timetable,
+        /// Before that not everybody who was drawn has asked.
+        asked: SystemTime,
+        /// How many had come when the draw was made, and how many late tickets there were.
+        before: [u64; 2],
+        /// Of those whose turn it was, so many have not come in time.
+        absent: u64,
+    },
+}
+
+/// What a worker told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Past {
+    /// Tickets to those who came after a draw, ever let in, and of those for whom there was a time.
+    pub counts: [u64; 3],
+    /// What it promised.
+    pub promises: Promises,
+}
+
+impl Standing {
+    /// As bytes: some kilobytes, and a hundred at the most.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Out::default();
+        out.numbers([VERSION, self.opening.into()]);
+        match &self.crowd {
+            Crowd::Gathering(until) => {
+                out.number(1);
+                out.time(*until);
+            }
+            Crowd::Queue { drawn, table, asked, before, absent } => {
+                out.number(2);
+                out.tally(drawn);
+                out.table(table);
+                out.time(*asked);
+                out.numbers(*before);
+                out.number(*absent);
+            }
+        }
+        out.time(self.cohort_began);
+        out.number(self.cohorts.len() as u64);
+        self.cohorts.iter().for_each(|&count| out.number(count));
+        out.past(&self.past);
+        out.number(self.workers.len() as u64);
+        for (worker, past) in &self.workers {
+            out.fixed(*worker);
+            out.past(past);
+        }
+        out.0
+    }
+
+    /// Reads them; `None`: that is not it.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut from = From(bytes);
+        if from.number()? != VERSION {
+            return None;
+        }
+        let opening = u16::try_from(from.number()?).ok()?;
+        let crowd = match from.number()? {
+            1 => Crowd::Gathering(from.time()?),
+            2 => Crowd::Queue {
+                drawn: from.tally()?,
+                table: from.table()?,
+                asked: from.time()?,
+                before: [from.number()?, from.number()?],
+                absent: from.number()?,
+            },
+            _ => return None,
+        };
+        let cohort_began = from.time()?;
+        let cohorts = from.many(COHORTS_MAX, &mut From::number)?;
+        let past = from.past()?;
+        let workers = from.many(WORKERS_MAX, &mut |from| Some((from.fixed()?, from.past()?)))?;
+        from.end(Self { opening, crowd, cohorts, cohort_began, workers, past })
+    }
+}
+
+impl Out {
+    fn past(&mut self, Past { counts, promises }: &Past) {
+        self.numbers(*counts);
+        self.promises(promises);
+    }
+}
+
+impl From<'_> {
+    fn past(&mut self) -> Option<Past> {
+        Some(Past { counts: [self.number()?, self.number()?, self.number()?], promises: self.promises()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::door::draw::DrawSecret;
+    use crate::door::network::Turn;
+    use crate::door::timetable::{Outlook, Stays};
+
+    fn standing(crowd: Crowd) -> Standing {
+        let mut past = Past { counts: [1, 70_000, 2], promises: Promises::default() };
+        past.promises.add(UNIX_EPOCH, UNIX_EPOCH + Duration::from_secs(99));
+        let workers = vec![(u64::MAX, past.clone()), (7, Past::default())];
+        Standing { opening: 3, crowd, cohorts: vec![9, 0, 800], cohort_began: UNIX_EPOCH, workers, past }
+    }
+
+    fn queue() -> Crowd {
+        let (secret, mut drawn) = (DrawSecret::of(&[4; 32], 3), Tally::default());
+        (0..500).for_each(|network| drawn.add(secret.lot(network, Turn::FIRST)));
+        let outlook = Outlook { now: UNIX_EPOCH, first: 0, places: 90, inside: &[], pace: 10, stays: Stays::default() };
+        Crowd::Queue { drawn, table: Timetable::of(&outlook), asked: UNIX_EPOCH, before: [5, 6], absent: 7 }
+    }
+
+    #[test]
+    fn what_is_kept_is_read_as_it_was_and_nothing_else_is() {
+        for crowd in [Crowd::Gathering(UNIX_EPOCH), queue()] {
+            let standing = standing(crowd);
+            let bytes = standing.encode();
+            assert_eq!(Standing::decode(&bytes).as_ref(), Some(&standing));
+            assert!((0..bytes.len()).step_by(13).all(|end| Standing::decode(&bytes[..end]).is_none()));
+            assert_eq!(Standing::decode(&[&bytes[..], &[0]].concat()), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_stands_in_the_file_is_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), at in 0usize..2_000, byte: u8) {
+            let _ = Standing::decode(&bytes);
+            let mut changed = standing(queue()).encode();
+            let at = at % changed.len();
+            changed[at] = byte;
+            let _ = Standing::decode(&changed);
+        }
+    }
+}
