@@ -150,8 +150,9 @@ impl Places {
         let more = u32::try_from(part).unwrap_or(u32::MAX);
         // Who was at a worker that is gone comes back within seconds, to any: its places are there already.
         let orphaned = u32::try_from(self.orphans().div_ceil(u64::from(workers))).unwrap_or(u32::MAX);
-        let keep = (reserve(self.cap) / workers).min(AT_HAND).saturating_add(orphaned);
-        let back = self.give_back(keep.saturating_add(report.missed).saturating_sub(report.back), more);
+        let keep = (reserve(self.cap) / workers).min(AT_HAND);
+        let come_back = keep.saturating_add(orphaned).saturating_add(report.missed);
+        let back = self.give_back(come_back.saturating_sub(report.back), more);
         let lease = self.workers.get_mut(&worker)?;
         lease.given = lease.given.saturating_add(more).saturating_add(back);
         lease.back = lease.back.saturating_add(back);
