@@ -270,7 +270,7 @@ function reading(page, lang) {
     const root = document.documentElement;
     if (root.lang !== lang || root.dir !== (lang === "ar" ? "rtl" : "ltr")) wrong.push(`lang=${root.lang} dir=${root.dir}`);
     if (root.scrollWidth > innerWidth + 1) wrong.push(`scrolls sideways: ${root.scrollWidth} > ${innerWidth}`);
-    const key = /^(brand|tagline|(page|player|ear|embed|home|host|mic|stage|share|problem|ask|consent|hands|person|plan|review|sheet|time|tools)-[a-z-]+)$/;
+    const key = /^(brand|tagline|(page|player|ear|embed|home|host|mic|stage|share|problem|ask|consent|hands|person|plan|review|sheet|time|tools|watch)-[a-z-]+)$/;
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
       const said = walker.currentNode.nodeValue.trim();

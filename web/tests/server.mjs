@@ -43,6 +43,11 @@ export class Server {
     return server;
   }
 
+  /** Its directory. */
+  get data() {
+    return this.#data;
+  }
+
   get pid() {
     return this.#process.pid;
   }

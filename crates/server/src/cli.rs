@@ -205,6 +205,8 @@ pub enum Admin {
     Cadence(Cadence),
     /// Change at which bitrate listeners are sent sound, while people listen: half of it takes half of the line, and sounds less fine.
     Bitrate(Bitrate),
+    /// Print a link to the operator's live page: how many come, wait and listen, how crowded it is and why. Good for twelve hours.
+    WatchLink(Place),
     /// Say how crowded it is, why, and what was ordered.
     Level(Place),
     /// Keep everybody at a level of the ladder, whatever is felt (docs/operate/crowded.md).

@@ -22,6 +22,7 @@ use bytes::Bytes;
 use hiwar_admission::door::allocator::Allocator;
 use hiwar_admission::door::places::{GRANT, Grant};
 use hiwar_admission::door::seal::SealKey;
+use hiwar_admission::door::ticket::Class;
 use hiwar_admission::door::timetable::Stays;
 use hiwar_admission::door::wire::{self, Heard, SAID_BYTES_MAX, Said, Spoken, TOLD_BYTES_MAX};
 use hiwar_engine::live_bus::frame::DOOR_BYTES_MAX;
@@ -68,10 +69,29 @@ pub struct Figures {
     pub waiting: AtomicU64,
     /// Conversations at whose door there is no room.
     pub crowds: AtomicU64,
+    /// What happened at all of them, those that are closed among them.
+    pub passed: Mutex<Passed>,
     /// Each of them.
     pub each: Mutex<BTreeMap<LogId, AtDoor>>,
     /// How the operator wants them, for the doors to read.
     pub wanted: Mutex<Wanted>,
+}
+
+impl Figures {
+    /// All doors, as if they were one: what happened at those that are closed is in it.
+    pub fn together(&self) -> AtDoor {
+        let passed = *self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        let none = AtDoor { places: 0, inside: 0, waiting: 0, without_time: 0, is: Is::Open, passed };
+        let each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+        each.values().fold(none, |sum, door| AtDoor {
+            places: sum.places.saturating_add(door.places),
+            inside: sum.inside.saturating_add(door.inside),
+            waiting: sum.waiting.saturating_add(door.waiting),
+            without_time: sum.without_time.saturating_add(door.without_time),
+            is: if sum.is == Is::Open { door.is } else { sum.is },
+            passed,
+        })
+    }
 }
 
 /// How one door is.
@@ -87,6 +107,41 @@ pub struct AtDoor {
     pub without_time: u64,
     /// What whoever comes finds.
     pub is: Is,
+    /// What happened there.
+    pub passed: Passed,
+}
+
+/// What happened at a door since this house opened it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Requests to listen or to wait.
+    pub asked: u64,
+    /// People let in, by class.
+    pub entered: [u64; Class::ALL.len()],
+    /// Promises that were kept: people let in for whom there was a time.
+    pub kept: u64,
+}
+
+impl Passed {
+    /// Both together.
+    fn with(mut self, other: Self) -> Self {
+        self.asked = self.asked.saturating_add(other.asked);
+        self.kept = self.kept.saturating_add(other.kept);
+        for (entered, others) in self.entered.iter_mut().zip(other.entered) {
+            *entered = entered.saturating_add(others);
+        }
+        self
+    }
+}
+
+/// What a class is called, in numbers for programs.
+pub fn class_name(class: Class) -> &'static str {
+    match class {
+        Class::Returning => "returning",
+        Class::Follower => "follower",
+        Class::Earlier => "earlier",
+        Class::Anybody => "anybody",
+    }
 }
 
 /// What whoever comes to a door finds.
@@ -223,6 +278,8 @@ struct Doors {
     doors: BTreeMap<LogId, Door>,
     /// Doors that are no more, and until when what they gave is good.
     closed: BTreeMap<LogId, SystemTime>,
+    /// What happened at them.
+    past: Passed,
     figures: Arc<Figures>,
     draws: Draws,
     kept: Kept,
@@ -278,6 +335,7 @@ impl Doors {
             lives: BTreeMap::new(),
             doors: BTreeMap::new(),
             closed: BTreeMap::new(),
+            past: Passed::default(),
             figures: Arc::default(),
             draws,
             kept,
@@ -367,6 +425,7 @@ impl Doors {
         let over: Vec<LogId> = self.doors.keys().filter(|log| !on_air.contains(log)).copied().collect();
         for log in over {
             if let Some(mut door) = self.doors.remove(&log) {
+                self.past = self.past.with(door.passed());
                 let _ = self.draws.minute(log, door.diary.minute(now, &door.allocator, &self.machine));
             }
             self.closed.insert(log, now + GRANT);
@@ -427,6 +486,8 @@ impl Doors {
         self.figures.inside.store(allocators().map(|allocator| u64::from(allocator.inside())).sum(), Relaxed);
         self.figures.waiting.store(waiting().sum(), Relaxed);
         self.figures.crowds.store(waiting().count() as u64, Relaxed);
+        let passed = self.doors.values().map(Door::passed).fold(self.past, Passed::with);
+        *self.figures.passed.lock().unwrap_or_else(PoisonError::into_inner) = passed;
         let each = self.doors.iter().map(|(log, door)| (*log, door.look(now))).collect();
         *self.figures.each.lock().unwrap_or_else(PoisonError::into_inner) = each;
     }
@@ -501,6 +562,11 @@ impl Door {
         self.allocator.set_cap(self.shut_at.map_or(places, |inside| inside.min(places)));
     }
 
+    fn passed(&self) -> Passed {
+        let (asked, entered) = self.diary.ever();
+        Passed { asked, entered, kept: self.allocator.came_ever() }
+    }
+
     fn look(&self, now: SystemTime) -> AtDoor {
         let allocator = &self.allocator;
         let waiting = allocator.waiting(now);
@@ -514,6 +580,7 @@ impl Door {
                 Some(_) if allocator.is_gathering() => Is::Gathering,
                 Some(_) => Is::Queue,
             },
+            passed: self.passed(),
         }
     }
 

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         cli::Command::Draw(cli::Draw::Verify(args)) => role::draw::verify(&args),
         cli::Command::Door(cli::Door::Export(args)) => role::door::export(&args),
         cli::Command::Door(cli::Door::Verify(args)) => role::door::verify(&args),
+        cli::Command::Admin(cli::Admin::WatchLink(args)) => role::admin::watch_link(&args),
         cli::Command::Admin(cli::Admin::HostLink(args)) => role::admin::host_link(&args),
         cli::Command::Rehearse(cli::Rehearse::Listen(args)) => role::rehearse::listen(&args),
         cli::Command::Rehearse(cli::Rehearse::Crowd(args)) => role::rehearse::crowd::crowd(&args),

@@ -49,7 +49,7 @@ pub use seats::Holder;
 pub use store::{known, replace};
 pub use view::SpeakerView;
 pub(crate) use view::reactions;
-pub use view::{CrowdView, LadderView, ReplayView, SpaceView, StageView, rfc3339};
+pub use view::{CrowdView, DoorView, LadderView, ReplayView, SpaceView, StageView, rfc3339};
 #[cfg(test)]
 pub use view::{Links, PostponedView};
 

@@ -44,6 +44,9 @@ export interface Space {
   listen?: { hls?: string };
   speakers: Speaker[];
   listeners: number;
+  crowd: { joined: number; turned_away: number };
+  /** Absent while nobody knows. */
+  ladder?: Ladder;
   /** In the last second. */
   reactions?: Rates;
   /** review: it waits for the host's word; only those who host are told. */
@@ -82,6 +85,8 @@ export interface Stage {
   people: Person[];
   /** What the audience hears until the start, if it was given. For hosts and co-hosts; others see none. */
   hold_music: { duration_ms: number } | null;
+  /** For hosts and co-hosts; `null` where there is none. */
+  door?: Door | null;
 }
 
 /** What can be done to somebody on a stage, or about to be. */
@@ -97,6 +102,28 @@ export type Action =
   | "make-co-host"
   | "unmake-co-host"
   | "hand-over";
+
+/** How crowded it is, 0 to 5, why, and what that means, by language. */
+export interface Ladder {
+  level: number;
+  reasons: string[];
+  since: string;
+  says: Record<string, string>;
+}
+
+/** A door: how it is, and what happened at it since the house opened it. */
+export interface Door {
+  places: number;
+  inside: number;
+  waiting: number;
+  without_time: number;
+  is: "open" | "gathering" | "queue";
+  asked: number;
+  /** People let in, by class. */
+  entered: Record<string, number>;
+  /** People let in for whom there was a time. */
+  kept: number;
+}
 
 export interface Created {
   space: Space;

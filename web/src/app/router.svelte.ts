@@ -5,6 +5,7 @@ export type Route =
   | { name: "home" }
   | { name: "host" }
   | { name: "stage"; space: string; asks: boolean }
+  | { name: "watch"; space: string | null }
   | { name: "nowhere" };
 
 const at = $state<{ route: Route; visit: number }>({ route: { name: "nowhere" }, visit: 0 });
@@ -25,14 +26,16 @@ export function parse(hash: string): { route: Route; token: string | null; heari
   const passes = { token: values.get("token"), hearing: values.get("pass") };
   if (path === "" || path === "/") return { route: { name: "home" }, ...passes };
   if (path === "/host") return { route: { name: "host" }, ...passes };
-  const [, space, way] = /^\/s\/([a-z0-9-]{1,40})\/(stage|ask)$/.exec(path) ?? [];
+  if (path === "/operate") return { route: { name: "watch", space: null }, ...passes };
+  const [, space, way] = /^\/s\/([a-z0-9-]{1,40})\/(stage|ask|numbers)$/.exec(path) ?? [];
+  if (space && way === "numbers") return { route: { name: "watch", space }, ...passes };
   return { route: space ? { name: "stage", space, asks: way === "ask" } : { name: "nowhere" }, ...passes };
 }
 
 function look(): void {
   const { route, token, hearing } = parse(location.hash);
-  if ((token || hearing) && (route.name === "host" || route.name === "stage")) {
-    const space = route.name === "stage" ? route.space : null;
+  if ((token || hearing) && route.name !== "home" && route.name !== "nowhere") {
+    const space = route.name === "host" ? null : route.space;
     // A damaged link must not throw out a good pass.
     if (token && read(token)) keep(space, token);
     if (hearing && space) keepHearing(space, hearing);

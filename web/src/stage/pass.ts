@@ -4,7 +4,7 @@
  * Nothing here checks a signature: that is the house's work. We only read who we are, to show the right page.
  */
 
-export type Kind = "create" | "invite" | "guest" | "speak" | "host";
+export type Kind = "create" | "invite" | "guest" | "speak" | "host" | "operate";
 
 export interface Pass {
   token: string;
@@ -16,7 +16,7 @@ export interface Pass {
   name: string | null;
 }
 
-const KINDS: Record<string, Kind> = { C: "create", I: "invite", A: "guest", S: "speak", H: "host" };
+const KINDS: Record<string, Kind> = { C: "create", I: "invite", A: "guest", S: "speak", H: "host", O: "operate" };
 const TOKEN_CHARS_MAX = 300;
 
 /** The pass in `token`, or `null` if it is not one of the stage's. */
@@ -44,10 +44,11 @@ export function read(token: string): Pass | null {
 }
 
 /**
- * One slot for creating, one per space: in this tab only, gone when it is closed. Whoever only asks for the word has a slot beside it,
+ * One slot for creating, one for running the server, one per space: in this tab only, gone when it is closed. Whoever only asks for the word has a slot beside it,
  * since nobody has invited them to the stage.
  */
-const slot = (space: string | null, kind?: Kind) => (space ? `hiwar:${kind === "guest" ? "guest" : "stage"}:${space}` : "hiwar:host");
+const slot = (space: string | null, kind?: Kind) =>
+  kind === "operate" ? "hiwar:operate" : space ? `hiwar:${kind === "guest" ? "guest" : "stage"}:${space}` : "hiwar:host";
 
 /** A private window without storage still works, until the page is reloaded. */
 const memory = new Map<string, string>();
@@ -59,6 +60,12 @@ export function keep(space: string | null, token: string): void {
 /** The pass for the stage, or to create; for whoever has none, the one to ask for the word. */
 export function kept(space: string | null): Pass | null {
   const token = get(slot(space)) ?? (space && get(slot(space, "guest")));
+  return token ? read(token) : null;
+}
+
+/** The pass of whoever runs the server. */
+export function keptOperator(): Pass | null {
+  const token = get(slot(null, "operate"));
   return token ? read(token) : null;
 }
 

@@ -341,7 +341,8 @@ impl Allocator {
         self.came_ever().saturating_sub(self.came_before)
     }
 
-    fn came_ever(&self) -> u64 {
+    /// Ever let in at the time that they were told, or after it.
+    pub fn came_ever(&self) -> u64 {
         self.sum(CAME)
     }
 

@@ -7,12 +7,14 @@ use std::time::SystemTime;
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse};
+use hiwar_admission::door::ticket::Class;
 
 use super::problem::{Kind, Problem};
 use super::speech::Language;
 use super::{Shared, crowd, ladder};
 use crate::certificates::Standing;
 use crate::disk::Room;
+use crate::door::{Passed, class_name};
 
 const STYLE: &str = "body{font:1.1rem/1.7 system-ui,sans-serif;max-width:40rem;margin:2rem auto;padding:0 1rem;\
     color-scheme:light dark}section{margin-block-end:2.5rem}dt{float:inline-start;margin-inline-end:.5em}dd{font-weight:600}";
@@ -78,11 +80,17 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
         let (places, without) = ladder::door_sums(doors);
         put("door_places", "gauge", "Places behind all doors.", places);
         put("door_without_time", "gauge", "People who wait and could not be told a time.", without);
+        let passed = doors.together().passed;
+        put("door_asked_total", "counter", "Requests to listen or to wait at doors.", passed.asked);
+        put("door_kept_total", "counter", "People let in for whom there was a time: promises kept.", passed.kept);
     }
     if let (_, Some(usage)) = api.disk.found() {
         put("disk_free_bytes", "gauge", "Bytes that may still be written to the file system of the data.", usage.free);
         let (name, ratio) = ("hiwar_disk_used_ratio", usage.ratio());
         let _ = writeln!(text, "# HELP {name} Used part of that file system.\n# TYPE {name} gauge\n{name} {ratio:.4}");
+    }
+    if let Some(doors) = &api.at_doors {
+        write_entered(&mut text, &doors.together().passed);
     }
     crowd::write_crowd(&mut text, &tally, &api.studio.crowd_totals());
     crowd::write_spaces(&mut text, &api.registry.heard(crowd::SPACES_MAX));
@@ -90,6 +98,14 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
     ladder::write(&mut text, api.ladders.server(), &api.studio.each_worker());
     write_certificates(&mut text, &api.certificates.standings());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+fn write_entered(text: &mut String, passed: &Passed) {
+    let name = "hiwar_door_entered_total";
+    let _ = writeln!(text, "# HELP {name} People let in at doors.\n# TYPE {name} counter");
+    for (class, entered) in Class::ALL.into_iter().zip(passed.entered) {
+        let _ = writeln!(text, "{name}{{class=\"{}\"}} {entered}", class_name(class));
+    }
 }
 
 fn write_certificates(text: &mut String, standings: &[Standing]) {

@@ -22,7 +22,7 @@ use super::problem::{Details, Kind, Problem};
 use super::{Api, Shared};
 use crate::door;
 use crate::ladder::{Around, Given, Rung, What, Which, can_be, moment, ms};
-use crate::registry::{LadderView, rfc3339};
+use crate::registry::{DoorView, LadderView, rfc3339};
 
 /// As in the configuration: more than one server can send sound to.
 const PLACES_MAX: u32 = 10_000_000;
@@ -41,6 +41,14 @@ const ORDERS_MAX: usize = 200;
 pub(super) struct LaddersView {
     /// The whole server; absent until a worker has told how it is.
     server: Option<LadderView>,
+    /// People who hear, of all conversations.
+    listeners: u64,
+    /// Connections that ever began to listen.
+    joined: u64,
+    /// Requests for sound that were refused because there was no room.
+    turned_away: u64,
+    /// All doors together, as if they were one; `null` where there are none.
+    door: Option<DoorView>,
     /// Each worker; that of the stage port feels nothing.
     workers: Vec<WorkerView>,
     /// Everybody is at this level, whatever is felt; `null`: as it is felt.
@@ -297,8 +305,13 @@ fn view(api: &Api) -> LaddersView {
         }
         What::Level { .. } => None,
     });
+    let [audience, _] = api.studio.crowd_totals();
     LaddersView {
         server: api.ladders.server().map(LadderView::of),
+        listeners: api.registry.tally().listeners,
+        joined: audience.joined,
+        turned_away: audience.turned_away,
+        door: api.at_doors.as_deref().map(|doors| doors.together().into()),
         workers: api.studio.each_worker().into_iter().map(|(run, figures)| worker(run, &figures)).collect(),
         pin: orders.pin.map(OrderView::from),
         cap: orders.cap.map(OrderView::from),

@@ -11,6 +11,7 @@ use hiwar_admission::Scope;
 use hiwar_admission::door::allocator::Allocator;
 use hiwar_admission::door::diary::{At, Field, LINE_BYTES_MAX, Minute, Traffic};
 use hiwar_admission::door::seal::SealKey;
+use hiwar_admission::door::ticket::Class;
 use hiwar_engine::live_bus::{Count, Run, WorkerFigures};
 use hiwar_segment_log::LogId;
 
@@ -28,6 +29,8 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 /// What is known of one door in this minute.
 pub struct Diary {
     minute: Minute,
+    /// The same, of all minutes since this house opened the door.
+    ever: Minute,
     /// What each worker had told when it last told something.
     traffic: BTreeMap<Run, Traffic>,
     /// Of each, and each form of the log: who listens, bytes that were sent, who was turned away.
@@ -39,18 +42,30 @@ impl Diary {
     pub fn new(now: SystemTime, house: House) -> Self {
         let mut minute = Minute::new(seconds(now), 0);
         minute.set(Field::House, u64::from(house == House::Began));
-        Self { minute, traffic: BTreeMap::new(), counts: BTreeMap::new() }
+        let ever = Minute::new(seconds(now), 0);
+        Self { minute, ever, traffic: BTreeMap::new(), counts: BTreeMap::new() }
     }
 
     /// A worker tells what happened. `known`: it told before this door was here, so that nobody knows how much of it is new.
     pub fn hear(&mut self, run: Run, traffic: Traffic, known: Known) {
-        let before = self.traffic.get(&run);
-        match (before, known) {
-            (Some(before), _) => traffic.add_to(&mut self.minute, before),
-            (None, Known::No) => traffic.add_to(&mut self.minute, &Traffic::default()),
-            (None, Known::Before) => {}
+        let new = Traffic::default();
+        let before = match (self.traffic.get(&run), known) {
+            (Some(before), _) => Some(before),
+            (None, Known::No) => Some(&new),
+            (None, Known::Before) => None,
+        };
+        if let Some(before) = before {
+            traffic.add_to(&mut self.minute, before);
+            traffic.add_to(&mut self.ever, before);
         }
         self.traffic.insert(run, traffic);
+    }
+
+    /// How many asked since this house opened the door, and how many were let in, by class.
+    pub fn ever(&self) -> (u64, [u64; Class::ALL.len()]) {
+        let mut entered = [0; Class::ALL.len()];
+        entered.copy_from_slice(self.ever.of(Field::Entered));
+        (self.ever.sum(Field::Asked), entered)
     }
 
     /// A worker counts listeners.
@@ -356,6 +371,7 @@ mod tests {
         diary.hear(Run(1), traffic(500), Known::Before);
         diary.hear(Run(1), traffic(507), Known::Before);
         diary.hear(Run(2), traffic(40), Known::No);
+        assert_eq!(diary.ever(), (47, [0; 4]));
         [900, 1_000].into_iter().for_each(|bytes| diary.count(Run(1), &count(bytes)));
         [(0, 7), (2, 9), (1, 9)]
             .into_iter()

@@ -1,4 +1,5 @@
 use super::*;
+use crate::door::Passed;
 
 fn log(name: &str) -> LogId {
     LogId::parse(name).unwrap()
@@ -9,7 +10,7 @@ fn worker(level: u8, reasons: Reasons) -> (Run, WorkerFigures) {
 }
 
 fn door(is: Is, without_time: u64) -> AtDoor {
-    AtDoor { places: 10, inside: 10, waiting: without_time, without_time, is }
+    AtDoor { places: 10, inside: 10, waiting: without_time, without_time, is, passed: Passed::default() }
 }
 
 struct House {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use hiwar_admission::door::ticket::Class;
 use hiwar_admission::reaction::Reaction;
 use hiwar_space::{
     Asking, Audience, Beginning, Participant, Phase, Posting, Presence, Recording, Replay, Role, Standing,
@@ -14,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::{Entry, Holder};
 use crate::api::{AskedBy, Language, Settings};
-use crate::door::{AtDoor, Is};
+use crate::door::{AtDoor, Is, Passed, class_name};
 use crate::studio::{Clips, Numbers, Rates, Totals};
 
 /// A space, for clients. Names and titles are strangers' words.
@@ -129,16 +130,25 @@ pub struct DoorView {
     pub without_time: u64,
     /// What whoever comes finds: `open`, a place; `gathering`, a draw; `queue`, a queue.
     pub is: &'static str,
+    /// Requests to listen or to wait, since this house opened it.
+    pub asked: u64,
+    /// People let in since then, by class: `returning`, `follower`, `earlier` and `anybody`.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    pub entered: BTreeMap<&'static str, u64>,
+    /// Promises kept since then: people let in for whom there was a time.
+    pub kept: u64,
 }
 
 impl From<AtDoor> for DoorView {
-    fn from(AtDoor { places, inside, waiting, without_time, is }: AtDoor) -> Self {
+    fn from(AtDoor { places, inside, waiting, without_time, is, passed }: AtDoor) -> Self {
         let is = match is {
             Is::Open => "open",
             Is::Gathering => "gathering",
             Is::Queue => "queue",
         };
-        Self { places, inside, waiting, without_time, is }
+        let Passed { asked, entered, kept } = passed;
+        let entered = Class::ALL.into_iter().map(class_name).zip(entered).collect();
+        Self { places, inside, waiting, without_time, is, asked, entered, kept }
     }
 }
 

@@ -34,6 +34,13 @@ pub fn host_link(place: &cli::Place) -> ExitCode {
     )
 }
 
+/// Prints a link at which an operator watches the server. Exit code 0: it was; 2: it cannot be made.
+pub fn watch_link(place: &cli::Place) -> ExitCode {
+    print(
+        find(place).map(|Found { origin, keys }| (greet::watch_link(&origin, &keys), greet::keep_to_yourself().into())),
+    )
+}
+
 /// Prints a new grant to rehearse with, and beside it how. Exit code 0: it was; 2: it cannot be made.
 pub fn rehearsal_grant(args: &cli::RehearsalGrant) -> ExitCode {
     let life = Duration::from_secs(u64::from(args.minutes) * 60);

@@ -4,13 +4,16 @@ use std::fmt::Write;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
-use hiwar_admission::Origin;
+use hiwar_admission::{Grant, Origin};
 
 use crate::api::Keys;
 use crate::config::Config;
 
 /// How long the printed link can create spaces; the next start prints a new one.
 const HOST_LINK_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How long an operator's link is good.
+const WATCH_LINK_LIFE: Duration = Duration::from_secs(12 * 3600);
 
 /// What one listener takes of the line. A chunk of 200 ms is 800 bytes of Opus (32 kbit/s), 136 of `moof` and `mdat`, 22 of a TLS record, 52 of IP and TCP and 38
 /// of Ethernet: 41.9 kbit/s. The rest is for who speaks when (`emsg`), acknowledgements, what is sent twice, and pages.
@@ -21,6 +24,12 @@ pub fn print(config: &Config, keys: &Keys) {
     let link = if in_journal() { None } else { Some(host_link(&config.public_origin(), keys)) };
     let link = link.as_deref();
     print!("{}", if arabic() { in_arabic(config, link) } else { in_english(config, link) });
+}
+
+/// Where an operator watches the server, with a pass that is good for an evening.
+pub fn watch_link(public_origin: &str, keys: &Keys) -> String {
+    let pass = keys.stage_pass(SystemTime::now() + WATCH_LINK_LIFE, Grant::Operate);
+    format!("{public_origin}/#/operate?token={pass}")
 }
 
 /// A new link to create conversations with.

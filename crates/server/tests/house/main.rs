@@ -26,6 +26,7 @@ mod certificates;
 mod clips;
 mod conversation;
 mod crash;
+mod dashboard;
 mod data;
 mod demo;
 mod disk;

@@ -1,0 +1,77 @@
+//! The dashboard that is committed asks for numbers that a server really has.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::http::{ask, open};
+use crate::server::{Server, until};
+
+const DASHBOARD: &str = include_str!("../../../../docs/operate/grafana/hiwar.json");
+
+/// Names of ours in a text, up to the first character that is in no name.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("hiwar_").map(|(at, _)| {
+        let name = &text[at..];
+        &name[..name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len())]
+    })
+}
+
+/// All expressions anywhere in it, with what they are asked by.
+fn expressions(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match value {
+                    Value::String(text) if key == "expr" || key == "query" => found.push(text.clone()),
+                    value => expressions(value, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| expressions(item, found)),
+        _ => {}
+    }
+}
+
+/// Values of a label in `metric{… label="value" …}`.
+fn labels<'t>(text: &'t str, label: &str) -> BTreeSet<&'t str> {
+    let lead = format!("{label}=\"");
+    text.match_indices(&lead).filter_map(|(at, _)| text[at + lead.len()..].split('"').next()).collect()
+}
+
+#[test]
+fn every_number_of_the_dashboard_is_in_metrics_of_the_kind_that_is_asked_for() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let config = folder.path().join("hiwar.toml");
+    std::fs::write(&config, "[door]\nplaces = 5\n").expect("a disk");
+    let config = config.to_str().expect("a path");
+    let server = Server::start_with(&["--workers", "1", "--demo", "--config", config]);
+    let mut ears = Vec::new();
+    let metrics = until("somebody was let in at the door", || {
+        // Until the door opens, whoever comes is told to come again.
+        ears.push(open(server.public, "GET", "/listen/demo.mp4", &[], None));
+        let text = ask(server.public, "GET", "/metrics", &[], &[]).text();
+        let entered = text.lines().find_map(|line| line.strip_prefix("hiwar_door_entered_total{class=\"anybody\"} "));
+        (entered? != "0").then_some(text)
+    });
+    let asked = metrics.lines().find_map(|line| line.strip_prefix("hiwar_door_asked_total ")).expect("asked");
+    assert!(asked.parse::<u64>().expect("a number") >= 1, "{metrics}");
+    let told = |name: &str| metrics.lines().any(|line| line.split(['{', ' ']).next() == Some(name));
+
+    let mut found = Vec::new();
+    expressions(&serde_json::from_str(DASHBOARD).expect("JSON"), &mut found);
+    assert!(found.len() > 30, "{found:?}");
+    let mut seen = 0;
+    for expression in &found {
+        for name in names(expression) {
+            seen += 1;
+            assert!(told(name), "{name}, of {expression}, is in no line of {metrics}");
+            let is_rate = expression.contains("rate(");
+            assert_eq!(metrics.contains(&format!("# TYPE {name} counter")), is_rate, "{expression}");
+        }
+        for of in labels(expression, "of") {
+            assert!(metrics.contains(&format!("of=\"{of}\"")), "{expression}");
+        }
+    }
+    assert!(seen > 30, "{found:?}");
+}

@@ -1,0 +1,143 @@
+// The live page of whoever hosts, and of whoever runs the server: the numbers change when somebody listens and when the door is full, a level is said once, and it reads in both
+// languages, on a phone, dark, by keyboard and without motion. The server is this test's own: the others' has no door.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { fine, launch, page as open, until } from "./browser.mjs";
+import { BINARY, Server } from "./server.mjs";
+
+const server = await Server.start(BINARY, "[door]\nplaces = 2\nstay_minutes = 1\n");
+const { origin } = server;
+const browser = await launch();
+
+const create = new URLSearchParams(server.hostLink.split("?").at(-1)).get("token");
+const admin = (...words) => execFileSync(BINARY, ["admin", ...words, "--data", server.data], { encoding: "utf8", env: { ...process.env, LC_ALL: "C.UTF-8" } });
+
+async function api(method, path, token, body) {
+  const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
+  const response = await fetch(`${origin}/api/spaces/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
+  assert.ok(response.ok, `${path}: ${response.status}`);
+  return response.json();
+}
+
+/** A player that takes what is sent for as long as it is left alone; `null` if it was not let in. */
+async function ear(id) {
+  const leaves = new AbortController();
+  const response = await fetch(`${origin}/listen/${id}.mp4`, { signal: leaves.signal });
+  if (!response.ok) {
+    leaves.abort();
+    return null;
+  }
+  const hears = (async () => {
+    for await (const _ of response.body);
+  })().catch(() => {});
+  return { leave: () => (leaves.abort(), hears) };
+}
+
+const LATIN = (text) => Number(text.replace(/[٠-٩]/g, (digit) => "٠١٢٣٤٥٦٧٨٩".indexOf(digit)));
+const number = async (page, key) => LATIN(await page.textContent(`#watch-${key}`));
+const is = (page, key, value) => until(`${key} is ${value}`, async () => (await number(page, key)) === value, 20_000);
+
+/** How many dots of a plot are drawn on. */
+const ink = (page) => page.locator(".plot canvas").first().evaluate((canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.filter((v, i) => i % 4 === 3 && v > 0).length);
+
+try {
+  const made = await api("POST", "/spaces", create, { title: "أرقام · Numbers", host_name: "Layla", audience: "public" });
+  const { id } = made.space;
+  await api("POST", `/spaces/${id}/start`, made.host_pass);
+
+  const plots = [];
+  const host = await open(browser, { lang: "en" });
+  host.page.on("request", (request) => /assets\/Watch-/.test(request.url()) && plots.push(request.url()));
+  await host.page.goto(`${origin}/?lang=en#/`);
+  await host.page.waitForSelector("h1, h2");
+  assert.deepEqual(plots, [], "only this page loads what draws");
+  await host.page.goto(`${origin}/?lang=en#/s/${id}/numbers?token=${made.host_pass}`);
+  await host.page.waitForSelector("#watch-listening");
+  assert.ok(plots.length > 0 && !host.page.url().includes("token"));
+  const phone = await open(browser, { lang: "ar", width: 390, height: 844, scheme: "dark" });
+  await phone.page.emulateMedia({ reducedMotion: "reduce", colorScheme: "dark" });
+  await phone.page.goto(`${origin}/?lang=ar#/s/${id}/numbers?token=${made.host_pass}`);
+  await is(host.page, "places", 2);
+  await is(host.page, "listening", 0);
+
+  // What is said of the level, and how often.
+  await host.page.evaluate(() => {
+    globalThis.said = [];
+    new MutationObserver(() => said.push(document.querySelector("#level").textContent.trim())).observe(document.querySelector("#level"), { childList: true, subtree: true, characterData: true });
+  });
+
+  const inside = [];
+  for (let n = 1; n <= 2; n++) {
+    inside.push(await until(`${n} are inside`, () => ear(id)));
+    await is(host.page, "listening", n);
+    await is(phone.page, "listening", n);
+  }
+  await is(host.page, "inside", 2);
+  await is(host.page, "class-anybody", 2);
+  await until("they are told as let in", async () => (await number(host.page, "admitted")) === 2);
+  await until("a line is drawn", async () => (await ink(host.page)) > 500);
+  assert.ok((await number(host.page, "asked")) >= 2);
+  assert.deepEqual(await host.page.evaluate(() => said), [], "it is said when a level changes, and not when a number does");
+
+  // One more finds no place: a draw, a level, and the change of it.
+  assert.equal(await ear(id), null);
+  await until("it is drawn", async () => /drawn/.test(await host.page.textContent("#door-is")));
+  await until("the level is said", async () => /Level 1 of 5\..*more people came than there are places/s.test(await host.page.textContent("#level")));
+  await until("it is among the changes", async () => /from level .?0.? to .?1/.test(await host.page.locator(".changes").textContent().catch(() => "")), 40_000);
+  assert.equal(await host.page.getAttribute("#level", "role"), "status");
+  const said = await host.page.evaluate(() => new Set(globalThis.said).size);
+  assert.ok(said <= 2, `the level was said ${said} times`);
+
+  await fine(host.page, "en", "numbers");
+  await until("Arabic: the level", async () => /المستوى .?[1١].? من 5/.test(await phone.page.textContent("#level")));
+  await fine(phone.page, "ar", "numbers-dark");
+  await phone.page.emulateMedia({ colorScheme: "light" });
+  await fine(phone.page, "ar", "numbers");
+  // Time goes from right to left, and what it is measured by stands at the right.
+  const axis = await phone.page.locator(".plot .u-axis").nth(1).boundingBox();
+  const plot = await phone.page.locator(".plot").first().boundingBox();
+  assert.ok(axis.x > plot.x + plot.width / 2, "the axis of the right side");
+  await phone.page.click("header button");
+  await until("in the other language", async () => /Level/.test(await phone.page.textContent("#level")));
+  await until("and the axis at the left", async () => (await phone.page.locator(".plot .u-axis").nth(1).boundingBox()).x < plot.x + plot.width / 2);
+
+  // By keyboard a wide table is reached and scrolled.
+  await host.page.setViewportSize({ width: 390, height: 844 });
+  await host.page.focus(".wide");
+  await host.page.keyboard.press("ArrowRight");
+  await until("it scrolls", () => host.page.evaluate(() => document.querySelector(".wide").scrollLeft > 0));
+
+  // Whoever leaves is gone from it.
+  await Promise.all(inside.map(({ leave }) => leave()));
+  await is(host.page, "listening", 0);
+
+  // Whoever runs the server sees all of it, and its workers.
+  const operator = await open(browser, { lang: "ar" });
+  const link = /http\S+#\/operate\?token=[\w-]+/.exec(admin("watch-link"))[0];
+  await operator.page.goto(`${origin}/?lang=ar${link.slice(link.indexOf("#"))}`);
+  await operator.page.waitForSelector("#workers");
+  assert.ok((await number(operator.page, "asked")) >= 3 && !operator.page.url().includes("token"));
+  admin("pin", "3");
+  await until("the pin is seen", async () => /المستوى .?[3٣]/.test(await operator.page.textContent("#level")));
+  await until("at a worker", async () => (await operator.page.locator("table.grid").first().textContent()).includes("أُمر بذلك يدويًّا"));
+  await fine(operator.page, "ar", "operator");
+  await operator.page.click("header button");
+  await until("in English", async () => /Level .?3.? of 5/.test(await operator.page.textContent("#level")));
+  await fine(operator.page, "en", "operator");
+
+  // Nobody else.
+  const stranger = await open(browser, { lang: "en" });
+  for (const path of [`#/s/${id}/numbers`, "#/operate"]) {
+    await stranger.page.goto(`${origin}/?lang=en${path}`);
+    await until("refused", async () => /Only those who host|whoever runs the server/.test(await stranger.page.textContent("main")));
+    assert.equal(await stranger.page.locator(".plot").count(), 0);
+  }
+  for (const who of [host, phone, operator, stranger]) {
+    assert.deepEqual(who.errors, []);
+    await who.close();
+  }
+} finally {
+  await browser.close();
+  await server.stop();
+}
+console.log(JSON.stringify({ test: "numbers" }));
