@@ -42,6 +42,7 @@ writeFileSync(
 const modules = new URL("../node_modules/", import.meta.url).pathname;
 const terms = [
   ["Svelte (MIT)", "svelte/LICENSE.md"],
+  ["uPlot (MIT)", "uplot/LICENSE"],
   ["Readex Pro (SIL Open Font License 1.1)", "@fontsource-variable/readex-pro/LICENSE"],
 ].map(([name, path]) => `${name}\n\n${readFileSync(modules + path, "utf8").trim()}\n`);
 terms.push("@fluent/bundle (Apache-2.0), https://projectfluent.org\n");
