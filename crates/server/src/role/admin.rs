@@ -37,7 +37,7 @@ pub fn host_link(place: &cli::Place) -> ExitCode {
 /// Prints a link at which an operator watches the server. Exit code 0: it was; 2: it cannot be made.
 pub fn watch_link(place: &cli::Place) -> ExitCode {
     print(
-        find(place).map(|Found { origin, keys }| (greet::watch_link(&origin, &keys), greet::keep_to_yourself().into())),
+        find(place).map(|Found { origin, keys }| (greet::watch_link(&origin, &keys), greet::keep_watch_link().into())),
     )
 }
 

@@ -42,6 +42,15 @@ pub fn keep_to_yourself() -> &'static str {
     if arabic() { SECRET_ARABIC } else { SECRET_ENGLISH }
 }
 
+/// What is said beside an operator's link.
+pub fn keep_watch_link() -> &'static str {
+    if arabic() {
+        "هذا الرابط لك وحدك: من يملكه يأمر هذا الخادم اثنتي عشرة ساعة"
+    } else {
+        "keep this link to yourself: for twelve hours, whoever has it can order what you can"
+    }
+}
+
 const SECRET_ENGLISH: &str = "keep this link to yourself: whoever has it can create conversations";
 const SECRET_ARABIC: &str = "هذا الرابط لك وحدك: من يملكه يستطيع إنشاء الحوارات";
 
