@@ -64,27 +64,42 @@ impl Waiting<'_> {
             (Language::English, Worth::Rank(_)) => (
                 "No place within half an hour",
                 format!(
-                    "More people came than can listen at once. Look again in {minutes} min; the recording will be at the conversation's page."
+                    "More people came than can listen at once. Look again in {minutes} min; if it is recorded, the recording will be at the conversation's page."
                 ),
             ),
             (Language::Arabic, Worth::Draw(_)) => (
                 "جاء كثيرون في وقت واحد",
                 format!(
-                    "نُجري قرعة بين كل من يصل في هذه الدقيقة، وستعرف موعدك بعد نحو {} ثانية.",
-                    arabic(self.seconds())
+                    "نُجري قرعة بين كل من يصل في هذه الدقيقة، وستعرف موعدك بعد نحو {}.",
+                    counted(self.seconds(), SECONDS)
                 ),
             ),
             (Language::Arabic, Worth::Place { .. }) => {
-                ("مكانك محجوز", format!("بعد نحو {} دقيقة. يبقى مكانك لك وإن أغلقت هذه الصفحة.", arabic(minutes)))
+                ("مكانك محجوز", format!("بعد نحو {}. يبقى مكانك لك وإن أغلقت هذه الصفحة.", counted(minutes, MINUTES)))
             }
             (Language::Arabic, Worth::Rank(_)) => (
                 "لا مكان خلال نصف ساعة",
                 format!(
-                    "الحاضرون أكثر مما يمكن أن يستمع معًا. عُد بعد {} دقيقة، وستجد التسجيل في صفحة الحوار.",
-                    arabic(minutes)
+                    "الحاضرون أكثر مما يمكن أن يستمع معًا. عُد بعد {}، وإن سُجّل الحوار فستجد التسجيل في صفحته.",
+                    counted(minutes, MINUTES)
                 ),
             ),
         }
+    }
+}
+
+/// One, two, three to ten, and more of something, as they are counted after a preposition.
+type Forms = [&'static str; 4];
+const MINUTES: Forms = ["دقيقة واحدة", "دقيقتين", "دقائق", "دقيقة"];
+const SECONDS: Forms = ["ثانية واحدة", "ثانيتين", "ثوانٍ", "ثانية"];
+
+/// So many of them, in Arabic: the hundreds do not count for the form (CLDR, plural rules of `ar`).
+fn counted(number: u64, [one, two, few, many]: Forms) -> String {
+    match (number, number % 100) {
+        (1, _) => one.into(),
+        (2, _) => two.into(),
+        (_, 3..=10) => format!("{} {few}", arabic(number)),
+        _ => format!("{} {many}", arabic(number)),
     }
 }
 
@@ -274,11 +289,18 @@ mod tests {
     fn a_page_without_javascript_comes_back_by_itself_and_then_plays() {
         let (head, body) = asked("/s/demo/wait?pass=P", "ar", |request| page(request, waiting(PLACE), NOW));
         assert!(head.contains("\r\nRefresh: 151; url=/s/demo/wait?t=TICKET&pass=P\r\n"), "{head}");
-        assert!(body.contains("lang=\"ar\" dir=\"rtl\"") && body.contains("٣ دقيقة"), "{body}");
+        assert!(body.contains("lang=\"ar\" dir=\"rtl\"") && body.contains("٣ دقائق"), "{body}");
         let (head, body) = asked("/s/demo/wait?t=TICKET", "en", |request| enter(request, "demo", Some("TICKET"), NOW));
         let (_, other) = asked("/s/demo/wait?pass=%3C\"><b>", "en", |request| enter(request, "demo", None, NOW));
         assert!(other.contains("src=\"/listen/demo.mp3?\""), "{other}");
         assert!(!head.contains("Refresh") && body.contains("src=\"/listen/demo.mp3?t=TICKET\""), "{body}");
+    }
+
+    #[test]
+    fn arabic_counts_as_it_is_spoken() {
+        let said = [1, 2, 3, 10, 11, 99, 100, 103, 111].map(|number| counted(number, MINUTES));
+        let forms = "دقيقة واحدة|دقيقتين|٣ دقائق|١٠ دقائق|١١ دقيقة|٩٩ دقيقة|١٠٠ دقيقة|١٠٣ دقائق|١١١ دقيقة";
+        assert_eq!(said.join("|"), forms);
     }
 
     #[test]

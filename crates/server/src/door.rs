@@ -257,10 +257,16 @@ impl Clock {
 
 /// Whether that process is over, and nobody has taken note of it or its parent has.
 fn is_over(process: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"));
-    // After its name, in which there may be anything (proc(5)).
-    stat.map_or(true, |stat| stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X'])))
+    match std::fs::read_to_string(format!("/proc/{process}/stat")) {
+        // After its name, in which there may be anything (proc(5)).
+        Ok(stat) => stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X'])),
+        // What cannot be read for another reason may live.
+        Err(why) => why.kind() == io::ErrorKind::NotFound || why.raw_os_error() == Some(NO_SUCH_PROCESS),
+    }
 }
+
+/// `ESRCH`: it ended while it was read.
+const NO_SUCH_PROCESS: i32 = 3;
 
 /// Since the machine's start.
 fn steady() -> Duration {

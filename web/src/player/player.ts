@@ -7,12 +7,12 @@ import { Backoff, pause, retryAfterMs } from "./backoff";
 import { join, NotBoxes } from "./boxes";
 import { BEFORE_US_S, CatchUp, Lateness, type Range } from "./catch_up";
 import type { Config, State } from "./config";
-import { Agenda, eventsOf, type Cadence } from "./event";
+import { Agenda, eventsOf, type Cadence, type SpaceEvent } from "./event";
 import { Feed, support } from "./feed";
 import { boxesOf } from "./line";
 import { Past, Stretch, type Piece, type Place } from "./past";
 import { look, plain, ways } from "./plain";
-import { Ticket } from "./ticket";
+import { lastWords, Ticket } from "./ticket";
 
 export type { Config, State };
 
@@ -235,8 +235,8 @@ export class Player {
     this.config.onState(state);
   }
 
-  #finish(): void {
-    for (const event of this.#agenda.due(Infinity)) this.config.onEvent(event);
+  #finish(...last: SpaceEvent[]): void {
+    for (const event of [...this.#agenda.due(Infinity), ...last]) this.config.onEvent(event);
     this.#is("ended");
     this.stop();
   }
@@ -328,13 +328,14 @@ export class Player {
         }
         if (response.ok && response.body) {
           await this.#read(response.body, signal, () => backoff.reset());
+        } else if (response.status === 410 && !this.#behind) {
+          return this.#finish(...(await lastWords(response)));
         } else {
           void response.body?.cancel().catch(() => {});
           wait = retryAfterMs(response.headers.get("Retry-After"), Date.now());
           if (response.status === 401 || response.status === 403) return this.#give("refused");
           // Who is in the past hears it to its end, which the list tells.
           if (this.#behind && (response.status === 410 || response.status === 404)) return;
-          if (response.status === 410) return this.#finish();
           if (!this.config.begun()) {
             wait ??= NOT_YET_MS;
             this.#is("waiting");

@@ -3,6 +3,7 @@
  */
 
 import { pause } from "./backoff";
+import type { SpaceEvent } from "./event";
 
 /** So many requests in a minute at most, whatever is answered; the first of a back-off and some presses have room in it. */
 const ASKS = 20;
@@ -19,12 +20,18 @@ export class Ticket {
   /** To show; empty: none. */
   text = "";
   #key: string;
+  /** It is the place of whoever is inside, which one page shows. */
+  #isPlace = false;
+  /** Places that this page has claimed. */
+  #claimed = new Set<string>();
   #asked: number[] = Array(ASKS).fill(-6e4);
 
   constructor(space: string) {
     this.#key = `hiwar:ticket:${space}`;
     try {
-      this.text = sessionStorage.getItem(this.#key) || localStorage.getItem(this.#key) || "";
+      this.text = sessionStorage.getItem(this.#key) || "";
+      this.#isPlace = this.text !== "";
+      this.text ||= localStorage.getItem(this.#key) || "";
     } catch {
       // No storage: the place is this page's.
     }
@@ -39,7 +46,22 @@ export class Ticket {
     const at = Math.max(now, this.#asked.shift()! + 6e4);
     this.#asked.push(at);
     if (at > now) await pause(at - now, signal);
+    if (this.#isPlace) await this.#claim();
     return this.text;
+  }
+
+  /** A copied tab has the same place: it is the page's that shows it first, or they would throw each other out for ever. */
+  #claim(): Promise<void> {
+    const { locks } = navigator;
+    if (!locks) return Promise.resolve();
+    return new Promise((done) => {
+      void locks.request(this.#key + this.text, { ifAvailable: true }, (lock) => {
+        if (!lock && !this.#claimed.has(this.text)) this.text = "";
+        else this.#claimed.add(this.text);
+        done();
+        return lock && new Promise(() => {});
+      });
+    });
   }
 
   /** Reads an answer: what somebody has to wait for, if they have to. Only the door's 503 has a ticket in it. */
@@ -54,6 +76,7 @@ export class Ticket {
   #take(ticket?: string | null, outlives = ""): void {
     if (!ticket) return;
     this.text = ticket;
+    this.#isPlace = !outlives;
     try {
       sessionStorage.setItem(this.#key, ticket);
       localStorage.setItem(this.#key, outlives);
@@ -61,4 +84,10 @@ export class Ticket {
       // As above.
     }
   }
+}
+
+/** What there is to say of a conversation that is gone: that it does not take place, if that is so. */
+export async function lastWords(gone: Response): Promise<SpaceEvent[]> {
+  const problem = (await gone.json().catch(() => null)) as { type?: string } | null;
+  return problem?.type === "/problems/cancelled" ? [{ t: "ended", cancelled: true }] : [];
 }
