@@ -334,8 +334,7 @@ export class Player {
           void response.body?.cancel().catch(() => {});
           wait = retryAfterMs(response.headers.get("Retry-After"), Date.now());
           if (response.status === 401 || response.status === 403) return this.#give("refused");
-          // Who is in the past hears it to its end, which the list tells.
-          if (this.#behind && (response.status === 410 || response.status === 404)) return;
+          if (this.#behind && (response.status === 410 || response.status === 404)) return; // The list tells when the past is over.
           if (!this.config.begun()) {
             wait ??= NOT_YET_MS;
             this.#is("waiting");
