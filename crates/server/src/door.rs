@@ -261,7 +261,8 @@ fn is_over(process: i32) -> bool {
         // After its name, in which there may be anything (proc(5)).
         Ok(stat) => stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X'])),
         // What cannot be read for another reason may live.
-        Err(why) => why.kind() == io::ErrorKind::NotFound || why.raw_os_error() == Some(NO_SUCH_PROCESS),
+        Err(why) if why.raw_os_error() == Some(NO_SUCH_PROCESS) => true,
+        Err(why) => why.kind() == io::ErrorKind::NotFound && Path::new("/proc/self/stat").exists(),
     }
 }
 
@@ -444,7 +445,8 @@ impl Doors {
     fn tick(&mut self, now: SystemTime, on_air: &HashSet<LogId>) -> Vec<(LogId, Said)> {
         let (doors, machine) = (&mut self.doors, &mut self.machine);
         self.lives.retain(|run, life| {
-            let is_gone = life.gone.is_some_and(|gone| gone <= now);
+            // One whose process lives has its listeners, however long it is silent.
+            let is_gone = life.process.is_none() && life.gone.is_some_and(|gone| gone <= now);
             if is_gone {
                 machine.gone(*run);
                 doors.values_mut().for_each(|door| door.gone(now, *run));
@@ -564,7 +566,9 @@ impl Door {
 
     /// There are so many places, or no more than people if it is shut.
     fn resize(&mut self, places: u32, is_shut: bool) {
-        self.shut_at = is_shut.then(|| self.shut_at.unwrap_or_else(|| self.allocator.inside()));
+        // Who is inside is not known before all have said so; until then nobody is given a place anyway.
+        let is_known = self.shut_at.is_some() || !self.allocator.awaits();
+        self.shut_at = (is_shut && is_known).then(|| self.shut_at.unwrap_or_else(|| self.allocator.inside()));
         self.allocator.set_cap(self.shut_at.map_or(places, |inside| inside.min(places)));
     }
 

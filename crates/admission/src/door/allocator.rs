@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::desk::{Phase, SPREAD, TALLY, Told, WINDOW, Word, Yours};
 use super::draw::Tally;
-use super::places::{Grant, Places, WorkerId, reserve};
+use super::places::{GRANT, Grant, Places, WorkerId, reserve};
 use super::standing::{Crowd, Past, Standing};
 use super::timetable::{Outlook, Promises, STEP, Stays, Timetable};
 
@@ -57,6 +57,8 @@ pub struct Allocator {
     stays: Stays,
     places: Places,
     workers: BTreeMap<WorkerId, Told>,
+    /// When each was last heard.
+    heard: BTreeMap<WorkerId, SystemTime>,
     /// What those that are gone had told: what was given and promised by them stays so.
     gone: BTreeMap<WorkerId, Past>,
     /// And those that were before them, all together.
@@ -111,6 +113,7 @@ impl Allocator {
             stays,
             places: Places::new(now, cap, workers),
             workers: BTreeMap::new(),
+            heard: BTreeMap::new(),
             gone: BTreeMap::new(),
             past: Past::default(),
             tallies: BTreeMap::new(),
@@ -145,6 +148,7 @@ impl Allocator {
             (self.state, self.opening) = (State::Open, told.opening);
         }
         self.workers.insert(worker, told);
+        self.heard.insert(worker, now);
         self.places.report(now, worker, told.report)
     }
 
@@ -167,6 +171,7 @@ impl Allocator {
 
     /// A worker is gone, and everybody who was there is to come back.
     pub fn gone(&mut self, now: SystemTime, worker: WorkerId) {
+        self.heard.remove(&worker);
         let promises = self.promises.remove(&worker).unwrap_or_default();
         self.gone.extend(self.workers.remove(&worker).map(|told| (worker, Past { counts: counts(&told), promises })));
         if self.gone.len() > GONE_MAX
@@ -215,7 +220,10 @@ impl Allocator {
         };
         // Two seconds of joins: what is asked for is there when it is needed, and little of it lies idle at a worker to whom nobody comes.
         let wanted = pace.saturating_mul(2);
-        let has_free = self.places.free() > 0 || self.workers.values().any(|told| told.report.room > 0);
+        // One that is not heard of lets nobody in.
+        let is_heard = |worker: &WorkerId| self.heard.get(worker).is_some_and(|heard| now < *heard + GRANT);
+        let has_room = |(worker, told): (&WorkerId, &Told)| told.report.room > 0 && is_heard(worker);
+        let has_free = self.places.free() > 0 || self.workers.iter().any(has_room);
         // Those that take nobody any more are the last.
         let mut all: Vec<_> = self.workers.iter().collect();
         all.sort_by_key(|(_, told)| told.report.retires);
@@ -230,6 +238,11 @@ impl Allocator {
     fn sum(&self, which: usize) -> u64 {
         let gone = self.gone.values().map(|gone| gone.counts[which]).sum::<u64>();
         self.past.counts[which] + gone + self.workers.values().map(|told| counts(told)[which]).sum::<u64>()
+    }
+
+    /// Whether some worker has not said yet how many are inside there.
+    pub fn awaits(&self) -> bool {
+        self.places.awaits()
     }
 
     /// What the next house has to know, if this one is not there any more. `None`: whoever comes is let in, and nothing is promised.
@@ -255,7 +268,12 @@ impl Allocator {
     }
 
     /// Goes on where another house stopped. Its workers are gone until they tell; and whoever was drawn meanwhile, or is about to ask, has the time for it that they would have had.
+    ///
+    /// A crowd of another time is left: of before an outage of half an hour, or of a clock that went ahead of this one.
     pub fn resume(&mut self, now: SystemTime, standing: Standing) {
+        if !standing.is_of(now) {
+            return;
+        }
         let Standing { opening, crowd, cohorts, cohort_began, workers, past } = standing;
         (self.opening, self.cohort_began, self.past) = (opening, cohort_began, past);
         self.gone = workers.into_iter().collect();

@@ -69,7 +69,12 @@ impl<'m> Counts<'m> {
         let lines: [&[AtomicU32]; LEVELS] = std::array::from_fn(|level| self.line(level, hashes[level]));
         // All are looked at before any is changed: a change is a barrier, and the memory of one level would be waited for after that of the one before.
         black_box(lines.map(|line| line[0].load(Relaxed)));
-        std::array::from_fn(|level| self.count_in(lines[level], hashes[level]))
+        let narrowest = self.count_in(lines[0], hashes[0]);
+        if narrowest > networks.room() {
+            // What an address asks for beyond its own room puts none of its neighbours behind.
+            return std::array::from_fn(|level| if level == 0 { narrowest } else { 1 });
+        }
+        std::array::from_fn(|level| if level == 0 { narrowest } else { self.count_in(lines[level], hashes[level]) })
     }
 
     /// The list of a network of that level: the low bits choose it.
@@ -184,8 +189,14 @@ mod tests {
                 let had = truth[level].entry(networks.hashes()[level]).or_default();
                 *had += 1;
                 assert!(nth[level] >= *had, "ticket {n}, level {level}: {} for {had}", nth[level]);
+                if level == 0 && nth[0] > networks.room() {
+                    // Beyond its room it counts for itself alone.
+                    break;
+                }
             }
-            far += u32::from(nth[2] - truth[2][&networks.hashes()[2]] > 30);
+            if nth[0] <= networks.room() {
+                far += u32::from(nth[2] - truth[2][&networks.hashes()[2]] > 30);
+            }
         }
         // 870,000 networks in 131,072 entries: those who are taken for somebody busy.
         assert!(far < 20, "{far}");
@@ -233,6 +244,16 @@ mod tests {
         }
         // 2,000 addresses of the last, and what they are in: nothing else is left.
         assert!(cells.iter().filter(|cell| cell.load(Relaxed) != 0).count() < 6_000);
+    }
+
+    #[test]
+    fn whoever_asks_without_end_puts_no_neighbour_behind() {
+        let (cells, key) = (cells(), NetworkKey::from_bytes([1; 32]));
+        let counts = Counts::new(&cells, 0).expect("as many as are needed");
+        let [one, other] = [7, 8].map(|address| key.networks(v4(0x0a00_0000 + address)));
+        let rounds = (0..60_000).map(|_| one.turn(counts.count(&one)).round).max();
+        assert!(rounds >= Some(1_800));
+        assert_eq!(other.turn(counts.count(&other)).round, 0);
     }
 
     #[test]

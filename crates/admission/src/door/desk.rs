@@ -321,7 +321,12 @@ impl Desk {
     /// Below are the serials of those who waited.
     pub const PLACE_MIN: u64 = 1 << 62;
 
-    /// Somebody who was inside. For whoever was told to wait their ticket says how long.
+    /// Whether nobody waits, as far as is known.
+    fn is_open(&self) -> bool {
+        matches!(self.word.as_ref().map(|word| &word.phase), Some(Phase::Open))
+    }
+
+    /// Somebody who was inside. What is promised to others is not theirs, for nobody counts how many such tickets a network has. For whoever was told to wait their ticket says how long.
     fn back(&mut self, now: SystemTime, ticket: Ticket, chance: u32, entry: Entry) -> Answer {
         let waited = match ticket.worth {
             Worth::Place { promised } => promised,
@@ -329,7 +334,7 @@ impl Desk {
         };
         match entry {
             Entry::Later => Answer::Wait(ticket),
-            Entry::Now if self.share.admit_back(now, waited.is_zero()) => Answer::Enter,
+            Entry::Now if self.share.admit_back(now, waited.is_zero(), self.is_open()) => Answer::Enter,
             Entry::Now => {
                 let promised = (2 * waited).clamp(SOON, SOON_MAX);
                 let due = now + promised + share_of(promised, chance);
@@ -338,7 +343,7 @@ impl Desk {
         }
     }
 
-    /// Somebody who has a ticket of this space's, checked by its key. `None`: somebody used it, or nothing was promised by it; they [come](Self::arrive) as others do.
+    /// Somebody who has a ticket of this space's, checked by its key. `None`: nothing is promised by it, or not any more; they [come](Self::arrive) as others do.
     pub fn present(
         &mut self,
         now: SystemTime,
@@ -373,6 +378,11 @@ impl Desk {
         let is_of_this = ticket.opening == self.opening();
         let (rank, time, is_next) = match (ticket.worth, self.word.as_ref().map(|word| &word.phase)) {
             (_, None) => return Some(soon()),
+            // Their line broke, or the answer was lost: they were inside.
+            (Worth::Place { .. } | Worth::Draw(_), _) if memory.redemption.is_used(ticket.serial) => {
+                let worth = Worth::Place { promised: Duration::ZERO };
+                return Some(self.back(now, Ticket { class: Class::Returning, worth, ..ticket }, chance, entry));
+            }
             // The house has not drawn yet.
             (Worth::Draw(_), Some(Phase::Gathering { .. })) if is_of_this => return Some(soon()),
             (Worth::Draw(turn), Some(Phase::Queue { drawn, table, .. })) if is_of_this => {
@@ -401,19 +411,13 @@ impl Desk {
                 }
                 return self.redeem_and_enter(now, memory, &ticket);
             }
-            (Worth::Rank(rank), Some(Phase::Queue { drawn, table, .. })) if is_of_this => {
+            (Worth::Rank(rank), Some(Phase::Queue { drawn, table, late, .. })) if is_of_this => {
                 // A place that was left over is anybody's who looks; not for what somebody has beyond their network's share, before the turn of everybody who has not had theirs.
-                let is_first = rank < drawn.first_round() || rank >= drawn.total();
+                let is_first = rank < drawn.first_round() || (drawn.total()..drawn.total() + late).contains(&rank);
                 (rank, table.time(rank), is_first || table.rank(now) >= drawn.first_round())
             }
-            // Of a crowd that is over, or for a place that was kept for long enough: they come as others do.
-            _ => {
-                if self.serials.is_empty() {
-                    return Some(later());
-                }
-                memory.redemption.redeem(ticket.serial).ok()?;
-                return Some(self.join(now, visitor, || Turn::FIRST));
-            }
+            // Of a crowd that is over, or for a place that was kept for long enough.
+            _ => return None,
         };
         // They need another, and a ticket that is used up for nothing would be lost.
         if self.serials.is_empty() {
@@ -553,7 +557,9 @@ impl Desk {
         let wait = match self.word.as_ref().map(|word| &word.phase) {
             // Not before something can be promised to them, as it seems now: of half a million nearly all would look for nothing.
             Some(Phase::Queue { table, .. }) if visitor.has_looked => {
-                let until = table.reaches(rank).clamp(LOOK, LOOK_MAX);
+                // In steps, so that all tickets of one network look together then, too.
+                let reaches = table.reaches(rank).clamp(LOOK, LOOK_MAX).as_secs() / LOOK.as_secs();
+                let until = LOOK * reaches.next_power_of_two() as u32;
                 until + share(until)
             }
             _ => FIRST_LOOK + share(2 * LOOK - FIRST_LOOK),

@@ -107,6 +107,11 @@ impl Networks {
         self.hashes[0]
     }
 
+    /// How many tickets its narrowest network has in a round.
+    pub fn room(&self) -> u32 {
+        self.rooms[0]
+    }
+
     /// All of them, the narrowest first.
     pub fn hashes(&self) -> [u64; LEVELS] {
         self.hashes

@@ -113,6 +113,11 @@ impl Places {
         self.workers.values().map(Lease::bound).sum::<u64>() + self.orphans()
     }
 
+    /// Whether somebody has not said yet how many they hold.
+    pub fn awaits(&self) -> bool {
+        !self.awaited.is_empty()
+    }
+
     fn orphans(&self) -> u64 {
         self.orphaned.iter().map(|(_, count)| u64::from(*count)).sum()
     }
@@ -281,14 +286,14 @@ impl Share {
         may
     }
 
-    /// Lets in somebody who was inside before, if there is a place. If there is none, the house hears of those who ask for the first time.
-    pub fn admit_back(&mut self, now: SystemTime, is_first: bool) -> bool {
+    /// Lets in somebody who was inside before, if there is a place: of those for them, and, while nobody waits, of the others. If there is none, the house hears of those who ask for the first time.
+    pub fn admit_back(&mut self, now: SystemTime, is_first: bool, is_open: bool) -> bool {
         if self.back > 0 && self.is_good(now) {
             self.back -= 1;
             self.inside += 1;
             return true;
         }
-        let may = self.admit(now);
+        let may = is_open && self.admit(now);
         self.missed = self.missed.saturating_add(u32::from(!may && is_first));
         may
     }
@@ -377,7 +382,7 @@ mod tests {
                     self.shares[at].admit(self.now);
                 }
                 Happens::Return(at) => {
-                    if self.shares[at].admit_back(self.now, true)
+                    if self.shares[at].admit_back(self.now, true, false)
                         && let Some((_, kept)) = self.kept.iter_mut().find(|(_, kept)| *kept > 0)
                     {
                         // It was theirs.
@@ -514,7 +519,7 @@ mod tests {
         let [old, new] = &mut shares;
         assert!(old.admit(open) && old.admit(open));
         old.retire();
-        assert!(!old.admit(open) && !old.admit_back(open, true));
+        assert!(!old.admit(open) && !old.admit_back(open, true, true));
         assert_eq!(places.report(open, 1, old.report(98)), None);
         for _ in 0..2 {
             let grant = places.report(open, 2, new.report(98)).expect("all that is free");
@@ -590,13 +595,13 @@ mod tests {
         let [there, here] = [shares[0].inside(), shares[1].inside()];
         assert_eq!(there + here, 98);
         places.gone(open, 1);
-        shares[1].admit_back(open, true).then_some(()).expect("one is at hand");
+        shares[1].admit_back(open, true, false).then_some(()).expect("one is at hand");
         for _ in 0..there {
-            shares[1].admit_back(open, true);
+            shares[1].admit_back(open, true, false);
         }
         talk(&mut places, &mut shares, 2, 49);
         assert!(!shares[1].admit(open), "nobody else comes in by what is kept for them");
-        let back = (0..100).filter(|_| shares[1].admit_back(open, true)).count() as u32;
+        let back = (0..100).filter(|_| shares[1].admit_back(open, true, false)).count() as u32;
         assert_eq!((shares[1].inside(), back), (100, there + 1), "all of them, and the reserve");
     }
 }

@@ -1,7 +1,7 @@
 //! Which tickets have been used: two bits for each serial, in memory that all workers share. Exact, and never locked.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::AcqRel;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
 /// The bits, in somebody's memory: 10 million tickets are 2.5 MB. The first of a serial's is set when a ticket for the draw is exchanged, the second when its place is taken.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,11 @@ impl<'m> Redemption<'m> {
         if before & bit << 1 == 0 { Ok(()) } else { Err(Unredeemable::Used) }
     }
 
+    /// Whether its place was taken.
+    pub fn is_used(&self, serial: u64) -> bool {
+        self.find(serial).is_ok_and(|(word, bit)| word.load(Acquire) & bit << 1 != 0)
+    }
+
     /// Exchanges a ticket for the draw, which may be done again by whoever did not get the answer. Whether it is the first time.
     ///
     /// # Errors
@@ -59,9 +64,11 @@ mod tests {
         let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(4).collect();
         let redemption = Redemption::new(&bits);
         for serial in 0..128 {
+            assert!(!redemption.is_used(serial));
             assert_eq!(redemption.redeem(serial), Ok(()));
         }
         for serial in 0..128 {
+            assert!(redemption.is_used(serial));
             assert_eq!(redemption.redeem(serial), Err(Unredeemable::Used));
         }
         for serial in [128, u64::MAX] {

@@ -1,14 +1,17 @@
 //! What a house keeps of a crowd, so that the next one keeps its promises: who was drawn, when which rank's turn is, and what was promised. As bytes; layout in `docs/formats/door.md`.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::desk::WINDOW;
 use super::draw::Tally;
 use super::places::WorkerId;
-use super::timetable::{Promises, STEPS, Timetable};
+use super::timetable::{HORIZON, Promises, STEP, STEPS, Timetable};
 use super::wire::{From, Out};
 
 /// The first byte.
 const VERSION: u64 = 1;
+/// A house that follows another is never so much behind it by its own clock.
+const AHEAD: Duration = Duration::from_secs(2);
 /// Workers that are told apart, at the most.
 pub const WORKERS_MAX: u64 = 1_024;
 /// Cohorts that are told apart, at the most.
@@ -61,6 +64,18 @@ pub struct Past {
 }
 
 impl Standing {
+    /// Whether it is of about now: what was promised in it is not all over, and nothing is of a time to come.
+    pub fn is_of(&self, now: SystemTime) -> bool {
+        let (from, to) = match &self.crowd {
+            Crowd::Gathering(until) => (until.checked_sub(WINDOW).unwrap_or(UNIX_EPOCH), *until + HORIZON),
+            Crowd::Queue { table, .. } => {
+                let (from, _, by) = table.parts();
+                (from, from + STEP * by.len() as u32)
+            }
+        };
+        (from..to).contains(&(now + AHEAD)) && self.cohort_began <= now + AHEAD
+    }
+
     /// As bytes: some kilobytes, and a hundred at the most.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Out::default();
@@ -132,8 +147,6 @@ impl From<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
-
     use proptest::prelude::*;
 
     use super::*;
@@ -164,6 +177,18 @@ mod tests {
             assert!((0..bytes.len()).step_by(13).all(|end| Standing::decode(&bytes[..end]).is_none()));
             assert_eq!(Standing::decode(&[&bytes[..], &[0]].concat()), None);
         }
+    }
+
+    #[test]
+    fn a_crowd_of_another_time_is_none() {
+        let at = |seconds: u64| UNIX_EPOCH + Duration::from_secs(seconds);
+        for crowd in [Crowd::Gathering(at(0) + WINDOW), queue()] {
+            let standing = standing(crowd);
+            assert!(standing.is_of(at(0)) && standing.is_of(at(1_700)));
+            assert!(!standing.is_of(at(3_600)));
+        }
+        let ahead = Standing { cohort_began: at(4_000), ..standing(Crowd::Gathering(at(4_000))) };
+        assert!(!ahead.is_of(at(3_000)) && ahead.is_of(at(3_999)));
     }
 
     proptest! {

@@ -118,16 +118,13 @@ fn whoever_was_drawn_in_a_crowd_that_is_over_comes_as_others_do() {
         let serial = u64::from(opening);
         for worth in [Worth::Draw(Turn::FIRST), Worth::Rank(80_000)] {
             let ticket = Ticket { serial: serial + 60 * u64::from(worth == Worth::Rank(80_000)), ..ticket(worth) };
-            assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), Some(Answer::Enter), "{opening} {worth:?}");
-            assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), None);
+            assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), None, "{opening} {worth:?}");
         }
     }
-    // Among those who are drawn now, and behind those who were.
-    desk.hear(word(5, Phase::Gathering { until: NOW + WINDOW }));
-    assert!(matches!(waits(desk.present(NOW, memory, ticket(Worth::Rank(0)), 0, Entry::Now)).worth, Worth::Draw(_)));
-    desk.hear(word(6, queue()));
-    let last = Ticket { serial: 126, ..ticket(Worth::Rank(0)) };
-    assert_eq!(waits(desk.present(NOW, memory, last, 0, Entry::Now)).worth, Worth::Rank(1_000));
+    for phase in [Phase::Gathering { until: NOW + WINDOW }, queue()] {
+        desk.hear(word(5, phase));
+        assert_eq!(desk.present(NOW, memory, ticket(Worth::Rank(0)), 0, Entry::Now), None);
+    }
 }
 
 #[test]
@@ -169,9 +166,13 @@ fn who_was_drawn_asks_again_if_the_answer_was_lost_and_takes_no_more_than_one_pl
     assert_eq!((one, promised(&desk)), (other, 1));
     desk.take(NOW, Grant { number: 2, more: 5, ..Grant::default() });
     assert_eq!(desk.present(one.due, memory, one, 0, Entry::Now), Some(Answer::Enter));
+    // Whoever shows it again was inside: they have that place, or one of those for who comes back.
     for again in [other, drawn] {
-        assert_eq!(desk.present(one.due, memory, again, 0, Entry::Now), None);
+        let back = waits(desk.present(one.due, memory, again, 0, Entry::Now));
+        assert_eq!((back.serial, back.class), (125, Class::Returning));
     }
+    desk.take(one.due, Grant { number: 3, back: 1, keep: 1, ..Grant::default() });
+    assert_eq!(desk.present(one.due, memory, other, 0, Entry::Now), Some(Answer::Enter));
 }
 
 #[test]
@@ -185,8 +186,7 @@ fn a_place_is_kept_for_whoever_is_late_and_not_for_ever() {
     desk.take(late, Grant { number: 2, more: 5, ..Grant::default() });
     assert_eq!(desk.present(late, memory, place, 0, Entry::Now), Some(Answer::Enter));
     let too_late = Ticket { serial: 126, ..place };
-    let ticket = waits(desk.present(late + Duration::from_secs(1), memory, too_late, 0, Entry::Now));
-    assert_eq!(ticket.worth, Worth::Rank(1_000), "behind all others");
+    assert_eq!(desk.present(late + Duration::from_secs(1), memory, too_late, 0, Entry::Now), None);
 }
 
 #[test]

@@ -340,10 +340,9 @@ impl Door {
             let is_of_this = ticket.opening == self.opening;
             Ticket { network: if is_of_this { ticket.network } else { networks.narrowest() }, ..ticket }
         });
-        let is_back = |ticket: &Ticket| ticket.class == Class::Returning && self.places.contains_key(&ticket.serial);
-        if let Some(ticket) = shown.filter(is_back) {
-            // It is theirs still, wherever the other connection is.
-            let ticket = Ticket { due: now, ..ticket };
+        if let Some(ticket) = shown.filter(|ticket| self.places.contains_key(&ticket.serial)) {
+            // It is theirs still, wherever the other connection is, and whatever they came by.
+            let ticket = self.desk.place_of(now, ticket.network, ticket.serial);
             return Told { ticket, comes: (entry == Entry::Later).then_some((now, true)) };
         }
         let answer = shown.and_then(|ticket| self.desk.present(now, memory, ticket, lot, entry));
