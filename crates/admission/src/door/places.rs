@@ -55,6 +55,8 @@ pub struct Grant {
     pub more: u32,
     /// And so many for those who come back.
     pub back: u32,
+    /// There are fewer places than were given: what it had for whoever comes goes back.
+    pub returns: bool,
     /// How many of those it is to have at hand: what it has beyond, and nobody came back for, is anybody's.
     pub keep: u32,
 }
@@ -156,13 +158,14 @@ impl Places {
         // Who was at a worker that is gone comes back within seconds, to any: its places are there already.
         let orphaned = u32::try_from(self.orphans().div_ceil(u64::from(workers))).unwrap_or(u32::MAX);
         let keep = (reserve(self.cap) / workers).min(AT_HAND);
+        let returns = self.bound() > u64::from(self.cap);
         let come_back = keep.saturating_add(orphaned).saturating_add(report.missed);
         let back = self.give_back(come_back.saturating_sub(report.back), more);
         let lease = self.workers.get_mut(&worker)?;
         lease.given = lease.given.saturating_add(more).saturating_add(back);
         lease.back = lease.back.saturating_add(back);
         lease.number = lease.number.saturating_add(1);
-        Some(Grant { number: lease.number, more, back, keep })
+        Some(Grant { number: lease.number, more, back, returns, keep })
     }
 
     /// How many places are neither given nor [for those who come back](reserve).
@@ -250,7 +253,7 @@ impl Share {
             if self.is_retired {
                 return;
             }
-            self.room = self.room.saturating_add(grant.more);
+            self.room = if grant.returns { 0 } else { self.room }.saturating_add(grant.more);
             self.back = self.back.saturating_add(grant.back);
             let over = self.back.saturating_sub(grant.keep);
             if over > 0 && grant.back > 0 {
@@ -530,6 +533,29 @@ mod tests {
     }
 
     #[test]
+    fn where_there_are_fewer_places_what_was_given_goes_back_and_comes_again() {
+        let now = start();
+        let mut places = Places::new(now, 100, [1]);
+        let mut share = Share::default();
+        let open = now + GRANT;
+        let talk = |places: &mut Places, share: &mut Share| {
+            for _ in 0..2 {
+                if let Some(grant) = places.report(open, 1, share.report(98)) {
+                    share.take(open, grant);
+                }
+            }
+        };
+        talk(&mut places, &mut share);
+        assert!((0..10).all(|_| share.admit(open)));
+        places.set_cap(10);
+        talk(&mut places, &mut share);
+        assert!(!share.admit(open) && share.inside() == 10);
+        places.set_cap(100);
+        talk(&mut places, &mut share);
+        assert_eq!((0..200).filter(|_| share.admit(open)).count(), 88);
+    }
+
+    #[test]
     fn a_place_that_is_kept_counts_among_those_for_who_comes_back() {
         let now = start();
         let mut places = Places::new(now, 10_000, [1]);
@@ -572,7 +598,7 @@ mod tests {
         let open = now + GRANT;
         assert_eq!(
             places.report(open, 2, Report { wanted: 5, ..Report::default() }),
-            Some(Grant { number: 1, more: 0, back: 0, keep: 0 })
+            Some(Grant { number: 1, ..Grant::default() })
         );
     }
 

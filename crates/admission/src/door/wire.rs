@@ -101,9 +101,9 @@ pub fn encode_said(said: &Said) -> Vec<u8> {
         }
     }
     out.number(said.grants.len() as u64);
-    for (worker, Grant { number, more, back, keep }) in &said.grants {
+    for (worker, Grant { number, more, back, returns, keep }) in &said.grants {
         out.fixed(*worker);
-        out.numbers([*number, (*more).into(), (*back).into(), (*keep).into()]);
+        out.numbers([*number, (*more).into(), (*back).into(), (*returns).into(), (*keep).into()]);
     }
     out.0
 }
@@ -119,7 +119,8 @@ pub fn decode_said(bytes: &[u8]) -> Option<Said> {
     };
     let mut grant = |from: &mut From<'_>| {
         let worker = from.fixed()?;
-        Some((worker, Grant { number: from.number()?, more: from.small()?, back: from.small()?, keep: from.small()? }))
+        let (number, more, back) = (from.number()?, from.small()?, from.small()?);
+        Some((worker, Grant { number, more, back, returns: from.flag()?, keep: from.small()? }))
     };
     let grants = from.many(WORKERS_MAX, &mut grant)?;
     from.end(Said { now, word, grants })
@@ -367,7 +368,7 @@ mod tests {
         Said {
             now: at(61),
             word: Some(word),
-            grants: vec![(u64::MAX, Grant { number: 300, more: 4_000, back: 16, keep: 16 })],
+            grants: vec![(u64::MAX, Grant { number: 300, more: 4_000, back: 16, returns: true, keep: 16 })],
         }
     }
 
@@ -428,7 +429,7 @@ mod tests {
         let phase = Phase::Queue { drawn, table, late: u64::MAX, per_minute: u64::MAX, spare: u32::MAX };
         let yours = Yours { wanted: u32::MAX, late: u64::MAX, index: u32::MAX, workers: u32::MAX };
         let workers = 0..WORKERS_MAX;
-        let grant = Grant { number: u64::MAX, more: u32::MAX, back: u32::MAX, keep: u32::MAX };
+        let grant = Grant { number: u64::MAX, more: u32::MAX, back: u32::MAX, returns: true, keep: u32::MAX };
         let said = Said {
             now: at(1),
             word: Some(Spoken {

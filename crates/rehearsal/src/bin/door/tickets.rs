@@ -166,7 +166,7 @@ pub(crate) fn tickets(options: &Options) -> Value {
         worker.hear(queue(worker.now, worker.desk.tally().clone()));
         worker
             .desk
-            .take(worker.now, Grant { number: 1, more: u32::try_from(count).unwrap_or(u32::MAX), back: 0, keep: 0 });
+            .take(worker.now, Grant { number: 1, more: u32::try_from(count).unwrap_or(u32::MAX), ..Grant::default() });
         rate("check", &mut || {
             for text in &texts {
                 assert_eq!(black_box(worker.check(text, 7)), Some(Answer::Enter));
@@ -268,7 +268,7 @@ pub(crate) fn memory(options: &Options) -> io::Result<Value> {
         // As it is when its time has come.
         (ticket.worth, ticket.due) = (Worth::Place { promised: WINDOW }, worker.now);
         let text = worker.key.sign(&worker.space, &ticket);
-        worker.desk.take(worker.now, Grant { number: n + 1, more: 1, back: 0, keep: 0 });
+        worker.desk.take(worker.now, Grant { number: n + 1, more: 1, ..Grant::default() });
         used += u64::from(worker.check(&text, n as u32) == Some(Answer::Enter));
     }
     let after = resident()?;
