@@ -41,6 +41,8 @@ const FIRST_LOOK: Duration = Duration::from_secs(40);
 pub const RETURNS: Duration = Duration::from_secs(12 * 3_600);
 /// A place that is not there although it was promised: how soon it is asked for again.
 const SOON: Duration = Duration::from_secs(3);
+/// While the house is silent: up to twice this.
+const SILENT_MAX: Duration = Duration::from_secs(120);
 /// Whoever comes back to no place asks twice as late each time, up to this.
 const SOON_MAX: Duration = Duration::from_secs(60);
 
@@ -355,7 +357,7 @@ impl Desk {
         let wait = ticket.due.duration_since(now).unwrap_or_default();
         let is_of_nobody = ticket.serial == NOBODY;
         // A worker that had not heard the house's clock gave its own time.
-        if wait > EARLY && !(is_of_nobody && ticket.worth == MOMENT && wait > 2 * SOON + EARLY) {
+        if wait > EARLY && !(is_of_nobody && ticket.worth == MOMENT && wait > 2 * SILENT_MAX + EARLY) {
             return Some(Answer::Wait(ticket));
         }
         if ticket.class == Class::Returning {
@@ -368,11 +370,14 @@ impl Desk {
         let class = ticket.class;
         let has_looked = matches!(ticket.worth, Worth::Rank(_));
         let visitor = Visitor { network: ticket.network, class, chance, entry, has_looked };
-        // Twice as late each time: when nobody is let in for a while, those whose time has come ask less and less.
-        let soon = || {
-            let pause = now.duration_since(ticket.due).unwrap_or_default().clamp(SOON, SOON_MAX);
-            Answer::Again(ticket, now + pause + share_of(pause / 4, chance))
-        };
+        let overdue = now.duration_since(ticket.due).unwrap_or_default();
+        let comes = self.share.is_good(now).then(|| {
+            // Twice as late each time: what falls free is theirs, but they are many.
+            let pause = overdue.clamp(SOON, SOON_MAX);
+            now + pause + share_of(pause / 4, chance)
+        });
+        let comes = comes.unwrap_or_else(|| self.after_silence(now, chance));
+        let soon = || Answer::Again(ticket, comes);
         let later = || Answer::Again(ticket, now + LOOK + share_of(LOOK, chance));
         let is_late = now.duration_since(ticket.due).is_ok_and(|late| late > LATE);
         let is_of_this = ticket.opening == self.opening();
@@ -508,7 +513,13 @@ impl Desk {
 
     /// In a moment: nothing is promised, to them or to others for it, and no window opens.
     fn ask_again(&self, now: SystemTime, visitor: Visitor) -> Answer {
-        self.nothing(now + SOON + share_of(SOON, visitor.chance), visitor, MOMENT)
+        self.nothing(self.after_silence(now, visitor.chance), visitor, MOMENT)
+    }
+
+    /// When the house may have spoken again: the longer it has been silent, the later, and spread over as long again, so that those whose time comes meanwhile do not all come when it is back.
+    fn after_silence(&self, now: SystemTime, chance: u32) -> SystemTime {
+        let pause = (2 * self.share.silent_for(now)).clamp(SOON, SILENT_MAX);
+        now + pause + share_of(pause, chance)
     }
 
     /// Nobody knows when: all tickets are given out, or their network has had [thousands](ROUNDS) of them.

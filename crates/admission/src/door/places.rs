@@ -274,6 +274,11 @@ impl Share {
         self.good_until.is_some_and(|until| now < until)
     }
 
+    /// For so long the house has been silent beyond what that is good for.
+    pub fn silent_for(&self, now: SystemTime) -> Duration {
+        self.good_until.and_then(|until| now.duration_since(until).ok()).unwrap_or_default()
+    }
+
     /// Whether there is a place.
     pub fn has_room(&self, now: SystemTime) -> bool {
         self.room > 0 && self.is_good(now)

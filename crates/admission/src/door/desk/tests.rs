@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use super::*;
 use crate::door::counts::CELLS;
 use crate::door::network::NetworkKey;
+use crate::door::places::GRANT;
 use crate::door::timetable::{Outlook, Stays};
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
@@ -256,22 +257,36 @@ fn whoever_came_before_the_house_spoke_is_drawn_with_the_others_if_there_is_no_r
 }
 
 #[test]
-fn when_nobody_is_let_in_those_whose_time_has_come_ask_less_and_less_and_keep_their_ticket() {
+fn when_there_is_no_place_those_whose_time_has_come_ask_less_and_less_and_keep_their_ticket() {
     let shared = Shared::new();
     let memory = shared.memory();
     let mut desk = Shared::desk(0);
     desk.hear(word(3, queue()));
-    let place = ticket(Worth::Place { promised: SOON });
-    let mut now = NOW;
-    for seconds in [3, 3, 6, 12, 24, 48, 60, 60] {
-        let Some(Answer::Again(again, comes)) = desk.present(now, memory, place, 0, Entry::Now) else {
-            panic!("there is no place")
-        };
-        assert_eq!((again, comes), (place, now + Duration::from_secs(seconds)));
+    let (place, mut now) = (ticket(Worth::Place { promised: SOON }), NOW + GRANT);
+    for (number, seconds) in (2..).zip([3, 6, 12, 24, 48, 60]) {
+        desk.take(now, Grant { number, ..Grant::default() });
+        let comes = now + Duration::from_secs(seconds);
+        assert_eq!(desk.present(now, memory, place, 0, Entry::Now), Some(Answer::Again(place, comes)));
         now = comes;
     }
-    desk.take(now, Grant { number: 2, more: 5, ..Grant::default() });
+    desk.take(now, Grant { number: 99, more: 5, ..Grant::default() });
     assert_eq!(desk.present(now, memory, place, 0, Entry::Now), Some(Answer::Enter));
+}
+
+#[test]
+fn the_longer_the_house_is_silent_the_less_people_ask() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(5);
+    desk.hear(word(3, queue()));
+    let (place, mut now) = (ticket(Worth::Place { promised: SOON }), NOW + GRANT);
+    for seconds in [3, 6, 18, 54, 120] {
+        let comes = now + Duration::from_secs(seconds);
+        assert_eq!(desk.present(now, memory, place, 0, Entry::Now), Some(Answer::Again(place, comes)));
+        now = comes;
+    }
+    let last = desk.present(now, memory, place, u32::MAX, Entry::Now);
+    assert!(waits(last).due <= now + 2 * SILENT_MAX, "and they come spread over as long again");
 }
 
 #[test]
