@@ -43,6 +43,8 @@ pub const RETURNS: Duration = Duration::from_secs(12 * 3_600);
 const SOON: Duration = Duration::from_secs(3);
 /// While the house is silent: up to twice this.
 const SILENT_MAX: Duration = Duration::from_secs(120);
+/// And whoever comes for the first time, who is told that it is a moment: up to twice this.
+const MOMENT_MAX: Duration = Duration::from_secs(15);
 /// Whoever comes back to no place asks twice as late each time, up to this.
 const SOON_MAX: Duration = Duration::from_secs(60);
 
@@ -357,7 +359,7 @@ impl Desk {
         let wait = ticket.due.duration_since(now).unwrap_or_default();
         let is_of_nobody = ticket.serial == NOBODY;
         // A worker that had not heard the house's clock gave its own time.
-        if wait > EARLY && !(is_of_nobody && ticket.worth == MOMENT && wait > 2 * SILENT_MAX + EARLY) {
+        if wait > EARLY && !(is_of_nobody && ticket.worth == MOMENT && wait > 2 * MOMENT_MAX + EARLY) {
             return Some(Answer::Wait(ticket));
         }
         if ticket.class == Class::Returning {
@@ -376,7 +378,7 @@ impl Desk {
             let pause = overdue.clamp(SOON, SOON_MAX);
             now + pause + share_of(pause / 4, chance)
         });
-        let comes = comes.unwrap_or_else(|| self.after_silence(now, chance));
+        let comes = comes.unwrap_or_else(|| self.after_silence(now, chance, SILENT_MAX));
         let soon = || Answer::Again(ticket, comes);
         let later = || Answer::Again(ticket, now + LOOK + share_of(LOOK, chance));
         let is_late = now.duration_since(ticket.due).is_ok_and(|late| late > LATE);
@@ -513,12 +515,12 @@ impl Desk {
 
     /// In a moment: nothing is promised, to them or to others for it, and no window opens.
     fn ask_again(&self, now: SystemTime, visitor: Visitor) -> Answer {
-        self.nothing(self.after_silence(now, visitor.chance), visitor, MOMENT)
+        self.nothing(self.after_silence(now, visitor.chance, MOMENT_MAX), visitor, MOMENT)
     }
 
     /// When the house may have spoken again: the longer it has been silent, the later, and spread over as long again, so that those whose time comes meanwhile do not all come when it is back.
-    fn after_silence(&self, now: SystemTime, chance: u32) -> SystemTime {
-        let pause = (2 * self.share.silent_for(now)).clamp(SOON, SILENT_MAX);
+    fn after_silence(&self, now: SystemTime, chance: u32, most: Duration) -> SystemTime {
+        let pause = (2 * self.share.silent_for(now)).clamp(SOON, most);
         now + pause + share_of(pause, chance)
     }
 
