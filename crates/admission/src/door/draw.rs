@@ -62,7 +62,7 @@ impl DrawSecret {
         self.secret
     }
 
-    /// Where a ticket is drawn: of the network with that hash, when its turn is that. By [SipHash](super::sip), for that is all it takes: whoever has not the key cannot foresee it, however many lots
+    /// Where a ticket is drawn: of the network with that hash, when its turn is that. By SipHash-2-4 (`sip.rs`), for that is all it takes: whoever has not the key cannot foresee it, however many lots
     /// they have seen, and whoever is told the secret can make it again.
     ///
     /// The tickets of one address in a round lie close behind its first one there. So people behind one address are let in as often as others are, by one luck for all of them; and
