@@ -52,7 +52,8 @@ export class Ticket {
 
   /** A copied tab has the same place: it is the page's that shows it first, or they would throw each other out for ever. */
   #claim(): Promise<void> {
-    const { locks } = navigator;
+    // Not without HTTPS, but at one's own machine.
+    const locks = globalThis.navigator?.locks;
     if (!locks) return Promise.resolve();
     return new Promise((done) => {
       void locks.request(this.#key + this.text, { ifAvailable: true }, (lock) => {
