@@ -99,12 +99,14 @@ try {
   await phone.page.emulateMedia({ colorScheme: "light" });
   await fine(phone.page, "ar", "numbers");
   // Time goes from right to left, and what it is measured by stands at the right.
-  const axis = await phone.page.locator(".plot .u-axis").nth(1).boundingBox();
-  const plot = await phone.page.locator(".plot").first().boundingBox();
-  assert.ok(axis.x > plot.x + plot.width / 2, "the axis of the right side");
+  // It is drawn anew when colours or languages change.
+  const at = async (mark) => (await phone.page.locator(mark).boundingBox().catch(() => null)) ?? null;
+  const plot = await until("a plot", () => at(".plot >> nth=0"));
+  const axis = () => at(".plot .u-axis >> nth=1");
+  await until("the axis at the right", async () => ((await axis())?.x ?? 0) > plot.x + plot.width / 2);
   await phone.page.click("header button");
   await until("in the other language", async () => /Level/.test(await phone.page.textContent("#level")));
-  await until("and the axis at the left", async () => (await phone.page.locator(".plot .u-axis").nth(1).boundingBox()).x < plot.x + plot.width / 2);
+  await until("and the axis at the left", async () => ((await axis())?.x ?? Infinity) < plot.x + plot.width / 2);
 
   // By keyboard a wide table is reached and scrolled.
   await host.page.setViewportSize({ width: 390, height: 844 });
