@@ -29,7 +29,6 @@ use hiwar_engine::live_bus::frame::DOOR_BYTES_MAX;
 use hiwar_engine::live_bus::{Down, Publisher, Report, Run, Up, WorkerId};
 use hiwar_segment_log::LogId;
 
-use self::kept::Kept;
 use crate::config;
 use crate::studio::Studio;
 use diary::{Diary, House, Known, Machine};
@@ -178,8 +177,7 @@ pub fn start(
 ) -> io::Result<(SyncSender<Report>, Arc<Figures>)> {
     let (reports, heard) = sync_channel(REPORTS_MAX);
     let clock = Clock::start(&spaces.with_file_name(CLOCK));
-    let kept = Kept::new(spaces.clone());
-    let doors = Doors::new(config, clock.now(), workers, Draws::start(spaces, key)?, kept);
+    let doors = Doors::new(config, clock.now(), workers, Draws::start(spaces.clone(), key)?, spaces);
     let figures = doors.figures.clone();
     let work = move || keep(doors, &clock, &heard, &studio, &publisher);
     std::thread::Builder::new().name("door".into()).spawn(work)?;
@@ -289,7 +287,7 @@ struct Doors {
     past: Passed,
     figures: Arc<Figures>,
     draws: Draws,
-    kept: Kept,
+    spaces: PathBuf,
     /// Processes at the other end of connections.
     peers: BTreeMap<WorkerId, i32>,
     machine: Machine,
@@ -330,11 +328,13 @@ struct Door {
     diary: Diary,
     /// Workers that told of it before it was here.
     known: BTreeSet<Run>,
+    /// There may be a crowd that is kept for the next house.
+    is_kept: bool,
 }
 
 impl Doors {
     /// Of a house that begins now, and of which so many workers know.
-    fn new(config: config::Door, now: SystemTime, workers: usize, draws: Draws, kept: Kept) -> Self {
+    fn new(config: config::Door, now: SystemTime, workers: usize, draws: Draws, spaces: PathBuf) -> Self {
         Self {
             config,
             began: now,
@@ -345,7 +345,7 @@ impl Doors {
             past: Passed::default(),
             figures: Arc::default(),
             draws,
-            kept,
+            spaces,
             peers: BTreeMap::new(),
             machine: Machine::default(),
             minute: now,
@@ -436,8 +436,8 @@ impl Doors {
                 let _ = self.draws.minute(log, door.diary.minute(now, &door.allocator, &self.machine));
             }
             self.closed.insert(log, now + GRANT);
+            let _ = self.draws.crowd(log, None);
             self.draws.over(log);
-            self.kept.keep(log, None);
         }
     }
 
@@ -466,8 +466,13 @@ impl Doors {
         }
         let said = self.doors.iter_mut().filter_map(|(log, door)| Some((*log, door.say(now)?))).collect();
         self.doors.iter_mut().for_each(|(log, door)| door.record(*log, &self.draws));
-        for (log, door) in self.doors.iter().filter(|(_, door)| door.silent == 0) {
-            self.kept.keep(*log, door.allocator.standing());
+        for (log, door) in self.doors.iter_mut().filter(|(_, door)| door.silent == 0) {
+            let standing = door.allocator.standing();
+            let is_crowd = standing.is_some();
+            // If there was no room to say it, another is said in a second.
+            if (is_crowd || door.is_kept) && self.draws.crowd(*log, standing) {
+                door.is_kept = is_crowd;
+            }
         }
         self.count(now);
         if now >= self.minute + diary::MINUTE {
@@ -529,7 +534,7 @@ impl Doors {
         let config::Door { places, pace, stay } = self.config;
         let stays = Stays { median: stay, ..Stays::default() };
         let mut allocator = Allocator::new(begins, places, pace, stays, holders);
-        if let Some(standing) = self.kept.read(log) {
+        if let Some(standing) = kept::read(&self.spaces, log) {
             allocator.resume(now, standing);
         }
         let (grants, given) = (BTreeMap::new(), BTreeMap::new());
@@ -538,8 +543,18 @@ impl Doors {
         let house = if now < self.began + diary::MINUTE { House::Began } else { House::Stood };
         let diary = Diary::new(now, house);
         let (committed, recorded) = (None, None);
-        let door =
-            Door { allocator, grants, given, silent: WORD_EVERY, committed, recorded, shut_at: None, diary, known };
+        let door = Door {
+            allocator,
+            grants,
+            given,
+            silent: WORD_EVERY,
+            committed,
+            recorded,
+            shut_at: None,
+            diary,
+            known,
+            is_kept: true,
+        };
         self.doors.insert(log, door);
     }
 }

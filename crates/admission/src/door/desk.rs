@@ -420,7 +420,8 @@ impl Desk {
             }
             (Worth::Rank(rank), Some(Phase::Queue { drawn, table, late, .. })) if is_of_this => {
                 // A place that was left over is anybody's who looks; not for what somebody has beyond their network's share, before the turn of everybody who has not had theirs.
-                let is_first = rank < drawn.first_round() || (drawn.total()..drawn.total() + late).contains(&rank);
+                let is_first =
+                    rank < drawn.first_round() || (drawn.total()..drawn.total().saturating_add(*late)).contains(&rank);
                 (rank, table.time(rank), is_first || table.rank(now) >= drawn.first_round())
             }
             // Of a crowd that is over, or for a place that was kept for long enough.

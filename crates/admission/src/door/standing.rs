@@ -12,6 +12,8 @@ use super::wire::{From, Out};
 const VERSION: u64 = 1;
 /// A house that follows another is never so much behind it by its own clock.
 const AHEAD: Duration = Duration::from_secs(2);
+/// No count is larger: what is added up of what is read has room.
+const COUNT_MAX: u64 = 1 << 48;
 /// Workers that are told apart, at the most.
 pub const WORKERS_MAX: u64 = 1_024;
 /// Cohorts that are told apart, at the most.
@@ -119,13 +121,13 @@ impl Standing {
                 drawn: from.tally()?,
                 table: from.table()?,
                 asked: from.time()?,
-                before: [from.number()?, from.number()?],
-                absent: from.number()?,
+                before: [from.count()?, from.count()?],
+                absent: from.count()?,
             },
             _ => return None,
         };
         let cohort_began = from.time()?;
-        let cohorts = from.many(COHORTS_MAX, &mut From::number)?;
+        let cohorts = from.many(COHORTS_MAX, &mut From::count)?;
         let past = from.past()?;
         let workers = from.many(WORKERS_MAX, &mut |from| Some((from.fixed()?, from.past()?)))?;
         from.end(Self { opening, crowd, cohorts, cohort_began, workers, past })
@@ -140,8 +142,12 @@ impl Out {
 }
 
 impl From<'_> {
+    fn count(&mut self) -> Option<u64> {
+        self.number().filter(|count| *count <= COUNT_MAX)
+    }
+
     fn past(&mut self) -> Option<Past> {
-        Some(Past { counts: [self.number()?, self.number()?, self.number()?], promises: self.promises()? })
+        Some(Past { counts: [self.count()?, self.count()?, self.count()?], promises: self.promises()? })
     }
 }
 
@@ -177,6 +183,15 @@ mod tests {
             assert!((0..bytes.len()).step_by(13).all(|end| Standing::decode(&bytes[..end]).is_none()));
             assert_eq!(Standing::decode(&[&bytes[..], &[0]].concat()), None);
         }
+    }
+
+    #[test]
+    fn counts_that_could_not_be_added_up_are_not_read() {
+        let mut standing = standing(queue());
+        standing.past.counts[1] = COUNT_MAX;
+        assert!(Standing::decode(&standing.encode()).is_some());
+        standing.past.counts[1] += 1;
+        assert_eq!(Standing::decode(&standing.encode()), None);
     }
 
     #[test]

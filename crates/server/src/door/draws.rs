@@ -18,10 +18,12 @@ use hiwar_admission::door::record::{
     AHEAD, DrawRecord, GLANCE_BYTES, Glance, LIST_PREFIX, LISTED_MAX, List, RECORD_BYTES_MAX,
 };
 use hiwar_admission::door::seal::SealKey;
+use hiwar_admission::door::standing::Standing;
 use hiwar_delivery::http::DoorMap;
 use hiwar_segment_log::LogId;
 
 use super::diary::Book;
+use super::kept;
 
 /// In a space's folder: what is public of its draws.
 pub const FOLDER: &str = "draws";
@@ -48,6 +50,7 @@ enum News {
     Minute(LogId, Box<Minute>),
     /// Their space is over.
     Over(LogId),
+    Crowd(LogId, Option<Box<Standing>>),
 }
 
 /// How the doors tell.
@@ -87,6 +90,11 @@ impl Draws {
         self.0.try_send(News::Minute(log, Box::new(minute))).is_ok()
     }
 
+    /// What the next house has to know of a crowd, or that there is none any more. False: as above.
+    pub fn crowd(&self, log: LogId, standing: Option<Standing>) -> bool {
+        self.0.try_send(News::Crowd(log, standing.map(Box::new))).is_ok()
+    }
+
     /// The space is over: what its door knew is destroyed.
     pub fn over(&self, log: LogId) {
         // What could not be told is destroyed by whoever opens the spaces' folder next.
@@ -102,11 +110,13 @@ struct Shelf {
     /// What is committed to now.
     committed: BTreeMap<LogId, [u8; 32]>,
     books: BTreeMap<LogId, Book>,
+    is_not_kept: bool,
 }
 
 impl Shelf {
     fn new(spaces: PathBuf, key: SealKey) -> Self {
-        Self { spaces, key, pending: BTreeMap::new(), committed: BTreeMap::new(), books: BTreeMap::new() }
+        let (pending, committed, books) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { spaces, key, pending, committed, books, is_not_kept: false }
     }
 
     fn keep(mut self, news: &Receiver<News>) {
@@ -116,6 +126,10 @@ impl Shelf {
                 Ok(News::Drawn(log, drawn)) => self.drawn(log, *drawn),
                 Ok(News::Minute(log, minute)) => self.minute(log, *minute),
                 Ok(News::Over(log)) => self.over(log),
+                Ok(News::Crowd(log, standing)) => {
+                    self.crowd(log, standing.as_deref());
+                    Ok(())
+                }
                 Err(RecvTimeoutError::Timeout) => Ok(()),
                 Err(RecvTimeoutError::Disconnected) => return,
             };
@@ -123,6 +137,17 @@ impl Shelf {
                 tracing::warn!("what is public of a door: {why}");
             }
         }
+    }
+
+    fn crowd(&mut self, log: LogId, standing: Option<&Standing>) {
+        let done = kept::keep(&self.spaces, log, standing);
+        // Said once, for it is tried each second.
+        if let Err(why) = &done
+            && !self.is_not_kept
+        {
+            tracing::warn!(%log, "a crowd is not kept, and another house would not know of its promises: {why}");
+        }
+        self.is_not_kept = done.is_err();
     }
 
     fn folder(&self, log: LogId) -> PathBuf {

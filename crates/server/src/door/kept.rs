@@ -1,10 +1,9 @@
 //! What a house keeps of each crowd beside its space, once a second, so that the next house keeps its promises. Written aside and renamed, and not synced: it is for a house that dies, and a
-//! machine that does had listeners of no house.
+//! machine that does had listeners of no house. Read when a door is opened, and written where nobody waits for the disk ([`Draws`](super::draws::Draws)).
 
-use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hiwar_admission::door::standing::Standing;
 use hiwar_segment_log::LogId;
@@ -14,64 +13,36 @@ const FILE: &str = "crowd";
 /// No crowd is larger: see [`Standing`].
 const BYTES_MAX: u64 = 4 << 20;
 
-/// Every crowd's file.
-pub(super) struct Kept {
-    spaces: PathBuf,
-    /// Those that are there.
-    written: HashSet<LogId>,
-    has_failed: bool,
+fn path(spaces: &Path, log: LogId) -> PathBuf {
+    spaces.join(log.as_str()).join(FILE)
 }
 
-impl Kept {
-    pub(super) fn new(spaces: PathBuf) -> Self {
-        Self { spaces, written: HashSet::new(), has_failed: false }
+/// What an earlier house kept. What nobody can read is as good as nothing.
+pub(super) fn read(spaces: &Path, log: LogId) -> Option<Standing> {
+    let path = path(spaces, log);
+    let bytes = fs::metadata(&path).ok().filter(|file| file.len() <= BYTES_MAX).and_then(|_| fs::read(&path).ok())?;
+    let standing = Standing::decode(&bytes);
+    if standing.is_none() {
+        tracing::warn!(%log, "what an earlier house kept of a crowd cannot be read: its promises are not known");
     }
+    standing
+}
 
-    /// What an earlier house kept. What nobody can read is as good as nothing.
-    pub(super) fn read(&mut self, log: LogId) -> Option<Standing> {
-        let path = self.path(log);
-        let bytes =
-            fs::metadata(&path).ok().filter(|file| file.len() <= BYTES_MAX).and_then(|_| fs::read(&path).ok())?;
-        self.written.insert(log);
-        let standing = Standing::decode(&bytes);
-        if standing.is_none() {
-            tracing::warn!(%log, "what an earlier house kept of a crowd cannot be read: its promises are not known");
+/// Keeps it in place of what was kept; `None`: there is no crowd.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn keep(spaces: &Path, log: LogId, standing: Option<&Standing>) -> io::Result<()> {
+    let path = path(spaces, log);
+    let done = match standing {
+        Some(standing) => {
+            let aside = path.with_extension("new");
+            fs::write(&aside, standing.encode()).and_then(|()| fs::rename(&aside, path))
         }
-        standing
-    }
-
-    /// Keeps it in place of what was kept; `None`: there is no crowd.
-    pub(super) fn keep(&mut self, log: LogId, standing: Option<Standing>) {
-        let done = match standing {
-            Some(standing) => {
-                self.written.insert(log);
-                self.write(log, &standing)
-            }
-            None if self.written.remove(&log) => fs::remove_file(self.path(log)),
-            None => return,
-        };
-        match done {
-            Ok(()) => self.has_failed = false,
-            Err(why) if why.kind() == io::ErrorKind::NotFound => {}
-            // Once, for it is tried each second.
-            Err(why) if !self.has_failed => {
-                self.has_failed = true;
-                tracing::warn!(%log, "a crowd is not kept, and another house would not know of its promises: {why}");
-            }
-            Err(_) => {}
-        }
-    }
-
-    fn write(&self, log: LogId, standing: &Standing) -> io::Result<()> {
-        let path = self.path(log);
-        let aside = path.with_extension("new");
-        fs::write(&aside, standing.encode())?;
-        fs::rename(&aside, path)
-    }
-
-    fn path(&self, log: LogId) -> PathBuf {
-        self.spaces.join(log.as_str()).join(FILE)
-    }
+        None => fs::remove_file(path),
+    };
+    // There was none; or its space is gone, and its folder with it.
+    done.or_else(|why| if why.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(why) })
 }
 
 #[cfg(test)]
@@ -87,7 +58,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = LogId::parse("talk").unwrap();
         fs::create_dir(folder.path().join("talk")).unwrap();
-        let kept = || Kept::new(folder.path().to_owned());
+        let spaces = folder.path();
         let standing = |opening| Standing {
             opening,
             crowd: Crowd::Gathering(UNIX_EPOCH),
@@ -96,16 +67,19 @@ mod tests {
             workers: Vec::new(),
             past: Past::default(),
         };
-        let mut first = kept();
-        assert_eq!(first.read(log), None);
+        assert_eq!(read(spaces, log), None);
         for opening in [1, 2] {
-            first.keep(log, Some(standing(opening)));
+            keep(spaces, log, Some(&standing(opening))).unwrap();
+            assert_eq!(read(spaces, log), Some(standing(opening)));
         }
-        let mut second = kept();
-        assert_eq!(second.read(log), Some(standing(2)));
-        second.keep(log, None);
-        assert_eq!((kept().read(log), fs::read_dir(folder.path().join("talk")).unwrap().count()), (None, 0));
-        fs::write(folder.path().join("talk").join(FILE), "nonsense").unwrap();
-        assert_eq!(kept().read(log), None);
+        for _ in 0..2 {
+            keep(spaces, log, None).unwrap();
+            assert_eq!((read(spaces, log), fs::read_dir(spaces.join("talk")).unwrap().count()), (None, 0));
+        }
+        fs::write(path(spaces, log), "nonsense").unwrap();
+        assert_eq!(read(spaces, log), None);
+        let elsewhere = LogId::parse("elsewhere").unwrap();
+        keep(spaces, elsewhere, Some(&standing(1))).unwrap();
+        assert_eq!(read(spaces, elsewhere), None, "its space is gone");
     }
 }

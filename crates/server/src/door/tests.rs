@@ -20,11 +20,6 @@ fn on_air(names: &[&str]) -> HashSet<LogId> {
     names.iter().map(|name| log(name)).collect()
 }
 
-/// No folder is there.
-fn nothing_kept() -> Kept {
-    Kept::new("/nonexistent/spaces".into())
-}
-
 /// Workers, their house, and what is on its way between them.
 struct World {
     now: SystemTime,
@@ -48,7 +43,7 @@ impl World {
     fn of(workers: u64, wanted: u32) -> Self {
         let worker = |run| Worker { run, connection: None, share: Share::default(), wanted, mail: VecDeque::new() };
         let workers: Vec<Worker> = (1..=workers).map(worker).collect();
-        let doors = Doors::new(CONFIG, start(), workers.len(), Draws::deaf(), nothing_kept());
+        let doors = Doors::new(CONFIG, start(), workers.len(), Draws::deaf(), "/nonexistent/spaces".into());
         Self { now: start(), doors, on_air: on_air(&["talk"]), workers, next: 0 }
     }
 
@@ -156,7 +151,7 @@ fn those_inside_when_a_house_begins_are_counted() {
     (0..2).for_each(|at| world.connect(at));
     world.go_on(6 * SECONDS);
     assert_eq!(world.inside(), 98);
-    world.doors = Doors::new(CONFIG, world.now, 2, Draws::deaf(), nothing_kept());
+    world.doors = Doors::new(CONFIG, world.now, 2, Draws::deaf(), "/nonexistent/spaces".into());
     world.disconnect(0);
     world.disconnect(1);
     world.workers.iter_mut().for_each(|worker| worker.mail.clear());
@@ -245,7 +240,7 @@ fn no_more_are_inside_than_there_are_places_whatever_is_lost_or_late() {
                             world.connect(at);
                         }
                     }
-                    world.doors = Doors::new(CONFIG, world.now, 3, Draws::deaf(), nothing_kept());
+                    world.doors = Doors::new(CONFIG, world.now, 3, Draws::deaf(), "/nonexistent/spaces".into());
                     kept.clear();
                 }
                 4..12 => drop(world.quarter()),
