@@ -276,6 +276,8 @@ fn steady() -> Duration {
 /// Every space's door.
 struct Doors {
     config: config::Door,
+    /// The number of this house: nanoseconds since the machine's start, so that a later one's is greater, whatever the wall's clock says.
+    house: u64,
     began: SystemTime,
     /// How many workers there are to hear from; `None` when all were heard.
     awaited: Option<usize>,
@@ -337,6 +339,7 @@ impl Doors {
     fn new(config: config::Door, now: SystemTime, workers: usize, draws: Draws, spaces: PathBuf) -> Self {
         Self {
             config,
+            house: u64::try_from(steady().as_nanos()).unwrap_or(u64::MAX),
             began: now,
             awaited: Some(workers),
             lives: BTreeMap::new(),
@@ -364,7 +367,7 @@ impl Doors {
                     return;
                 };
                 if let Some(door) = self.doors.get_mut(&log) {
-                    door.hear(now, run, heard);
+                    door.hear(now, run, heard, self.house);
                 }
             }
             Report::Up(worker, Up::Worker { run, figures }) => {
@@ -464,7 +467,8 @@ impl Doors {
             let places = wanted.places.get(log).copied().unwrap_or(self.config.places);
             door.resize(places, wanted.is_shut);
         }
-        let said = self.doors.iter_mut().filter_map(|(log, door)| Some((*log, door.say(now)?))).collect();
+        let house = self.house;
+        let said = self.doors.iter_mut().filter_map(|(log, door)| Some((*log, door.say(now, house)?))).collect();
         self.doors.iter_mut().for_each(|(log, door)| door.record(*log, &self.draws));
         for (log, door) in self.doors.iter_mut().filter(|(_, door)| door.silent == 0) {
             let standing = door.allocator.standing();
@@ -560,9 +564,13 @@ impl Doors {
 }
 
 impl Door {
-    fn hear(&mut self, now: SystemTime, run: Run, heard: Heard) {
+    fn hear(&mut self, now: SystemTime, run: Run, heard: Heard, house: u64) {
         let Heard { told, tally, promises, traffic } = heard;
         self.diary.hear(run, traffic, if self.known.contains(&run) { Known::Before } else { Known::No });
+        if told.house != house {
+            // What an earlier one gave may be on its way to it.
+            return;
+        }
         if let Some(tally) = tally {
             self.allocator.hear_tally(run.0, told.opening, tally);
         }
@@ -634,15 +642,16 @@ impl Door {
         }
     }
 
-    /// `None`: nothing.
-    fn say(&mut self, now: SystemTime) -> Option<Said> {
+    /// `None`: nothing. Before any worker has spoken to this house they have to hear which it is.
+    fn say(&mut self, now: SystemTime, house: u64) -> Option<Said> {
         self.silent += 1;
-        let word = if self.silent < WORD_EVERY { None } else { Spoken::of(self.allocator.tick(now)) };
+        let is_time = self.silent >= WORD_EVERY;
+        let word = if is_time { Spoken::of(self.allocator.tick(now)) } else { None };
         if word.is_some() {
             self.silent = 0;
         }
         let grants: Vec<_> = std::mem::take(&mut self.grants).into_iter().map(|(run, grant)| (run.0, grant)).collect();
-        (word.is_some() || !grants.is_empty()).then_some(Said { now, word, grants })
+        (is_time || !grants.is_empty()).then_some(Said { house, now, word, grants })
     }
 }
 

@@ -9,14 +9,14 @@ use std::hint::black_box;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::network::{LEVELS, Networks};
+use super::network::{LEVELS, NTH_MAX, Networks};
 
 /// Entries in a line of 64 bytes.
 const LINE: usize = 16;
 /// Lines of each level, narrowest first: there are more addresses than providers.
-const LINES: [usize; LEVELS] = [1 << 17, 1 << 15, 1 << 13];
+const LINES: [usize; LEVELS] = [1 << 17, 1 << 15, 1 << 13, 1 << 11];
 /// The low half of an entry is how many tickets.
-const MOST: u32 = 0xffff;
+const MOST: u32 = NTH_MAX;
 /// Then for which crowd, modulo 16: what is eight crowds old has long been swept.
 const CROWD: u32 = 0xf_0000;
 const CROWD_AT: u32 = 16;
@@ -30,7 +30,7 @@ pub const PARTS: usize = 64;
 const _: () = assert!(CELLS.is_multiple_of(PARTS));
 
 /// Entries that have to be there, all zero at first: 11 MB.
-pub const CELLS: usize = LINE * (LINES[0] + LINES[1] + LINES[2]);
+pub const CELLS: usize = LINE * (LINES[0] + LINES[1] + LINES[2] + LINES[3]);
 
 /// The counts, in somebody's memory.
 #[derive(Clone, Copy, Debug)]
@@ -61,20 +61,22 @@ impl<'m> Counts<'m> {
         (1..AHEAD).contains(&crowds_from(entry, self.crowd))
     }
 
-    /// Counts one ticket; answers which it is (from 1) of each of its networks, at the least. Beyond 65,535 it stays there.
+    /// Counts one ticket; answers which it is (from 1; 0: there is no such network) of each of its networks, at the least. Beyond 65,535 it stays there.
     ///
     /// Two workers that take an entry for the same network at one moment may both be told the same number, and the next one is told it is one later: nobody waits for another.
     pub fn count(&self, networks: &Networks) -> [u32; LEVELS] {
-        let hashes = networks.hashes();
-        let lines: [&[AtomicU32]; LEVELS] = std::array::from_fn(|level| self.line(level, hashes[level]));
+        let (hashes, rooms) = (networks.hashes(), networks.rooms());
         // All are looked at before any is changed: a change is a barrier, and the memory of one level would be waited for after that of the one before.
-        black_box(lines.map(|line| line[0].load(Relaxed)));
-        let narrowest = self.count_in(lines[0], hashes[0]);
-        if narrowest > networks.room() {
-            // What an address asks for beyond its own room puts none of its neighbours behind.
-            return std::array::from_fn(|level| if level == 0 { narrowest } else { 1 });
+        for (level, hash) in hashes.iter().enumerate() {
+            black_box(self.line(level, *hash)[0].load(Relaxed));
         }
-        std::array::from_fn(|level| if level == 0 { narrowest } else { self.count_in(lines[level], hashes[level]) })
+        let (mut nth, mut counts) = ([0; LEVELS], true);
+        for (level, (hash, nth)) in hashes.iter().zip(&mut nth).enumerate() {
+            *nth = self.count_in(self.line(level, *hash), *hash, counts);
+            // What a network asks for beyond its own room has its neighbours before it, and puts none of them behind.
+            counts &= *nth <= rooms[level];
+        }
+        nth
     }
 
     /// The list of a network of that level: the low bits choose it.
@@ -84,8 +86,8 @@ impl<'m> Counts<'m> {
         &self.cells[line..line + LINE]
     }
 
-    /// The high bits say whose an entry is, others where it is looked for first.
-    fn count_in(&self, line: &[AtomicU32], hash: u64) -> u32 {
+    /// The high bits say whose an entry is, others where it is looked for first. Without `counts`: which it would be.
+    fn count_in(&self, line: &[AtomicU32], hash: u64, counts: bool) -> u32 {
         let mut whose = (hash >> 32) as u32 & WHOSE | self.crowd;
         let begin = (hash >> 40) as usize % LINE;
         loop {
@@ -118,7 +120,7 @@ impl<'m> Counts<'m> {
             let now = (had + 1).min(MOST);
             let next = whose | now;
             // If somebody else changed it meanwhile: as if they had come before.
-            if next == seen || entry.compare_exchange_weak(seen, next, Relaxed, Relaxed).is_ok() {
+            if !counts || next == seen || entry.compare_exchange_weak(seen, next, Relaxed, Relaxed).is_ok() {
                 return now;
             }
         }
@@ -151,11 +153,11 @@ mod tests {
         let (cells, key) = (cells(), NetworkKey::from_bytes([1; 32]));
         let counts = Counts::new(&cells, 0).expect("as many as are needed");
         let count = |address: u32| counts.count(&key.networks(v4(address)));
-        assert_eq!(count(0x0a00_0001), [1, 1, 1]);
-        assert_eq!(count(0x0a00_0001), [2, 2, 2]);
-        assert_eq!(count(0x0a00_0002), [1, 3, 3]);
-        assert_eq!(count(0x0a00_0102), [1, 1, 4]);
-        assert_eq!(count(0x0b00_0001), [1, 1, 1]);
+        assert_eq!(count(0x0a00_0001), [1, 1, 1, 0]);
+        assert_eq!(count(0x0a00_0001), [2, 2, 2, 0]);
+        assert_eq!(count(0x0a00_0002), [1, 3, 3, 0]);
+        assert_eq!(count(0x0a00_0102), [1, 1, 4, 0]);
+        assert_eq!(count(0x0b00_0001), [1, 1, 1, 0]);
     }
 
     #[test]
@@ -185,16 +187,15 @@ mod tests {
             let address = IpAddr::V6(Ipv6Addr::from(u128::from(site) << 80 | u128::from(n % 7) << 64));
             let networks = key.networks(address);
             let nth = counts.count(&networks);
-            for level in 0..LEVELS {
+            // Beyond the room of one it counts in no wider one.
+            let counts_in = |level: usize| (0..level).all(|narrower| nth[narrower] <= networks.rooms()[narrower]);
+            for level in (0..LEVELS).take_while(|level| counts_in(*level)) {
                 let had = truth[level].entry(networks.hashes()[level]).or_default();
                 *had += 1;
-                assert!(nth[level] >= *had, "ticket {n}, level {level}: {} for {had}", nth[level]);
-                if level == 0 && nth[0] > networks.room() {
-                    // Beyond its room it counts for itself alone.
-                    break;
-                }
+                let had = (*had).min(MOST);
+                assert!(nth[level] >= had, "ticket {n}, level {level}: {} for {had}", nth[level]);
             }
-            if nth[0] <= networks.room() {
+            if counts_in(2) {
                 far += u32::from(nth[2] - truth[2][&networks.hashes()[2]] > 30);
             }
         }
@@ -254,6 +255,31 @@ mod tests {
         let rounds = (0..60_000).map(|_| one.turn(counts.count(&one)).round).max();
         assert!(rounds >= Some(1_800));
         assert_eq!(other.turn(counts.count(&other)).round, 0);
+        // A whole /56: its tickets beyond its own room are placed behind all of those, and its neighbours are not.
+        let line = |address: u128| key.networks(IpAddr::V6(Ipv6Addr::from((0x2001_0db8_u128 << 96) | address)));
+        let rounds = (0..20_000).map(|n| line((n % 256) << 64)).map(|line| line.turn(counts.count(&line)).round).max();
+        assert!(rounds >= Some(100));
+        let neighbour = line(0x100 << 64);
+        assert_eq!(neighbour.turn(counts.count(&neighbour)), crate::door::network::Turn::FIRST);
+        // And one from within it that was never seen comes after what all of it has asked for.
+        let inside = line((0xff << 64) | 1);
+        assert!(inside.turn(counts.count(&inside)).round >= 70);
+    }
+
+    /// A provider's /32, whose every /48 is another's as far as anybody knows: it has its rounds, and an end.
+    #[test]
+    fn a_flood_from_many_customers_of_one_provider_is_placed_behind_and_is_given_no_end_of_tickets() {
+        let (cells, key) = (cells(), NetworkKey::from_bytes([1; 32]));
+        let counts = Counts::new(&cells, 0).expect("as many as are needed");
+        let mut by_round = std::collections::BTreeMap::<u16, u32>::new();
+        for n in 0..200_000u128 {
+            let here = key.networks(IpAddr::V6(Ipv6Addr::from((0x2001_0db8_u128 << 96) | ((n % 65_536) << 80))));
+            *by_round.entry(here.turn(counts.count(&here)).round).or_default() += 1;
+        }
+        assert_eq!(by_round.remove(&0), Some(4_096));
+        let beyond = by_round.split_off(&u16::try_from(super::super::draw::ROUNDS).expect("few"));
+        assert!(by_round.values().sum::<u32>() < 65_536, "{by_round:?}");
+        assert_eq!(beyond.keys().copied().collect::<Vec<_>>(), [u16::MAX]);
     }
 
     #[test]

@@ -116,6 +116,8 @@ pub enum Answer {
 /// What a worker tells the house, beside its [`Report`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Told {
+    /// Which house it has heard last: another that hears this does not know yet what is on its way from that one.
+    pub house: u64,
     /// The crowd that it knows of.
     pub opening: u16,
     /// Places.
@@ -163,6 +165,7 @@ struct Visitor {
 pub struct Desk {
     /// Of which each opening's secret is made.
     root: [u8; 32],
+    house: u64,
     secret: DrawSecret,
     share: Share,
     /// The next serial, and where its block ends.
@@ -188,6 +191,7 @@ impl Desk {
     pub fn new(root: [u8; 32]) -> Self {
         Self {
             root,
+            house: 0,
             secret: DrawSecret::of(&root, 0),
             share: Share::default(),
             serials: 0..0,
@@ -202,6 +206,11 @@ impl Desk {
             spare: 0,
             nth: None,
         }
+    }
+
+    /// Hears a house, by its number.
+    pub fn meet(&mut self, house: u64) {
+        self.house = house;
     }
 
     /// Takes the house's word.
@@ -238,9 +247,9 @@ impl Desk {
 
     /// What to tell the house.
     pub fn told(&self) -> Told {
-        let Self { pressed, late, entered, came, .. } = *self;
+        let Self { house, pressed, late, entered, came, .. } = *self;
         let wanted = self.word.as_ref().map_or(0, |word| word.yours.wanted);
-        Told { opening: self.opening(), report: self.share.report(wanted), pressed, late, entered, came }
+        Told { house, opening: self.opening(), report: self.share.report(wanted), pressed, late, entered, came }
     }
 
     /// All that the house is to hear, with what happened here; of the draw only when its window is about to end.
@@ -283,7 +292,7 @@ impl Desk {
         self.share.retire();
     }
 
-    /// The house's clock was set back: what is to end by it ends now.
+    /// The house's clock is another, behind what this was told: what is to end by it ends now.
     pub fn forget_times(&mut self) {
         self.gate = (0, None);
         self.share.expire();
@@ -338,7 +347,9 @@ impl Desk {
         };
         match entry {
             Entry::Later => Answer::Wait(ticket),
-            Entry::Now if self.share.admit_back(now, waited.is_zero(), self.is_open()) => Answer::Enter,
+            Entry::Now if self.share.admit_back(now, waited.is_zero().then_some(ticket.serial), self.is_open()) => {
+                Answer::Enter
+            }
             Entry::Now => {
                 let promised = (2 * waited).clamp(SOON, SOON_MAX);
                 let due = now + promised + share_of(promised, chance);

@@ -56,6 +56,8 @@ pub enum Field {
     NthNear,
     /// By which of their /16 or /48.
     NthWide,
+    /// By which of their /32, of IPv6 alone.
+    NthWidest,
     /// Requests by keyed hash of the address.
     Parts,
     /// Requests for sound for which the worker had no room.
@@ -85,7 +87,7 @@ pub enum Field {
 }
 
 /// Names and lengths, in the order in which they are written.
-const FIELDS: [(Field, &str, usize); 29] = [
+const FIELDS: [(Field, &str, usize); 30] = [
     (Field::Opening, "opening", 1),
     (Field::Phase, "phase", 1),
     (Field::Inside, "inside", 1),
@@ -102,6 +104,7 @@ const FIELDS: [(Field, &str, usize); 29] = [
     (Field::Nth, "nth", NTHS),
     (Field::NthNear, "nth_near", NTHS),
     (Field::NthWide, "nth_wide", NTHS),
+    (Field::NthWidest, "nth_widest", NTHS),
     (Field::Parts, "parts", PARTS),
     (Field::TurnedAway, "turned_away", 1),
     (Field::Sent, "sent_bytes", 1),
@@ -210,7 +213,10 @@ impl Traffic {
 
     /// A ticket that is the `nth` of each of its networks.
     pub fn nth(&mut self, nth: [u32; LEVELS]) {
-        for (field, nth) in [Field::Nth, Field::NthNear, Field::NthWide].into_iter().zip(nth) {
+        for (field, nth) in [Field::Nth, Field::NthNear, Field::NthWide, Field::NthWidest].into_iter().zip(nth) {
+            if nth == 0 {
+                continue;
+            }
             // 1, 2, 3 and 4, 5 to 8 …
             let power = u32::BITS - nth.saturating_sub(1).leading_zeros();
             self.add(field, (power as usize).min(NTHS - 1));
@@ -601,7 +607,7 @@ mod tests {
         traffic.asked(u64::MAX);
         traffic.asked(0);
         traffic.add(Field::Tickets, Class::Anybody as usize);
-        traffic.nth([1, 3, 5_000]);
+        traffic.nth([1, 3, 5_000, 0]);
         let before = traffic.clone();
         traffic.add_to(&mut minute, &Traffic::default());
         traffic.add(Field::Away, 0);

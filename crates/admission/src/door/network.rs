@@ -6,8 +6,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-/// How many networks around one address are looked at.
-pub const LEVELS: usize = 3;
+/// How many networks around one address are looked at, at the most.
+pub const LEVELS: usize = 4;
 
 /// Separates this use of the secret from every other.
 const CONTEXT: &str = "hiwar 2026-11 networks at the door, version 1";
@@ -15,14 +15,18 @@ const CONTEXT: &str = "hiwar 2026-11 networks at the door, version 1";
 const CONTEXT_OPENING: &str = "hiwar 2026-11 networks of one opening, version 1";
 const CONTEXT_WIDER: &str = "hiwar 2026-11 wider networks at the door, version 1";
 
-/// Bits of each network of an IPv4 address (RFC 4632) and of an IPv6 one: a line at home, a site, a provider's customer (RFC 6177).
-const BITS_V4: [u32; LEVELS] = [32, 24, 16];
-const BITS_V6: [u32; LEVELS] = [64, 56, 48];
+/// Bits of each network of an IPv4 address (RFC 4632) and of an IPv6 one: a line at home or a telephone, a site, a provider's customer (RFC 6177) or its telephones at one place, a provider.
+const BITS_V4: [u32; 3] = [32, 24, 16];
+const BITS_V6: [u32; LEVELS] = [64, 56, 48, 32];
 
 /// How many tickets of one network are drawn together with the first tickets of everybody else, before its next ones are placed behind them. A carrier puts
-/// hundreds of people behind one IPv4 address (RFC 6888), so an address begins with room for tens; an IPv6 network is given to one customer.
-const ROOMS_V4: [u32; LEVELS] = [32, ROOM_V4_24, 1_024];
-const ROOMS_V6: [u32; LEVELS] = [16, 32, 64];
+/// hundreds of people behind one IPv4 address (RFC 6888), so an address begins with room for tens. An IPv6 /64 is one customer's, but thousands of telephones share a /48, and millions of people
+/// a provider's /32, which is as easily had by one alone.
+const ROOMS_V4: [u32; LEVELS] = [32, ROOM_V4_24, 1_024, u32::MAX];
+const ROOMS_V6: [u32; LEVELS] = [16, 32, 128, 4_096];
+
+/// Tickets of one network are told apart up to this one: the last of sixteen rounds of a provider, and a 256th of all serials that a space has.
+pub const NTH_MAX: u32 = 0xffff;
 
 /// Of a /24.
 pub const ROOM_V4_24: u32 = 128;
@@ -40,6 +44,8 @@ pub struct NetworkKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Networks {
     hashes: [u64; LEVELS],
+    /// How many of them there are.
+    levels: usize,
     rooms: &'static [u32; LEVELS],
 }
 
@@ -62,14 +68,16 @@ impl NetworkKey {
 
     /// The networks of an address: an IPv4 address in IPv6's clothes (RFC 4291 §2.5.5.2) is an IPv4 address.
     pub fn networks(&self, address: IpAddr) -> Networks {
-        let (bits, lengths, width, rooms) = match address.to_canonical() {
-            IpAddr::V4(v4) => (u128::from(u32::from(v4)), BITS_V4, u32::BITS, &ROOMS_V4),
-            IpAddr::V6(v6) => (u128::from(v6), BITS_V6, u128::BITS, &ROOMS_V6),
+        let (bits, lengths, width, rooms): (_, &[u32], _, _) = match address.to_canonical() {
+            IpAddr::V4(v4) => (u128::from(u32::from(v4)), &BITS_V4, u32::BITS, &ROOMS_V4),
+            IpAddr::V6(v6) => (u128::from(v6), &BITS_V6, u128::BITS, &ROOMS_V6),
         };
-        let network = |level: usize| bits >> (width - lengths[level]);
-        let hashes =
-            [self.narrowest(network(0), width), self.wider(network(1), width, 1), self.wider(network(2), width, 2)];
-        Networks { hashes, rooms }
+        let mut hashes = [0; LEVELS];
+        for (level, (hash, length)) in hashes.iter_mut().zip(lengths).enumerate() {
+            let network = bits >> (width - length);
+            *hash = if level == 0 { self.narrowest(network, width) } else { self.wider(network, width, level as u64) };
+        }
+        Networks { hashes, levels: lengths.len(), rooms }
     }
 
     /// A hash that is shown to others: nobody without the key finds an address by it.
@@ -107,22 +115,26 @@ impl Networks {
         self.hashes[0]
     }
 
-    /// How many tickets its narrowest network has in a round.
-    pub fn room(&self) -> u32 {
-        self.rooms[0]
+    /// How many tickets each has in a round.
+    pub fn rooms(&self) -> &'static [u32; LEVELS] {
+        self.rooms
     }
 
     /// All of them, the narrowest first.
-    pub fn hashes(&self) -> [u64; LEVELS] {
-        self.hashes
+    pub fn hashes(&self) -> &[u64] {
+        &self.hashes[..self.levels]
     }
 
     /// In which round a ticket is drawn that is the `nth` (from 1) of each of its networks, and how far in that round its own address is.
     ///
     /// The first round has everybody's first tickets in it, and of each network no more than it has room for; the next has as many again. So a network's share is the
-    /// largest that all can have (max-min fairness), and what is asked beyond it is placed later, never refused.
+    /// largest that all can have (max-min fairness), and what is asked beyond it is placed later; where nobody counts any more ([`NTH_MAX`]), after all rounds.
     pub fn turn(&self, nth: [u32; LEVELS]) -> Turn {
-        let round = (0..LEVELS).map(|level| nth[level].saturating_sub(1) / self.rooms[level]).max().unwrap_or(0);
+        let round = |level: usize| match nth[level] {
+            NTH_MAX.. => u32::MAX,
+            nth => nth.saturating_sub(1) / self.rooms[level],
+        };
+        let round = (0..LEVELS).map(round).max().unwrap_or(0);
         let within = nth[0].saturating_sub(1) % self.rooms[0];
         Turn { round: u16::try_from(round).unwrap_or(u16::MAX), within: within as u16 }
     }
@@ -151,7 +163,7 @@ mod tests {
     }
 
     fn shared(one: &str, other: &str) -> Vec<bool> {
-        networks(one).hashes().iter().zip(networks(other).hashes()).map(|(a, b)| *a == b).collect()
+        networks(one).hashes().iter().zip(networks(other).hashes()).map(|(a, b)| a == b).collect()
     }
 
     #[test]
@@ -159,10 +171,11 @@ mod tests {
         assert_eq!(shared("192.0.2.7", "192.0.2.8"), [false, true, true]);
         assert_eq!(shared("192.0.2.7", "192.0.3.7"), [false, false, true]);
         assert_eq!(shared("192.0.2.7", "198.51.2.7"), [false; 3]);
-        assert_eq!(shared("2001:db8:1:2::1", "2001:db8:1:2:3::4"), [true; 3]);
-        assert_eq!(shared("2001:db8:1:2::1", "2001:db8:1:3::1"), [false, true, true]);
-        assert_eq!(shared("2001:db8:1:2::1", "2001:db8:1:102::1"), [false, false, true]);
-        assert_eq!(shared("2001:db8:1::1", "2001:db8:2::1"), [false; 3]);
+        assert_eq!(shared("2001:db8:1:2::1", "2001:db8:1:2:3::4"), [true; 4]);
+        assert_eq!(shared("2001:db8:1:2::1", "2001:db8:1:3::1"), [false, true, true, true]);
+        assert_eq!(shared("2001:db8:1:2::1", "2001:db8:1:102::1"), [false, false, true, true]);
+        assert_eq!(shared("2001:db8:1::1", "2001:db8:2::1"), [false, false, false, true]);
+        assert_eq!(shared("2001:db8:1::1", "2001:db9:1::1"), [false; 4]);
         assert_eq!(shared("::ffff:192.0.2.7", "192.0.2.7"), [true; 3]);
     }
 
@@ -209,13 +222,15 @@ mod tests {
     #[test]
     fn a_network_has_so_many_tickets_in_each_round() {
         let v4 = networks("192.0.2.7");
-        assert_eq!(v4.turn([1, 1, 1]), Turn { round: 0, within: 0 });
-        assert_eq!(v4.turn([32, 32, 32]).round, 0);
-        assert_eq!(v4.turn([33, 33, 33]), Turn { round: 1, within: 0 });
+        assert_eq!(v4.turn([1, 1, 1, 0]), Turn { round: 0, within: 0 });
+        assert_eq!(v4.turn([32, 32, 32, 0]).round, 0);
+        assert_eq!(v4.turn([33, 33, 33, 0]), Turn { round: 1, within: 0 });
         // Fresh addresses do not help a network that has had its share.
-        assert_eq!(v4.turn([1, 129, 129]).round, 1);
-        assert_eq!(v4.turn([1, 1, 1_025]).round, 1);
-        assert_eq!(v4.turn([u32::MAX; 3]).round, u16::MAX);
-        assert_eq!(networks("2001:db8::1").turn([1, 1, 65]).round, 1);
+        assert_eq!(v4.turn([1, 129, 129, 0]).round, 1);
+        assert_eq!(v4.turn([1, 1, 1_025, 0]).round, 1);
+        assert_eq!(v4.turn([u32::MAX; 4]).round, u16::MAX);
+        let v6 = networks("2001:db8::1");
+        assert_eq!((v6.turn([1, 1, 128, 1]).round, v6.turn([1, 1, 129, 1]).round), (0, 1));
+        assert_eq!((v6.turn([1, 1, 1, 4_096]).round, v6.turn([1, 1, 1, 4_097]).round), (0, 1));
     }
 }

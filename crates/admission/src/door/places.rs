@@ -22,6 +22,9 @@ pub const fn reserve(cap: u32) -> u32 {
     cap / RETURNERS
 }
 
+/// People who came back to no place and are told apart between two grants: a thousand in a second.
+const MISSED_MAX: usize = 256;
+
 /// Workers that are known at a time: more than a machine has cores.
 const WORKERS_MAX: usize = 1_024;
 
@@ -223,15 +226,38 @@ pub struct Share {
     is_retired: bool,
     /// Until then what is there for those who come back is theirs alone.
     back_until: Option<SystemTime>,
-    missed: u32,
+    missed: Missed,
     seen: u64,
     good_until: Option<SystemTime>,
+}
+
+/// Who came back and found no place: one who asks a hundred times is one.
+#[derive(Clone, Copy, Debug)]
+struct Missed {
+    who: [u64; MISSED_MAX],
+    count: usize,
+}
+
+impl Default for Missed {
+    fn default() -> Self {
+        Self { who: [0; MISSED_MAX], count: 0 }
+    }
+}
+
+impl Missed {
+    fn note(&mut self, who: u64) {
+        if self.count < MISSED_MAX && !self.who[..self.count].contains(&who) {
+            self.who[self.count] = who;
+            self.count += 1;
+        }
+    }
 }
 
 impl Share {
     /// What to tell the house.
     pub fn report(&self, wanted: u32) -> Report {
-        let Self { seen, inside, kept, room, back, missed, is_retired: retires, .. } = *self;
+        let Self { seen, inside, kept, room, back, is_retired: retires, .. } = *self;
+        let missed = self.missed.count as u32;
         let wanted = if retires { 0 } else { wanted };
         Report { seen, inside, kept, room, back, wanted, missed, retires }
     }
@@ -261,10 +287,10 @@ impl Share {
                 self.back_until = Some(now + KEPT);
             }
             if self.back_until.is_none_or(|until| now >= until) {
+                // The house has them again, and whoever is to have them next.
                 self.back -= over;
-                self.room = self.room.saturating_add(over);
             }
-            self.missed = 0;
+            self.missed.count = 0;
             self.good_until = Some(now + GRANT);
         }
     }
@@ -294,15 +320,17 @@ impl Share {
         may
     }
 
-    /// Lets in somebody who was inside before, if there is a place: of those for them, and, while nobody waits, of the others. If there is none, the house hears of those who ask for the first time.
-    pub fn admit_back(&mut self, now: SystemTime, is_first: bool, is_open: bool) -> bool {
+    /// Lets in somebody who was inside before, if there is a place: of those for them, and, while nobody waits, of the others. If there is none, the house hears of `who` asks for the first time.
+    pub fn admit_back(&mut self, now: SystemTime, who: Option<u64>, is_open: bool) -> bool {
         if self.back > 0 && self.is_good(now) {
             self.back -= 1;
             self.inside += 1;
             return true;
         }
         let may = is_open && self.admit(now);
-        self.missed = self.missed.saturating_add(u32::from(!may && is_first));
+        if !may && let Some(who) = who {
+            self.missed.note(who);
+        }
         may
     }
 
@@ -390,7 +418,7 @@ mod tests {
                     self.shares[at].admit(self.now);
                 }
                 Happens::Return(at) => {
-                    if self.shares[at].admit_back(self.now, true, false)
+                    if self.shares[at].admit_back(self.now, Some(7), false)
                         && let Some((_, kept)) = self.kept.iter_mut().find(|(_, kept)| *kept > 0)
                     {
                         // It was theirs.
@@ -527,7 +555,7 @@ mod tests {
         let [old, new] = &mut shares;
         assert!(old.admit(open) && old.admit(open));
         old.retire();
-        assert!(!old.admit(open) && !old.admit_back(open, true, true));
+        assert!(!old.admit(open) && !old.admit_back(open, Some(7), true));
         assert_eq!(places.report(open, 1, old.report(98)), None);
         for _ in 0..2 {
             let grant = places.report(open, 2, new.report(98)).expect("all that is free");
@@ -626,13 +654,41 @@ mod tests {
         let [there, here] = [shares[0].inside(), shares[1].inside()];
         assert_eq!(there + here, 98);
         places.gone(open, 1);
-        shares[1].admit_back(open, true, false).then_some(()).expect("one is at hand");
-        for _ in 0..there {
-            shares[1].admit_back(open, true, false);
+        shares[1].admit_back(open, Some(0), false).then_some(()).expect("one is at hand");
+        for who in 1..=there.into() {
+            shares[1].admit_back(open, Some(who), false);
         }
         talk(&mut places, &mut shares, 2, 49);
         assert!(!shares[1].admit(open), "nobody else comes in by what is kept for them");
-        let back = (0..100).filter(|_| shares[1].admit_back(open, true, false)).count() as u32;
+        let back = (0..100).filter(|who| shares[1].admit_back(open, Some(*who), false)).count() as u32;
         assert_eq!((shares[1].inside(), back), (100, there + 1), "all of them, and the reserve");
+    }
+
+    #[test]
+    fn one_who_asks_again_and_again_draws_no_more_of_the_reserve_to_a_worker_than_a_place() {
+        let now = start();
+        let mut places = Places::new(now, 10_000, [1, 2]);
+        let mut shares = [Share::default(); 2];
+        let open = now + GRANT;
+        let talk = |now, places: &mut Places, shares: &mut [Share; 2]| {
+            for (share, worker) in shares.iter_mut().zip([1, 2]) {
+                if let Some(grant) = places.report(now, worker, share.report(20_000)) {
+                    share.take(now, grant);
+                }
+                while share.admit(now) {}
+            }
+        };
+        (0..20).for_each(|_| talk(open, &mut places, &mut shares));
+        let inside = |shares: &[Share; 2]| shares[0].inside() + shares[1].inside();
+        assert_eq!(inside(&shares), 9_800);
+        // All that is at hand is used, and one comes a thousand times between two grants.
+        while shares[0].admit_back(open, None, false) {}
+        (0..1_000).for_each(|_| assert!(!shares[0].admit_back(open, Some(7), false)));
+        talk(open, &mut places, &mut shares);
+        assert_eq!(shares[0].report(0).back, AT_HAND + 1);
+        assert_eq!(inside(&shares), 9_800 + AT_HAND);
+        // What nobody came for is nobody's but who comes back, as before.
+        (0..20).for_each(|second| talk(open + KEPT + Duration::from_secs(second), &mut places, &mut shares));
+        assert_eq!((inside(&shares), shares[0].report(0).back), (9_800 + AT_HAND, AT_HAND));
     }
 }

@@ -19,6 +19,8 @@ const WORKERS_MAX: u64 = 1_024;
 /// What the house says of one space, to all workers at once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Said {
+    /// Which house it is: the number of a later one is greater.
+    pub house: u64,
     /// Door time at the house: workers go by its clock.
     pub now: SystemTime,
     /// Once a second.
@@ -74,6 +76,7 @@ pub struct Heard {
 /// The bytes of what the house says.
 pub fn encode_said(said: &Said) -> Vec<u8> {
     let mut out = Out::default();
+    out.number(said.house);
     out.time(said.now);
     match &said.word {
         None => out.number(0),
@@ -111,7 +114,7 @@ pub fn encode_said(said: &Said) -> Vec<u8> {
 /// Reads what the house says; `None`: that is not it.
 pub fn decode_said(bytes: &[u8]) -> Option<Said> {
     let mut from = From(bytes);
-    let now = from.time()?;
+    let (house, now) = (from.number()?, from.time()?);
     let word = match from.number()? {
         0 => None,
         1 => Some(from.spoken()?),
@@ -123,16 +126,15 @@ pub fn decode_said(bytes: &[u8]) -> Option<Said> {
         Some((worker, Grant { number, more, back, returns: from.flag()?, keep: from.small()? }))
     };
     let grants = from.many(WORKERS_MAX, &mut grant)?;
-    from.end(Said { now, word, grants })
+    from.end(Said { house, now, word, grants })
 }
 
 /// The bytes of what a worker tells.
 pub fn encode_heard(heard: &Heard) -> Vec<u8> {
     let mut out = Out::default();
-    let Told { opening, report, pressed, late, entered, came } = heard.told;
+    let Told { house, opening, report, pressed, late, entered, came } = heard.told;
     let Report { seen, inside, kept, room, back, wanted, missed, retires } = report;
-    out.number(opening.into());
-    out.number(seen);
+    out.numbers([house, opening.into(), seen]);
     out.numbers([inside, kept, room, back, wanted, missed, retires.into()].map(u64::from));
     out.numbers([late, entered, came]);
     out.number(pressed.is_some().into());
@@ -147,7 +149,7 @@ pub fn encode_heard(heard: &Heard) -> Vec<u8> {
 /// Reads what a worker tells; `None`: that is not it.
 pub fn decode_heard(bytes: &[u8]) -> Option<Heard> {
     let mut from = From(bytes);
-    let opening = u16::try_from(from.number()?).ok()?;
+    let (house, opening) = (from.number()?, u16::try_from(from.number()?).ok()?);
     let seen = from.number()?;
     let (inside, kept, room, back) = (from.small()?, from.small()?, from.small()?, from.small()?);
     let (wanted, missed, retires) = (from.small()?, from.small()?, from.flag()?);
@@ -156,7 +158,7 @@ pub fn decode_heard(bytes: &[u8]) -> Option<Heard> {
     let tally = if from.flag()? { Some(from.tally()?) } else { None };
     let promises = from.promises()?;
     let report = Report { seen, inside, kept, room, back, wanted, missed, retires };
-    let told = Told { opening, report, pressed, late, entered, came };
+    let told = Told { house, opening, report, pressed, late, entered, came };
     let traffic: Option<Vec<u64>> = (0..Traffic::NUMBERS).map(|_| from.number()).collect();
     let (promises, traffic) = (promises, Traffic::from_numbers(&traffic?)?);
     from.end(Heard { told, tally, promises, traffic })
@@ -366,6 +368,7 @@ mod tests {
             yours: vec![(u64::MAX, yours), (7, Yours::default())],
         };
         Said {
+            house: 1 << 50,
             now: at(61),
             word: Some(word),
             grants: vec![(u64::MAX, Grant { number: 300, more: 4_000, back: 16, returns: true, keep: 16 })],
@@ -377,7 +380,8 @@ mod tests {
         (0..500).for_each(|n| promises.add(at(0), at(n)));
         let report =
             Report { seen: 300, inside: 9_000, kept: 7, room: 1, back: 2, wanted: 4_000, missed: 5, retires: true };
-        let told = Told { opening: 3, report, pressed: Some(at(5)), late: 9, entered: 12_000, came: 8_000 };
+        let told =
+            Told { house: 1 << 50, opening: 3, report, pressed: Some(at(5)), late: 9, entered: 12_000, came: 8_000 };
         let mut traffic = Traffic::default();
         (0..500).for_each(|n| traffic.asked(n << 50));
         Heard { told, tally: Some(drawn()), promises, traffic }
@@ -389,7 +393,7 @@ mod tests {
             let said = said(phase);
             assert_eq!(decode_said(&encode_said(&said)), Some(said));
         }
-        let nothing = Said { now: at(1), word: None, grants: Vec::new() };
+        let nothing = Said { house: 0, now: at(1), word: None, grants: Vec::new() };
         assert_eq!(decode_said(&encode_said(&nothing)), Some(nothing));
         assert_eq!(decode_heard(&encode_heard(&heard())), Some(heard()));
         let first = Heard::default();
@@ -431,6 +435,7 @@ mod tests {
         let workers = 0..WORKERS_MAX;
         let grant = Grant { number: u64::MAX, more: u32::MAX, back: u32::MAX, returns: true, keep: u32::MAX };
         let said = Said {
+            house: u64::MAX,
             now: at(1),
             word: Some(Spoken {
                 opening: 3,

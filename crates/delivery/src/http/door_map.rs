@@ -23,9 +23,9 @@ const SERIALS: u64 = 1 << 24;
 /// Given to a worker at once.
 const BLOCK: u64 = 4_096;
 
-const MAGIC: [u8; 8] = *b"HIWARDR2";
+const MAGIC: [u8; 8] = *b"HIWARDR3";
 /// Of what was made before, which nobody reads any more.
-const MAGIC_BEFORE: [u8; 8] = *b"HIWARDR1";
+const MAGICS_BEFORE: [[u8; 8]; 2] = [*b"HIWARDR1", *b"HIWARDR2"];
 const HEADER: usize = 4_096;
 /// Where in the header they stand.
 const ROOT_AT: usize = 8;
@@ -73,7 +73,7 @@ impl DoorMap {
                 opened => opened?,
             };
             file.read_exact(&mut head)?;
-            if head[..MAGIC.len()] != MAGIC_BEFORE {
+            if !MAGICS_BEFORE.iter().any(|magic| head.starts_with(magic)) {
                 break file;
             }
             // One of those who find it makes it anew; the others wait for that, and look again.
@@ -271,15 +271,15 @@ mod tests {
         assert_eq!(one.memory().redemption.redeem(70), Ok(()));
         assert!(other.memory().redemption.redeem(70).is_err());
         let networks = one.networks(0).networks("192.0.2.7".parse().expect("an address"));
-        assert_eq!(one.memory().counts.count(&networks), [1; 3]);
-        assert_eq!(other.memory().counts.count(&networks), [2; 3]);
+        assert_eq!(one.memory().counts.count(&networks), [1, 1, 1, 0]);
+        assert_eq!(other.memory().counts.count(&networks), [2, 2, 2, 0]);
         drop((one, other));
         let next = open();
-        assert_eq!((next.serials().start, next.memory().counts.count(&networks)), (1 + 2 * BLOCK, [3; 3]));
+        assert_eq!((next.serials().start, next.memory().counts.count(&networks)), (1 + 2 * BLOCK, [3, 3, 3, 0]));
         next.begin(1);
-        assert_eq!(next.memory().counts.count(&networks), [1; 3]);
+        assert_eq!(next.memory().counts.count(&networks), [1, 1, 1, 0]);
         next.begin(1);
-        assert_eq!(next.memory().counts.count(&networks), [2; 3]);
+        assert_eq!(next.memory().counts.count(&networks), [2, 2, 2, 0]);
     }
 
     #[test]
@@ -340,7 +340,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("door");
         for _ in 0..20 {
-            std::fs::write(&path, [&MAGIC_BEFORE[..], &[7; 200]].concat()).expect("a file");
+            std::fs::write(&path, [&MAGICS_BEFORE[1][..], &[7; 200]].concat()).expect("a file");
             let open = || DoorMap::open_or_make(&path).expect("a map").root();
             let roots = std::thread::scope(|scope| {
                 let workers: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();

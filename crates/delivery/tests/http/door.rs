@@ -19,6 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 struct House {
     rig: Rig,
     now: SystemTime,
+    number: u64,
     allocator: Allocator,
 }
 
@@ -29,7 +30,7 @@ impl House {
         rig.chunks("demo", 0..5);
         let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let allocator = Allocator::new(now, cap, 1_000, Stays::default(), []);
-        let mut house = Self { rig, now: now + KEPT, allocator };
+        let mut house = Self { rig, now: now + KEPT, number: 1, allocator };
         house.second();
         // Nothing is given to a worker that has not heard the word.
         house.until("the word", |heard| heard.told.report.wanted > 0);
@@ -61,7 +62,9 @@ impl House {
         let word = Spoken::of(self.allocator.tick(self.now));
         let grants: Vec<_> = grant.map(|grant| (RUN, grant)).into_iter().collect();
         let seen = grant.map(|grant| grant.number);
-        self.rig.handle.push(Update::Door { log: id("demo"), said: Said { now: self.now, word, grants } });
+        self.rig
+            .handle
+            .push(Update::Door { log: id("demo"), said: Said { house: self.number, now: self.now, word, grants } });
         self.until("the grant", |heard| seen.is_none_or(|seen| heard.told.report.seen == seen));
         self.rig.taken();
     }
@@ -353,6 +356,35 @@ fn without_a_door_the_waiting_page_plays() {
     }
 }
 
+/// It could not keep its clock, and goes by the wall's, which was set back meanwhile.
+#[test]
+fn a_house_whose_clock_is_behind_that_of_the_one_before_it_lets_people_in() {
+    let mut house = House::new(3);
+    let _inside = house.enters("");
+    house.inside(1);
+    for behind in [2, 10, 50, 4_000] {
+        house.now -= Duration::from_secs(behind);
+        house.number += 1;
+        house.allocator = Allocator::new(house.now - KEPT, 3, 1_000, Stays::default(), [RUN]);
+        (0..3).for_each(|_| house.second());
+        let _in = house.enters("");
+        house.inside(2);
+        drop(_in);
+        // Nobody keeps the place of somebody who heard nothing for longer, by whichever clock.
+        house.wait(KEPT);
+        house.inside(1);
+    }
+    // And what an older one had said still is nothing.
+    let (older, word) = (house.number - 1, None);
+    let ahead = house.now + KEPT;
+    house
+        .rig
+        .handle
+        .push(Update::Door { log: id("demo"), said: Said { house: older, now: ahead, word, grants: Vec::new() } });
+    house.rig.taken();
+    let _in = house.enters("");
+}
+
 #[test]
 fn while_no_house_speaks_nobody_is_let_in_and_nobody_is_lost() {
     let mut house = House::new(3);
@@ -360,7 +392,10 @@ fn while_no_house_speaks_nobody_is_let_in_and_nobody_is_lost() {
     house.inside(1);
     // Its word is over.
     let later = house.now + KEPT;
-    house.rig.handle.push(Update::Door { log: id("demo"), said: Said { now: later, word: None, grants: Vec::new() } });
+    house
+        .rig
+        .handle
+        .push(Update::Door { log: id("demo"), said: Said { house: 1, now: later, word: None, grants: Vec::new() } });
     house.rig.taken();
     let (ticket, wait, stage) = house.waits("?t=");
     assert!(stage == "soon" && wait <= Duration::from_secs(30), "{stage} {wait:?}");

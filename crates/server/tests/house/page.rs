@@ -18,31 +18,49 @@ fn read(small: &[u8]) -> Vec<u8> {
     text
 }
 
-/// Its page as it is when nothing has happened for a moment.
-fn weighs_little(server: &Server, space: &Space, says: &str) {
-    let small = until("the page is as small as can be", || {
-        let reply = page(server, space, "GET", &[("Accept-Encoding", "gzip, br")]);
-        assert_eq!((reply.status, reply.header("content-encoding")), (200, Some("br")), "at no time as it is: {says}");
-        let is_this = String::from_utf8_lossy(&read(&reply.body)).contains(says);
-        (is_this && reply.header("etag").is_some_and(|tag| tag.ends_with("-p-br\""))).then_some(reply)
-    });
-    assert_eq!(small.header("vary"), Some("Accept-Encoding"));
+/// A page in all the ways in which it is asked for, of one state of its space.
+struct Seen {
+    small: Reply,
+    plain: Reply,
+    head: Reply,
+    /// By the tag of the first, and of the second.
+    again: [Reply; 2],
+    part: Reply,
+}
+
+/// `None`: the space is not, or not any more, what it was.
+fn look(server: &Server, space: &Space, says: &str) -> Option<Seen> {
+    let small = page(server, space, "GET", &[("Accept-Encoding", "gzip, br")]);
+    assert_eq!((small.status, small.header("content-encoding")), (200, Some("br")), "at no time as it is: {says}");
+    let tag = small.header("etag")?.to_owned();
+    let is_this = String::from_utf8_lossy(&read(&small.body)).contains(says);
+    if !is_this || !tag.ends_with("-p-br\"") {
+        return None;
+    }
     let plain = page(server, space, "GET", &[]);
+    let head = page(server, space, "HEAD", &[("Accept-Encoding", "br")]);
+    let known = |tag: &str| page(server, space, "GET", &[("Accept-Encoding", "br"), ("If-None-Match", tag)]);
+    let again = [known(&tag), known(plain.header("etag").expect("a tag"))];
+    // It has no parts.
+    let part = page(server, space, "GET", &[("Accept-Encoding", "br"), ("Range", "bytes=0-9")]);
+    let last = page(server, space, "GET", &[("Accept-Encoding", "br")]);
+    (last.header("etag") == Some(&tag)).then_some(Seen { small, plain, head, again, part })
+}
+
+fn weighs_little(server: &Server, space: &Space, says: &str) {
+    let Seen { small, plain, head, again, part } =
+        until("the page is as small as can be, and nothing happens for a moment", || look(server, space, says));
+    assert_eq!(small.header("vary"), Some("Accept-Encoding"));
     assert_eq!((plain.header("content-encoding"), plain.header("vary")), (None, Some("Accept-Encoding")));
     assert!(read(&small.body) == plain.body, "the same page: {says}");
     assert_ne!(small.header("etag"), plain.header("etag"), "two representations");
     assert!(small.body.len() <= BYTES_MAX, "{} bytes: {says}", small.body.len());
-    let head = page(server, space, "HEAD", &[("Accept-Encoding", "br")]);
     let fields = ["etag", "content-encoding", "content-length", "vary", "cache-control", "content-security-policy"];
     assert_eq!(fields.map(|field| head.header(field)), fields.map(|field| small.header(field)));
     assert!(head.body.is_empty());
-    for known in [&small, &plain] {
-        let tag = known.header("etag").expect("a tag");
-        let again = page(server, space, "GET", &[("Accept-Encoding", "br"), ("If-None-Match", tag)]);
-        assert_eq!((again.status, again.body.len()), (304, 0));
+    for known in again {
+        assert_eq!((known.status, known.body.len()), (304, 0));
     }
-    // It has no parts.
-    let part = page(server, space, "GET", &[("Accept-Encoding", "br"), ("Range", "bytes=0-9")]);
     assert_eq!((part.status, part.body.len()), (200, small.body.len()));
 }
 

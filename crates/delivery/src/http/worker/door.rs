@@ -31,8 +31,8 @@ const SERIALS_LOW: u64 = 1_024;
 const HEARD: Duration = Duration::from_secs(5);
 /// For so long the place is kept of somebody who has heard nothing: until they listen, or connect again.
 const KEPT_UNHEARD: Duration = Duration::from_secs(5);
-/// What the house said was said so much earlier than it was heard, at the most: it is behind by more if its clock was set back.
-const STALE: Duration = Duration::from_secs(60);
+/// What a house said first was said so much earlier than it was heard, at the most: if it is behind by more, it goes by another clock.
+const UNDER_WAY: Duration = Duration::from_secs(1);
 
 /// Every log's that has one.
 pub(super) struct Doors {
@@ -52,6 +52,8 @@ struct Door {
     key: TicketKey,
     map: Arc<DoorMap>,
     desk: Desk,
+    /// Which house was heard last.
+    house: u64,
     opening: u16,
     /// Makes hashes of networks, in this opening.
     networks: NetworkKey,
@@ -132,6 +134,7 @@ impl Doors {
             traffic: Traffic::default(),
             map,
             desk,
+            house: 0,
             opening: 0,
             clock: None,
             places: HashMap::new(),
@@ -147,7 +150,11 @@ impl Doors {
     /// The house says something.
     pub(super) fn hear(&mut self, log: LogId, said: Said) {
         let Some(door) = self.by_log.get_mut(&log) else { return };
-        door.hear_clock(said.now);
+        if said.house < door.house {
+            // It waited in this thread's mail while another house began: what it gave is void.
+            return;
+        }
+        door.hear_clock(said.house, said.now);
         if let Some(spoken) = said.word {
             if spoken.opening != door.opening {
                 door.opening = spoken.opening;
@@ -377,11 +384,13 @@ impl Door {
         self.desk.depart();
     }
 
-    /// What waited for this thread, or on the way, says too little: the clock is what is furthest.
-    fn hear_clock(&mut self, said: SystemTime) {
+    /// What waited for this thread, or on the way, says too little: a house's clock is what is furthest.
+    fn hear_clock(&mut self, house: u64, said: SystemTime) {
         let now = self.now(said);
-        let was_set_back = now.duration_since(said).is_ok_and(|behind| behind > STALE);
-        if was_set_back {
+        let is_behind = house != self.house && now.duration_since(said).is_ok_and(|behind| behind > UNDER_WAY);
+        self.house = house;
+        self.desk.meet(house);
+        if is_behind {
             self.desk.forget_times();
             for Reverse((_, id)) in std::mem::take(&mut self.kept) {
                 if matches!(self.places.get(&id), Some(Holder::Away(_))) {
@@ -391,7 +400,7 @@ impl Door {
                 }
             }
         }
-        if self.clock.is_none() || said >= now || was_set_back {
+        if self.clock.is_none() || said >= now || is_behind {
             self.clock = Some((said, Instant::now()));
         }
     }

@@ -19,6 +19,8 @@ pub(super) struct Head {
     pub(super) length: Option<usize>,
 }
 
+const PIECE: &[u8] = b"moof";
+
 /// What is told to who has to wait.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
 pub(super) struct Wait {
@@ -107,11 +109,28 @@ impl Head {
     pub(super) fn body<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         bytes.get(self.body..self.body + self.length?)
     }
+
+    /// Whether a piece of sound came with it: its name (ISO 14496-12 §8.8.4) is in the body.
+    pub(super) fn has_sound(&self, bytes: &[u8]) -> bool {
+        bytes.get(self.body..).is_some_and(|body| body.windows(PIECE.len()).any(|name| name == PIECE))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sound_is_heard_with_an_answer_and_not_in_its_head() {
+        for (text, has_sound) in [
+            ("HTTP/1.1 200 OK\r\nX: moof\r\n\r\n....moov....", false),
+            ("HTTP/1.1 200 OK\r\n\r\n....moov........moof", true),
+            ("HTTP/1.1 200 OK\r\n\r\n", false),
+        ] {
+            let head = Head::read(text.as_bytes()).expect("nothing is wrong with it").expect("it is there");
+            assert_eq!(head.has_sound(text.as_bytes()), has_sound, "{text}");
+        }
+    }
 
     #[test]
     fn an_answer_is_read_when_it_is_all_there() {

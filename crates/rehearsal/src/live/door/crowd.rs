@@ -417,7 +417,8 @@ impl<'s> Part<'s> {
                 if let Some(pass) = head.place(&bytes) {
                     self.somebody[place].ticket = Some(pass.into());
                 }
-                self.enter(place, now, wire);
+                let has_heard = head.has_sound(&bytes);
+                self.enter(place, now, wire, has_heard);
             }
             Ok(Some(head)) if let Some(body) = head.body(&bytes) => match Wait::read(body) {
                 Some(wait) if head.status == 503 => self.wait(place, now, &wait),
@@ -434,7 +435,8 @@ impl<'s> Part<'s> {
         }
     }
 
-    fn enter(&mut self, place: usize, now: Duration, wire: Wire) {
+    /// Somebody is in, and may have heard something with the answer already.
+    fn enter(&mut self, place: usize, now: Duration, wire: Wire, has_heard: bool) {
         let who = self.visits[self.mine[place]].who as usize;
         let one = &mut self.somebody[place];
         one.failed = 0;
@@ -451,7 +453,7 @@ impl<'s> Part<'s> {
             self.moment.entered += 1;
         }
         self.steps.push((now, true));
-        one.heard_nothing_since = Some(now);
+        one.heard_nothing_since = (!has_heard).then_some(now);
         one.doing = Doing::Listening(wire);
         self.later(place, now + LISTENS_EVERY);
     }
