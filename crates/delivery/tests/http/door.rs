@@ -362,7 +362,7 @@ fn a_house_whose_clock_is_behind_that_of_the_one_before_it_lets_people_in() {
     let mut house = House::new(3);
     let _inside = house.enters("");
     house.inside(1);
-    for behind in [2, 10, 50, 4_000] {
+    for behind in [10, 4_000] {
         house.now -= Duration::from_secs(behind);
         house.number += 1;
         house.allocator = Allocator::new(house.now - KEPT, 3, 1_000, Stays::default(), [RUN]);
@@ -370,8 +370,9 @@ fn a_house_whose_clock_is_behind_that_of_the_one_before_it_lets_people_in() {
         let _in = house.enters("");
         house.inside(2);
         drop(_in);
-        // Nobody keeps the place of somebody who heard nothing for longer, by whichever clock.
-        house.wait(KEPT);
+        house.rig.until("they are gone", |rig| rig.handle.stats().connections == 1);
+        // Nor is a place kept for longer by the other clock. (The worker may take note of them some steps later.)
+        house.wait(2 * KEPT);
         house.inside(1);
     }
     // And what an older one had said still is nothing.
