@@ -45,11 +45,21 @@ pub struct House {
     pub told: Option<u32>,
     /// So long after the first could come it dies, and another goes on by what it kept.
     pub dies: Option<Duration>,
+    /// From when on, so counted, and until when it stands still: it hears nothing and says nothing.
+    pub stands_still: Option<(Duration, Duration)>,
 }
 
 impl Default for House {
     fn default() -> Self {
-        Self { cap: 19_000, pace: 2_000, believed: Stays::default(), workers: 2, told: None, dies: None }
+        Self {
+            cap: 19_000,
+            pace: 2_000,
+            believed: Stays::default(),
+            workers: 2,
+            told: None,
+            dies: None,
+            stands_still: None,
+        }
     }
 }
 
@@ -70,8 +80,27 @@ struct Somebody {
     at: usize,
 }
 
+/// What was played.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// What people saw.
+    pub seen: Seen,
+    /// How many could have been inside at the most, as far as the house knew.
+    pub bound_max: u64,
+    /// Requests in each second, from when the first could come.
+    pub asked: Vec<u32>,
+}
+
+impl Played {
+    /// Requests a second, in these seconds.
+    pub fn rate(&self, seconds: std::ops::Range<usize>) -> f64 {
+        let length = seconds.len() as f64;
+        f64::from(self.asked[seconds].iter().sum::<u32>()) / length
+    }
+}
+
 /// Plays these visits at that house, until so long after the first could come. `seed`: of what is chance in it; the secret of the draw too.
-pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Seen, u64) {
+pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Played {
     let mut chance = Chance::new(seed);
     let cells: Vec<AtomicU32> = std::iter::repeat_with(AtomicU32::default).take(CELLS).collect();
     let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(BITS).collect();
@@ -95,14 +124,17 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Se
     let mut lived = vec![Lived::default(); visits.len()];
     // Whoever is in stops asking, however many tickets they have.
     let mut is_in = vec![false; visits.last().map_or(0, |visit| visit.who as usize + 1)];
-    let (mut serials, mut bound_max) = (1, 0);
+    let (mut serials, mut bound_max, mut asked) = (1, 0, vec![0_u32; until.as_secs() as usize + 1]);
+    let stands_still = |now| house.stands_still.is_some_and(|(from, to)| (from..to).contains(&since(now)));
     while let Some(Reverse((now, what))) = events.pop() {
         if now > begun + until {
             break;
         }
         match what {
             Happens::Second => {
-                say(now, &mut allocator, &mut desks);
+                if !stands_still(now) {
+                    say(now, &mut allocator, &mut desks);
+                }
                 for desk in &mut desks {
                     if desk.serials_left() < SERIALS {
                         desk.take_serials(serials..serials + 4 * SERIALS);
@@ -113,7 +145,7 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Se
                 events.push(Reverse((now + SECOND, what)));
             }
             Happens::Quarter => {
-                for (at, desk) in desks.iter_mut().enumerate() {
+                for (at, desk) in desks.iter_mut().enumerate().filter(|_| !stands_still(now)) {
                     if let Some(grant) = allocator.hear(now, at as u64, desk.told()) {
                         desk.take(now, grant);
                     }
@@ -127,6 +159,7 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Se
                     continue;
                 }
                 lived.requests += 1;
+                asked[since(now).as_secs() as usize] += 1;
                 // Any worker: it is the kernel that chooses.
                 let (at, lot) = ((chance.next() % u64::from(house.workers)) as usize, chance.next() as u32);
                 let answer = match one.ticket {
@@ -184,10 +217,9 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> (Se
     }
     let drawn_by = WINDOW + TALLY + SPREAD + SETTLED;
     let (cap, room) = (house.cap, hiwar_admission::door::network::ROOM_V4_24);
-    (
-        Seen { visits, lived, cap, reserve: reserve(cap), window: WINDOW, drawn_by, until, room, steps: Vec::new() },
-        bound_max,
-    )
+    let seen =
+        Seen { visits, lived, cap, reserve: reserve(cap), window: WINDOW, drawn_by, until, room, steps: Vec::new() };
+    Played { seen, bound_max, asked }
 }
 
 /// The house's word, once a second.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hiwar_admission::door::timetable::Stays;
 use hiwar_rehearsal::launch::{Addresses, Chance, Kind, Launch, Seen, Visit, Wrong};
-use hiwar_rehearsal::world::{House, play};
+use hiwar_rehearsal::world::{House, Played, play};
 
 /// So many who come within a minute, most of them at its beginning, from addresses anywhere, and have all the patience in the world.
 fn plain(people: u32, seed: u64) -> Launch {
@@ -22,7 +22,7 @@ fn plain(people: u32, seed: u64) -> Launch {
 }
 
 fn played(visits: Vec<Visit>, house: House, seconds: u64) -> Seen {
-    let (seen, bound_max) = play(visits, house, Duration::from_secs(seconds), 2);
+    let Played { seen, bound_max, .. } = play(visits, house, Duration::from_secs(seconds), 2);
     println!("{:?}", seen.figures());
     assert!(seen.inside_max() <= house.cap && bound_max <= u64::from(house.cap));
     seen
@@ -67,6 +67,33 @@ fn a_house_that_follows_another_keeps_its_promises() {
         let figures = seen.figures();
         assert!(figures.promised > 5_000 && figures.promise_kept >= 0.95, "after {dies} s");
         assert!(figures.requests_per_visitor_p50 <= 3 && figures.utilisation >= 0.96, "after {dies} s");
+    }
+}
+
+/// A hundred thousand wait; and so few that those whose time comes meanwhile are nearly all who ask.
+#[test]
+fn a_house_that_stands_still_for_a_minute_is_asked_no_more_often_while_it_does_nor_afterwards() {
+    for (people, cap) in [(119_000, 19_000), (35_000, 15_000)] {
+        let mut visits = plain(people, 1).visits();
+        // And four more come in each second.
+        let (who, last) = (visits.len() as u32, visits[visits.len() - 1].clone());
+        visits.extend((0..3_000).map(|n| {
+            let address = Ipv4Addr::from(0x0b00_0000 + (n << 8));
+            Visit { who: who + n, address, comes: Duration::from_millis(60_000 + 250 * u64::from(n)), ..last.clone() }
+        }));
+        let house = |stands_still| House { cap, stands_still, ..House::default() };
+        let until = Duration::from_secs(800);
+        let outage = (Duration::from_secs(500), Duration::from_secs(560));
+        let usual = play(visits.clone(), house(None), until, 2);
+        let broken = play(visits, house(Some(outage)), until, 2);
+        let times = [500..560, 560..590, 560..620, 620..800];
+        let rates = [&usual, &broken].map(|played| times.clone().map(|seconds| played.rate(seconds)));
+        let before = usual.rate(440..500);
+        println!("requests a second: {before:.1} before; during, 30 s and 60 s after, and later: {rates:.1?}");
+        assert!(broken.seen.inside_max() <= cap && broken.bound_max <= u64::from(cap));
+        for seconds in times {
+            assert!(broken.rate(seconds.clone()) <= 1.2 * before, "{people}, {seconds:?}");
+        }
     }
 }
 
@@ -154,8 +181,8 @@ fn what_is_wrong_on_purpose_spoils_its_figure_and_no_cap() {
     assert!(with(Wrong::Addresses).retry_advantage > right.retry_advantage + 0.2);
     assert!(with(Wrong::Scatter).prefix_share_error > 10.0);
     let house = House { told: Some(28_500), ..House::default() };
-    let (seen, _) = play(Launch::default().visits(), house, Duration::from_secs(200), 2);
-    assert!(seen.figures().cap_exceeded > 1_000);
+    let played = play(Launch::default().visits(), house, Duration::from_secs(200), 2);
+    assert!(played.seen.figures().cap_exceeded > 1_000);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use hiwar_admission::door::timetable::Stays;
 use hiwar_rehearsal::launch::moments::csv;
 use hiwar_rehearsal::launch::{Addresses, Launch, Seen, Wrong};
 use hiwar_rehearsal::live::door::crowd::{self, Target};
-use hiwar_rehearsal::world::{House, play};
+use hiwar_rehearsal::world::{House, Played, play};
 use serde_json::{Value, json};
 
 #[derive(clap::Args)]
@@ -125,9 +125,10 @@ pub(crate) fn simulate(options: &Options) -> Result<Value, String> {
         believed,
         workers: options.workers,
         told: options.told,
-        dies: None,
+        ..House::default()
     };
-    let (seen, bound_max) = play(options.launch().visits(), house, Duration::from_secs(options.seconds), options.seed);
+    let Played { seen, bound_max, .. } =
+        play(options.launch().visits(), house, Duration::from_secs(options.seconds), options.seed);
     let mut figures = options.told(&seen)?;
     figures["bound_max"] = json!(bound_max);
     Ok(figures)
