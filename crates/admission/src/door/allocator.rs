@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use super::desk::{Phase, SPREAD, TALLY, Told, WINDOW, Word, Yours};
+use super::desk::{Phase, SPREAD, TALLY, Told, WINDOW, Word, Yours, comes_after_silence};
 use super::draw::Tally;
 use super::places::{GRANT, Grant, Places, WorkerId, reserve};
 use super::standing::{Crowd, Past, Standing};
@@ -82,6 +82,10 @@ pub struct Allocator {
     late_before: u64,
     /// Of those whose turn it was, so many have not come in time.
     absent: u64,
+    /// When this was last ticked.
+    ticked: SystemTime,
+    /// Until then those whose turn it was while nothing was said are on their way back, and not absent.
+    excused: SystemTime,
 }
 
 #[derive(Debug)]
@@ -128,6 +132,8 @@ impl Allocator {
             came_before: 0,
             late_before: 0,
             absent: 0,
+            ticked: now,
+            excused: now,
         }
     }
 
@@ -375,6 +381,11 @@ impl Allocator {
 
     fn step(&mut self, now: SystemTime) {
         let (late, came) = (self.late(), self.came());
+        let silent = now.duration_since(self.ticked).unwrap_or_default();
+        if silent > GRANT {
+            self.excused = self.excused.max(now + comes_after_silence(silent));
+        }
+        self.ticked = now;
         self.lates.push_back(late);
         if self.lates.len() > 60 {
             self.lates.pop_front();
@@ -405,6 +416,9 @@ impl Allocator {
                 let is_over = now >= *asked;
                 let waiting = drawn.total() + late;
                 let next = table.rank(now).min(waiting);
+                if now < self.excused {
+                    self.turns.clear();
+                }
                 self.turns.push_back((next, came));
                 if self.turns.len() > PUNCTUAL {
                     let (were_due, _) = self.turns.pop_front().unwrap_or_default();

@@ -43,6 +43,8 @@ pub const RETURNS: Duration = Duration::from_secs(12 * 3_600);
 const SOON: Duration = Duration::from_secs(3);
 /// While the house is silent: up to twice this.
 const SILENT_MAX: Duration = Duration::from_secs(120);
+/// So many times as late as it has been silent they come again: with less of it those whose time comes meanwhile ask more often in that minute than everybody did before.
+const LATER: u32 = 3;
 /// And whoever comes for the first time, who is told that it is a moment: up to twice this.
 const MOMENT_MAX: Duration = Duration::from_secs(15);
 /// Whoever comes back to no place asks twice as late each time, up to this.
@@ -532,7 +534,7 @@ impl Desk {
 
     /// When the house may have spoken again: the longer it has been silent, the later, and spread over as long again, so that those whose time comes meanwhile do not all come when it is back.
     fn after_silence(&self, now: SystemTime, chance: u32, most: Duration) -> SystemTime {
-        let pause = (2 * self.share.silent_for(now)).clamp(SOON, most);
+        let pause = pause_after(self.share.silent_for(now), most);
         now + pause + share_of(pause, chance)
     }
 
@@ -606,6 +608,16 @@ impl Desk {
 /// Whoever has had so many tickets is told to ask later, and given none: serials are for everybody.
 fn is_beyond(turn: Turn) -> bool {
     usize::from(turn.round) >= ROUNDS
+}
+
+/// Whoever asks a house that has been silent for so long comes back so much later at the most.
+pub(super) fn comes_after_silence(silent: Duration) -> Duration {
+    2 * pause_after(silent, SILENT_MAX)
+}
+
+/// The longer it has been silent, the later.
+fn pause_after(silent: Duration, most: Duration) -> Duration {
+    (LATER * silent).clamp(SOON, most)
 }
 
 /// So much of a time as `chance` is of 2³².

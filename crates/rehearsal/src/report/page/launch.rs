@@ -277,7 +277,7 @@ mod tests {
     fn seen() -> (Seen, Moments) {
         let launch = Launch { people: 12_000, bots: 40, carried: 40, ..Launch::default() };
         let house = House { cap: 3_800, ..House::default() };
-        let (mut seen, _) = play(launch.visits(), house, Duration::from_secs(200), 1);
+        let mut seen = play(launch.visits(), house, Duration::from_secs(200), 1).seen;
         seen.steps = seen.lived.iter().filter_map(|lived| Some((lived.entered?, true))).collect();
         seen.steps.extend(seen.lived.iter().filter_map(|lived| Some((lived.left?, false))));
         (seen, Moments::from([(3, Moment { arrived: 77, requests: 99, ..Moment::default() })]))
