@@ -1,17 +1,19 @@
-//! Tokens, claims, badges and origins as strangers present them. Must never panic, and none may be believed that we did not sign.
+//! Tokens, vouchers, claims, badges and origins as strangers present them. Must never panic, and none may be believed that we did not sign.
 #![no_main]
 
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-use hiwar_admission::{ListenKey, Origin, RehearsalKey, RehearsalToken, Scope, StageKey, StageVerifier};
+use hiwar_admission::{ListenKey, Origin, RehearsalKey, RehearsalToken, Scope, StageKey, StageVerifier, VoucherKey};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    static KEYS: OnceLock<(ListenKey, StageVerifier, RehearsalKey)> = OnceLock::new();
-    let (listen, stage, rehearsal) = KEYS.get_or_init(|| {
+    static KEYS: OnceLock<(ListenKey, StageVerifier, RehearsalKey, VoucherKey, Scope)> = OnceLock::new();
+    let (listen, stage, rehearsal, voucher, space) = KEYS.get_or_init(|| {
         let stage = StageKey::from_bytes([9; 32]).verifier();
-        (ListenKey::from_bytes([7; 32]), stage, RehearsalKey::from_bytes([7; 32]))
+        let space = Scope::parse("demo").expect("a scope");
+        let (rehearsal, voucher) = (RehearsalKey::from_bytes([7; 32]), VoucherKey::from_bytes([7; 32]));
+        (ListenKey::from_bytes([7; 32]), stage, rehearsal, voucher, space)
     });
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let now = SystemTime::UNIX_EPOCH;
@@ -19,6 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(stage.verify(now, text).is_err(), "a forged pass of the stage");
     assert!(rehearsal.verify(now, text).is_err(), "a forged grant to rehearse");
     assert!(rehearsal.admit(now, text).is_err(), "a forged badge");
+    assert!(voucher.verify(now, space, text).is_err(), "a forged voucher");
     let _ = Scope::parse(text);
     if let Some(origin) = Origin::parse(text) {
         assert_eq!(Origin::parse(&origin.to_string()), Some(origin), "an origin with two texts");

@@ -3,9 +3,10 @@
 use crate::door::ticket::TicketKey;
 use crate::pass::listen::ListenKey;
 use crate::pass::rehearsal::RehearsalKey;
+use crate::pass::voucher::VoucherKey;
 use crate::people::PeopleKey;
 
-/// The keys of a worker. Whoever steals them can hear, rehearse this server and find people in what it counts; never speak.
+/// The keys of a worker. Whoever steals them can hear, rehearse this server, vouch for people at its doors and find people in what it counts; never speak.
 #[derive(Clone, Debug)]
 pub struct CrowdKeys {
     /// Checks passes to listen.
@@ -16,6 +17,8 @@ pub struct CrowdKeys {
     pub people: PeopleKey,
     /// Signs and checks places in time.
     pub ticket: TicketKey,
+    /// Checks for whom the house vouches.
+    pub voucher: VoucherKey,
 }
 
 impl CrowdKeys {
@@ -26,6 +29,7 @@ impl CrowdKeys {
             rehearsal: RehearsalKey::from_bytes(secret),
             people: PeopleKey::from_bytes(secret),
             ticket: TicketKey::from_bytes(secret),
+            voucher: VoucherKey::from_bytes(secret),
         }
     }
 }

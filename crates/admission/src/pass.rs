@@ -4,6 +4,7 @@ pub(crate) mod listen;
 pub(crate) mod origin;
 pub(crate) mod rehearsal;
 pub(crate) mod stage;
+pub(crate) mod voucher;
 pub(crate) mod wire;
 
 use std::fmt;

@@ -22,7 +22,8 @@ const BYTES: usize = BODY_BYTES + MAC_BYTES;
 pub const TICKET_CHARS: usize = wire::chars(BYTES);
 const _: () = assert!(TICKET_CHARS <= 96);
 
-/// Whom a place is kept for. Each has a part of the places that is its own as long as any of it waits.
+/// Whom a place is kept for. Each has a part that is its own as long as any of it waits: who returns of the places ([`reserve`](super::places::reserve)), the others of the ranks of a
+/// [draw](super::draw).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// Whoever was inside a moment ago.
@@ -38,6 +39,29 @@ pub enum Class {
 impl Class {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Returning, Self::Follower, Self::Earlier, Self::Anybody];
+}
+
+/// What the house can [vouch](crate::Voucher) for: each is the class of the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// See [`Class::Follower`].
+    Follower = 1,
+    /// See [`Class::Earlier`].
+    Earlier = 2,
+}
+
+impl Known {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Follower, Self::Earlier];
+}
+
+impl From<Known> for Class {
+    fn from(known: Known) -> Self {
+        match known {
+            Known::Follower => Self::Follower,
+            Known::Earlier => Self::Earlier,
+        }
+    }
 }
 
 /// What a ticket is good for when its time has come.

@@ -104,7 +104,7 @@ impl<'a> Fields<'a> {
         signed.get(2..).map(Self).ok_or(Refusal::Malformed)
     }
 
-    fn byte(&mut self) -> Result<u8, Refusal> {
+    pub(super) fn byte(&mut self) -> Result<u8, Refusal> {
         let (&first, rest) = self.0.split_first().ok_or(Refusal::Malformed)?;
         self.0 = rest;
         Ok(first)
