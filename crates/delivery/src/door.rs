@@ -13,6 +13,8 @@ use crate::request::{Method, Request};
 
 /// The parameter in which a player carries its ticket. Our page has its in `t`.
 pub(crate) const PLAYERS: &str = "ticket";
+/// And in which either shows for whom the house vouches.
+pub(crate) const VOUCHER: &str = "voucher";
 
 /// Somebody's place in time.
 #[derive(Copy, Clone, Debug)]
@@ -160,7 +162,7 @@ pub(crate) fn redirect(request: &Request<'_>, waiting: Waiting<'_>, now: SystemT
 
 /// Where the delayed stream is, at an origin where others carry it.
 pub(crate) fn send_elsewhere(request: &Request<'_>, space: &str, origin: &str, now: SystemTime) -> Answer {
-    let pass = pass(request).map(|pass| format!("?pass={pass}")).unwrap_or_default();
+    let pass = token(request, "pass").map(|pass| format!("?pass={pass}")).unwrap_or_default();
     let location = format_args!("{origin}/hls/{space}/live.m3u8{pass}");
     ready(request, Head::new(307, now).field("Location", location), String::new())
 }
@@ -174,8 +176,10 @@ pub(crate) fn page(request: &Request<'_>, waiting: Waiting<'_>, now: SystemTime)
         Language::Arabic => "تعود هذه الصفحة وحدها.",
     };
     let body = format!("<h1>{title}</h1><p role=\"status\">{detail}</p><p>{again}</p>");
-    let pass = pass(request).map(|pass| format!("&pass={pass}")).unwrap_or_default();
-    let address = format!("/s/{}/wait?t={}{pass}", waiting.space, waiting.ticket);
+    let mut address = format!("/s/{}/wait?t={}", waiting.space, waiting.ticket);
+    for name in ["pass", VOUCHER] {
+        token(request, name).into_iter().for_each(|token| _ = write!(address, "&{name}={token}"));
+    }
     let head = Head::new(200, now).field("Refresh", format_args!("{}; url={address}", waiting.seconds()));
     html(request, head, title, &body)
 }
@@ -189,7 +193,7 @@ pub(crate) fn enter(request: &Request<'_>, space: &str, ticket: Option<&str>, no
         }
         Language::Arabic => ("تفضّل بالدخول", "إن لم تسمع شيئًا فاضغط زر التشغيل.", "لا تسمع شيئًا؟ اطلب مكانًا من جديد."),
     };
-    let query = [("t", ticket), ("pass", pass(request))];
+    let query = [("t", ticket), ("pass", token(request, "pass")), (VOUCHER, token(request, VOUCHER))];
     let query: Vec<_> = query.iter().filter_map(|(name, value)| Some(format!("{name}={}", (*value)?))).collect();
     let query = query.join("&amp;");
     let body = format!(
@@ -198,10 +202,10 @@ pub(crate) fn enter(request: &Request<'_>, space: &str, ticket: Option<&str>, no
     html(request, Head::new(200, now), title, &body)
 }
 
-/// Their pass, if it is written as passes are: it is repeated in a page.
-fn pass<'r>(request: &Request<'r>) -> Option<&'r str> {
+/// Their pass, or what else they show, if it is written as such are: it is repeated in a page.
+fn token<'r>(request: &Request<'r>, name: &str) -> Option<&'r str> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    request.parameter("pass").filter(|pass| pass.bytes().all(is_token))
+    request.parameter(name).filter(|token| token.bytes().all(is_token))
 }
 
 fn html(request: &Request<'_>, head: Head, title: &str, body: &str) -> Answer {
@@ -281,17 +285,21 @@ mod tests {
             at.split_once("\r\n").expect("its end").0.to_owned()
         };
         assert_eq!(location("/listen/demo.ogg"), "/listen/demo.ogg?ticket=TICKET");
-        assert_eq!(location("/listen/demo.ogg?pass=P"), "/listen/demo.ogg?pass=P&ticket=TICKET");
+        assert_eq!(location("/listen/demo.ogg?voucher=V&pass=P"), "/listen/demo.ogg?voucher=V&pass=P&ticket=TICKET");
         assert_eq!(location("/listen/demo.ogg?ticket=OLD&pass=P"), "/listen/demo.ogg?pass=P&ticket=TICKET");
     }
 
     #[test]
     fn a_page_without_javascript_comes_back_by_itself_and_then_plays() {
-        let (head, body) = asked("/s/demo/wait?pass=P", "ar", |request| page(request, waiting(PLACE), NOW));
-        assert!(head.contains("\r\nRefresh: 151; url=/s/demo/wait?t=TICKET&pass=P\r\n"), "{head}");
+        let (head, body) = asked("/s/demo/wait?pass=P&voucher=V", "ar", |request| page(request, waiting(PLACE), NOW));
+        assert!(head.contains("\r\nRefresh: 151; url=/s/demo/wait?t=TICKET&pass=P&voucher=V\r\n"), "{head}");
         assert!(body.contains("lang=\"ar\" dir=\"rtl\"") && body.contains("٣ دقائق"), "{body}");
         let (head, body) = asked("/s/demo/wait?t=TICKET", "en", |request| enter(request, "demo", Some("TICKET"), NOW));
-        let (_, other) = asked("/s/demo/wait?pass=%3C\"><b>", "en", |request| enter(request, "demo", None, NOW));
+        let vouched = "/s/demo/wait?voucher=V&t=TICKET";
+        let (_, vouched) = asked(vouched, "en", |request| enter(request, "demo", Some("TICKET"), NOW));
+        assert!(vouched.contains("src=\"/listen/demo.mp3?t=TICKET&amp;voucher=V\""), "{vouched}");
+        let hostile = "/s/demo/wait?pass=%3C\"><b>&voucher=\"><b>";
+        let (_, other) = asked(hostile, "en", |request| enter(request, "demo", None, NOW));
         assert!(other.contains("src=\"/listen/demo.mp3?\""), "{other}");
         assert!(!head.contains("Refresh") && body.contains("src=\"/listen/demo.mp3?t=TICKET\""), "{body}");
     }

@@ -7,6 +7,8 @@ pub mod seen;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use hiwar_admission::door::ticket::Known;
+
 pub use self::seen::{Figures, Lived, Seen};
 
 /// Without an answer people ask again after so long, then twice as long each time, up to the second.
@@ -44,6 +46,8 @@ pub struct Visit {
     pub stay: Duration,
     /// They come back so often, whatever they were told.
     pub polls: Option<Duration>,
+    /// What a test issuer vouches for, of which account, in the simulated world.
+    pub vouched: Option<(Known, u32)>,
 }
 
 /// Where people's addresses are.
@@ -151,7 +155,7 @@ impl Launch {
             let address = self.address(kind, &mut chance);
             let stay = self.median.mul_f64(self.lingers() * (self.sigma * chance.normal()).exp());
             let polls = (self.wrong == Some(Wrong::Poll)).then_some(POLL);
-            let visit = Visit { who, address, kind, comes, patience, stay, polls };
+            let visit = Visit { who, address, kind, comes, patience, stay, polls, vouched: None };
             let tries = if kind == Kind::Bot { self.tries } else { 1 };
             for again in 0..tries {
                 // All within the window, or they would be later than others for that alone.

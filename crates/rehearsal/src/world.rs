@@ -8,13 +8,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hiwar_admission::door::allocator::Allocator;
 use hiwar_admission::door::counts::{CELLS, Counts};
-use hiwar_admission::door::desk::{Answer, Desk, Entry, Memory, SPREAD, TALLY, WINDOW};
+use hiwar_admission::door::desk::{Answer, Desk, Entry, Memory, SPREAD, TALLY, Vouched, WINDOW};
 use hiwar_admission::door::network::NetworkKey;
 use hiwar_admission::door::places::{KEPT, reserve};
 use hiwar_admission::door::redemption::Redemption;
 use hiwar_admission::door::standing::Standing;
-use hiwar_admission::door::ticket::{Class, Ticket, Worth};
+use hiwar_admission::door::ticket::{Ticket, Worth};
 use hiwar_admission::door::timetable::Stays;
+use hiwar_admission::{Scope, VoucherKey};
 
 use crate::launch::{Chance, Lived, Seen, Visit};
 
@@ -108,6 +109,7 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
         Memory { counts: Counts::new(&cells, 0).expect("as many as are needed"), redemption: Redemption::new(&bits) };
     let key = NetworkKey::from_bytes(std::array::from_fn(|_| chance.next() as u8));
     let root = std::array::from_fn(|_| chance.next() as u8);
+    let (vouchers, space) = (VoucherKey::from_bytes([7; 32]), Scope::parse("launch").expect("a name"));
     let mut desks: Vec<Desk> = (0..house.workers).map(|_| Desk::new(root)).collect();
     let places = house.told.unwrap_or(house.cap);
     let mut allocator = Allocator::new(BEGINS, places, house.pace, house.believed, 0..u64::from(house.workers));
@@ -165,7 +167,12 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
                 let answer = match one.ticket {
                     None => {
                         let networks = key.networks(IpAddr::V4(script.address));
-                        Some(desks[at].arrive(now, memory, &networks, Class::Anybody, lot, Entry::Now))
+                        let vouched = script.vouched.and_then(|(known, account)| {
+                            let text = vouchers.issue(&space, known, &account.to_le_bytes(), begun + until);
+                            let voucher = vouchers.verify(now, &space, &text).ok()?;
+                            Some(Vouched { known: voucher.known, holder: key.holder(voucher.holder) })
+                        });
+                        Some(desks[at].arrive(now, memory, &networks, vouched, lot, Entry::Now))
                     }
                     Some(ticket) => desks[at].present(now, memory, ticket, lot, Entry::Now),
                 };

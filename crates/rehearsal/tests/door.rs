@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use hiwar_admission::door::ticket::Known;
 use hiwar_admission::door::timetable::Stays;
 use hiwar_rehearsal::launch::{Addresses, Chance, Kind, Launch, Seen, Visit, Wrong};
 use hiwar_rehearsal::world::{House, Played, play};
@@ -99,9 +100,9 @@ fn a_house_that_stands_still_for_a_minute_is_asked_no_more_often_while_it_does_n
     }
 }
 
-/// Of those who were not let in before there was a queue and come from there: how many, and how many were let in.
-fn let_in(seen: &Seen, is_one: impl Fn(Ipv4Addr) -> bool) -> (usize, usize) {
-    let asked = seen.all().filter(|(visit, lived)| is_one(visit.address) && lived.requests > 1);
+/// Of those who were not let in before there was a queue and are such: how many, and how many were let in.
+fn let_in(seen: &Seen, is_one: impl Fn(&Visit) -> bool) -> (usize, usize) {
+    let asked = seen.all().filter(|(visit, lived)| is_one(visit) && lived.requests > 1);
     let entered: Vec<bool> = asked.map(|(_, lived)| lived.entered.is_some()).collect();
     (entered.len(), entered.iter().filter(|entered| **entered).count())
 }
@@ -121,16 +122,75 @@ fn a_network_that_asks_for_a_third_of_everything_gets_its_share_and_people_behin
         }
     }
     let seen = played(visits, House::default(), 120);
-    let (asked, entered) = let_in(&seen, |address| !greedy(address) && !carrier(address));
+    let (asked, entered) = let_in(&seen, |visit| !greedy(visit.address) && !carrier(visit.address));
     let part = entered as f64 / asked as f64;
-    let (greedy_asked, greedy_in) = let_in(&seen, greedy);
-    let (carrier_asked, carrier_in) = let_in(&seen, carrier);
+    let (greedy_asked, greedy_in) = let_in(&seen, |visit| greedy(visit.address));
+    let (carrier_asked, carrier_in) = let_in(&seen, |visit| carrier(visit.address));
     println!(
         "let in: {part:.3} of others, {greedy_in} of {greedy_asked} of one /24, {carrier_in} of {carrier_asked} behind carriers"
     );
     // What a network of that size has room for in a round, as often as others' first tickets.
     assert!((greedy_in as f64 / (128.0 * part) - 1.0).abs() < 0.25, "one /24 got {greedy_in}");
     assert!((carrier_in as f64 / (100.0 * 32.0 * part) - 1.0).abs() < 0.3, "people behind carriers got {carrier_in}");
+}
+
+/// A launch to which so many of a hundred come as followers, and so many who heard an earlier conversation; of each class that was drawn, and of everybody else, how many of them and which part is in
+/// after three minutes.
+fn by_class(followers: usize, earlier: usize) -> [(usize, f64); 3] {
+    let mut visits = plain(60_000, 1).visits();
+    for (n, visit) in visits.iter_mut().enumerate() {
+        visit.vouched = match n % 100 {
+            n if n < followers => Some((Known::Follower, visit.who)),
+            n if n < followers + earlier => Some((Known::Earlier, visit.who)),
+            _ => None,
+        };
+    }
+    let seen = played(visits, House { pace: 500, ..House::default() }, 180);
+    assert!(seen.promises_kept().1 >= 0.95);
+    let shares = [Some(Known::Follower), Some(Known::Earlier), None].map(|known| {
+        let (drawn, entered) = let_in(&seen, |visit| visit.vouched.map(|(known, _)| known) == known);
+        (drawn, entered as f64 / drawn.max(1) as f64)
+    });
+    println!("of {followers} and {earlier} in a hundred: {shares:?}");
+    shares
+}
+
+#[test]
+fn followers_and_earlier_listeners_have_their_part_of_a_launch_and_everybody_else_the_rest() {
+    let alone = by_class(0, 0)[2].1;
+    // They are few: all are in, and everybody else has what they did not need.
+    let [(_, followers), (_, earlier), (others, anybody)] = by_class(10, 5);
+    assert!(followers > 0.99 && earlier > 0.99, "{followers:.3} {earlier:.3}");
+    assert!(anybody < alone && anybody > 0.55 * alone, "{anybody:.3} of {others}, {alone:.3} without classes");
+    // There are more of them than places: everybody else has their fifth of the places, and something of what is shared.
+    let [(followers_drawn, followers), _, (others, anybody)] = by_class(50, 0);
+    let share = anybody * others as f64 / (anybody * others as f64 + followers * followers_drawn as f64);
+    assert!((share - 35.0 / 80.0).abs() < 0.02, "{share:.3}");
+    // Nearly all are: nobody is worse off for having shown it.
+    let [(_, followers), _, (_, anybody)] = by_class(90, 0);
+    assert!((followers - anybody).abs() < 0.03 && (followers - alone).abs() < 0.03, "{followers:.3} {anybody:.3}");
+}
+
+#[test]
+fn a_voucher_that_a_thousand_share_is_two_tickets() {
+    let mut visits = plain(60_000, 1).visits();
+    let shared = u32::MAX;
+    for (n, visit) in visits.iter_mut().enumerate() {
+        visit.vouched = match n % 60 {
+            0 => Some((Known::Follower, shared)),
+            1..7 => Some((Known::Follower, visit.who)),
+            _ => None,
+        };
+    }
+    let seen = played(visits, House { pace: 500, ..House::default() }, 180);
+    let part = |is_one: &dyn Fn(Option<u32>) -> bool| {
+        let (drawn, entered) = let_in(&seen, |visit| is_one(visit.vouched.map(|(_, account)| account)));
+        entered as f64 / drawn as f64
+    };
+    let sharing = part(&|account| account == Some(shared));
+    let (own, none) = (part(&|account| account.is_some_and(|own| own != shared)), part(&|account| account.is_none()));
+    println!("let in: {sharing:.3} of those who share one, {own:.3} of those with their own, {none:.3} of others");
+    assert!(own > 0.99 && (sharing - none).abs() < 0.05);
 }
 
 #[test]

@@ -79,6 +79,11 @@ impl<'m> Counts<'m> {
         nth
     }
 
+    /// Counts one ticket of somebody who is [vouched for](super::network::NetworkKey::holder), as if they were an address; answers which it is.
+    pub fn count_holder(&self, holder: u64) -> u32 {
+        self.count_in(self.line(0, holder), holder)
+    }
+
     /// The list of a network of that level: the low bits choose it.
     fn line(&self, level: usize, hash: u64) -> &'m [AtomicU32] {
         let first = LINES[..level].iter().sum::<usize>();

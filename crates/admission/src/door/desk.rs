@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime};
 
 use super::counts::Counts;
 use super::diary::Traffic;
-use super::draw::{DrawSecret, ROUNDS, Tally};
+use super::draw::{DrawSecret, ROUNDS, Tally, VOUCHED};
 use super::network::{LEVELS, Networks, Turn};
 use super::places::{Grant, Report, Share};
 use super::redemption::Redemption;
-use super::ticket::{Class, Ticket, Worth};
+use super::ticket::{Class, Known, Ticket, Worth};
 use super::timetable::{Promises, Timetable};
 use super::wire::Heard;
 
@@ -152,11 +152,21 @@ pub struct Memory<'m> {
     pub redemption: Redemption<'m>,
 }
 
+/// Whom somebody vouches for: in the draw they are among their like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vouched {
+    /// What they are.
+    pub known: Known,
+    /// The hash of who they are: see [`NetworkKey::holder`](super::network::NetworkKey::holder).
+    pub holder: u64,
+}
+
 /// Whoever is given something.
 #[derive(Clone, Copy, Debug)]
 struct Visitor {
     network: u64,
     class: Class,
+    vouched: Option<Vouched>,
     chance: u32,
     entry: Entry,
     /// Nothing was promised to them, and they come to look.
@@ -300,19 +310,21 @@ impl Desk {
         self.share.expire();
     }
 
-    /// Somebody who has no ticket. `chance`: 32 bits as good as random. If no serials are left, or their network has had thousands of tickets, they are told to come much later.
+    /// Somebody who has no ticket. `vouched`: they showed who they are, which counts if they are drawn, and only then. `chance`: 32 bits as good as random. If no serials are left, or their network has
+    /// had thousands of tickets, they are told to come much later.
     pub fn arrive(
         &mut self,
         now: SystemTime,
         memory: Memory<'_>,
         networks: &Networks,
-        class: Class,
+        vouched: Option<Vouched>,
         chance: u32,
         entry: Entry,
     ) -> Answer {
-        let visitor = Visitor { network: networks.narrowest(), class, chance, entry, has_looked: false };
+        let (class, network) = (Class::Anybody, networks.narrowest());
+        let visitor = Visitor { network, class, vouched, chance, entry, has_looked: false };
         let nth = Cell::new(None);
-        let answer = self.join(now, visitor, || {
+        let answer = self.join(now, memory, visitor, || {
             let counted = memory.counts.count(networks);
             nth.set(Some(counted));
             networks.turn(counted)
@@ -384,7 +396,7 @@ impl Desk {
         }
         let class = ticket.class;
         let has_looked = matches!(ticket.worth, Worth::Rank(_));
-        let visitor = Visitor { network: ticket.network, class, chance, entry, has_looked };
+        let visitor = Visitor { network: ticket.network, class, vouched: None, chance, entry, has_looked };
         let overdue = now.duration_since(ticket.due).unwrap_or_default();
         let comes = self.share.is_good(now).then(|| {
             // Twice as late each time: what falls free is theirs, but they are many.
@@ -406,7 +418,7 @@ impl Desk {
             // The house has not drawn yet.
             (Worth::Draw(_), Some(Phase::Gathering { .. })) if is_of_this => return Some(soon()),
             (Worth::Draw(turn), Some(Phase::Queue { drawn, table, .. })) if is_of_this => {
-                let rank = drawn.rank(self.secret.lot(ticket.network, turn));
+                let rank = drawn.rank(class, self.secret.lot(ticket.network, turn));
                 let time = table.time(rank);
                 // By the same serial, and as often as they ask: whoever did not get the answer loses nothing, and no serial is needed.
                 let Ok(is_first) = memory.redemption.exchange(ticket.serial) else { return None };
@@ -475,7 +487,7 @@ impl Desk {
     }
 
     /// Somebody who comes now. `turn`: when they are drawn, if they are.
-    fn join(&mut self, now: SystemTime, visitor: Visitor, turn: impl FnOnce() -> Turn) -> Answer {
+    fn join(&mut self, now: SystemTime, memory: Memory<'_>, visitor: Visitor, turn: impl FnOnce() -> Turn) -> Answer {
         match self.word.as_ref().map(|word| &word.phase) {
             None => self.ask_again(now, visitor),
             // What it had is void, and nobody knows how many there may be: that is no crowd.
@@ -495,11 +507,11 @@ impl Desk {
                     return self.ask_again(now, visitor);
                 }
                 let since = *self.pressed.get_or_insert(now);
-                self.gather(now, since + WINDOW, visitor, turn())
+                self.gather(now, since + WINDOW, memory, visitor, turn)
             }
             Some(Phase::Gathering { until }) => {
                 let until = *until;
-                self.gather(now, until, visitor, turn())
+                self.gather(now, until, memory, visitor, turn)
             }
             Some(Phase::Queue { drawn, table, late, per_minute, .. }) => {
                 let yours = self.word.as_ref().map(|word| word.yours).unwrap_or_default();
@@ -548,11 +560,28 @@ impl Desk {
         Answer::Wait(Ticket { serial: NOBODY, opening: self.opening(), class, network, due, worth })
     }
 
-    fn gather(&mut self, now: SystemTime, until: SystemTime, visitor: Visitor, turn: Turn) -> Answer {
+    fn gather(
+        &mut self,
+        now: SystemTime,
+        until: SystemTime,
+        memory: Memory<'_>,
+        visitor: Visitor,
+        turn: impl FnOnce() -> Turn,
+    ) -> Answer {
+        let (visitor, turn) = match visitor.vouched {
+            None => (visitor, turn()),
+            Some(Vouched { known, holder }) => match memory.counts.count_holder(holder) - 1 {
+                // Whoever shows it to a thousand others has given it away.
+                VOUCHED.. => (visitor, turn()),
+                nth => {
+                    (Visitor { class: known.into(), network: holder, ..visitor }, Turn { round: 0, within: nth as u16 })
+                }
+            },
+        };
         if self.serials.is_empty() || is_beyond(turn) {
             return self.much_later(now.max(until), visitor);
         }
-        self.tally.add(self.secret.lot(visitor.network, turn));
+        self.tally.add(visitor.class, self.secret.lot(visitor.network, turn));
         // If it is over, and the house has not drawn, it will when it is there again.
         let due = (until + TALLY).max(now + SOON) + share_of(SPREAD, visitor.network as u32);
         self.ticket(visitor, due, Worth::Draw(turn))

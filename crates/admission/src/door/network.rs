@@ -80,6 +80,11 @@ impl NetworkKey {
         Networks { hashes, levels: lengths.len(), rooms }
     }
 
+    /// Whom somebody vouches for, in this opening: as good as a network of their own, and none that an address has.
+    pub fn holder(&self, holder: [u8; 8]) -> u64 {
+        self.narrowest(u64::from_le_bytes(holder).into(), 0)
+    }
+
     /// A hash that is shown to others: nobody without the key finds an address by it.
     fn narrowest(&self, network: u128, width: u32) -> u64 {
         let mut bytes = [0; 17];

@@ -8,11 +8,11 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-use super::draw::{DrawSecret, Lot, ROUNDS, Tally};
+use super::draw::{DrawSecret, Lot, ROWS, Tally, VOUCHED, of_row, row};
 use super::network::Turn;
 use super::places::WorkerId;
 use super::seal::{SEAL_BYTES, SealKey, is_sealed};
-use super::ticket::{Ticket, Worth};
+use super::ticket::{Class, Ticket, Worth};
 use super::timetable::Timetable;
 use super::wire::{From, Out};
 use crate::pass::Scope;
@@ -31,15 +31,28 @@ const WORKERS_MAX: u64 = 1_024;
 /// A ticket that was drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Entry {
-    /// The hash of the network that it was given to.
+    /// Among whom it was drawn.
+    pub class: Class,
+    /// The hash of the network that it was given to, or of whom a voucher was for.
     pub network: u64,
-    /// Which of that network's it is.
+    /// Which of theirs it is.
     pub turn: Turn,
 }
 
 impl Entry {
     fn lot(&self, secret: &DrawSecret) -> Lot {
         secret.lot(self.network, self.turn)
+    }
+
+    fn row(&self) -> u16 {
+        row(self.class, self.turn.round) as u16
+    }
+
+    /// As it stands in a list or a record. `None`: there is no such row, or more tickets of one voucher than it is good for.
+    fn of(network: u64, row: u16, within: u16) -> Option<Self> {
+        let (class, round) = of_row(row)?;
+        let may_be = class == Class::Anybody || u32::from(within) < VOUCHED;
+        may_be.then_some(Self { class, network, turn: Turn { round, within } })
     }
 }
 
@@ -54,9 +67,9 @@ pub enum Item {
     End(u64),
 }
 
-/// In place of a round that nobody is drawn in.
+/// In place of a row in which nobody is drawn.
 const MARK: u16 = u16::MAX;
-const _: () = assert!(ROUNDS < MARK as usize);
+const _: () = assert!(ROWS < MARK as usize);
 
 impl Item {
     /// Bytes of one.
@@ -64,14 +77,14 @@ impl Item {
 
     /// As they are written.
     pub fn to_bytes(self) -> [u8; Self::BYTES] {
-        let (number, round, within) = match self {
-            Self::Entry(Entry { network, turn: Turn { round, within } }) => (network, round, within),
+        let (number, row, within) = match self {
+            Self::Entry(entry) => (entry.network, entry.row(), entry.turn.within),
             Self::At(index) => (index, MARK, 0),
             Self::End(total) => (total, MARK, 1),
         };
         let mut bytes = [0; Self::BYTES];
         bytes[..8].copy_from_slice(&number.to_le_bytes());
-        bytes[8..10].copy_from_slice(&round.to_le_bytes());
+        bytes[8..10].copy_from_slice(&row.to_le_bytes());
         bytes[10..].copy_from_slice(&within.to_le_bytes());
         bytes
     }
@@ -79,12 +92,11 @@ impl Item {
     fn from_bytes(bytes: &[u8; Self::BYTES]) -> Option<Self> {
         let [n0, n1, n2, n3, n4, n5, n6, n7, r0, r1, w0, w1] = *bytes;
         let number = u64::from_le_bytes([n0, n1, n2, n3, n4, n5, n6, n7]);
-        let (round, within) = (u16::from_le_bytes([r0, r1]), u16::from_le_bytes([w0, w1]));
-        match (round, within) {
+        let (row, within) = (u16::from_le_bytes([r0, r1]), u16::from_le_bytes([w0, w1]));
+        match (row, within) {
             (MARK, 0) => Some(Self::At(number)),
             (MARK, 1) => Some(Self::End(number)),
-            (round, _) if usize::from(round) >= ROUNDS => None,
-            _ => Some(Self::Entry(Entry { network: number, turn: Turn { round, within } })),
+            _ => Entry::of(number, row, within).map(Self::Entry),
         }
     }
 }
@@ -148,7 +160,7 @@ pub struct DrawRecord {
     pub tally: Tally,
     /// When which rank was to be let in, as it was known at the draw.
     pub table: Timetable,
-    /// Whom the workers had counted, in order.
+    /// Whom the workers had counted, class by class, in order.
     pub counted: Vec<Entry>,
     /// Who came in the moment in which the counts were put together, in order: they have their rank among the others, and are not in the counts.
     pub uncounted: Vec<Entry>,
@@ -201,7 +213,7 @@ impl DrawRecord {
             }
         }
         for entries in [&mut counted, &mut uncounted] {
-            entries.sort_by_cached_key(|entry| (entry.lot(&secret), *entry));
+            entries.sort_by_cached_key(|entry| in_order(&secret, entry));
         }
         (self.counted, self.uncounted) = (counted, uncounted);
     }
@@ -228,10 +240,10 @@ impl DrawRecord {
         out.table(&self.table);
         for entries in [&self.counted, &self.uncounted] {
             out.number(entries.len() as u64);
-            for Entry { network, turn: Turn { round, within } } in entries {
-                out.fixed(*network);
-                out.number((*round).into());
-                out.number((*within).into());
+            for entry in entries {
+                out.fixed(entry.network);
+                out.number(entry.row().into());
+                out.number(entry.turn.within.into());
             }
         }
         let seal = key.seal(SEALED, &out.0);
@@ -255,8 +267,8 @@ impl DrawRecord {
         let mut entries = || {
             from.many(LISTED_MAX as u64, &mut |from| {
                 let network = from.fixed()?;
-                let (round, within) = (u16::try_from(from.number()?).ok()?, u16::try_from(from.number()?).ok()?);
-                Some(Entry { network, turn: Turn { round, within } })
+                let (row, within) = (u16::try_from(from.number()?).ok()?, u16::try_from(from.number()?).ok()?);
+                Entry::of(network, row, within)
             })
         };
         let (counted, uncounted) = (entries()?, entries()?);
@@ -272,7 +284,7 @@ impl DrawRecord {
         if secret.commitment() != self.commitment {
             faults.push(Fault::Commitment);
         }
-        let order = |entries: &[Entry]| entries.is_sorted_by_key(|entry| (entry.lot(&secret), *entry));
+        let order = |entries: &[Entry]| entries.is_sorted_by_key(|entry| in_order(&secret, entry));
         if !order(&self.counted) || !order(&self.uncounted) {
             faults.push(Fault::Order);
         }
@@ -282,7 +294,7 @@ impl DrawRecord {
             faults.push(Fault::Workers { by_workers });
         }
         let mut again = Tally::default();
-        self.counted.iter().for_each(|entry| again.add(entry.lot(&secret)));
+        self.counted.iter().for_each(|entry| again.add(entry.class, entry.lot(&secret)));
         let more = |(listed, counted): (&u32, &u32)| u64::from(listed.saturating_sub(*counted));
         let surplus = again.counts().iter().zip(self.tally.counts()).map(more).sum();
         if surplus > 0 {
@@ -293,7 +305,7 @@ impl DrawRecord {
             faults.push(Fault::Unlisted { tickets: unlisted });
         }
         let mut first_round: HashMap<u64, u64> = HashMap::new();
-        for entry in self.counted.iter().chain(&self.uncounted) {
+        for entry in self.counted.iter().chain(&self.uncounted).filter(|entry| entry.class == Class::Anybody) {
             *first_round.entry(entry.network).or_default() += u64::from(entry.turn.round == 0);
         }
         Check {
@@ -303,13 +315,14 @@ impl DrawRecord {
             uncounted: self.uncounted.len() as u64,
             networks: first_round.len() as u64,
             most_of_one: first_round.into_values().max().unwrap_or(0),
+            vouched: [Class::Follower, Class::Earlier].map(|class| self.tally.vouched(class)),
             timed: drawn.min(self.table.ranks()),
         }
     }
 
     /// The rank of a listed ticket, from 0, and when it was to be let in; `None`: nothing was promised yet.
     pub fn place(&self, entry: &Entry) -> (u64, Option<SystemTime>) {
-        let rank = self.tally.rank(entry.lot(&DrawSecret::from_bytes(self.secret)));
+        let rank = self.tally.rank(entry.class, entry.lot(&DrawSecret::from_bytes(self.secret)));
         (rank, self.table.time(rank))
     }
 
@@ -317,7 +330,7 @@ impl DrawRecord {
     pub fn find(&self, ticket: &Ticket) -> Vec<Entry> {
         let is_theirs = |entry: &&Entry| {
             let is_it = match ticket.worth {
-                Worth::Draw(turn) => entry.turn == turn,
+                Worth::Draw(turn) => entry.turn == turn && entry.class == ticket.class,
                 Worth::Place { .. } | Worth::Rank(_) => true,
             };
             is_it && entry.network == ticket.network
@@ -327,6 +340,11 @@ impl DrawRecord {
         }
         self.counted.iter().chain(&self.uncounted).filter(is_theirs).copied().collect()
     }
+}
+
+/// By class, then by lot; of one lot the lower numbers first.
+fn in_order(secret: &DrawSecret, entry: &Entry) -> (Class, Lot, Entry) {
+    (entry.class, entry.lot(secret), *entry)
 }
 
 /// What came of drawing again.
@@ -344,6 +362,8 @@ pub struct Check {
     pub networks: u64,
     /// The most that one network has in the first round.
     pub most_of_one: u64,
+    /// Of those who were counted, how many were vouched for: as followers, and as having heard an earlier conversation.
+    pub vouched: [u64; 2],
     /// How many of those who were counted had a time at once.
     pub timed: u64,
 }
@@ -379,11 +399,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::door::ticket::Class;
     use crate::door::timetable::{Outlook, Stays};
 
     fn entry(network: u64, round: u16, within: u16) -> Entry {
-        Entry { network, turn: Turn { round, within } }
+        Entry { class: Class::Anybody, network, turn: Turn { round, within } }
+    }
+
+    /// Somebody who was vouched for.
+    fn vouched(class: Class, holder: u64, within: u16) -> Entry {
+        Entry { class, ..entry(holder, 0, within) }
     }
 
     fn key() -> SealKey {
@@ -396,7 +420,7 @@ mod tests {
         let (one, other) = entries.split_at(first.min(entries.len()));
         let counted = other.len().saturating_sub(2);
         let mut tally = Tally::default();
-        one.iter().chain(&other[..counted]).for_each(|entry| tally.add(entry.lot(&secret)));
+        one.iter().chain(&other[..counted]).for_each(|entry| tally.add(entry.class, entry.lot(&secret)));
         let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let outlook = Outlook { now, first: 0, places: 9, inside: &[7.0], pace: 90, stays: Stays::default() };
         let mut record = DrawRecord {
@@ -431,9 +455,11 @@ mod tests {
     proptest! {
         #[test]
         fn a_draw_that_was_as_it_was_holds_and_is_read_as_it_was_written(
-            entries in prop::collection::vec((any::<u64>(), 0u16..64, 0u16..32), 0..300), first in 0usize..300
+            entries in prop::collection::vec((any::<u64>(), 0u16..ROWS as u16, 0u16..32), 0..300), first in 0usize..300
         ) {
-            let entries: Vec<Entry> = entries.into_iter().map(|(network, round, within)| entry(network, round, within)).collect();
+            let entries: Vec<Entry> = entries.into_iter().filter_map(|(network, row, within)| {
+                Entry::of(network, row, within).or_else(|| Entry::of(network, row, within % 2))
+            }).collect();
             let record = record(&entries, first);
             prop_assert!(record.is_whole());
             let check = record.check();
@@ -445,9 +471,13 @@ mod tests {
             prop_assert_eq!(&read, &record);
             prop_assert_eq!(sealed, Sealed { key: key().public(), holds: true });
             prop_assert_eq!(Glance::read(&bytes[..GLANCE_BYTES]).map(|glance| glance.opening), Some(3));
-            // Whoever is before others in the record has no later place than they.
-            let places: Vec<_> = record.counted.iter().map(|entry| record.place(entry)).collect();
-            prop_assert!(places.is_sorted_by_key(|(rank, _)| *rank));
+            // Whoever is before others of their class in the record has no later place than they.
+            for class in Class::ALL {
+                let theirs = record.counted.iter().filter(|entry| entry.class == class);
+                let places: Vec<_> = theirs.map(|entry| record.place(entry)).collect();
+                prop_assert!(places.is_sorted_by_key(|(rank, _)| *rank));
+                prop_assert!(places.last().is_none_or(|(rank, _)| *rank < record.tally.total()));
+            }
         }
 
         #[test]
@@ -487,11 +517,78 @@ mod tests {
         // Somebody for somebody else.
         let changed = with(&|record| record.counted[5].network ^= 1);
         assert!(changed.iter().any(|fault| matches!(fault, Fault::Order | Fault::Surplus { .. })), "{changed:?}");
+        // Somebody whom nobody vouched for among those for whom somebody did, or the other way round.
+        let raised = with(&|record| {
+            let mut entry = record.counted.remove(5);
+            (entry.class, entry.turn) = (Class::Follower, Turn::FIRST);
+            record.counted.insert(0, entry);
+        });
+        assert_eq!(raised, [Fault::Surplus { tickets: 1 }, Fault::Unlisted { tickets: 1 }]);
         // Others counted than came.
-        let counts = with(&|record| record.tally.add(Lot { round: 0, fraction: 0 }));
+        let counts = with(&|record| record.tally.add(Class::Anybody, Lot { round: 0, fraction: 0 }));
         assert_eq!(counts, [Fault::Workers { by_workers: 2_998 }, Fault::Unlisted { tickets: 1 }]);
         let workers = with(&|record| record.workers[0].1 += 1);
         assert_eq!(workers, [Fault::Workers { by_workers: 2_999 }]);
+    }
+
+    /// A launch with some who were vouched for, each with two tickets.
+    fn with_vouched() -> Vec<Entry> {
+        let two = |class, holder| [vouched(class, holder, 0), vouched(class, holder, 1)];
+        let followers = (0..300).flat_map(|holder| two(Class::Follower, 1 << 40 | holder));
+        let earlier = (0..200).flat_map(|holder| two(Class::Earlier, 1 << 41 | holder));
+        crowd(3_000).into_iter().chain(followers).chain(earlier).collect()
+    }
+
+    #[test]
+    fn a_draw_of_classes_is_drawn_again_and_what_is_done_to_them_is_named() {
+        let fair = record(&with_vouched(), 1_000);
+        let check = fair.check();
+        assert_eq!((check.faults, check.vouched), (vec![], [600, 398]));
+        // Whoever was vouched for is neither a network nor counted as one.
+        assert_eq!((check.networks, check.most_of_one), (1_000, 2));
+        let ranks = |class| {
+            let theirs = fair.counted.iter().filter(move |entry| entry.class == class);
+            theirs.map(|entry| fair.place(entry).0).collect::<Vec<_>>()
+        };
+        let among_the_first = |class| ranks(class).into_iter().filter(|rank| *rank < 1_000).count();
+        let first = [Class::Follower, Class::Earlier, Class::Anybody].map(among_the_first);
+        assert!(first[0] > 300 && first[1] > 200 && first[2] > 200, "of the first thousand {first:?}");
+        let with = |change: &dyn Fn(&mut DrawRecord)| {
+            let mut record = fair.clone();
+            change(&mut record);
+            faults(&record)
+        };
+        let class = |entry: &Entry| entry.class;
+        // A class before another, one for another, and one that is left out.
+        assert_eq!(with(&|record| record.counted.rotate_left(600)), [Fault::Order]);
+        let other = with(&|record| record.counted[0].class = Class::Earlier);
+        assert!(other.contains(&Fault::Surplus { tickets: 1 }), "{other:?}");
+        assert!(
+            with(&|record| assert_eq!(class(&record.counted.remove(0)), Class::Follower))
+                == [Fault::Unlisted { tickets: 1 }]
+        );
+        // Counted as if they had not been vouched for: for each that is one too many, and one that is not listed.
+        let anybody = with(&|record| {
+            let mut tally = Tally::default();
+            let secret = DrawSecret::from_bytes(record.secret);
+            record.counted.iter().for_each(|entry| tally.add(Class::Anybody, entry.lot(&secret)));
+            record.tally = tally;
+        });
+        assert_eq!(anybody, [Fault::Surplus { tickets: 998 }, Fault::Unlisted { tickets: 998 }]);
+    }
+
+    #[test]
+    fn no_voucher_is_listed_more_often_than_it_is_good_for() {
+        for class in [Class::Follower, Class::Earlier] {
+            for (within, may_be) in [(0, true), (1, true), (2, false), (9, false)] {
+                let entry = vouched(class, 7, within);
+                let list = List::read(&[Item::At(0), Item::Entry(entry)].map(Item::to_bytes).concat());
+                assert_eq!(list.entries.len(), usize::from(may_be));
+                let mut record = record(&crowd(9), 9);
+                record.counted.insert(0, entry);
+                assert_eq!(DrawRecord::decode(&record.encode(&key())).is_some(), may_be);
+            }
+        }
     }
 
     #[test]

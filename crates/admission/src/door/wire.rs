@@ -339,6 +339,7 @@ mod tests {
     use super::*;
     use crate::door::draw::DrawSecret;
     use crate::door::network::Turn;
+    use crate::door::ticket::Class;
     use crate::door::timetable::{Outlook, Stays};
 
     fn at(seconds: u64) -> SystemTime {
@@ -348,7 +349,8 @@ mod tests {
     fn drawn() -> Tally {
         let (secret, mut drawn) = (DrawSecret::of(&[4; 32], 3), Tally::default());
         let turn = |n: u64| Turn { round: (n % 3) as u16, within: 0 };
-        (0..5_000).for_each(|network| drawn.add(secret.lot(network, turn(network))));
+        (0..5_000).for_each(|network| drawn.add(Class::Anybody, secret.lot(network, turn(network))));
+        (0..9).for_each(|holder| drawn.add(Class::Earlier, secret.lot(holder, Turn::FIRST)));
         drawn
     }
 

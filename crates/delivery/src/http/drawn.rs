@@ -77,7 +77,7 @@ impl Written {
             if self.batch.is_empty() {
                 self.batch.extend(Item::At(self.count).to_bytes());
             }
-            self.batch.extend(Item::Entry(Entry { network: ticket.network, turn }).to_bytes());
+            self.batch.extend(Item::Entry(Entry { class: ticket.class, network: ticket.network, turn }).to_bytes());
         }
         self.count += 1;
         if self.batch.len() > BATCH * Item::BYTES {
@@ -173,7 +173,7 @@ mod tests {
         list.flush();
         list.end(0);
         list.end(0);
-        let entry = |network| Item::Entry(Entry { network, turn: Turn::FIRST });
+        let entry = |network| Item::Entry(Entry { class: Class::Anybody, network, turn: Turn::FIRST });
         let bytes = |items: &[Item]| Some(items.iter().flat_map(|item| item.to_bytes()).collect::<Vec<_>>());
         assert_eq!(items(batches.try_recv().ok()), bytes(&[Item::At(0), entry(5), entry(7)]));
         assert_eq!(items(batches.try_recv().ok()), bytes(&[Item::End(2)]));

@@ -607,7 +607,7 @@ impl Worker {
                 Update::Document { path, document } => drop(self.site.documents.insert(path, document)),
                 Update::Forget { path } => drop(self.site.documents.remove(&path)),
                 Update::Open { log, access, header, notices, fields, door } => {
-                    self.doors.open(log, door, &self.site.keys.ticket);
+                    self.doors.open(log, door, &self.site.keys);
                     self.open(log, access, &header, notices, fields);
                 }
                 Update::Door { log, said } => self.doors.hear(log, said),

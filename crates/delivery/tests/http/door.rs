@@ -2,14 +2,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hiwar_admission::Scope;
 use hiwar_admission::door::allocator::Allocator;
 use hiwar_admission::door::desk::{LATE, SPREAD, TALLY, WINDOW};
 use hiwar_admission::door::places::KEPT;
 use hiwar_admission::door::record::{DrawRecord, List, list_name};
-use hiwar_admission::door::ticket::Ticket;
+use hiwar_admission::door::ticket::{Class, Known, Ticket};
 use hiwar_admission::door::timetable::Stays;
 use hiwar_admission::door::wire::{self, Heard, Said, Spoken};
+use hiwar_admission::{CrowdKeys, Scope};
 use hiwar_delivery::http::{Access, DoorMap, Update, Way};
 
 use crate::rig::{Client, RUN, Rig, id};
@@ -102,6 +102,28 @@ impl House {
         (field(&head, "Hiwar-Place").expect("a place"), client)
     }
 
+    /// Of the draw that was made first.
+    fn record(&self) -> DrawRecord {
+        let drawn = self.allocator.drawn().expect("a draw");
+        let folder = self.rig.folder.path();
+        let list = || std::fs::read(folder.join(list_name(0, RUN))).map(|bytes| List::read(&bytes)).unwrap_or_default();
+        self.rig.until("the whole list", |_| list().is_ended());
+        let secret = DoorMap::open_or_make(&folder.join("demo.door")).expect("the door").secret(0);
+        let mut record = DrawRecord {
+            space: Scope::parse("demo").expect("a scope"),
+            opening: drawn.opening,
+            commitment: secret.commitment(),
+            secret: secret.reveal(),
+            workers: drawn.workers,
+            tally: drawn.tally,
+            table: drawn.table,
+            counted: Vec::new(),
+            uncounted: Vec::new(),
+        };
+        record.list([(RUN, &list())]);
+        record
+    }
+
     /// Somebody who has to wait: their ticket, for how long, and for what.
     fn waits(&self, query: &str) -> (String, Duration, String) {
         let answer =
@@ -157,24 +179,8 @@ fn whoever_was_drawn_is_on_the_workers_list_and_draws_again_what_was_drawn() {
     let others = [(); 4].map(|()| house.waits("?t=").0);
     house.second();
     house.wait(wait);
-    let drawn = house.allocator.drawn().expect("a draw");
-    assert_eq!((drawn.opening, &drawn.workers[..], drawn.tally.total()), (0, &[(RUN, 5)][..], 5));
-    let folder = house.rig.folder.path();
-    let list = || std::fs::read(folder.join(list_name(0, RUN))).map(|bytes| List::read(&bytes)).unwrap_or_default();
-    house.rig.until("the whole list", |_| list().is_ended());
-    let secret = DoorMap::open_or_make(&folder.join("demo.door")).expect("the door").secret(0);
-    let mut record = DrawRecord {
-        space: Scope::parse("demo").expect("a scope"),
-        opening: 0,
-        commitment: secret.commitment(),
-        secret: secret.reveal(),
-        workers: drawn.workers,
-        tally: drawn.tally,
-        table: drawn.table,
-        counted: Vec::new(),
-        uncounted: Vec::new(),
-    };
-    record.list([(RUN, &list())]);
+    let record = house.record();
+    assert_eq!((record.opening, &record.workers[..], record.tally.total()), (0, &[(RUN, 5)][..], 5));
     let check = record.check();
     assert!(check.faults.is_empty() && (check.listed, check.uncounted, check.networks) == (5, 0, 1), "{check:?}");
     let places = std::iter::once(&ticket).chain(&others).map(|text| {
@@ -184,6 +190,54 @@ fn whoever_was_drawn_is_on_the_workers_list_and_draws_again_what_was_drawn() {
     });
     let places: Vec<_> = places.collect();
     assert!(places.is_sorted() && places[4] < 5, "whoever takes more has no better place by them: {places:?}");
+}
+
+#[test]
+fn whoever_is_vouched_for_is_drawn_among_their_like_and_a_bad_voucher_is_as_none() {
+    let mut house = House::new(1);
+    let _inside = house.enters("");
+    house.is_full(1);
+    // Whoever signs people in has the keys that the worker has.
+    let issuer = CrowdKeys::from_bytes([7; 32]).voucher;
+    let other = CrowdKeys::from_bytes([8; 32]).voucher;
+    let (demo, elsewhere) = (Scope::parse("demo").expect("a scope"), Scope::parse("other").expect("a scope"));
+    let soon = SystemTime::now() + Duration::from_secs(600);
+    let follower = issuer.issue(&demo, Known::Follower, b"amal", soon);
+    let earlier = issuer.issue(&demo, Known::Earlier, b"basim", soon);
+    let class = |text: &str| Ticket::unchecked(text.as_bytes()).expect("a ticket").class;
+    let mut theirs = Vec::new();
+    for (voucher, of) in [
+        (&follower, Class::Follower),
+        (&earlier, Class::Earlier),
+        (&other.issue(&demo, Known::Follower, b"amal", soon), Class::Anybody),
+        (&issuer.issue(&elsewhere, Known::Follower, b"amal", soon), Class::Anybody),
+        (&issuer.issue(&demo, Known::Follower, b"amal", SystemTime::now()), Class::Anybody),
+        (&"nonsense".to_owned(), Class::Anybody),
+    ] {
+        let (ticket, ..) = house.waits(&format!("?t=&voucher={voucher}"));
+        assert_eq!(class(&ticket), of, "{voucher}");
+        theirs.push(ticket);
+    }
+    // A player, which goes where it is sent with all that it showed; and then whoever else shows it.
+    for of in [Class::Follower, Class::Anybody] {
+        let (head, _) = house.listen(&format!("?voucher={follower}"));
+        let location = field(&head, "Location").unwrap_or_else(|| panic!("{head}"));
+        let ticket = location.strip_prefix(&format!("/listen/demo.mp4?voucher={follower}&ticket="));
+        let ticket = ticket.unwrap_or_else(|| panic!("{location}"));
+        assert_eq!(class(ticket), of);
+        theirs.push(ticket.to_owned());
+    }
+    house.second();
+    house.wait(WINDOW + TALLY + SPREAD);
+    let record = house.record();
+    let check = record.check();
+    assert_eq!((check.faults, check.drawn, check.vouched), (vec![], 8, [2, 1]));
+    for text in &theirs {
+        let ticket = Ticket::unchecked(text.as_bytes()).expect("a ticket");
+        assert_eq!(record.find(&ticket).len(), 1, "{ticket:?}");
+        let (told, ..) = house.waits(&format!("?t={text}"));
+        assert_eq!(class(&told), class(text), "it stays theirs");
+    }
 }
 
 #[test]

@@ -253,6 +253,7 @@ problem-participant-unknown = Nobody of that id
 draw-unreadable = Cannot read { $file }: { $why }
 draw-none = { $file } is not the record of a draw.
 draw-of = Draw { $opening } of the conversation { $space }: { $drawn } tickets were drawn, { $listed } of them are listed, of { $networks } networks.
+draw-vouched = By the server's word { $followers } of them follow the host, and { $earlier } heard an earlier conversation: they are drawn apart, and each class has its part of the ranks while it waits. Whether that word was true cannot be seen here.
 draw-late = { $tickets } more came in the moment in which the counts were put together; they have their rank among the others.
 draw-timed = For the first { $timed } there was a time at once. No network has more than { $most } tickets in the first round.
 draw-holds-seal = Holds: the record is sealed by the key { $key }.

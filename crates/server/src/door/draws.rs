@@ -379,6 +379,7 @@ mod tests {
     use hiwar_admission::door::draw::Tally;
     use hiwar_admission::door::network::Turn;
     use hiwar_admission::door::record::{Entry, Item, list_name};
+    use hiwar_admission::door::ticket::Class;
     use hiwar_admission::door::timetable::{Outlook, Stays};
 
     use super::*;
@@ -409,7 +410,7 @@ mod tests {
 
         /// What a worker writes that draws so many, and whether it has said that this was all.
         fn write(&self, opening: u16, worker: u64, count: u64, ends: bool) {
-            let entry = |network| Item::Entry(Entry { network, turn: Turn::FIRST });
+            let entry = |network| Item::Entry(Entry { class: Class::Anybody, network, turn: Turn::FIRST });
             let items = [Item::At(0)].into_iter().chain((0..count).map(|n| entry(n << 8 | worker)));
             let items = items.chain(ends.then_some(Item::End(count)));
             let bytes: Vec<u8> = items.flat_map(Item::to_bytes).collect();
@@ -421,7 +422,7 @@ mod tests {
             let secret = DoorMap::open_or_make(&self.space().join(super::super::FILE)).expect("a door").secret(opening);
             let mut tally = Tally::default();
             for (worker, count) in (1..).zip(counts) {
-                (0..count).for_each(|n| tally.add(secret.lot(n << 8 | worker, Turn::FIRST)));
+                (0..count).for_each(|n| tally.add(Class::Anybody, secret.lot(n << 8 | worker, Turn::FIRST)));
             }
             let now = std::time::SystemTime::UNIX_EPOCH;
             let outlook = Outlook { now, first: 0, places: 9, inside: &[7.0], pace: 90, stays: Stays::default() };

@@ -13,6 +13,7 @@ use hiwar_admission::door::ticket::Ticket;
 use super::admin::terminal;
 use crate::api::{Language, Word};
 use crate::cli::DrawVerify;
+use crate::door::class_name;
 use crate::door::draws::hex;
 
 /// Something does not hold.
@@ -52,7 +53,7 @@ fn read(language: Language, path: &Path) -> Result<(DrawRecord, Sealed), String>
 
 /// What there is to say, and whether all of it holds.
 fn say(language: Language, args: &DrawVerify, record: &DrawRecord, sealed: &Sealed) -> (Vec<String>, bool) {
-    let Check { faults, drawn, listed, uncounted, networks, most_of_one, timed } = record.check();
+    let Check { faults, drawn, listed, uncounted, networks, most_of_one, vouched, timed } = record.check();
     let mut lines = Vec::new();
     let mut holds = true;
     let mut put = |key: &str, words: &[(&str, Word<'_>)]| {
@@ -68,6 +69,10 @@ fn say(language: Language, args: &DrawVerify, record: &DrawRecord, sealed: &Seal
         ("networks", number(networks)),
     ];
     put("draw-of", &of);
+    if vouched != [0; 2] {
+        let [followers, earlier] = vouched.map(number);
+        put("draw-vouched", &[("followers", followers), ("earlier", earlier)]);
+    }
     if uncounted > 0 {
         put("draw-late", &[("tickets", number(uncounted))]);
     }
@@ -141,8 +146,8 @@ fn list(record: &DrawRecord) -> std::io::Result<()> {
     for entry in record.counted.iter().chain(&record.uncounted) {
         let (rank, seconds) = place(record, entry);
         let seconds = seconds.map_or_else(|| "-".to_owned(), |seconds| seconds.to_string());
-        let (network, turn) = (entry.network, entry.turn);
-        writeln!(out, "{rank} {seconds} {network:016x} {} {}", turn.round, turn.within)?;
+        let (class, network, turn) = (class_name(entry.class), entry.network, entry.turn);
+        writeln!(out, "{rank} {seconds} {class} {network:016x} {} {}", turn.round, turn.within)?;
     }
     out.flush()
 }

@@ -3,7 +3,10 @@
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use hiwar_admission::door::ticket::Known;
+use hiwar_admission::{Scope, VoucherKey};
 
 use crate::ear::Ear;
 use crate::http::{Reply, ask, head, open};
@@ -39,7 +42,11 @@ fn inside(server: &Server, space: &Space) -> Ear {
 }
 
 fn waits(server: &Server, space: &Space) -> Reply {
-    let reply = ask(server.public, "GET", &format!("/listen/{}.mp4?t=", space.id), &[], &[]);
+    waits_with(server, space, "")
+}
+
+fn waits_with(server: &Server, space: &Space, query: &str) -> Reply {
+    let reply = ask(server.public, "GET", &format!("/listen/{}.mp4?t={query}", space.id), &[], &[]);
     assert_eq!((reply.status, reply.problem()), (503, "wait".into()), "{reply:?}");
     reply
 }
@@ -118,12 +125,19 @@ fn whoever_was_drawn_can_draw_again_and_sees_their_place_and_every_change() {
     let commitment = until("it is committed to", || draws()["next"][0]["commitment"].as_str().map(str::to_owned));
     let _mouth = Mouth::speak(server.stage, &space.id, &space.host_pass, 440.0);
     let _ears = [inside(&server, &space), inside(&server, &space)];
-    let tickets = [(); 5].map(|()| {
+    let drawn = |query: &str| {
         until("somebody is drawn", || {
-            let told = waits(&server, &space).json();
+            let told = waits_with(&server, &space, query).json();
             (told["stage"] == "draw").then(|| told["ticket"].as_str().expect("a ticket").to_owned())
         })
-    });
+    };
+    let tickets = [(); 5].map(|()| drawn(""));
+    // No account signs in here yet: whoever has the house's key vouches.
+    let key = std::fs::read(dir.path().join("data/keys/listen.key")).expect("a key");
+    let vouchers = VoucherKey::from_bytes(key.try_into().expect("32 bytes"));
+    let (scope, hour) = (Scope::parse(&space.id).expect("a scope"), Duration::from_secs(3_600));
+    let voucher = vouchers.issue(&scope, Known::Follower, b"amal", SystemTime::now() + hour);
+    let vouched = drawn(&format!("&voucher={voucher}"));
 
     let made = once("it is drawn", || Some(draws()["made"][0].clone()).filter(|made| made.is_object()));
     assert_eq!((made["commitment"].as_str(), made["opening"].as_u64()), (Some(&*commitment), Some(0)));
@@ -137,7 +151,8 @@ fn whoever_was_drawn_can_draw_again_and_sees_their_place_and_every_change() {
         (code == Some(0)).then_some((said, bytes))
     });
     let listed = said.lines().filter(|line| line.ends_with(|last: char| last.is_ascii_digit())).count();
-    assert!(said.contains("All of it holds.") && listed == 5, "{said}");
+    assert!(said.contains("All of it holds.") && listed == 6, "{said}");
+    assert!(said.contains("By the server's word 1 of them follow the host") && said.matches(" follower ").count() == 1);
     let rank = |ticket: &String| {
         let (said, code) = verify(&file, &["--ticket", ticket]);
         assert_eq!(code, Some(0), "{said}");
@@ -145,7 +160,8 @@ fn whoever_was_drawn_can_draw_again_and_sees_their_place_and_every_change() {
         rank.split([':', ',', '.']).next().and_then(|rank| rank.parse::<u32>().ok()).expect("a number")
     };
     let ranks = tickets.each_ref().map(rank);
-    assert!(ranks.is_sorted() && (1..=5).contains(&ranks[4]), "{ranks:?}");
+    assert!(ranks.is_sorted() && (1..=6).contains(&ranks[4]), "{ranks:?}");
+    assert_eq!(rank(&vouched), 2, "one of six has 21 of 48 ranks by its class: the second, and no luck in it");
 
     let (said, code) = verify(&file, &["--ticket", &tickets[0].replace(char::is_uppercase, "a")]);
     assert_eq!(code, Some(1), "{said}");
@@ -188,7 +204,7 @@ fn diary(data: &Path, into: &Path, id: &str, key: &str, commitment: &str) {
         lines.lines().skip(1).map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let sum = |name: &str| minutes.iter().filter_map(|minute| minute[name].as_u64()).sum::<u64>();
     let (first, last) = (&minutes[0], minutes.last().expect("minutes"));
-    assert_eq!((sum("drawn"), first["commitment"].as_str()), (5, Some(commitment)), "{minutes:?}");
+    assert_eq!((sum("drawn"), first["commitment"].as_str()), (6, Some(commitment)), "{minutes:?}");
     assert!(sum("asked") >= 7 && first["nth"][0] == 1 && first["inside"] == 2 && first["workers"] == 2, "{first}");
     assert!(last["opening"].as_u64() <= Some(1) && sum("sent_bytes") > 100_000 && !lines.contains("127.0.0.1"));
 
@@ -199,7 +215,7 @@ fn diary(data: &Path, into: &Path, id: &str, key: &str, commitment: &str) {
     }
     assert!(!page.contains("diary-"), "a text is missing in {page}");
     let changed = into.join("changed.jsonl");
-    std::fs::write(&changed, lines.replacen("\"drawn\":5", "\"drawn\":4", 1)).expect("a disk");
+    std::fs::write(&changed, lines.replacen("\"drawn\":6", "\"drawn\":5", 1)).expect("a disk");
     let (said, code) = verify(&changed, "ar_EG.UTF-8");
     assert!(code == Some(1) && said.contains("ليس كل ما في اليوميات صحيحًا."), "{said}");
 }

@@ -49,7 +49,7 @@ fn word(opening: u16, phase: Phase) -> Word {
 fn queue() -> Phase {
     let mut drawn = Tally::default();
     let secret = DrawSecret::of(&[4; 32], 3);
-    (0..1_000).for_each(|network| drawn.add(secret.lot(network, Turn { round: 1, within: 0 })));
+    (0..1_000).for_each(|network| drawn.add(Class::Anybody, secret.lot(network, Turn { round: 1, within: 0 })));
     let outlook = Outlook { now: NOW, first: 0, places: 500, inside: &[], pace: 10, stays: Stays::default() };
     Phase::Queue { drawn, table: Timetable::of(&outlook), late: 0, per_minute: 0, spare: 0 }
 }
@@ -67,7 +67,7 @@ fn a_house_that_has_not_spoken_yet_is_no_crowd() {
     let shared = Shared::new();
     let memory = shared.memory();
     let mut desk = Shared::desk(5);
-    let arrives = |desk: &mut Desk, now| desk.arrive(now, memory, &networks(), Class::Anybody, 0, Entry::Now);
+    let arrives = |desk: &mut Desk, now| desk.arrive(now, memory, &networks(), None, 0, Entry::Now);
     let ticket = waits(arrives(&mut desk, NOW));
     assert!(ticket.worth == Worth::Place { promised: Duration::ZERO } && ticket.due == NOW + SOON);
     assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), Some(Answer::Wait(ticket)));
@@ -90,10 +90,10 @@ fn who_finds_no_room_where_others_have_some_is_no_crowd() {
     let memory = shared.memory();
     let mut desk = Shared::desk(0);
     desk.hear(Word { has_free: true, ..word(0, Phase::Open) });
-    let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
+    let ticket = waits(desk.arrive(NOW, memory, &networks(), None, 0, Entry::Now));
     assert_eq!((ticket.worth, desk.told().pressed), (Worth::Place { promised: Duration::ZERO }, None));
     desk.hear(word(0, Phase::Open));
-    let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
+    let ticket = waits(desk.arrive(NOW, memory, &networks(), None, 0, Entry::Now));
     assert!(matches!(ticket.worth, Worth::Draw(_)));
 }
 
@@ -103,10 +103,64 @@ fn the_first_who_cannot_come_in_at_once_opens_the_window() {
     let memory = shared.memory();
     let mut desk = Shared::desk(1);
     desk.hear(word(0, Phase::Open));
-    assert_eq!(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now), Answer::Enter);
-    let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
+    assert_eq!(desk.arrive(NOW, memory, &networks(), None, 0, Entry::Now), Answer::Enter);
+    let ticket = waits(desk.arrive(NOW, memory, &networks(), None, 0, Entry::Now));
     assert!(matches!(ticket.worth, Worth::Draw(_)) && ticket.due >= NOW + WINDOW);
     assert_eq!((desk.told().pressed, desk.tally().total()), (Some(NOW), 1));
+}
+
+#[test]
+fn whoever_is_vouched_for_is_drawn_among_their_like_and_whoever_shares_that_as_anybody() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(0);
+    let follower = Some(Vouched { known: Known::Follower, holder: 77 });
+    desk.hear(word(3, Phase::Gathering { until: NOW + WINDOW }));
+    let mut arrives = |vouched| {
+        let ticket = waits(desk.arrive(NOW, memory, &networks(), vouched, 0, Entry::Now));
+        (ticket.class, ticket.network, ticket.worth, desk.take_nth())
+    };
+    let turn = |within| Worth::Draw(Turn { round: 0, within });
+    for within in 0..2 {
+        assert_eq!(arrives(follower), (Class::Follower, 77, turn(within), None));
+    }
+    // Beyond that they have what everybody has, of which nothing was taken.
+    let here = networks().narrowest();
+    for within in 0..2 {
+        let nth = u32::from(within) + 1;
+        assert_eq!(arrives(follower), (Class::Anybody, here, turn(within), Some([nth; LEVELS])));
+    }
+    let other = arrives(Some(Vouched { known: Known::Earlier, holder: 78 }));
+    assert_eq!(other, (Class::Earlier, 78, turn(0), None));
+    let tally = desk.tally();
+    assert_eq!([Class::Follower, Class::Earlier, Class::Anybody].map(|class| tally.vouched(class)), [2, 1, 0]);
+    assert_eq!(tally.total(), 5);
+    // After the draw it is first come, first served.
+    desk.hear(word(3, queue()));
+    let ticket = waits(desk.arrive(NOW, memory, &networks(), follower, 0, Entry::Now));
+    assert_eq!((ticket.class, ticket.worth), (Class::Anybody, Worth::Rank(1_000)));
+}
+
+#[test]
+fn whoever_was_drawn_among_their_like_has_the_rank_of_that() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(0);
+    let (secret, mut drawn) = (DrawSecret::of(&[4; 32], 3), Tally::default());
+    (0..10_000).for_each(|network| drawn.add(Class::Anybody, secret.lot(network, Turn::FIRST)));
+    (0..100).for_each(|holder| drawn.add(Class::Follower, secret.lot(holder, Turn::FIRST)));
+    let outlook = Outlook { now: NOW, first: 0, places: 500, inside: &[], pace: 1, stays: Stays::default() };
+    desk.hear(word(3, Phase::Queue { drawn, table: Timetable::of(&outlook), late: 0, per_minute: 0, spare: 0 }));
+    let due = |desk: &mut Desk, class, serial| {
+        let ticket = Ticket { serial, class, ..ticket(Worth::Draw(Turn::FIRST)) };
+        let told = waits(desk.present(NOW, memory, ticket, 0, Entry::Now));
+        assert_eq!(told.class, class);
+        told
+    };
+    // Of one lot: among a hundred with their own part it is a time, among ten thousand it is none yet.
+    let (one, other) = (due(&mut desk, Class::Follower, 125), due(&mut desk, Class::Anybody, 126));
+    assert!(matches!(one.worth, Worth::Place { .. }), "{one:?}");
+    assert!(matches!(other.worth, Worth::Rank(rank) if rank > 5_000), "{other:?}");
 }
 
 #[test]
@@ -137,7 +191,7 @@ fn without_serials_no_ticket_is_used_up() {
     desk.take_serials(0..0);
     let looks = ticket(Worth::Rank(7));
     assert_eq!(waits(desk.present(NOW, memory, looks, 0, Entry::Now)), Ticket { due: NOW + LOOK, ..looks });
-    let nothing = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
+    let nothing = waits(desk.arrive(NOW, memory, &networks(), None, 0, Entry::Now));
     assert_eq!((nothing.serial, nothing.worth, nothing.due), (NOBODY, MUCH_LATER, NOW + LOOK));
     // However often they ask before that, and then they come as others do.
     assert_eq!(desk.present(NOW, memory, nothing, 0, Entry::Now), Some(Answer::Wait(nothing)));
@@ -198,7 +252,7 @@ fn ranks_that_two_workers_give_at_the_same_time_are_different() {
         let mut desk = Shared::desk(0);
         let yours = Yours { index, workers: 2, ..Yours::default() };
         desk.hear(Word { yours, ..word(3, queue()) });
-        [0; 3].map(|_| waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now)).worth)
+        [0; 3].map(|_| waits(desk.arrive(NOW, memory, &networks(), None, 0, Entry::Now)).worth)
     });
     let rank = |n: u64| Worth::Rank(1_000 + n);
     assert_eq!(ranks, [[rank(0), rank(2), rank(4)], [rank(1), rank(3), rank(5)]]);
@@ -234,12 +288,12 @@ fn who_comes_in_by_another_request_is_given_a_ticket_that_is_due_and_uses_nothin
     let mut desk = Shared::desk(1);
     desk.hear(word(0, Phase::Open));
     for _ in 0..1_000 {
-        let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Later));
+        let ticket = waits(desk.arrive(NOW, memory, &networks(), None, 0, Entry::Later));
         assert!(ticket.due <= NOW && ticket.worth == Worth::Place { promised: Duration::ZERO });
         assert_eq!(desk.present(NOW, memory, ticket, 0, Entry::Now), None, "they come as others do");
     }
     assert_eq!(desk.serials_left(), 119);
-    assert_eq!(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now), Answer::Enter);
+    assert_eq!(desk.arrive(NOW, memory, &networks(), None, 0, Entry::Now), Answer::Enter);
 }
 
 #[test]
@@ -247,12 +301,12 @@ fn whoever_came_before_the_house_spoke_is_drawn_with_the_others_if_there_is_no_r
     let shared = Shared::new();
     let memory = shared.memory();
     let mut desk = Shared::desk(0);
-    let ticket = waits(desk.arrive(NOW, memory, &networks(), Class::Anybody, 0, Entry::Now));
+    let ticket = waits(desk.arrive(NOW, memory, &networks(), None, 0, Entry::Now));
     desk.hear(word(0, Phase::Open));
     let later = NOW + 2 * SOON;
     assert_eq!(desk.present(later, memory, ticket, 0, Entry::Now), None);
     desk.take(later, Grant { number: 2, ..Grant::default() });
-    let drawn = waits(desk.arrive(later, memory, &networks(), Class::Anybody, 0, Entry::Now));
+    let drawn = waits(desk.arrive(later, memory, &networks(), None, 0, Entry::Now));
     assert!(matches!(drawn.worth, Worth::Draw(_)) && desk.told().pressed == Some(later), "{drawn:?}");
 }
 
@@ -296,7 +350,7 @@ fn who_comes_when_the_window_is_over_and_nobody_has_drawn_is_told_no_time_that_i
     let mut desk = Shared::desk(0);
     desk.hear(word(3, Phase::Gathering { until: NOW }));
     let now = NOW + 10 * WINDOW;
-    let drawn = waits(desk.arrive(now, memory, &networks(), Class::Anybody, 0, Entry::Now));
+    let drawn = waits(desk.arrive(now, memory, &networks(), None, 0, Entry::Now));
     assert!(matches!(drawn.worth, Worth::Draw(_)) && drawn.due >= now + SOON);
     let again = waits(desk.present(drawn.due, memory, drawn, 0, Entry::Now));
     assert!(again.due >= drawn.due + SOON);

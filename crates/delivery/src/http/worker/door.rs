@@ -7,13 +7,13 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use hiwar_admission::Scope;
-use hiwar_admission::door::desk::{self, Desk, Entry, Phase};
+use hiwar_admission::door::desk::{self, Desk, Entry, Phase, Vouched};
 use hiwar_admission::door::diary::{Field, Traffic};
 use hiwar_admission::door::network::NetworkKey;
 use hiwar_admission::door::places::KEPT;
 use hiwar_admission::door::ticket::{Class, Ticket, TicketKey, Worth};
 use hiwar_admission::door::wire::{Said, encode_heard};
+use hiwar_admission::{CrowdKeys, Scope, VoucherKey};
 use hiwar_segment_log::LogId;
 
 use super::super::drawn::{Lists, Written};
@@ -50,6 +50,7 @@ struct Door {
     scope: Scope,
     /// Of this file's tickets alone: another one begins with the same serials.
     key: TicketKey,
+    vouchers: VoucherKey,
     map: Arc<DoorMap>,
     desk: Desk,
     /// Which house was heard last.
@@ -107,7 +108,7 @@ impl Doors {
     }
 
     /// A log begins, or goes on: then those inside stay so.
-    pub(super) fn open(&mut self, log: LogId, way: Way, key: &TicketKey) {
+    pub(super) fn open(&mut self, log: LogId, way: Way, keys: &CrowdKeys) {
         self.shut.remove(&log);
         let map = match way {
             Way::Open => return,
@@ -121,7 +122,7 @@ impl Doors {
             }
         };
         let Some(scope) = Scope::parse(log.as_str()) else { return };
-        let (mut desk, key) = (Desk::new(map.root()), key.of_door(&map.root()));
+        let (mut desk, key) = (Desk::new(map.root()), keys.ticket.of_door(&map.root()));
         if self.is_retired {
             desk.retire();
         }
@@ -129,6 +130,7 @@ impl Doors {
         self.by_log.entry(log).or_insert_with(|| Door {
             scope,
             key,
+            vouchers: keys.voucher.clone(),
             written: map.folder().and_then(|folder| lists.write(folder, run)),
             networks: map.networks(0),
             traffic: Traffic::default(),
@@ -211,6 +213,7 @@ impl Doors {
             door.traffic.add(Field::Bad, 0);
         }
         let now = door.now(wall);
+        let shown = Shown { ticket: shown, voucher: request.parameter(door::VOUCHER), wall };
         let Told { ticket, comes } = door.ask(now, shown, address, lot, entry);
         let text = door.key.sign(&door.scope, &ticket);
         let Ok(text) = std::str::from_utf8(&text) else { return (answer, None) };
@@ -288,6 +291,16 @@ fn log_of(answer: &Answer) -> Option<LogId> {
     }
 }
 
+/// What somebody shows.
+#[derive(Copy, Clone, Debug)]
+struct Shown<'r> {
+    /// Checked.
+    ticket: Option<Ticket>,
+    /// And not yet, by our clock.
+    voucher: Option<&'r str>,
+    wall: SystemTime,
+}
+
 /// What somebody is told.
 #[derive(Copy, Clone, Debug)]
 struct Told {
@@ -328,7 +341,8 @@ impl Door {
     }
 
     /// Their ticket, and whether they are let in by it.
-    fn ask(&mut self, now: SystemTime, shown: Option<Ticket>, address: IpAddr, chance: u64, entry: Entry) -> Told {
+    fn ask(&mut self, now: SystemTime, shown: Shown<'_>, address: IpAddr, chance: u64, entry: Entry) -> Told {
+        let Shown { ticket: shown, voucher, wall } = shown;
         let lot = chance as u32;
         if self.desk.serials_left() == 0 {
             self.desk.take_serials(self.map.serials());
@@ -354,7 +368,14 @@ impl Door {
         }
         let answer = shown.and_then(|ticket| self.desk.present(now, memory, ticket, lot, entry));
         let shown = shown.filter(|_| answer.is_some());
-        match answer.unwrap_or_else(|| self.desk.arrive(now, memory, &networks, Class::Anybody, lot, entry)) {
+        let answer = answer.unwrap_or_else(|| {
+            // Looked at only where it matters: it costs a MAC. A bad one is as none.
+            let voucher = voucher.and_then(|text| self.vouchers.verify(wall, &self.scope, text).ok());
+            let holder = |holder| self.networks.holder(holder);
+            let vouched = voucher.map(|voucher| Vouched { known: voucher.known, holder: holder(voucher.holder) });
+            self.desk.arrive(now, memory, &networks, vouched, lot, entry)
+        });
+        match answer {
             desk::Answer::Wait(ticket) => {
                 match ticket.serial {
                     0 => self.traffic.add(Field::Away, 0),

@@ -98,7 +98,7 @@ impl Worker {
         let Self { cells, bits, desk, key, networks, space, now, list } = self;
         let memory = Memory { counts: cells.counts(), redemption: Redemption::new(bits) };
         let from = networks.networks(IpAddr::V4(Ipv4Addr::from(address)));
-        let Answer::Wait(ticket) = desk.arrive(*now, memory, &from, Class::Anybody, chance, Entry::Now) else {
+        let Answer::Wait(ticket) = desk.arrive(*now, memory, &from, None, chance, Entry::Now) else {
             unreachable!("everybody is drawn, and there are serials");
         };
         let text = key.sign(space, &ticket);
