@@ -81,7 +81,7 @@ impl<'m> Counts<'m> {
 
     /// Counts one ticket of somebody who is [vouched for](super::network::NetworkKey::holder), as if they were an address; answers which it is.
     pub fn count_holder(&self, holder: u64) -> u32 {
-        self.count_in(self.line(0, holder), holder)
+        self.count_in(self.line(0, holder), holder, true)
     }
 
     /// The list of a network of that level: the low bits choose it.
