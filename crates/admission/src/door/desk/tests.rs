@@ -128,7 +128,7 @@ fn whoever_is_vouched_for_is_drawn_among_their_like_and_whoever_shares_that_as_a
     let here = networks().narrowest();
     for within in 0..2 {
         let nth = u32::from(within) + 1;
-        assert_eq!(arrives(follower), (Class::Anybody, here, turn(within), Some([nth; LEVELS])));
+        assert_eq!(arrives(follower), (Class::Anybody, here, turn(within), Some([nth, nth, nth, 0])));
     }
     let other = arrives(Some(Vouched { known: Known::Earlier, holder: 78 }));
     assert_eq!(other, (Class::Earlier, 78, turn(0), None));
