@@ -37,6 +37,8 @@ beforeEach(() => {
   vi.spyOn(URL, "createObjectURL").mockReturnValue("blob:sound");
   asked = [];
   [waits, shown] = [[], []];
+  // Some have locks, which would outlive a player here, as they do a page's only.
+  vi.stubGlobal("navigator", {});
   vi.stubGlobal("document", Object.assign(new EventTarget(), { hidden: false }));
   vi.stubGlobal("Audio", class { play = async () => {}; pause() {} });
   for (const kept of ["localStorage", "sessionStorage"]) {

@@ -1,5 +1,6 @@
 /**
  * A listener's place in time. A ticket outlives the page, for whoever closes it keeps their place; the place of whoever was let in is of this tab alone, for it is one connection's.
+ * Pages that wait with one ticket are one person: whichever comes in by it stays there, and the others come as others do.
  */
 
 import { pause } from "./backoff";
@@ -7,6 +8,10 @@ import type { SpaceEvent } from "./event";
 
 /** So many requests in a minute at most, whatever is answered; the first of a back-off and some presses have room in it. */
 const ASKS = 20;
+/** So long another page may take to ask with the same ticket. One that is let in by it keeps it. */
+const OTHERS_MS = 2_000;
+/** Where a ticket says which it is: that stays when it is exchanged, or was used (docs/formats/ticket.md). */
+const SERIAL = [8, 18] as const;
 
 /** What somebody is told who has to wait (crates/delivery/src/door.rs). */
 export interface Told {
@@ -20,18 +25,15 @@ export class Ticket {
   /** To show; empty: none. */
   text = "";
   #key: string;
-  /** It is the place of whoever is inside, which one page shows. */
-  #isPlace = false;
-  /** Places that this page has claimed. */
-  #claimed = new Set<string>();
+  /** What no other page shows as long as this one has it. */
+  #claimed = "";
+  #free = () => {};
   #asked: number[] = Array(ASKS).fill(-6e4);
 
   constructor(space: string) {
     this.#key = `hiwar:ticket:${space}`;
     try {
-      this.text = sessionStorage.getItem(this.#key) || "";
-      this.#isPlace = this.text !== "";
-      this.text ||= localStorage.getItem(this.#key) || "";
+      this.text = sessionStorage.getItem(this.#key) || localStorage.getItem(this.#key) || "";
     } catch {
       // No storage: the place is this page's.
     }
@@ -46,21 +48,26 @@ export class Ticket {
     const at = Math.max(now, this.#asked.shift()! + 6e4);
     this.#asked.push(at);
     if (at > now) await pause(at - now, signal);
-    if (this.#isPlace) await this.#claim();
+    await this.#claim();
     return this.text;
   }
 
-  /** A copied tab has the same place: it is the page's that shows it first, or they would throw each other out for ever. */
+  /** A copied tab has the same ticket: it is the page's that comes in by it first, or they would throw each other out for ever. */
   #claim(): Promise<void> {
+    const serial = this.text.slice(...SERIAL);
     // Not without HTTPS, but at one's own machine.
     const locks = globalThis.navigator?.locks;
-    if (!locks) return Promise.resolve();
+    if (!locks || !this.text || serial === this.#claimed) return Promise.resolve();
+    this.#free();
     return new Promise((done) => {
-      void locks.request(this.#key + this.text, { ifAvailable: true }, (lock) => {
-        if (!lock && !this.#claimed.has(this.text)) this.text = "";
-        else this.#claimed.add(this.text);
+      const taken = () => {
+        this.#claimed = serial;
         done();
-        return lock && new Promise(() => {});
+        return new Promise<void>((free) => (this.#free = free));
+      };
+      locks.request(this.#key + serial, { signal: AbortSignal.timeout(OTHERS_MS) }, taken).catch(() => {
+        this.text = "";
+        done();
       });
     });
   }
@@ -68,19 +75,24 @@ export class Ticket {
   /** Reads an answer: what somebody has to wait for, if they have to. Only the door's 503 has a ticket in it. */
   async read(response: Response): Promise<Told | null> {
     this.#take(response.headers.get("Hiwar-Place"));
+    await this.#claim();
     if (response.status !== 503) return null;
     const told = (await response.json().catch(() => null)) as Told | null;
     this.#take(told?.ticket, told?.ticket);
+    // Whoever waits with the same may ask, too.
+    this.#claimed = "";
+    this.#free();
     return told?.ticket ? told : null;
   }
 
   #take(ticket?: string | null, outlives = ""): void {
     if (!ticket) return;
+    const shown = this.text;
     this.text = ticket;
-    this.#isPlace = !outlives;
     try {
       sessionStorage.setItem(this.#key, ticket);
-      localStorage.setItem(this.#key, outlives);
+      // Another page may wait with one of its own.
+      if (outlives || localStorage.getItem(this.#key) === shown) localStorage.setItem(this.#key, outlives);
     } catch {
       // As above.
     }
