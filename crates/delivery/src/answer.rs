@@ -15,6 +15,7 @@ use hiwar_segment_log::LogId;
 use crate::audience::{Crowd, Who};
 use crate::clip::{Clip, ClipForm};
 use crate::coding::{self, Coding};
+use crate::door;
 use crate::fanout::Reader;
 use crate::head::Head;
 use crate::hls::{self, File, Outcome};
@@ -667,14 +668,20 @@ fn react(
     Ok(Answer::React { log, reaction, crowd })
 }
 
-/// Whoever may hear it may wait for it.
+/// Whoever may hear it may wait for it. Where there is nothing to wait for any more its page says so, and has what there is.
 fn wait(site: &Site, request: &Request<'_>, log: LogId, now: SystemTime) -> Result<Answer, Problem> {
     if !matches!(request.method, Method::Get | Method::Head) {
         return Err(Problem::Method("GET, HEAD"));
     }
-    let tail = site.logs.get(&log).ok_or_else(|| silent(site, request, log, now))?;
-    may_hear(site, request, log, tail, now)?;
-    if tail.ended() == Ended::Yes { Err(over(site, log)) } else { Ok(Answer::Wait { log }) }
+    let waits = || {
+        let tail = site.logs.get(&log).ok_or_else(|| silent(site, request, log, now))?;
+        may_hear(site, request, log, tail, now)?;
+        if tail.ended() == Ended::Yes { Err(over(site, log)) } else { Ok(Answer::Wait { log }) }
+    };
+    match waits() {
+        Err(Problem::Ended | Problem::Cancelled) => Ok(door::to_page(request, log.as_str(), now)),
+        waits => waits,
+    }
 }
 
 /// A reaction was taken. A body, which it needs not have, is not read.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use hiwar_admission::door::ticket::Worth;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, keep};
 use crate::head::Head;
 use crate::problem::{Keep, Language};
 use crate::request::{Method, Request};
@@ -60,9 +60,10 @@ impl Waiting<'_> {
             (Language::Arabic, Worth::Place { promised }) if promised.is_zero() => {
                 ("بعد لحظات", String::from("يُفتح الباب الآن. لا حاجة إلى فعل شيء."))
             }
-            (Language::English, Worth::Place { .. }) => {
-                ("You have a place", format!("In about {minutes} min. It is kept for you if you close this page."))
-            }
+            (Language::English, Worth::Place { .. }) => (
+                "You have a place",
+                format!("In about {minutes} min. It is kept for you until ten minutes after that."),
+            ),
             (Language::English, Worth::Rank(_)) => (
                 "No place within half an hour",
                 format!(
@@ -77,7 +78,7 @@ impl Waiting<'_> {
                 ),
             ),
             (Language::Arabic, Worth::Place { .. }) => {
-                ("مكانك محجوز", format!("بعد نحو {}. يبقى مكانك لك وإن أغلقت هذه الصفحة.", counted(minutes, MINUTES)))
+                ("مكانك محجوز", format!("بعد نحو {}، ويبقى لك إلى ما بعد ذلك بعشر دقائق.", counted(minutes, MINUTES)))
             }
             (Language::Arabic, Worth::Rank(_)) => (
                 "لا مكان خلال نصف ساعة",
@@ -121,12 +122,15 @@ fn preferred(request: &Request<'_>) -> (Language, &'static str) {
 /// Waiting connections are closed: thousands of them would be in the way of those who listen, and whoever came back over one would always find the same worker, which may have no place when
 /// another has.
 fn ready(request: &Request<'_>, head: Head, body: String) -> Answer {
-    let keep = Keep::Close;
+    answer(request, Keep::Close, head, body)
+}
+
+fn answer(request: &Request<'_>, keep: Keep, head: Head, body: String) -> Answer {
     let head = head
         .field("Content-Length", body.len())
         .field("Cache-Control", "no-store")
         .field("Access-Control-Allow-Origin", "*")
-        .field("Connection", "close")
+        .maybe("Connection", (keep == Keep::Close).then_some("close"))
         .end();
     let body = if request.method == Method::Head { Bytes::new() } else { Bytes::from(body) };
     Answer::Ready { head, body, keep }
@@ -167,13 +171,19 @@ pub(crate) fn send_elsewhere(request: &Request<'_>, space: &str, origin: &str, n
     ready(request, Head::new(307, now).field("Location", location), String::new())
 }
 
+/// Where a conversation's own page is, for whoever waited for it until it was over.
+pub(crate) fn to_page(request: &Request<'_>, space: &str, now: SystemTime) -> Answer {
+    let pass = token(request, "pass").map(|pass| format!("?pass={pass}")).unwrap_or_default();
+    ready(request, Head::new(303, now).field("Location", format_args!("/s/{space}{pass}")), String::new())
+}
+
 /// For whoever has no JavaScript: the page comes back by itself when it is time.
 pub(crate) fn page(request: &Request<'_>, waiting: Waiting<'_>, now: SystemTime) -> Answer {
     let (language, _) = preferred(request);
     let (title, detail) = waiting.words(language);
     let again = match language {
-        Language::English => "This page comes back by itself.",
-        Language::Arabic => "تعود هذه الصفحة وحدها.",
+        Language::English => "Leave this page open: it comes back by itself.",
+        Language::Arabic => "أبقِ هذه الصفحة مفتوحة، فهي تعود وحدها.",
     };
     let body = format!("<h1>{title}</h1><p role=\"status\">{detail}</p><p>{again}</p>");
     let mut address = format!("/s/{}/wait?t={}", waiting.space, waiting.ticket);
@@ -181,7 +191,7 @@ pub(crate) fn page(request: &Request<'_>, waiting: Waiting<'_>, now: SystemTime)
         token(request, name).into_iter().for_each(|token| _ = write!(address, "&{name}={token}"));
     }
     let head = Head::new(200, now).field("Refresh", format_args!("{}; url={address}", waiting.seconds()));
-    html(request, head, title, &body)
+    html(request, Keep::Close, head, title, &body)
 }
 
 /// Somebody may come in: their player does, with the ticket if there is one.
@@ -189,9 +199,9 @@ pub(crate) fn enter(request: &Request<'_>, space: &str, ticket: Option<&str>, no
     let (language, _) = preferred(request);
     let (title, detail, again) = match language {
         Language::English => {
-            ("You are in", "If nothing is heard, press play.", "Nothing to hear? Ask for a place again.")
+            ("It is your turn", "If nothing is heard, press play.", "Nothing to hear? Ask for a place again.")
         }
-        Language::Arabic => ("تفضّل بالدخول", "إن لم تسمع شيئًا فاضغط زر التشغيل.", "لا تسمع شيئًا؟ اطلب مكانًا من جديد."),
+        Language::Arabic => ("حان دورك", "إن لم تسمع شيئًا فاضغط زر التشغيل.", "لا تسمع شيئًا؟ اطلب مكانًا من جديد."),
     };
     let query = [("t", ticket), ("pass", token(request, "pass")), (VOUCHER, token(request, VOUCHER))];
     let query: Vec<_> = query.iter().filter_map(|(name, value)| Some(format!("{name}={}", (*value)?))).collect();
@@ -199,7 +209,8 @@ pub(crate) fn enter(request: &Request<'_>, space: &str, ticket: Option<&str>, no
     let body = format!(
         "<h1>{title}</h1><p role=\"status\">{detail}</p><audio controls autoplay src=\"/listen/{space}.mp3?{query}\"></audio><p><a href=\"/s/{space}/wait\">{again}</a></p>"
     );
-    html(request, Head::new(200, now), title, &body)
+    // Over the same connection: where there is a place for them.
+    html(request, keep(request), Head::new(200, now), title, &body)
 }
 
 /// Their pass, or what else they show, if it is written as such are: it is repeated in a page.
@@ -208,7 +219,7 @@ fn token<'r>(request: &Request<'r>, name: &str) -> Option<&'r str> {
     request.parameter(name).filter(|token| token.bytes().all(is_token))
 }
 
-fn html(request: &Request<'_>, head: Head, title: &str, body: &str) -> Answer {
+fn html(request: &Request<'_>, keep: Keep, head: Head, title: &str, body: &str) -> Answer {
     let (language, code) = preferred(request);
     let direction = if language == Language::Arabic { "rtl" } else { "ltr" };
     let text = format!(
@@ -222,7 +233,7 @@ fn html(request: &Request<'_>, head: Head, title: &str, body: &str) -> Answer {
             "Content-Security-Policy",
             "default-src 'none'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'",
         );
-    ready(request, head, text)
+    answer(request, keep, head, text)
 }
 
 const STYLE: &str = "body{margin:0;font:1.1rem/1.6 system-ui,sans-serif;color-scheme:light dark}main{max-width:34rem;margin:12vh auto;padding:0 1.25rem}h1{font-size:1.6rem;line-height:1.25}audio{width:100%}";
@@ -301,7 +312,16 @@ mod tests {
         let hostile = "/s/demo/wait?pass=%3C\"><b>&voucher=\"><b>";
         let (_, other) = asked(hostile, "en", |request| enter(request, "demo", None, NOW));
         assert!(other.contains("src=\"/listen/demo.mp3?\""), "{other}");
+        assert!(!head.contains("Connection: close"), "{head}");
         assert!(!head.contains("Refresh") && body.contains("src=\"/listen/demo.mp3?t=TICKET\""), "{body}");
+    }
+
+    #[test]
+    fn whoever_waited_until_it_was_over_is_sent_to_its_page() {
+        for (target, page) in [("/s/demo/wait?t=TICKET", "/s/demo"), ("/s/demo/wait?pass=P&t=T", "/s/demo?pass=P")] {
+            let (head, _) = asked(target, "ar", |request| to_page(request, "demo", NOW));
+            assert!(head.starts_with("HTTP/1.1 303 ") && head.contains(&format!("\r\nLocation: {page}\r\n")), "{head}");
+        }
     }
 
     #[test]

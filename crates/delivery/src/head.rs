@@ -51,6 +51,7 @@ fn reason(status: u16) -> &'static str {
         200 => "OK",
         204 => "No Content",
         206 => "Partial Content",
+        303 => "See Other",
         307 => "Temporary Redirect",
         304 => "Not Modified",
         308 => "Permanent Redirect",

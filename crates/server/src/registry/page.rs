@@ -220,6 +220,7 @@ fn noscript(view: &SpaceView) -> String {
         None if view.removed_at.is_some() => ("page-description-removed", None),
         None if over && view.recording != "off" && view.posting == "after_review" => ("page-description-review", None),
         None if over => ("page-description-over", None),
+        None if view.state == "cancelled" => ("page-description-cancelled", None),
         None => ("noscript-listen", Some((&view.listen.mp4, &view.listen.ogg, Some(&view.listen.mp3)))),
     };
     let mut text = said(key);
