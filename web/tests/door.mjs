@@ -1,70 +1,30 @@
 // A conversation with two places, and people before its door: told so in Arabic and in English, with one press, drawn, given a time, and let in when
-// there is room. A reloaded page keeps its place, and a browser without scripts comes back by itself. At another server, whose one place is free for nobody within half an hour, people are told
-// so, and what they are offered. The servers are this test's own: the others' has no door.
+// there is room. A reloaded page keeps its place, pages with one ticket are one person, and a browser without scripts comes back by itself until it plays. At another server, whose one place is free for
+// nobody within half an hour, people are told so, and what they are offered; and what is cancelled or over (door/gone.mjs). At a third those who come in time find no place, and others come late
+// (door/late.mjs). The servers are this test's own, for the others' has no door; all of it is done at the same time, since people wait for a minute everywhere.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { fine, launch, levelNow, page as open, position, pressAndHear, until } from "./browser.mjs";
+import { fine, launch, page as open, position, until } from "./browser.mjs";
+import { cancelled, over } from "./door/gone.mjs";
+import { late, PLACES } from "./door/late.mjs";
+import { admitted, ADMITTED_MS, fill, isTold, LANGUAGES, person, placeOf, PRESSED_MS, presses, says, scriptless, serial, SPACE, space, stage, ticketOf, watch, WORDS } from "./door/people.mjs";
 import { BINARY, Server } from "./server.mjs";
 
-const SPACE = "demo";
-const KEY = `hiwar:ticket:${SPACE}`;
-/** A window of a minute, the counting, and a time at which one of two places is sure to be free. */
-const ADMITTED_MS = 240_000;
-const WORDS = {
-  ar: { draw: /قرعة/, place: /مكانك محجوز.*[\d٠-٩]/, rank: /نصف ساعة/, entered: /حان دورك/, title: /جاء كثيرون|مكانك محجوز|نصف ساعة/, calendar: /تقويمك/ },
-  en: { draw: /drawn/, place: /You have a place, in about .*\d/, rank: /half an hour/, entered: /your turn/, title: /Many people|You have a place|half an hour/, calendar: /calendar/ },
-};
-
-const server = await Server.start(BINARY, "[door]\nplaces = 2\nstay_minutes = 1\n");
-const full = await Server.start(BINARY, "[door]\nplaces = 1\nstay_minutes = 600\n");
+const door = (places, stay) => `[door]\nplaces = ${places}\nstay_minutes = ${stay}\n`;
+// Of a few places that fall free one of several workers may have all; where that is not what is tested there is one.
+const configured = [door(2, 1), door(1, 600), `workers = 1\n${door(PLACES, 1)}`];
+const [server, full, busy] = await Promise.all(configured.map((configuration) => Server.start(BINARY, configuration)));
 const { origin } = server;
 const browser = await launch();
 const measured = {};
 
-/** A player that is no page of ours, and takes what is sent for as long as it is left alone. */
-async function plain(at = origin, space = SPACE) {
-  const leaves = new AbortController();
-  let response;
-  for (let ticket = ""; !response; ) {
-    const answer = await fetch(`${at}/listen/${space}.mp4?t=${ticket}`, { signal: leaves.signal });
-    if (answer.ok) response = answer;
-    else {
-      const told = await answer.json();
-      if (told.stage !== "soon") return null;
-      ticket = told.ticket;
-      await new Promise((resolve) => setTimeout(resolve, told.wait_ms));
-    }
-  }
-  const hears = (async () => {
-    for await (const _ of response.body);
-  })().catch(() => {});
-  return { leave: () => (leaves.abort(), hears) };
-}
-
-/** A page, and what it asked for: the tickets that it showed. */
-async function person(lang, at = origin, space = SPACE, scheme = "light") {
-  const who = await open(browser, { lang, width: 390, height: 844, scheme });
-  who.shown = [];
-  who.told = [];
-  who.page.on("response", async (response) => {
-    if (new URL(response.url()).pathname.startsWith("/listen/") && response.status() === 503) who.told.push(await response.json().catch(() => ({})));
-  });
-  who.page.on("request", (request) => {
-    const { pathname, searchParams } = new URL(request.url());
-    if (pathname.startsWith("/listen/")) who.shown.push(searchParams.get("t"));
-  });
-  await who.page.goto(`${at}/s/${space}?lang=${lang}`);
-  return who;
-}
-
-const says = (page) => page.textContent("#notice");
-
 /** They are drawn, and then told that there is no place within half an hour, and what there is for them. */
-async function capped(lang, scheme) {
-  const who = await person(lang, full.origin, SPACE, scheme);
+async function capped({ id }, lang, scheme) {
+  const who = await person(browser, lang, full.origin, { space: id, scheme });
   await who.page.click("#press");
-  await until(`${lang}: drawn at a full door`, async () => WORDS[lang].draw.test(await says(who.page)));
-  await until(`${lang}: no place`, async () => WORDS[lang].rank.test(await says(who.page)), 100_000);
+  await isTold(who, "draw", PRESSED_MS);
+  await isTold(who, "rank");
+  assert.match(await says(who.page), WORDS[lang].recorded);
   assert.equal(await who.page.getAttribute("#notice", "role"), "status");
   assert.equal(await who.page.locator("#calendar").count(), 1);
   assert.ok(who.shown.length <= 4, `${who.shown.length} requests`);
@@ -101,82 +61,101 @@ async function told(lang) {
   await close();
 }
 
-/** Without scripts: from the page to where one waits, which comes back by itself with its ticket. */
-async function scriptless(lang) {
-  const context = await browser.newContext({ javaScriptEnabled: false, locale: lang, viewport: { width: 390, height: 844 } });
-  const page = await context.newPage();
-  await page.goto(`${origin}/s/${SPACE}`);
-  const [answer] = await Promise.all([page.waitForResponse(/\/wait$/), page.click(`noscript a[lang=${lang}]`)]);
-  await page.waitForURL(/\/wait$/);
-  assert.match(answer.headers().refresh, new RegExp(`^\\d+; url=/s/${SPACE}/wait\\?t=[\\w-]+$`));
-  assert.match(await page.textContent("h1"), WORDS[lang].title);
-  assert.equal(await page.getAttribute("html", "lang"), lang);
-  assert.equal(await page.getAttribute("html", "dir"), lang === "ar" ? "rtl" : "ltr");
-  assert.match(await page.textContent("[role=status]"), /[\d٠-٩]|دقيقة واحدة|دقيقتين|ثانيتين/);
-  if (process.env.HIWAR_PICTURES) await page.screenshot({ path: `${process.env.HIWAR_PICTURES}/${lang}-phone-wait-plain.png`, fullPage: true });
-  await context.close();
+/** Two places, and who waits for them. */
+async function waiting() {
+  const inside = await fill(origin, 2);
+  const [ar, en] = await Promise.all(LANGUAGES.map((lang) => person(browser, lang, origin)));
+  const began = Date.now();
+  presses(ar);
+  await isTold(ar, "draw", PRESSED_MS);
+  await en.page.click("#press");
+  await isTold(en, "draw", PRESSED_MS);
+  // Who came before both workers knew that the other is full, too, was told to come in a moment.
+  const asked = [ar.shown.length, en.shown.length];
+  assert.ok(asked.every((times) => times <= 3), `${asked} requests until they were drawn`);
+  // A page that is loaded again shows what it had.
+  [ar.ticket, en.ticket] = await Promise.all([ar, en].map(ticketOf));
+  await en.page.reload();
+  presses(en);
+  await isTold(en, "draw", PRESSED_MS);
+  assert.deepEqual(en.shown.slice(asked[1]), [en.ticket]);
+  // And so does one beside it: they are one person, and have one place.
+  const twin = await tab(en, (context) => context.newPage());
+  presses(twin);
+  await isTold(twin, "draw", PRESSED_MS);
+  assert.deepEqual(twin.shown, [en.ticket]);
+
+  // Both go, and there is room, when everybody has been drawn.
+  await Promise.all(inside.map(({ leave }) => leave()));
+  await Promise.all([fine(ar.page, "ar", "page-wait"), fine(en.page, "en", "page-wait")]);
+  await Promise.all(LANGUAGES.map(told));
+  const drawn = [ar, en, twin].map(({ told }) => told.filter(({ stage }) => stage === "draw").length);
+  assert.deepEqual(drawn, [1, 2, 1], "nobody asks while they wait, but a page that is loaded again");
+  const enters = ({ page }) => page.waitForFunction(() => document.querySelector("#entered")?.textContent, null, { timeout: ADMITTED_MS });
+  const first = Promise.any([en, twin].map((who) => enters(who).then(() => who)));
+  await Promise.all([admitted(ar).then(() => (measured.ar_admitted_ms = Date.now() - began)), first.then(admitted).then(() => (measured.en_admitted_ms = Date.now() - began))]);
+  const [one, other] = (await first) === en ? [en, twin] : [twin, en];
+  measured.requests = { ar: ar.shown.length, en: one.shown.length };
+  for (const who of [ar, one]) assert.ok(who.shown.length <= 6, `${who.shown.length} requests`);
+
+  // The other comes as others do, and so does a copy of a page that is inside: nobody throws anybody out.
+  const copy = await tab(ar, (context, page) => Promise.all([context.waitForEvent("page"), page.evaluate(() => void open(location.href))]).then(([copied]) => copied));
+  assert.equal(await placeOf(copy), await placeOf(ar), "it has been copied");
+  await copy.page.click("#press");
+  await until("the copy waits", () => ["draw", "place", "rank"].includes(stage(copy)), 20_000);
+  await until("the other waits", () => ["draw", "place", "rank"].includes(stage(other)) && serial(other.told.at(-1).ticket) !== serial(en.ticket), 20_000);
+  const [before, from] = [[ar, one].map(({ shown }) => shown.length), await Promise.all([ar, one].map(({ page }) => position(page)))];
+  await until("those inside go on hearing", async () => (await Promise.all([ar, one].map(async ({ page }, n) => (await position(page)) > from[n] + 5))).every(Boolean), 15_000);
+  assert.deepEqual([ar, one].map(({ shown }) => shown.length), before, "by the connections that they had");
+  assert.ok(serial(copy.told.at(-1).ticket) !== serial(ar.ticket) && !copy.shown.includes(await placeOf(ar)), "the copy has a ticket of its own");
+  await Promise.all([ar.close(), en.close()]);
 }
 
-/** Heard, told so, and with a few requests. */
-async function admitted(who, lang, heard) {
-  const { page } = who;
-  const entered = page.waitForFunction(() => document.querySelector("#entered")?.textContent, null, { timeout: ADMITTED_MS }).then((said) => said.jsonValue());
-  const said = await entered.catch(async (why) => assert.fail(`${lang}: waits still, for "${await says(page)}": ${why}`));
-  assert.match(said, WORDS[lang].entered);
-  await heard;
-  const from = await position(page);
-  await until(`${lang}: the sound goes on`, async () => (await position(page)) > from + 1);
-  await until(`${lang}: somebody speaks`, async () => (await levelNow(page)) > 0.003);
-  assert.equal(await says(page), "");
-  assert.equal((await page.evaluate((key) => sessionStorage.getItem(key), KEY)).length, 72, "the place that it has, for when the line breaks");
-  assert.deepEqual(who.errors, []);
+/** Another tab of the same browser. */
+async function tab({ page, lang, space }, opens) {
+  const who = { lang, space, errors: [], page: await opens(page.context(), page) };
+  await watch(who);
+  await who.page.goto(`${origin}/s/${space}?lang=${lang}`);
+  return who;
+}
+
+/** Without scripts: from the page to where one waits, and to the sound when there is room. */
+async function without() {
+  const plain = await space(server, "Without scripts · بلا نصوص برمجية");
+  await plain.host("start");
+  const inside = await fill(origin, 2, plain.id);
+  const all = await Promise.all(LANGUAGES.map((lang) => scriptless(browser, lang, origin, plain.id)));
+  await Promise.all(inside.map(({ leave }) => leave()));
+  await Promise.all(
+    all.map(async ({ page, picture, close }, n) => {
+      const lang = LANGUAGES[n];
+      const answer = page.waitForResponse(/\.mp3/, { timeout: ADMITTED_MS }).then((got) => ({ headers: got.headers(), status: got.status() }));
+      const audio = await page.waitForSelector("audio", { timeout: ADMITTED_MS, state: "attached" });
+      const { headers, status } = await answer;
+      assert.deepEqual([status, headers["content-type"], headers["hiwar-place"]?.length], [200, "audio/mpeg", 72]);
+      assert.match(await audio.getAttribute("src"), new RegExp(`^/listen/${plain.id}\\.mp3\\?t=[\\w-]+$`));
+      assert.match(await page.textContent("h1"), WORDS[lang].entered);
+      assert.match(await page.textContent("[role=status]"), /./);
+      const plays = () => page.evaluate(() => document.querySelector("audio").currentTime);
+      await until(`${lang}: it plays without scripts, and without a press`, async () => (await plays()) > 1, 20_000);
+      await picture("wait-plain-in");
+      measured.scriptless_heard_s = await plays();
+      await close();
+    }),
+  );
 }
 
 try {
-  await until("the other server is full", () => plain(full.origin), 30_000);
-  // At the same time as all that follows.
-  const elsewhere = Promise.all([capped("ar", "dark"), capped("en", "light")]);
-  elsewhere.catch(() => {});
-  await Promise.all(["ar", "en"].map(told));
-
-  // Two fill it.
-  const inside = [];
-  for (let n = 0; n < 2; n++) inside.push(await until(`${n + 1} are inside`, () => plain(), 30_000));
-
-  const [ar, en] = await Promise.all(["ar", "en"].map((lang) => person(lang)));
-  const began = Date.now();
-  const heard = { ar: pressAndHear(ar.page, "#press", { limit: ADMITTED_MS }) };
-  heard.ar.catch(() => {});
-  await until("Arabic: everybody is drawn", async () => WORDS.ar.draw.test(await says(ar.page)));
-  await en.page.click("#press");
-  await until("English: everybody is drawn", async () => WORDS.en.draw.test(await says(en.page)));
-  // Who came before both workers knew that the other is full, too, was told to come in a moment.
-  const asked = [ar.shown.length, en.shown.length];
-  assert.ok(asked.every((times) => times <= 2), `${asked} requests until they were drawn`);
-  await Promise.all([fine(ar.page, "ar", "page-wait"), fine(en.page, "en", "page-wait")]);
-  assert.deepEqual([ar.shown.length, en.shown.length], asked, "nobody asks while they wait");
-
-  // A page that is loaded again shows what it had.
-  const ticket = await en.page.evaluate((key) => localStorage.getItem(key), KEY);
-  assert.ok(ticket.length > 20, ticket);
-  await en.page.reload();
-  heard.en = pressAndHear(en.page, "#press", { limit: ADMITTED_MS });
-  heard.en.catch(() => {});
-  await until("English: still drawn", async () => WORDS.en.draw.test(await says(en.page)));
-  assert.deepEqual(en.shown.slice(asked[1]), [ticket]);
-
-  // Both go, and there is room.
-  await Promise.all(inside.map(({ leave }) => leave()));
-  await Promise.all([admitted(ar, "ar", heard.ar).then(() => (measured.ar_admitted_ms = Date.now() - began)), admitted(en, "en", heard.en).then(() => (measured.en_admitted_ms = Date.now() - began))]);
-  measured.requests = { ar: ar.shown.length, en: en.shown.length };
-  for (const who of [ar, en]) assert.ok(who.shown.length <= 6, `${who.shown.length} requests`);
-
-  // They fill it, and a ticket that nobody comes with would have been in their way.
-  for (const lang of ["ar", "en"]) await scriptless(lang);
-  await Promise.all([ar.close(), en.close()]);
-  await elsewhere;
+  const recorded = await space(full, "Recorded · يُسجَّل");
+  await recorded.host("start");
+  await fill(full.origin, 1, recorded.id);
+  // What takes longest first.
+  let begun;
+  await new Promise((wait, fails) => (begun = late(browser, busy, measured, wait)).catch(fails));
+  const there = [capped(recorded, "ar", "dark"), capped(recorded, "en", "light"), cancelled(browser, full), over(browser, full)];
+  await Promise.all([begun, waiting(), without(), ...there]);
 } finally {
   await browser.close();
-  await Promise.all([server.stop(), full.stop()]);
+  await Promise.all([server, full, busy].map((one) => one.stop()));
 }
 console.log(JSON.stringify({ test: "door", ...measured }));
