@@ -132,7 +132,7 @@ class HiwarPlayer extends HTMLElement {
 
   #listen(): void {
     const live = (this.#live = new AbortController());
-    const addresses = ways(this.#audio, this.#known.id!, this.#known.hls!, null).map((path) => new URL(path, ORIGIN).href);
+    const addresses = ways(this.#audio, this.#known.id!, this.#known.hls!, {}).map((path) => new URL(path, ORIGIN).href);
     plain(this.#audio, addresses, live.signal, async () => {
       // The line broke, or the conversation ended: its page knows.
       this.#fail(true);

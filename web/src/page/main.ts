@@ -54,7 +54,8 @@ const EARLY_MS = 30_000;
 const TIMER_MS_MAX = 2e9;
 
 const space = island();
-const pass = new URLSearchParams(location.search).get("pass");
+const asked = new URLSearchParams(location.search);
+const pass = asked.get("pass");
 const query = pass ? `?pass=${encodeURIComponent(pass)}` : "";
 const audio = by<HTMLAudioElement>("audio");
 let language: Language = choose(location.search, stored(), navigator.languages);
@@ -74,6 +75,7 @@ const player = new Player({
   space: space.id,
   hls: (space.listen?.hls ?? "/hls/").replace(/[^/]*$/, ""),
   pass,
+  voucher: asked.get("voucher"),
   begun: () => space.state === "live",
   queue: (told, signal) => (import(/* @vite-ignore */ __WAIT__) as Promise<typeof import("../wait/page")>).then(({ queue }) => queue(space, told, signal)),
   onState: (state) => {

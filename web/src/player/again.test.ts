@@ -1,6 +1,6 @@
 /** What the player does while the server cannot say yet whether there is a space. The browser is a sketch of one; the clock is the test's. */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { look } from "./plain";
+import { look, ways } from "./plain";
 import { until } from "../wait/wait";
 import type { Told } from "./ticket";
 import { Player, type State } from "./player";
@@ -60,10 +60,10 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-function player(begun = true): { player: Player; states: State[]; audio: Element } {
+function player(begun = true, voucher: string | null = null): { player: Player; states: State[]; audio: Element } {
   const audio = new Element();
   const states: State[] = [];
-  const config = { audio: audio as unknown as HTMLAudioElement, space: "demo", hls: "/hls/demo/", pass: null, begun: () => begun, queue: (told: Told, signal: AbortSignal) => until(told, signal, (left) => waits.push([told.stage, left])) };
+  const config = { audio: audio as unknown as HTMLAudioElement, space: "demo", hls: "/hls/demo/", pass: null, voucher, begun: () => begun, queue: (told: Told, signal: AbortSignal) => until(told, signal, (left) => waits.push([told.stage, left])) };
   return { player: new Player({ ...config, onState: (state) => states.push(state), onEvent: () => {}, onBehind: () => {} }), states, audio };
 }
 
@@ -235,6 +235,18 @@ it("tells of a broken line while it waits, and comes back with what it has", asy
   expect(shown).toEqual(["", "mine", "mine"]);
   expect(states).toEqual(["connecting", "queued", "reconnecting", "queued"]);
   one.stop();
+});
+
+it("shows its voucher whenever it asks, with its ticket", async () => {
+  vi.stubGlobal("MediaSource", Source);
+  answers = [wait("mine", "draw", 1_000)];
+  const { player: one } = player(true, "a&b");
+  one.listen();
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(shown).toEqual(["&voucher=a%26b", "mine&voucher=a%26b"]);
+  one.stop();
+  expect(ways(new Element() as unknown as HTMLAudioElement, "demo", "/hls/demo/", { pass: "p", voucher: "v" })[1]).toBe("/listen/demo.ogg?pass=p&voucher=v");
+  expect(ways(new Element() as unknown as HTMLAudioElement, "demo", "/hls/demo/", { pass: null, voucher: null })[1]).toBe("/listen/demo.ogg");
 });
 
 it("sees that it is time when it is thawed or brought back", async () => {

@@ -13,6 +13,8 @@ export interface Config {
   hls: string; // The folder of its HLS, with the slash at the end; of another origin, perhaps.
   /** A listening pass, for spaces with invited listeners. */
   pass: string | null;
+  /** The server's word for who this is, shown at a door (docs/formats/ticket.md). */
+  voucher?: string | null;
   /** What the page already knows: what answers of a space that has not begun is asked again. */
   begun: () => boolean;
   /** Waits at the door until it is time, and says so to whoever waits. */

@@ -11,9 +11,10 @@ const WAYS: [type: string, path: (space: string, hls: string) => string][] = [
   ["audio/mpeg", (space) => `/listen/${space}.mp3`],
 ];
 
-/** The addresses that this browser says it can play; empty: none. */
-export function ways(audio: HTMLAudioElement, space: string, hls: string, pass: string | null): string[] {
-  const query = pass ? `?pass=${encodeURIComponent(pass)}` : "";
+/** The addresses that this browser says it can play, with what is to be shown there; empty: none. */
+export function ways(audio: HTMLAudioElement, space: string, hls: string, show: Record<string, string | null | undefined>): string[] {
+  let query = "";
+  for (const name in show) if (show[name]) query += `${query ? "&" : "?"}${name}=${encodeURIComponent(show[name])}`;
   return WAYS.filter(([type]) => audio.canPlayType(type) !== "").map(([, path]) => path(space, hls) + query);
 }
 

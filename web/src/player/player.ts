@@ -89,7 +89,7 @@ export class Player {
   /** Begins. Call it in the press: the element must be told to play while the press is being handled. Delayed: by the browser's own means. */
   listen(delayed = support() === null): void {
     this.stop();
-    const { audio, space, hls, pass } = this.config;
+    const { audio, space, hls, pass, voucher } = this.config;
     const stop = new AbortController();
     this.#stop = stop;
     this.#ended = this.#heard = false;
@@ -104,7 +104,7 @@ export class Player {
       stop.signal.addEventListener("abort", () => clearInterval(timer));
       this.#connect();
     } else {
-      const addresses = ways(audio, space, hls, pass);
+      const addresses = ways(audio, space, hls, { pass, voucher });
       if (addresses.length === 0) return this.#is("unsupported");
       audio.addEventListener("playing", () => this.#sounds(), { signal: stop.signal });
       plain(audio, addresses, stop.signal, () => this.#broke(stop.signal));
@@ -313,8 +313,8 @@ export class Player {
     while (!signal.aborted && !this.#ended) {
       let wait: number | null = null;
       try {
-        const { space, pass } = this.config;
-        const response = await fetch(`/listen/${space}.mp4?t=${await this.#ticket.turn(signal)}`, {
+        const { space, pass, voucher } = this.config;
+        const response = await fetch(`/listen/${space}.mp4?t=${await this.#ticket.turn(signal)}${voucher ? `&voucher=${encodeURIComponent(voucher)}` : ""}`, {
           signal,
           cache: "no-store",
           headers: pass ? { Authorization: `Bearer ${pass}` } : {},
