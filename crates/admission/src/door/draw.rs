@@ -6,7 +6,7 @@
 //! Nobody holds a list of who waits. A [`Tally`] counts how many are drawn in each part of the order, so everybody's rank is a sum, the same wherever it is made.
 //!
 //! Whom somebody [vouches](crate::Voucher) for is drawn among their like, and the classes' orders are dealt into one another: each has a part of the ranks that is its own while any of it waits
-//! ([`RESERVED`]), what one does not need is the others', and nobody stands worse for what they showed.
+//! (`RESERVED`), what one does not need is the others', and nobody stands worse for what they showed.
 
 use std::fmt;
 
