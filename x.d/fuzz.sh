@@ -25,7 +25,7 @@ fuzz_build() {
         --cfg=fuzzing
         -Ccodegen-units=1
     )
-    RUSTFLAGS="${flags[*]}" cargo build --manifest-path fuzz/Cargo.toml \
+    RUSTFLAGS="${flags[*]}" cargo build --locked --manifest-path fuzz/Cargo.toml \
         --target "$(fuzz_host)" --target-dir "$(fuzz_target_dir)"
 }
 
