@@ -82,9 +82,9 @@ pub struct Allocator {
     late_before: u64,
     /// Of those whose turn it was, so many have not come in time.
     absent: u64,
-    /// When this was last ticked.
-    ticked: SystemTime,
-    /// Until then those whose turn it was while nothing was said are on their way back, and not absent.
+    /// When there were last places to give.
+    gave: SystemTime,
+    /// Until then those whose turn it was while nobody was given a place are on their way back, and not absent.
     excused: SystemTime,
 }
 
@@ -132,7 +132,7 @@ impl Allocator {
             came_before: 0,
             late_before: 0,
             absent: 0,
-            ticked: now,
+            gave: now,
             excused: now,
         }
     }
@@ -281,6 +281,8 @@ impl Allocator {
             return;
         }
         let Standing { opening, crowd, cohorts, cohort_began, workers, past } = standing;
+        // In that step the house before this one was there last.
+        self.gave = cohort_began.min(now);
         (self.opening, self.cohort_began, self.past) = (opening, cohort_began, past);
         self.gone = workers.into_iter().collect();
         self.cohorts = if cohorts.is_empty() { VecDeque::from([0]) } else { cohorts.into() };
@@ -381,11 +383,13 @@ impl Allocator {
 
     fn step(&mut self, now: SystemTime) {
         let (late, came) = (self.late(), self.came());
-        let silent = now.duration_since(self.ticked).unwrap_or_default();
+        let silent = now.duration_since(self.gave).unwrap_or_default();
         if silent > GRANT {
             self.excused = self.excused.max(now + comes_after_silence(silent));
         }
-        self.ticked = now;
+        if self.places.gives(now) {
+            self.gave = now;
+        }
         self.lates.push_back(late);
         if self.lates.len() > 60 {
             self.lates.pop_front();

@@ -24,6 +24,10 @@ pub const TALLY: Duration = Duration::from_secs(3);
 pub const SPREAD: Duration = Duration::from_secs(15);
 /// How long a place waits for whoever is late.
 pub const LATE: Duration = Duration::from_secs(10 * 60);
+/// Serials of one space, for all its crowds. Whoever asks without end is given thousands of them and no more, and nobody but the first of each network any of the last eighth.
+pub const SERIALS: u64 = 1 << 24;
+/// Rounds in which tickets are given after the draw: each stands in the order before whoever comes later, so a network is to fill it no further.
+const LATE_ROUNDS: u16 = 8;
 /// The serial of tickets by which nothing is promised.
 const NOBODY: u64 = 0;
 /// What such a ticket says: it is a moment, or nobody knows when.
@@ -41,8 +45,8 @@ const FIRST_LOOK: Duration = Duration::from_secs(40);
 pub const RETURNS: Duration = Duration::from_secs(12 * 3_600);
 /// A place that is not there although it was promised: how soon it is asked for again.
 const SOON: Duration = Duration::from_secs(3);
-/// While the house is silent: up to twice this.
-const SILENT_MAX: Duration = Duration::from_secs(120);
+/// While the house is silent, those whose time has come wait for it: up to twice this.
+pub const SILENT_MAX: Duration = Duration::from_secs(90);
 /// So many times as late as it has been silent they come again: with less of it those whose time comes meanwhile ask more often in that minute than everybody did before.
 const LATER: u32 = 3;
 /// And whoever comes for the first time, who is told that it is a moment: up to twice this.
@@ -406,7 +410,8 @@ impl Desk {
         let comes = comes.unwrap_or_else(|| self.after_silence(now, chance, SILENT_MAX));
         let soon = || Answer::Again(ticket, comes);
         let later = || Answer::Again(ticket, now + LOOK + share_of(LOOK, chance));
-        let is_late = now.duration_since(ticket.due).is_ok_and(|late| late > LATE);
+        // Whose time came while the house was silent has not come late.
+        let is_late = self.share.is_good(now) && now.duration_since(ticket.due).is_ok_and(|late| late > LATE);
         let is_of_this = ticket.opening == self.opening();
         let (rank, time, is_next) = match (ticket.worth, self.word.as_ref().map(|word| &word.phase)) {
             (_, None) => return Some(soon()),
@@ -518,7 +523,7 @@ impl Desk {
                 let since = self.late.saturating_sub(yours.late);
                 let before = late + since * u64::from(yours.workers.max(1)) + u64::from(yours.index);
                 let turn = turn();
-                if self.serials.is_empty() || is_beyond(turn) {
+                if self.is_beyond(turn, LATE_ROUNDS) {
                     return self.much_later(now, visitor);
                 }
                 let behind = u64::from(turn.round).saturating_mul(*per_minute);
@@ -578,7 +583,7 @@ impl Desk {
                 }
             },
         };
-        if self.serials.is_empty() || is_beyond(turn) {
+        if self.is_beyond(turn, ROUNDS as u16) {
             return self.much_later(now.max(until), visitor);
         }
         self.tally.add(visitor.class, self.secret.lot(visitor.network, turn));
@@ -623,6 +628,17 @@ impl Desk {
         (now + wait.min(LOOK_MAX), Worth::Rank(rank))
     }
 
+    /// Whether a ticket of that turn is not given: serials are for everybody, and the fewer are left the more are kept for those whose network has had few.
+    fn is_beyond(&self, turn: Turn, rounds: u16) -> bool {
+        let rounds_left = match SERIALS / SERIALS.saturating_sub(self.serials.start).max(1) {
+            0..2 => rounds,
+            2..4 => 8,
+            4..8 => 2,
+            _ => 1,
+        };
+        self.serials.is_empty() || turn.round >= rounds.min(rounds_left)
+    }
+
     fn may_pass(&mut self, now: SystemTime) -> bool {
         let (left, until) = &mut self.gate;
         if until.is_none_or(|until| now >= until) {
@@ -632,11 +648,6 @@ impl Desk {
         *left = left.saturating_sub(1);
         may
     }
-}
-
-/// Whoever has had so many tickets is told to ask later, and given none: serials are for everybody.
-fn is_beyond(turn: Turn) -> bool {
-    usize::from(turn.round) >= ROUNDS
 }
 
 /// Whoever asks a house that has been silent for so long comes back so much later at the most.

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::draw::ROUNDS;
+
 /// How many networks around one address are looked at, at the most.
 pub const LEVELS: usize = 4;
 
@@ -23,9 +25,13 @@ const BITS_V6: [u32; LEVELS] = [64, 56, 48, 32];
 /// hundreds of people behind one IPv4 address (RFC 6888), so an address begins with room for tens. An IPv6 /64 is one customer's, but thousands of telephones share a /48, and millions of people
 /// a provider's /32, which is as easily had by one alone.
 const ROOMS_V4: [u32; LEVELS] = [32, ROOM_V4_24, 1_024, u32::MAX];
-const ROOMS_V6: [u32; LEVELS] = [16, 32, 128, 4_096];
+const ROOMS_V6: [u32; LEVELS] = [16, 32, 128, 32_768];
 
-/// Tickets of one network are told apart up to this one: the last of sixteen rounds of a provider, and a 256th of all serials that a space has.
+/// From that level on a network is many people's that have nothing to do with each other: what is beyond its last round is placed in that, and never refused.
+const SHARED: usize = 2;
+const LAST_ROUND: u32 = ROUNDS as u32 - 1;
+
+/// Tickets of one network are told apart up to this one.
 pub const NTH_MAX: u32 = 0xffff;
 
 /// Of a /24.
@@ -133,11 +139,11 @@ impl Networks {
     /// In which round a ticket is drawn that is the `nth` (from 1) of each of its networks, and how far in that round its own address is.
     ///
     /// The first round has everybody's first tickets in it, and of each network no more than it has room for; the next has as many again. So a network's share is the
-    /// largest that all can have (max-min fairness), and what is asked beyond it is placed later; where nobody counts any more ([`NTH_MAX`]), after all rounds.
+    /// largest that all can have (max-min fairness), and what is asked beyond it is placed later.
     pub fn turn(&self, nth: [u32; LEVELS]) -> Turn {
-        let round = |level: usize| match nth[level] {
-            NTH_MAX.. => u32::MAX,
-            nth => nth.saturating_sub(1) / self.rooms[level],
+        let round = |level: usize| {
+            let round = nth[level].saturating_sub(1) / self.rooms[level];
+            if level < SHARED { round } else { round.min(LAST_ROUND) }
         };
         let round = (0..LEVELS).map(round).max().unwrap_or(0);
         let within = nth[0].saturating_sub(1) % self.rooms[0];
@@ -236,6 +242,8 @@ mod tests {
         assert_eq!(v4.turn([u32::MAX; 4]).round, u16::MAX);
         let v6 = networks("2001:db8::1");
         assert_eq!((v6.turn([1, 1, 128, 1]).round, v6.turn([1, 1, 129, 1]).round), (0, 1));
-        assert_eq!((v6.turn([1, 1, 1, 4_096]).round, v6.turn([1, 1, 1, 4_097]).round), (0, 1));
+        assert_eq!((v6.turn([1, 1, 1, 32_768]).round, v6.turn([1, 1, 1, 32_769]).round), (0, 1));
+        // Of a provider's customers none is refused for what others ask.
+        assert_eq!(v6.turn([1, 1, NTH_MAX, NTH_MAX]).round, LAST_ROUND as u16);
     }
 }

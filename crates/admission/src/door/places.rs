@@ -22,7 +22,7 @@ pub const fn reserve(cap: u32) -> u32 {
     cap / RETURNERS
 }
 
-/// People who came back to no place and are told apart between two grants: a thousand in a second.
+/// People who came back to no place and are told apart between two grants: a thousand in a second. Beyond, each is another.
 const MISSED_MAX: usize = 256;
 
 /// Workers that are known at a time: more than a machine has cores.
@@ -118,6 +118,11 @@ impl Places {
         self.workers.values().map(Lease::bound).sum::<u64>() + self.orphans()
     }
 
+    /// Whether places are given, to whoever asks for some.
+    pub fn gives(&self, now: SystemTime) -> bool {
+        now >= self.opens && self.awaited.is_empty()
+    }
+
     /// Whether somebody has not said yet how many they hold.
     pub fn awaits(&self) -> bool {
         !self.awaited.is_empty()
@@ -144,7 +149,7 @@ impl Places {
             // It has used some of what it had, or somebody left: which, one cannot tell while a grant is on its way.
             lease.inside = lease.inside.max(report.inside);
         }
-        if now < self.opens || !self.awaited.is_empty() {
+        if !self.gives(now) {
             return None;
         }
         if report.wanted == 0 {
@@ -162,7 +167,9 @@ impl Places {
         let orphaned = u32::try_from(self.orphans().div_ceil(u64::from(workers))).unwrap_or(u32::MAX);
         let keep = (reserve(self.cap) / workers).min(AT_HAND);
         let returns = self.bound() > u64::from(self.cap);
-        let come_back = keep.saturating_add(orphaned).saturating_add(report.missed);
+        // No worker has more of the reserve than its part for those who say that they were here.
+        let missed = report.missed.min(reserve(self.cap) / workers);
+        let come_back = keep.saturating_add(orphaned).saturating_add(missed);
         let back = self.give_back(come_back.saturating_sub(report.back), more);
         let lease = self.workers.get_mut(&worker)?;
         lease.given = lease.given.saturating_add(more).saturating_add(back);
@@ -235,7 +242,7 @@ pub struct Share {
 #[derive(Clone, Copy, Debug)]
 struct Missed {
     who: [u64; MISSED_MAX],
-    count: usize,
+    count: u32,
 }
 
 impl Default for Missed {
@@ -246,10 +253,14 @@ impl Default for Missed {
 
 impl Missed {
     fn note(&mut self, who: u64) {
-        if self.count < MISSED_MAX && !self.who[..self.count].contains(&who) {
-            self.who[self.count] = who;
-            self.count += 1;
+        let known = &self.who[..MISSED_MAX.min(self.count as usize)];
+        if known.contains(&who) {
+            return;
         }
+        if let Some(next) = self.who.get_mut(self.count as usize) {
+            *next = who;
+        }
+        self.count = self.count.saturating_add(1);
     }
 }
 
@@ -257,7 +268,7 @@ impl Share {
     /// What to tell the house.
     pub fn report(&self, wanted: u32) -> Report {
         let Self { seen, inside, kept, room, back, is_retired: retires, .. } = *self;
-        let missed = self.missed.count as u32;
+        let missed = self.missed.count;
         let wanted = if retires { 0 } else { wanted };
         Report { seen, inside, kept, room, back, wanted, missed, retires }
     }

@@ -11,15 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use hiwar_admission::door::counts::{CELLS, Counts, PARTS};
-use hiwar_admission::door::desk::Memory;
+use hiwar_admission::door::desk::{Memory, SERIALS};
 use hiwar_admission::door::draw::DrawSecret;
 use hiwar_admission::door::network::NetworkKey;
 use hiwar_admission::door::redemption::Redemption;
 use rustix::fs::{CWD, FallocateFlags, FlockOperation, RenameFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 
-/// Serials of one space: 4 MiB of bits, two for each. Whoever asks without end is given thousands and no more ([`ROUNDS`](hiwar_admission::door::draw::ROUNDS)).
-const SERIALS: u64 = 1 << 24;
 /// Given to a worker at once.
 const BLOCK: u64 = 4_096;
 

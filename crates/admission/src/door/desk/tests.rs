@@ -109,6 +109,41 @@ fn the_first_who_cannot_come_in_at_once_opens_the_window() {
     assert_eq!((desk.told().pressed, desk.tally().total()), (Some(NOW), 1));
 }
 
+/// A home's /56, from each of whose lines somebody asks a thousand times.
+#[test]
+fn one_network_sets_back_who_comes_after_the_draw_by_no_more_than_its_rounds() {
+    let shared = Shared::new();
+    let (memory, key) = (shared.memory(), NetworkKey::from_bytes([3; 32]));
+    let mut desk = Shared::desk(0);
+    desk.take_serials(1..1_000_000);
+    desk.hear(word(3, queue()));
+    for line in 0..123_u128 {
+        let here = key.networks(std::net::Ipv6Addr::from((0x2001_0db8 << 96) | (line << 64)).into());
+        for _ in 0..1_000 {
+            waits(desk.arrive(NOW, memory, &here, None, 0, Entry::Now));
+        }
+    }
+    let most = u64::from(LATE_ROUNDS) * u64::from(LATE_ROUNDS) * 32;
+    assert!((256..=most).contains(&desk.told().late), "{}", desk.told().late);
+    let ticket = waits(desk.arrive(NOW, memory, &networks(), None, 0, Entry::Now));
+    assert_eq!(ticket.worth, Worth::Rank(1_000 + desk.told().late - 1));
+}
+
+#[test]
+fn the_fewer_serials_are_left_the_more_they_are_for_those_whose_network_has_had_few() {
+    for (first, rounds) in [(1, ROUNDS), (SERIALS / 2 + 1, 8), (SERIALS * 3 / 4 + 1, 2), (SERIALS * 7 / 8 + 1, 1)] {
+        let shared = Shared::new();
+        let memory = shared.memory();
+        let mut desk = Shared::desk(0);
+        desk.take_serials(first..first + 10_000);
+        desk.hear(word(3, Phase::Gathering { until: NOW + WINDOW }));
+        let tickets = (0..5_000).map(|_| waits(desk.arrive(NOW, memory, &networks(), None, 0, Entry::Now)));
+        let given = tickets.filter(|ticket| ticket.serial != NOBODY).count();
+        // Of one address.
+        assert_eq!(given, 32 * rounds, "from {first}");
+    }
+}
+
 #[test]
 fn whoever_is_vouched_for_is_drawn_among_their_like_and_whoever_shares_that_as_anybody() {
     let shared = Shared::new();
@@ -334,7 +369,7 @@ fn the_longer_the_house_is_silent_the_less_people_ask() {
     let mut desk = Shared::desk(5);
     desk.hear(word(3, queue()));
     let (place, mut now) = (ticket(Worth::Place { promised: SOON }), NOW + GRANT);
-    for seconds in [3, 9, 36, 120, 120] {
+    for seconds in [3, 9, 36, 90, 90] {
         let comes = now + Duration::from_secs(seconds);
         assert_eq!(desk.present(now, memory, place, 0, Entry::Now), Some(Answer::Again(place, comes)));
         now = comes;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hiwar_admission::door::desk::{LOOK_MAX, SPREAD, TALLY, WINDOW};
+use hiwar_admission::door::desk::{LOOK_MAX, SILENT_MAX, SPREAD, TALLY, WINDOW};
 use hiwar_admission::door::timetable::HORIZON;
 use serde::Deserialize;
 
@@ -44,8 +44,6 @@ pub(super) enum Stage {
 
 /// No clock and no network is better.
 const SLACK: Duration = Duration::from_secs(5);
-/// A moment is not longer than that.
-const SOON_MAX: Duration = Duration::from_secs(2 * 60);
 
 impl Wait {
     /// Of the body of a 503. `None`: it is another kind of refusal.
@@ -73,7 +71,7 @@ impl Wait {
             Some(Stage::Draw) => WINDOW + TALLY + SPREAD,
             Some(Stage::Place) => HORIZON,
             Some(Stage::Rank) => LOOK_MAX,
-            Some(Stage::Soon) => SOON_MAX,
+            Some(Stage::Soon) => 2 * SILENT_MAX,
             None => return false,
         };
         !self.ticket.is_empty() && self.wait_ms > 0 && self.time() <= most + SLACK
@@ -152,7 +150,7 @@ mod tests {
     #[test]
     fn a_time_that_is_over_or_farther_off_than_any_is_not_true() {
         let told = |stage: &str, wait_ms: u64| Wait { ticket: "AbC".into(), wait_ms, stage: stage.into() };
-        for (stage, most_s) in [("draw", 78), ("place", 1_800), ("rank", 3_600), ("soon", 120)] {
+        for (stage, most_s) in [("draw", 78), ("place", 1_800), ("rank", 3_600), ("soon", 180)] {
             assert!(told(stage, 1).may_be_true() && told(stage, most_s * 1_000).may_be_true());
             assert!(!told(stage, 0).may_be_true() && !told(stage, (most_s + 6) * 1_000).may_be_true());
         }
