@@ -319,18 +319,16 @@ export class Player {
           cache: "no-store",
           headers: pass ? { Authorization: `Bearer ${pass}` } : {},
         });
-        const told = await this.#ticket.read(response);
+        const told = await this.#ticket.read(response, signal);
         if (response.redirected && !this.#behind) return this.listen(true); // To the delayed stream.
         if (told) {
           if (!this.#behind) this.#is("queued");
           await this.config.queue(told, signal);
           continue;
         }
-        if (response.ok && response.body) {
-          await this.#read(response.body, signal, () => backoff.reset());
-        } else if (response.status === 410 && !this.#behind) {
-          return this.#finish(...(await lastWords(response)));
-        } else {
+        if (response.ok && response.body) await this.#read(response.body, signal, () => backoff.reset());
+        else if (response.status === 410 && !this.#behind) return this.#finish(...(await lastWords(response)));
+        else {
           void response.body?.cancel().catch(() => {});
           wait = retryAfterMs(response.headers.get("Retry-After"), Date.now());
           if (response.status === 401 || response.status === 403) return this.#give("refused");
@@ -343,6 +341,8 @@ export class Player {
       } catch (error) {
         // Network and damage alike: try again. Anything else is a bug and must be seen.
         if (!signal.aborted && !(error instanceof TypeError || error instanceof NotBoxes || error instanceof DOMException)) throw error;
+      } finally {
+        this.#ticket.free(signal);
       }
       if (signal.aborted) return;
       if (this.#ended) return this.#behind ? undefined : this.#feed?.finish();

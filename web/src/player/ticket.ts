@@ -25,8 +25,9 @@ export class Ticket {
   /** To show; empty: none. */
   text = "";
   #key: string;
-  /** What no other page shows as long as this one has it. */
+  /** What no other page shows as long as this one has it, and who of this page asks with it. */
   #claimed = "";
+  #by?: AbortSignal;
   #free = () => {};
   #asked: number[] = Array(ASKS).fill(-6e4);
 
@@ -48,51 +49,62 @@ export class Ticket {
     const at = Math.max(now, this.#asked.shift()! + 6e4);
     this.#asked.push(at);
     if (at > now) await pause(at - now, signal);
-    await this.#claim();
+    await this.#claim(signal);
     return this.text;
   }
 
   /** A copied tab has the same ticket: it is the page's that comes in by it first, or they would throw each other out for ever. */
-  #claim(): Promise<void> {
+  #claim(signal: AbortSignal): Promise<void> {
     const serial = this.text.slice(...SERIAL);
     // Not without HTTPS, but at one's own machine.
     const locks = globalThis.navigator?.locks;
-    if (!locks || !this.text || serial === this.#claimed) return Promise.resolve();
-    this.#free();
+    if (!locks || !this.text || signal.aborted || (serial === this.#claimed && signal === this.#by)) return Promise.resolve();
+    // Another's of this page was stopped, or is another ticket's.
+    this.free(this.#by);
+    const others = new AbortController();
+    void pause(OTHERS_MS, signal).then(() => others.abort());
     return new Promise((done) => {
       const taken = () => {
-        this.#claimed = serial;
         done();
+        if (signal.aborted) return;
+        [this.#claimed, this.#by] = [serial, signal];
         return new Promise<void>((free) => (this.#free = free));
       };
-      locks.request(this.#key + serial, { signal: AbortSignal.timeout(OTHERS_MS) }, taken).catch(() => {
-        this.text = "";
+      locks.request(this.#key + serial, { signal: others.signal }, taken).catch(() => {
+        // Another page has it; where there are locks for nobody, it is shown without.
+        if (others.signal.aborted && !signal.aborted) this.text = "";
         done();
       });
     });
   }
 
+  /** Whoever waits with the same may ask, too. */
+  free(by?: AbortSignal): void {
+    if (by !== this.#by) return;
+    this.#claimed = "";
+    this.#free();
+  }
+
   /** Reads an answer: what somebody has to wait for, if they have to. Only the door's 503 has a ticket in it. */
-  async read(response: Response): Promise<Told | null> {
+  async read(response: Response, signal: AbortSignal): Promise<Told | null> {
     this.#take(response.headers.get("Hiwar-Place"));
-    await this.#claim();
+    await this.#claim(signal);
     if (response.status !== 503) return null;
     const told = (await response.json().catch(() => null)) as Told | null;
     this.#take(told?.ticket, told?.ticket);
-    // Whoever waits with the same may ask, too.
-    this.#claimed = "";
-    this.#free();
+    this.free(signal);
     return told?.ticket ? told : null;
   }
 
   #take(ticket?: string | null, outlives = ""): void {
     if (!ticket) return;
-    const shown = this.text;
+    const shown = this.text.slice(...SERIAL);
     this.text = ticket;
     try {
       sessionStorage.setItem(this.#key, ticket);
-      // Another page may wait with one of its own.
-      if (outlives || localStorage.getItem(this.#key) === shown) localStorage.setItem(this.#key, outlives);
+      // Another page may wait with one of its own, and that is kept.
+      const kept = localStorage.getItem(this.#key);
+      if (!kept || kept.slice(...SERIAL) === shown) localStorage.setItem(this.#key, outlives);
     } catch {
       // As above.
     }
