@@ -203,11 +203,14 @@ pub(crate) fn enter(request: &Request<'_>, space: &str, ticket: Option<&str>, no
         }
         Language::Arabic => ("حان دورك", "إن لم تسمع شيئًا فاضغط زر التشغيل.", "لا تسمع شيئًا؟ اطلب مكانًا من جديد."),
     };
-    let query = [("t", ticket), ("pass", token(request, "pass")), (VOUCHER, token(request, VOUCHER))];
-    let query: Vec<_> = query.iter().filter_map(|(name, value)| Some(format!("{name}={}", (*value)?))).collect();
-    let query = query.join("&amp;");
+    let query = |ticket| {
+        let query = [("t", ticket), ("pass", token(request, "pass")), (VOUCHER, token(request, VOUCHER))];
+        let query: Vec<_> = query.iter().filter_map(|(name, value)| Some(format!("{name}={}", (*value)?))).collect();
+        query.join("&amp;")
+    };
+    let (sound, anew) = (query(ticket), query(None));
     let body = format!(
-        "<h1>{title}</h1><p role=\"status\">{detail}</p><audio controls autoplay src=\"/listen/{space}.mp3?{query}\"></audio><p><a href=\"/s/{space}/wait\">{again}</a></p>"
+        "<h1>{title}</h1><p role=\"status\">{detail}</p><audio controls autoplay src=\"/listen/{space}.mp3?{sound}\"></audio><p><a href=\"/s/{space}/wait?{anew}\">{again}</a></p>"
     );
     // Over the same connection: where there is a place for them.
     html(request, keep(request), Head::new(200, now), title, &body)
@@ -306,9 +309,10 @@ mod tests {
         assert!(head.contains("\r\nRefresh: 151; url=/s/demo/wait?t=TICKET&pass=P&voucher=V\r\n"), "{head}");
         assert!(body.contains("lang=\"ar\" dir=\"rtl\"") && body.contains("٣ دقائق"), "{body}");
         let (head, body) = asked("/s/demo/wait?t=TICKET", "en", |request| enter(request, "demo", Some("TICKET"), NOW));
-        let vouched = "/s/demo/wait?voucher=V&t=TICKET";
+        let vouched = "/s/demo/wait?voucher=V&t=TICKET&pass=P";
         let (_, vouched) = asked(vouched, "en", |request| enter(request, "demo", Some("TICKET"), NOW));
-        assert!(vouched.contains("src=\"/listen/demo.mp3?t=TICKET&amp;voucher=V\""), "{vouched}");
+        assert!(vouched.contains("src=\"/listen/demo.mp3?t=TICKET&amp;pass=P&amp;voucher=V\""), "{vouched}");
+        assert!(vouched.contains("href=\"/s/demo/wait?pass=P&amp;voucher=V\""), "a place is asked for anew: {vouched}");
         let hostile = "/s/demo/wait?pass=%3C\"><b>&voucher=\"><b>";
         let (_, other) = asked(hostile, "en", |request| enter(request, "demo", None, NOW));
         assert!(other.contains("src=\"/listen/demo.mp3?\""), "{other}");
