@@ -62,7 +62,9 @@ impl Waiting<'_> {
             }
             (Language::English, Worth::Place { .. }) => (
                 "You have a place",
-                format!("In about {minutes} min. It is kept for you until ten minutes after that."),
+                format!(
+                    "In about {minutes} min. If you are at most ten minutes late, the next free place is yours, without waiting in line again."
+                ),
             ),
             (Language::English, Worth::Rank(_)) => (
                 "No place within half an hour",
@@ -77,9 +79,13 @@ impl Waiting<'_> {
                     counted(self.seconds(), SECONDS)
                 ),
             ),
-            (Language::Arabic, Worth::Place { .. }) => {
-                ("مكانك محجوز", format!("بعد نحو {}، ويبقى لك إلى ما بعد ذلك بعشر دقائق.", counted(minutes, MINUTES)))
-            }
+            (Language::Arabic, Worth::Place { .. }) => (
+                "مكانك محجوز",
+                format!(
+                    "بعد نحو {}. وإن تأخرت عشر دقائق على الأكثر فلك أول مكان يخلو، ولا تنتظر دورك من جديد.",
+                    counted(minutes, MINUTES)
+                ),
+            ),
             (Language::Arabic, Worth::Rank(_)) => (
                 "لا مكان خلال نصف ساعة",
                 format!(
