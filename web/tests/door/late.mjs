@@ -1,7 +1,7 @@
 // Whoever comes back in time and finds no place is told a new one. Whoever's page was frozen when they were to come back comes late, and is let in before those who came meanwhile.
 import assert from "node:assert/strict";
 import { fine, until } from "../browser.mjs";
-import { admitted, ADMITTED_MS, DRAWN_MS, fill, isTold, LANGUAGES, person, plain, PRESSED_MS, presses, serial, stage, ticketOf } from "./people.mjs";
+import { admitted, ADMITTED_MS, aloud, DRAWN_MS, fill, isTold, LANGUAGES, person, plain, PRESSED_MS, presses, serial, stage, ticketOf, WORDS } from "./people.mjs";
 
 /** So many are inside, of whom nobody goes: by how long people stay some should within half a minute, so that times are told. */
 export const PLACES = 20;
@@ -38,8 +38,9 @@ async function again(who) {
   const { lang, page } = who;
   await isTold(who, "place");
   who.ticket = await ticketOf(who);
+  const from = (await aloud(page)).findIndex((text) => WORDS[lang].place.test(text));
   await until(`${lang}: back in time, without a place`, () => stage(who) === "soon", 60_000);
-  await isTold(who, "soon", 5_000);
+  await isTold(who, "soon", 5_000, from);
   const places = who.told.filter((told) => told.stage === "place");
   const [{ ticket }] = places;
   assert.equal(places.length, 1, `${lang}: told a time ${places.length} times`);

@@ -106,10 +106,10 @@ export const ticketOf = (who) => who.page.evaluate((key) => localStorage.getItem
 export const placeOf = (who) => who.page.evaluate((key) => sessionStorage.getItem(key), KEY(who.space));
 export const stage = (who) => who.told.at(-1)?.stage;
 
-/** Told so, in the region for that, and read aloud. */
-export async function isTold(who, what, ms = DRAWN_MS) {
+/** Told so, in the region for that, and read aloud; not as one of the first so many. */
+export async function isTold(who, what, ms = DRAWN_MS, from = 0) {
   const { lang, page } = who;
-  await until(`${lang}: told ${what}`, async () => (await aloud(page)).some((text) => WORDS[lang][what].test(text)), ms);
+  await until(`${lang}: told ${what}`, async () => (await aloud(page)).slice(from).some((text) => WORDS[lang][what].test(text)), ms);
 }
 
 /** Presses, and hears when it is their turn. */
