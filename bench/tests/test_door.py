@@ -68,3 +68,8 @@ def test_of_few_people_a_share_may_differ_by_chance_and_of_few_bots_nothing_is_t
     assert launch.unwanted(few) == []
     many = {"prefix_share_error": 0.15, "prefix_share_chance": 0.03, "retry_advantage": 0.09, "bots_waited": 180}
     assert len(launch.unwanted(many)) == 2
+
+
+def test_of_several_draws_the_middle_is_told_and_the_worst_of_what_must_never_be():
+    runs = [{"cap_exceeded": exceeded, "retry_advantage": gained} for exceeded, gained in ((0, 0.06), (1, -0.02), (0, 0.01))]
+    assert launch.medians(runs) == {"cap_exceeded": 1, "retry_advantage": 0.01}

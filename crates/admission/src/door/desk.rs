@@ -46,9 +46,9 @@ pub const RETURNS: Duration = Duration::from_secs(12 * 3_600);
 /// A place that is not there although it was promised: how soon it is asked for again.
 const SOON: Duration = Duration::from_secs(3);
 /// While the house is silent, those whose time has come wait for it: up to twice this.
-pub const SILENT_MAX: Duration = Duration::from_secs(90);
+pub const SILENT_MAX: Duration = Duration::from_secs(120);
 /// So many times as late as it has been silent they come again: with less of it those whose time comes meanwhile ask more often in that minute than everybody did before.
-const LATER: u32 = 3;
+const LATER: u32 = 4;
 /// And whoever comes for the first time, who is told that it is a moment: up to twice this.
 const MOMENT_MAX: Duration = Duration::from_secs(15);
 /// Whoever comes back to no place asks twice as late each time, up to this.

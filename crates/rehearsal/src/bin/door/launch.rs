@@ -40,6 +40,9 @@ pub(crate) struct Options {
     /// The same number is the same launch
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// What is chance beside the launch: who is drawn when, and who meets which worker (simulated) [default: by the seed]
+    #[arg(long)]
+    luck: Option<u64>,
     /// How many are let in a second, at the most (simulated)
     #[arg(long, default_value_t = 2_000)]
     pace: u32,
@@ -127,8 +130,9 @@ pub(crate) fn simulate(options: &Options) -> Result<Value, String> {
         told: options.told,
         ..House::default()
     };
+    let luck = options.luck.unwrap_or(options.seed);
     let Played { seen, bound_max, .. } =
-        play(options.launch().visits(), house, Duration::from_secs(options.seconds), options.seed);
+        play(options.launch().visits(), house, Duration::from_secs(options.seconds), luck);
     let mut figures = options.told(&seen)?;
     figures["bound_max"] = json!(bound_max);
     Ok(figures)
