@@ -17,6 +17,8 @@ pub const KEPT: Duration = Duration::from_secs(30);
 const RETURNERS: u32 = 50;
 /// So many of those a worker has at hand, so that who comes back waits for nobody.
 const AT_HAND: u32 = 16;
+/// Of its part of the places of workers that are gone, a worker has one in so many at hand. All of it would lie idle where few come back, for as long as they are kept.
+const ORPHANS_PART: u32 = 8;
 /// Of so many places, how many are kept for those who come back, and are neither given nor promised to others.
 pub const fn reserve(cap: u32) -> u32 {
     cap / RETURNERS
@@ -163,12 +165,13 @@ impl Places {
         // An equal part for each, so that one that asks for all does not leave the others none.
         let part = free.div_ceil(u64::from(workers)).min(u64::from(short));
         let more = u32::try_from(part).unwrap_or(u32::MAX);
-        // Who was at a worker that is gone comes back within seconds, to any: its places are there already.
-        let orphaned = u32::try_from(self.orphans().div_ceil(u64::from(workers))).unwrap_or(u32::MAX);
+        // Who was at a worker that is gone comes back within seconds, to any, and perhaps to one that is only about to begin: some of its places are there already, and more wherever those are used.
+        let orphans = u32::try_from(self.orphans()).unwrap_or(u32::MAX);
+        let orphaned = orphans.div_ceil(workers.saturating_mul(ORPHANS_PART));
         let keep = (reserve(self.cap) / workers).min(AT_HAND);
         let returns = self.bound() > u64::from(self.cap);
-        // No worker has more of the reserve than its part for those who say that they were here.
-        let missed = report.missed.min(reserve(self.cap) / workers);
+        // Who found none comes again, to any; and no worker has more than its part of what there is for them.
+        let missed = report.missed.div_ceil(workers).min((reserve(self.cap).saturating_add(orphans)) / workers);
         let come_back = keep.saturating_add(orphaned).saturating_add(missed);
         let back = self.give_back(come_back.saturating_sub(report.back), more);
         let lease = self.workers.get_mut(&worker)?;
@@ -673,6 +676,40 @@ mod tests {
         assert!(!shares[1].admit(open), "nobody else comes in by what is kept for them");
         let back = (0..100).filter(|who| shares[1].admit_back(open, Some(*who), false)).count() as u32;
         assert_eq!((shares[1].inside(), back), (100, there + 1), "all of them, and the reserve");
+    }
+
+    /// The one in its place begins when the other has been given something already, and is asked twice as often.
+    #[test]
+    fn whoever_was_at_a_worker_that_died_comes_back_to_the_one_that_follows_it() {
+        let now = start();
+        let mut places = Places::new(now, 10_000, [1, 2]);
+        let mut shares = [Share::default(); 3];
+        let open = now + GRANT;
+        let talk = |places: &mut Places, shares: &mut [Share; 3], worker: u64| {
+            let share = &mut shares[worker as usize - 1];
+            if let Some(grant) = places.report(open, worker, share.report(4_900)) {
+                share.take(open, grant);
+            }
+        };
+        for worker in [1, 2].repeat(20) {
+            talk(&mut places, &mut shares, worker);
+            while shares[worker as usize - 1].admit(open) {}
+        }
+        let there = u64::from(shares[0].inside());
+        assert!(there > 2_000 && there + u64::from(shares[1].inside()) == 9_800);
+        places.gone(open, 1);
+        talk(&mut places, &mut shares, 2);
+        let mut away = [there / 3, there - there / 3];
+        for _quarter in 0..40 {
+            for (at, away) in away.iter_mut().enumerate() {
+                let comes = (*away).min(1_000);
+                let back = (0..comes).filter(|who| shares[1 + at].admit_back(open, Some(*who), false)).count();
+                *away -= back as u64;
+                talk(&mut places, &mut shares, 2 + at as u64);
+            }
+        }
+        // What one has at hand and is not asked for is less than what is kept for whoever comes back later.
+        assert!(away[0] + away[1] <= reserve(10_000).into(), "{away:?} are away after ten seconds");
     }
 
     #[test]
