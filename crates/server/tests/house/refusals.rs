@@ -14,6 +14,9 @@ use crate::server::{Server, Space, until};
 #[test]
 fn whoever_follows_a_link_at_once_finds_the_page_at_every_worker() {
     let server = Server::start_with(&["--no-demo", "--workers", "3"]);
+    // A worker that has only begun says so; what is asked here is of those that know what there is.
+    let nowhere = || ask(server.public, "GET", "/s/nowhere", &[], &[]).status;
+    until("all workers to have begun", || (0..30).all(|_| nowhere() == 404).then_some(()));
     for number in 0..60 {
         let space = server.create(json!({ "title": format!("space {number}"), "audience": "public" }));
         // Connections are spread over the workers by who takes them first.
