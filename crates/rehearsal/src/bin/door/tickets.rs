@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hiwar_admission::Scope;
 use hiwar_admission::door::counts::{CELLS, Counts};
-use hiwar_admission::door::desk::{Answer, Desk, Entry, Memory, Phase, WINDOW, Word};
+use hiwar_admission::door::desk::{Answer, Desk, Entry, Memory, Phase, SERIALS, WINDOW, Word};
 use hiwar_admission::door::draw::{DrawSecret, Tally};
 use hiwar_admission::door::network::{NetworkKey, Turn};
 use hiwar_admission::door::places::Grant;
@@ -32,8 +32,6 @@ pub(crate) struct Options {
     keep_list: bool,
 }
 
-/// Serials that a door has.
-const SERIALS: u64 = 1 << 24;
 const BEGINS: Duration = Duration::from_secs(1_800_000_000);
 /// As long as a space's name is.
 const SPACE: &str = "k3v9x2m4q7w1";
