@@ -14,7 +14,7 @@ mod pass;
 mod people;
 pub mod reaction;
 
-pub use keys::CrowdKeys;
+pub use keys::{CrowdKeys, Pair};
 pub use pass::listen::{Listen, ListenKey};
 pub use pass::origin::{Origin, Scheme};
 pub use pass::rehearsal::{BADGE_BYTES_MAX, Nonce, Proof, Rehearsal, RehearsalKey, RehearsalToken};

@@ -25,7 +25,7 @@ fn main() {
     let address = listener.local_addr().expect("an address");
     let log = LogId::parse("ears").expect("a name");
     let config = Config {
-        keys: hiwar_admission::CrowdKeys::from_bytes([0; 32]),
+        keys: hiwar_admission::CrowdKeys::new(&[0; 32].into(), [0; 32]),
         replay_root: "none".into(),
         cut: std::sync::Arc::new(|_, _, _| Err(Uncut::Refused(Unclippable::Forbidden))),
         serves: hiwar_delivery::http::Serves::Crowd,

@@ -135,7 +135,7 @@ impl Site {
     /// Whom the listener of this request is counted as. A pass tells people apart only if it is good: anybody could invent one.
     pub fn who(&self, request: &Request<'_>, address: IpAddr, log: LogId, crowd: Crowd, now: SystemTime) -> Who {
         let space = log.stem();
-        let pass = request.pass().and_then(|token| self.keys.listen.verify(now, token).ok());
+        let pass = request.pass().and_then(|token| self.keys.listen.check(|key| key.verify(now, token)).ok());
         let pass = pass.filter(|pass| pass.admits(space.as_str()).is_ok()).map(|pass| pass.id);
         let agent = request.fields.iter().find(|field| field.name.eq_ignore_ascii_case("user-agent"));
         let agent = agent.map_or(&[][..], |field| field.value);
@@ -424,7 +424,7 @@ fn admitted(site: &Site, request: &Request<'_>, log: LogId, access: Access, now:
         Access::Review => log.beside(REVIEW).ok_or(Problem::NotFound)?,
         Access::Open | Access::Pass => log,
     };
-    let pass = request.pass().and_then(|token| site.keys.listen.verify(now, token).ok());
+    let pass = request.pass().and_then(|token| site.keys.listen.check(|key| key.verify(now, token)).ok());
     // Whether there is something to review is for those who do.
     let refused = if access == Access::Review { Problem::NotFound } else { Problem::Pass };
     pass.filter(|pass| pass.admits(opens.as_str()).is_ok()).map(drop).ok_or(refused)

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         cli::Command::Admin(cli::Admin::Cap(args)) => role::admin::order("cap", &args),
         cli::Command::Admin(cli::Admin::Panic(args)) => role::admin::order("panic", &args),
         cli::Command::Admin(cli::Admin::Places(args)) => role::admin::places(&args),
+        cli::Command::Admin(cli::Admin::RotateKeys(place)) => role::admin::rotate_keys(&place),
         cli::Command::Admin(cli::Admin::Withdraw(args)) => role::admin::withdraw(&args),
         cli::Command::Child => role::run_child(),
     }

@@ -20,7 +20,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::process::{Resource, Signal, getrlimit, setrlimit};
@@ -31,6 +31,7 @@ use tracing::{error, info, warn};
 use crate::cli;
 use crate::config::{self, Config};
 use crate::inherit::{AsFdRef, Inheritance, Post, Role, readable, while_inheritable, without_hangups};
+use crate::role::keys;
 use process::Process;
 use sockets::Sockets;
 use succession::{Socket, Succession};
@@ -190,6 +191,14 @@ impl Supervisor {
             lock_data(&config.data)?
         };
         raise_file_limit();
+        // Before anybody reads them. What cannot be, a full disk say, can be at the next start.
+        match keys::rotate(&config.data, SystemTime::now()) {
+            Ok(false) => {}
+            Ok(true) => {
+                info!("the crowd's keys are rotated: what was signed until now is good until they are rotated again")
+            }
+            Err(why) => error!("the crowd's keys stay as they are: {why}"),
+        }
         // Whatever fails from here on ends nothing that is on the air.
         let unless_on_air = |done: Result<(), String>| match done {
             Err(why) if succeeds => {

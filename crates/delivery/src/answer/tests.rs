@@ -48,7 +48,7 @@ fn site() -> Site {
         .map(|(log, access, opens)| (id(log), Shut { access, opens }))
         .into(),
         told: Told::Wholly,
-        keys: CrowdKeys::from_bytes([7; 32]),
+        keys: CrowdKeys::new(&[7; 32].into(), [7; 32]),
         serves: Serves::Crowd,
         noted: None,
     }

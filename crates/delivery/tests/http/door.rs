@@ -198,8 +198,8 @@ fn whoever_is_vouched_for_is_drawn_among_their_like_and_a_bad_voucher_is_as_none
     let _inside = house.enters("");
     house.is_full(1);
     // Whoever signs people in has the keys that the worker has.
-    let issuer = CrowdKeys::from_bytes([7; 32]).voucher;
-    let other = CrowdKeys::from_bytes([8; 32]).voucher;
+    let issuer = CrowdKeys::new(&[7; 32].into(), [7; 32]).voucher.now;
+    let other = CrowdKeys::new(&[8; 32].into(), [8; 32]).voucher.now;
     let (demo, elsewhere) = (Scope::parse("demo").expect("a scope"), Scope::parse("other").expect("a scope"));
     let soon = SystemTime::now() + Duration::from_secs(600);
     let follower = issuer.issue(&demo, Known::Follower, b"amal", soon);

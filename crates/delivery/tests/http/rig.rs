@@ -223,7 +223,7 @@ impl Drop for Rig {
 
 fn config(folder: &Path, security: Security, limits: Limits) -> Config {
     Config {
-        keys: CrowdKeys::from_bytes([7; 32]),
+        keys: CrowdKeys::new(&[7; 32].into(), [7; 32]),
         replay_root: folder.join("spaces"),
         cut: Arc::new(cut),
         house: folder.join("api.sock"),

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use hiwar_admission::{
-    Grant, Listen, ListenKey, Nonce, Origin, PassId, Proof, Refusal, Rehearsal, RehearsalKey, Scope, StageKey,
+    Grant, Listen, ListenKey, Nonce, Origin, Pair, PassId, Proof, Refusal, Rehearsal, RehearsalKey, Scope, StageKey,
     StagePass, StageVerifier,
 };
 
@@ -17,7 +17,7 @@ pub const SPEAK_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Signs and checks. Cheap to clone; secret.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    listen: ListenKey,
+    listen: Pair<ListenKey>,
     rehearsal: RehearsalKey,
     stage: StageKey,
     verifier: StageVerifier,
@@ -25,10 +25,11 @@ pub struct Keys {
 
 impl Keys {
     /// From the secrets on disk.
-    pub fn new(listen: [u8; 32], stage: [u8; 32]) -> Self {
+    pub fn new(listen: &Pair<[u8; 32]>, stage: [u8; 32]) -> Self {
         let stage = StageKey::from_bytes(stage);
-        let rehearsal = RehearsalKey::from_bytes(listen);
-        Self { listen: ListenKey::from_bytes(listen), rehearsal, verifier: stage.verifier(), stage }
+        let rehearsal = RehearsalKey::from_bytes(listen.now);
+        let listen = listen.map(|secret| ListenKey::from_bytes(*secret));
+        Self { listen, rehearsal, verifier: stage.verifier(), stage }
     }
 
     /// A pass to create spaces on this node.
@@ -43,7 +44,7 @@ impl Keys {
 
     /// Signs a pass to listen under a new id.
     pub fn listen_pass(&self, expires: SystemTime, scope: Scope) -> String {
-        self.listen.sign(&Listen { id: new_id(), scope, expires })
+        self.listen.now.sign(&Listen { id: new_id(), scope, expires })
     }
 
     /// Signs a grant to rehearse the server at `origin` with up to `listeners_max` listeners, under a new id.
@@ -66,7 +67,7 @@ impl Keys {
     pub fn stage(&self, now: SystemTime, token: &str) -> Result<StagePass, Refusal> {
         match self.verifier.verify(now, token) {
             // A pass to listen that is good is not enough; anything else of another kind is no pass of ours.
-            Err(Refusal::WrongKind) if self.listen.verify(now, token).is_ok() => Err(Refusal::WrongRole),
+            Err(Refusal::WrongKind) if self.listened(now, token).is_ok() => Err(Refusal::WrongRole),
             checked => checked,
         }
     }
@@ -76,7 +77,11 @@ impl Keys {
     /// # Errors
     /// As [`Refusal`] says.
     pub fn listens(&self, now: SystemTime, token: &str, space: &str) -> Result<(), Refusal> {
-        self.listen.verify(now, token)?.admits(space)
+        self.listened(now, token)?.admits(space)
+    }
+
+    fn listened(&self, now: SystemTime, token: &str) -> Result<Listen, Refusal> {
+        self.listen.check(|key| key.verify(now, token))
     }
 
     /// May the holder of this token see that space? Any pass for it will do.

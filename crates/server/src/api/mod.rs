@@ -36,7 +36,7 @@ pub use draws::Draws;
 pub use event::{
     called_event, cancelled_event, ended_event, postponed_event, reactions_event, speaking_event, stage_event,
 };
-pub use keys::Keys;
+pub use keys::{Keys, LINK_LIFE};
 pub use notice::notices;
 pub use speech::{Language, Word};
 

@@ -106,7 +106,7 @@ impl House {
             hls_asked_by: AskedBy::Caches,
         };
         let (happens, happened) = mpsc::channel(16);
-        let keys = Keys::new([1; 32], [2; 32]);
+        let keys = Keys::new(&[1; 32].into(), [2; 32]);
         let registry = Registry::open(dir.path().join("spaces"), studio.clone(), settings.clone(), happened).await;
         let registry = registry.expect("a registry");
         // The disk of whoever runs the tests says nothing here, however full it is.

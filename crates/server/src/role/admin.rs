@@ -1,5 +1,5 @@
-//! `hiwar admin`: what an operator asks of a server that may be running. Reads what is in its data directory, and writes nothing there; what is to change is asked of the
-//! house, at its own socket, where no crowd is in the way.
+//! `hiwar admin`: what an operator asks of a server that may be running. Reads what is in its data directory, and writes nothing there but the [wish](keys::wish) for other keys; what is to
+//! change is asked of the house, at its own socket, where no crowd is in the way.
 
 use std::fs;
 use std::io;
@@ -60,6 +60,15 @@ pub fn cadence(args: &cli::Cadence) -> ExitCode {
 pub fn bitrate(args: &cli::Bitrate) -> ExitCode {
     let parse = |text: &str| listening::bitrate(text).map(|wish| wish.map(Bitrate::kbps));
     wish(&args.place, "bitrate_kbps", args.wish.as_deref().map(|text| parse(text).ok_or("no bitrate")).transpose())
+}
+
+/// Has the crowd's keys rotated at the next start. Exit code 0: they will be; 2: they cannot be.
+pub fn rotate_keys(place: &cli::Place) -> ExitCode {
+    say(config(place).and_then(|config| {
+        let data = &config.data;
+        keys::wish(data).map_err(|why| unread(data, keys::LISTEN, &why))?;
+        Ok(greet::keys_will_be_rotated().into())
+    }))
 }
 
 /// Where levels are ordered.
@@ -316,17 +325,21 @@ fn find(place: &cli::Place) -> Result<Found, String> {
 
 /// Never makes one: it would belong to whoever asked, and the service could not read it.
 fn read_keys(data: &Path) -> Result<Keys, String> {
-    let read = |name| {
-        keys::load(data, name).map_err(|why| match why.kind() {
-            io::ErrorKind::NotFound if fs::exists(data).unwrap_or(false) => {
-                format!("{} has no keys yet: start the server once", data.display())
-            }
-            io::ErrorKind::NotFound => format!("there is no {}: start the server once, or give --data", data.display()),
-            io::ErrorKind::PermissionDenied => {
-                format!("may not read the keys in {}: ask as root, or as the user of the service", data.display())
-            }
-            _ => format!("cannot read {name} in {}: {why}", data.display()),
-        })
-    };
-    Ok(Keys::new(read("listen.key")?, read("stage.key")?))
+    let listen = keys::load_pair(data).map_err(|why| unread(data, keys::LISTEN, &why))?;
+    let stage = keys::load(data, keys::STAGE).map_err(|why| unread(data, keys::STAGE, &why))?;
+    Ok(Keys::new(&listen, stage))
+}
+
+/// Why there is no key of that name, and what to do.
+fn unread(data: &Path, name: &str, why: &io::Error) -> String {
+    match why.kind() {
+        io::ErrorKind::NotFound if fs::exists(data).unwrap_or(false) => {
+            format!("{} has no keys yet: start the server once", data.display())
+        }
+        io::ErrorKind::NotFound => format!("there is no {}: start the server once, or give --data", data.display()),
+        io::ErrorKind::PermissionDenied => {
+            format!("may not use the keys in {}: ask as root, or as the user of the service", data.display())
+        }
+        _ => format!("cannot read {name} in {}: {why}", data.display()),
+    }
 }

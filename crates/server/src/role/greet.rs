@@ -70,6 +70,15 @@ pub fn how_to_rehearse(origin: &Origin, listeners: u32, minutes: u32) -> String 
     }
 }
 
+/// When that will be, which the operator decides.
+pub fn keys_will_be_rotated() -> &'static str {
+    if arabic() {
+        "تُبدَّل المفاتيح حين يبدأ الخادم من جديد، ويكفي أن يعاد تشغيله في مكانه (systemctl reload hiwar)\nيبقى ما وقّعته إلى ذلك الحين صالحًا حتى التبديل الذي يليه"
+    } else {
+        "the keys are replaced when the server starts next, for which a restart in place is enough (systemctl reload hiwar)\nwhat they signed until then stays good until the rotation after that"
+    }
+}
+
 /// The operator's language, as POSIX has it.
 fn arabic() -> bool {
     ["LC_ALL", "LC_MESSAGES", "LANG"]

@@ -68,9 +68,9 @@ pub fn run(config: Config, inherited: Inherited) -> Result<(), String> {
 
 async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
     let say = |what: &'static str| move |why: std::io::Error| format!("{what}: {why}");
-    let listen_key = keys::load_or_make(&config.data, "listen.key").map_err(say("no listening key"))?;
-    let stage_key = keys::load_or_make(&config.data, "stage.key").map_err(say("no stage key"))?;
-    let keys = api::Keys::new(listen_key, stage_key);
+    let listen_keys = keys::load_or_make_pair(&config.data).map_err(say("no listening key"))?;
+    let stage_key = keys::load_or_make(&config.data, keys::STAGE).map_err(say("no stage key"))?;
+    let keys = api::Keys::new(&listen_keys, stage_key);
     let seal = SealKey::from_bytes(&stage_key);
 
     let bus: UnixListener = adopt(inherited.bus).map_err(say("no live bus"))?;

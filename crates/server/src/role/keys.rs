@@ -1,9 +1,27 @@
 //! The keys of this server, on disk under `DATA/keys`, made at the first start.
+//!
+//! The one of the crowd is [rotated](rotate) when the server starts, before any of its processes reads it: so all of them have the same two at a time.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use hiwar_admission::Pair;
+
+use crate::api::LINK_LIFE;
+
+/// Signs what the crowd shows: passes to listen, tickets, vouchers, grants to rehearse.
+pub const LISTEN: &str = "listen.key";
+/// What that one replaced.
+const LISTEN_BEFORE: &str = "listen.key.before";
+/// Signs passes of the stage, and seals.
+pub const STAGE: &str = "stage.key";
+/// As whom listeners are counted.
+pub const PEOPLE: &str = "people.key";
+/// An empty file: whoever operates the server wants [`LISTEN`] rotated.
+const WISH: &str = "rotate";
 
 /// Reads a 32-byte key, or makes it, so that tokens survive restarts.
 ///
@@ -14,16 +32,11 @@ pub fn load_or_make(data: &Path, name: &str) -> io::Result<[u8; 32]> {
         Err(why) if why.kind() == io::ErrorKind::NotFound => {}
         loaded => return loaded,
     }
-    let dir = data.join("keys");
+    let dir = folder(data);
+    fs::create_dir_all(&dir)?;
+    let key = random()?;
+    let aside = write_aside(&dir, name, &key)?;
     let path = dir.join(name);
-    std::fs::create_dir_all(&dir)?;
-    let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(|why| io::Error::other(why.to_string()))?;
-    // Made aside and renamed: a half-written key must never be read by a worker that starts at the same moment.
-    let aside = dir.join(format!("{name}.{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-    file.write_all(&key)?;
-    file.sync_all()?;
     match rustix::fs::renameat_with(rustix::fs::CWD, &aside, rustix::fs::CWD, &path, rustix::fs::RenameFlags::NOREPLACE)
     {
         Ok(()) => {
@@ -32,7 +45,7 @@ pub fn load_or_make(data: &Path, name: &str) -> io::Result<[u8; 32]> {
         }
         // Another process was first: theirs counts.
         Err(rustix::io::Errno::EXIST) => {
-            std::fs::remove_file(&aside)?;
+            fs::remove_file(&aside)?;
             load(data, name)
         }
         Err(why) => Err(why.into()),
@@ -44,10 +57,153 @@ pub fn load_or_make(data: &Path, name: &str) -> io::Result<[u8; 32]> {
 /// # Errors
 /// The file is not there, cannot be read, or is too short.
 pub fn load(data: &Path, name: &str) -> io::Result<[u8; 32]> {
-    let path = data.join("keys").join(name);
+    let path = folder(data).join(name);
     let mut key = [0; 32];
     let mut file = File::open(&path)?;
     file.read_exact(&mut key)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{} is not a key", path.display())))?;
     Ok(key)
+}
+
+/// Reads the keys of the crowd, that of now and the one before it, if there was one.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_pair(data: &Path) -> io::Result<Pair<[u8; 32]>> {
+    with_before(data, load(data, LISTEN)?)
+}
+
+/// The same, or makes the first.
+///
+/// # Errors
+/// As [`load_or_make`].
+pub fn load_or_make_pair(data: &Path) -> io::Result<Pair<[u8; 32]>> {
+    with_before(data, load_or_make(data, LISTEN)?)
+}
+
+fn with_before(data: &Path, now: [u8; 32]) -> io::Result<Pair<[u8; 32]>> {
+    match load(data, LISTEN_BEFORE) {
+        Ok(before) => Ok(Pair { now, before: Some(before) }),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(now.into()),
+        Err(why) => Err(why),
+    }
+}
+
+/// Has the keys of the crowd rotated when the server starts next.
+///
+/// # Errors
+/// There are none, or nothing can be written beside them.
+pub fn wish(data: &Path) -> io::Result<()> {
+    let dir = folder(data);
+    fs::metadata(dir.join(LISTEN))?;
+    File::create(dir.join(WISH)).map(drop)
+}
+
+/// Replaces the key of the crowd, if that is [wished](wish), or if it is as old as the longest link to listen is good: then every link that it signed is good to its end, with
+/// the key that comes or the one after it. Says whether it did. While nobody else reads or writes there.
+///
+/// # Errors
+/// As of the file system; then the keys are what they were.
+pub fn rotate(data: &Path, now: SystemTime) -> io::Result<bool> {
+    let dir = folder(data);
+    let made = match fs::metadata(dir.join(LISTEN)) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(false),
+        found => found?.modified()?,
+    };
+    let wish = dir.join(WISH);
+    let is_wished = fs::exists(&wish)?;
+    let is_old = now.duration_since(made).is_ok_and(|age| age >= LINK_LIFE);
+    if !is_wished && !is_old {
+        return Ok(false);
+    }
+    // The one before first: cut off between the two, both are the same, and it is done again.
+    let before = write_aside(&dir, LISTEN_BEFORE, &load(data, LISTEN)?)?;
+    let next = write_aside(&dir, LISTEN, &random()?)?;
+    fs::rename(before, dir.join(LISTEN_BEFORE))?;
+    fs::rename(next, dir.join(LISTEN))?;
+    if is_wished {
+        fs::remove_file(&wish)?;
+    }
+    File::open(&dir)?.sync_all()?;
+    Ok(true)
+}
+
+fn folder(data: &Path) -> PathBuf {
+    data.join("keys")
+}
+
+fn random() -> io::Result<[u8; 32]> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|why| io::Error::other(why.to_string()))?;
+    Ok(key)
+}
+
+/// To be renamed: a half-written key must never be read by a worker that starts at the same moment.
+fn write_aside(dir: &Path, name: &str, key: &[u8; 32]) -> io::Result<PathBuf> {
+    let aside = dir.join(format!("{name}.{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    file.write_all(key)?;
+    file.sync_all()?;
+    Ok(aside)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A directory with the first key of the crowd in it, and when that was made.
+    fn begun() -> (tempfile::TempDir, [u8; 32], SystemTime) {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert!(!rotate(dir.path(), SystemTime::now()).expect("nothing to rotate"), "there is no key yet");
+        let first = load_or_make_pair(dir.path()).expect("a key");
+        assert_eq!(first.before, None);
+        let made = fs::metadata(folder(dir.path()).join(LISTEN)).and_then(|file| file.modified()).expect("a time");
+        (dir, first.now, made)
+    }
+
+    fn both(dir: &tempfile::TempDir) -> ([u8; 32], Option<[u8; 32]>) {
+        let pair = load_pair(dir.path()).expect("keys");
+        (pair.now, pair.before)
+    }
+
+    #[test]
+    fn a_key_signs_for_as_long_as_what_it_signs_is_good_and_checks_as_long_again() {
+        let (dir, first, made) = begun();
+        for early in [made - LINK_LIFE, made, made + LINK_LIFE - Duration::from_secs(1)] {
+            assert!(!rotate(dir.path(), early).expect("a disk"));
+        }
+        assert!(rotate(dir.path(), made + LINK_LIFE).expect("a disk"));
+        let (second, before) = both(&dir);
+        assert_eq!(before, Some(first));
+        assert_ne!(second, first);
+        assert!(!rotate(dir.path(), SystemTime::now()).expect("a disk"), "it has only begun");
+        assert!(rotate(dir.path(), SystemTime::now() + LINK_LIFE).expect("a disk"));
+        let (third, before) = both(&dir);
+        assert_eq!(before, Some(second));
+        assert!(third != second && third != first);
+    }
+
+    #[test]
+    fn whoever_wishes_it_has_one_rotation_whatever_the_clock_says() {
+        let (dir, first, made) = begun();
+        wish(dir.path()).expect("a disk");
+        assert!(rotate(dir.path(), made - LINK_LIFE).expect("a disk"));
+        assert_eq!(both(&dir).1, Some(first));
+        assert!(!rotate(dir.path(), made).expect("a disk"));
+        let left = fs::read_dir(folder(dir.path())).expect("a directory").count();
+        assert_eq!(left, 2, "nothing is left lying about");
+        let empty = tempfile::tempdir().expect("a directory");
+        assert_eq!(wish(empty.path()).expect_err("no server has run there").kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_rotation_that_cannot_be_leaves_the_keys_as_they_were() {
+        let (dir, first, made) = begun();
+        fs::write(folder(dir.path()).join(LISTEN), [0; 31]).expect("a disk");
+        assert_eq!(rotate(dir.path(), made + LINK_LIFE).expect_err("no key").kind(), io::ErrorKind::InvalidData);
+        fs::write(folder(dir.path()).join(LISTEN), first).expect("a disk");
+        assert_eq!(both(&dir), (first, None));
+    }
 }

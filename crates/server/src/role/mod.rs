@@ -8,7 +8,7 @@ pub mod door;
 pub mod draw;
 mod greet;
 mod house;
-mod keys;
+pub(crate) mod keys;
 pub mod log;
 pub(crate) mod progress;
 pub mod rehearse;

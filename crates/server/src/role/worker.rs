@@ -24,6 +24,7 @@ use hiwar_segment_log::{LogId, Position};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::certificate::Speaks;
+use super::keys;
 use crate::config::{Config, Tls};
 use crate::door;
 use crate::inherit::{Post, adopt};
@@ -64,8 +65,8 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
     let Inherited { listener, post, ready, takes_over } = *inherited;
     let listener: TcpListener = adopt(listener).map_err(|why| format!("no listening socket: {why}"))?;
     let ready: OwnedFd = adopt(ready).map_err(|why| format!("no way to say that it is ready: {why}"))?;
-    let key =
-        super::keys::load_or_make(&config.data, "listen.key").map_err(|why| format!("no listening key: {why}"))?;
+    let listen = keys::load_or_make_pair(&config.data).map_err(|why| format!("no listening key: {why}"))?;
+    let people = keys::load_or_make(&config.data, keys::PEOPLE).map_err(|why| format!("no key of people: {why}"))?;
     let run = config.data.join("run");
     let certificate = config.certificate().filter(|_| post != Post::Redirect);
     let is_crowd = matches!(post, Post::Crowd { .. });
@@ -75,7 +76,7 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
     getrandom::fill(&mut life).map_err(|why| format!("no random numbers: {why}"))?;
     let life = Run(u64::from_le_bytes(life));
     let settings = http::Config {
-        keys: CrowdKeys::from_bytes(key),
+        keys: CrowdKeys::new(&listen, people),
         replay_root: config.data.join("spaces"),
         cut: super::clip::cutter(config.public_origin()),
         house: run.join("api.sock"),

@@ -13,7 +13,7 @@ use hiwar_admission::door::network::NetworkKey;
 use hiwar_admission::door::places::KEPT;
 use hiwar_admission::door::ticket::{Class, Ticket, TicketKey, Worth};
 use hiwar_admission::door::wire::{Said, encode_heard};
-use hiwar_admission::{CrowdKeys, Scope, VoucherKey};
+use hiwar_admission::{CrowdKeys, Pair, Scope, VoucherKey};
 use hiwar_segment_log::LogId;
 
 use super::super::drawn::{Lists, Written};
@@ -49,8 +49,8 @@ pub(super) struct Doors {
 struct Door {
     scope: Scope,
     /// Of this file's tickets alone: another one begins with the same serials.
-    key: TicketKey,
-    vouchers: VoucherKey,
+    key: Pair<TicketKey>,
+    vouchers: Pair<VoucherKey>,
     map: Arc<DoorMap>,
     desk: Desk,
     /// Which house was heard last.
@@ -122,7 +122,7 @@ impl Doors {
             }
         };
         let Some(scope) = Scope::parse(log.as_str()) else { return };
-        let (mut desk, key) = (Desk::new(map.root()), keys.ticket.of_door(&map.root()));
+        let (mut desk, key) = (Desk::new(map.root()), keys.ticket.map(|key| key.of_door(&map.root())));
         if self.is_retired {
             desk.retire();
         }
@@ -182,7 +182,7 @@ impl Doors {
     pub(super) fn know(&self, answer: &Answer, request: &Request<'_>) -> bool {
         let door = log_of(answer).and_then(|log| self.by_log.get(&log));
         let shown = Asked::of(request).ticket().map(str::as_bytes);
-        door.zip(shown).is_some_and(|(door, shown)| door.key.verify(&door.scope, shown).is_ok())
+        door.zip(shown).is_some_and(|(door, shown)| door.read(shown).is_some())
     }
 
     /// What becomes of a request that would be listened to, or that waits, and by which place.
@@ -208,14 +208,14 @@ impl Doors {
             return (if listens { answer } else { door::enter(request, log.as_str(), None, wall) }, None);
         };
         let asked = Asked::of(request);
-        let shown = asked.ticket().and_then(|text| door.key.verify(&door.scope, text.as_bytes()).ok());
+        let shown = asked.ticket().and_then(|text| door.read(text.as_bytes()));
         if shown.is_none() && asked.ticket().is_some_and(|text| !text.is_empty()) {
             door.traffic.add(Field::Bad, 0);
         }
         let now = door.now(wall);
         let shown = Shown { ticket: shown, voucher: request.parameter(door::VOUCHER), wall };
         let Told { ticket, comes } = door.ask(now, shown, address, lot, entry);
-        let text = door.key.sign(&door.scope, &ticket);
+        let text = door.key.now.sign(&door.scope, &ticket);
         let Ok(text) = std::str::from_utf8(&text) else { return (answer, None) };
         let Some((comes, is_due)) = comes else {
             let Answer::Listen { log: heard, rendition, reader, crowd, head } = answer else { return (answer, None) };
@@ -335,6 +335,11 @@ impl<'r> Asked<'r> {
 }
 
 impl Door {
+    /// A ticket of this door that is genuine.
+    fn read(&self, text: &[u8]) -> Option<Ticket> {
+        self.key.check(|key| key.verify(&self.scope, text)).ok()
+    }
+
     /// By the house's clock; before it has spoken by ours.
     fn now(&self, wall: SystemTime) -> SystemTime {
         self.clock.map_or(wall, |(said, heard)| said + heard.elapsed())
@@ -370,7 +375,7 @@ impl Door {
         let shown = shown.filter(|_| answer.is_some());
         let answer = answer.unwrap_or_else(|| {
             // Looked at only where it matters: it costs a MAC. A bad one is as none.
-            let voucher = voucher.and_then(|text| self.vouchers.verify(wall, &self.scope, text).ok());
+            let voucher = voucher.and_then(|text| self.vouchers.check(|key| key.verify(wall, &self.scope, text)).ok());
             let holder = |holder| self.networks.holder(holder);
             let vouched = voucher.map(|voucher| Vouched { known: voucher.known, holder: holder(voucher.holder) });
             self.desk.arrive(now, memory, &networks, vouched, lot, entry)

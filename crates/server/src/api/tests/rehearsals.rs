@@ -50,7 +50,7 @@ async fn a_house_proves_the_grants_that_it_issued_for_its_own_addresses() {
 #[tokio::test]
 async fn what_another_house_issued_is_not_proven() {
     let house = House::new().await;
-    let held = grant(&Keys::new([3; 32], [2; 32]), "https://talk.example", 3600);
+    let held = grant(&Keys::new(&[3; 32].into(), [2; 32]), "https://talk.example", 3600);
     let answer = asked_of(&house, &held).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(!held.is_proven(&NONCE, &proof(&answer)));
