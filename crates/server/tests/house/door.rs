@@ -13,7 +13,7 @@ use crate::http::{Reply, ask, head, open};
 use crate::mouth::Mouth;
 use crate::server::{Server, Space, until};
 
-fn server(places: u32) -> (tempfile::TempDir, Server) {
+pub(crate) fn server(places: u32) -> (tempfile::TempDir, Server) {
     let dir = tempfile::tempdir().expect("a directory");
     let config = dir.path().join("hiwar.toml");
     std::fs::write(&config, format!("[door]\nplaces = {places}\n")).expect("a disk");
@@ -23,7 +23,7 @@ fn server(places: u32) -> (tempfile::TempDir, Server) {
 }
 
 /// Comes until they are let in, loses the connection, and listens by the place that they have.
-fn inside(server: &Server, space: &Space) -> Ear {
+pub(crate) fn inside(server: &Server, space: &Space) -> Ear {
     let path = |ticket: &str| format!("/listen/{}.ogg?t={ticket}", space.id);
     let place = until("somebody is let in", || {
         let mut stream = open(server.public, "GET", &path(""), &[], None).expect("a connection");
@@ -45,7 +45,7 @@ fn waits(server: &Server, space: &Space) -> Reply {
     waits_with(server, space, "")
 }
 
-fn waits_with(server: &Server, space: &Space, query: &str) -> Reply {
+pub(crate) fn waits_with(server: &Server, space: &Space, query: &str) -> Reply {
     let reply = ask(server.public, "GET", &format!("/listen/{}.mp4?t={query}", space.id), &[], &[]);
     assert_eq!((reply.status, reply.problem()), (503, "wait".into()), "{reply:?}");
     reply

@@ -36,6 +36,7 @@ mod export;
 mod hls;
 mod hls_name;
 mod hold;
+mod keys;
 mod ladder;
 mod lean;
 mod loss;

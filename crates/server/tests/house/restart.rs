@@ -12,7 +12,7 @@ use crate::mouth::Mouth;
 use crate::server::{Server, Space, children, has_ended, kill, until};
 
 /// Restarts, and waits until that is over.
-fn restart(server: &Server) {
+pub(crate) fn restart(server: &Server) {
     let before = server.said().matches("restarted in place").count();
     kill(server.pid().cast_signed(), Signal::HUP);
     until("the restart", || (server.said().matches("restarted in place").count() > before).then_some(()));
