@@ -3,6 +3,7 @@
 mod door;
 pub mod hls;
 pub mod host;
+mod proxies;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -19,6 +20,7 @@ use crate::{cli, disk};
 pub use door::Door;
 use hls::Hls;
 use host::{BadHost, Host};
+pub use proxies::Proxies;
 
 /// Where certificates come from unless another authority is named: Let's Encrypt, for everyone and for free.
 const DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/directory";
@@ -73,6 +75,8 @@ pub struct Config {
     pub listening: Wish,
     /// The door of each conversation; `None`: whoever comes is let in.
     pub door: Option<Door>,
+    /// Who stands in front.
+    pub proxies: Proxies,
 }
 
 /// A wish between processes: in milliseconds, and in kbit/s.
@@ -139,6 +143,8 @@ struct File {
     retention: Retention,
     listening: Listening,
     door: Option<door::Told>,
+    trusted_proxies: Vec<String>,
+    proxy_protocol: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -271,6 +277,8 @@ pub enum Error {
     Door(door::Error),
     /// Where HLS is.
     Hls(hls::Error),
+    /// Who stands in front.
+    Proxies(proxies::Error),
     /// WebRTC listens everywhere, but speakers must be told one address.
     NoMediaAddress(IpAddr),
 }
@@ -329,6 +337,7 @@ impl fmt::Display for Error {
             ),
             Self::Door(why) => why.fmt(f),
             Self::Hls(why) => why.fmt(f),
+            Self::Proxies(why) => why.fmt(f),
             Self::NoMediaAddress(bind) => {
                 write!(f, "WebRTC listens on {bind}: set rtc.public_address to the address that speakers can reach")
             }
@@ -473,6 +482,7 @@ impl Config {
             hls,
             listening: file.listening.wish()?,
             door: file.door.map(door::Told::resolve).transpose().map_err(Error::Door)?,
+            proxies: Proxies::resolve(&file.trusted_proxies, file.proxy_protocol).map_err(Error::Proxies)?,
         };
         Ok((config, bind))
     }

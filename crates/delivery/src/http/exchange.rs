@@ -16,7 +16,10 @@ use crate::request::HEAD_BYTES_MAX;
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) socket: Stream,
+    /// Whose it is, as far as is known before a request is read.
     pub(super) peer: SocketAddr,
+    /// A proxy says first whose it is.
+    pub(super) is_unannounced: bool,
     /// What was read and not yet understood: at most [`HEAD_BYTES_MAX`], and over TLS what a batch of records holds beyond it.
     pub(super) read: Vec<u8>,
     pub(super) phase: Phase,
@@ -55,11 +58,27 @@ pub(super) enum Step {
 
 impl Exchange {
     pub(super) fn new(socket: Stream, peer: SocketAddr, deadline: Instant) -> Self {
-        Self { socket, peer, read: Vec::new(), phase: Phase::Reading { served: false }, deadline, comes_up: None }
+        let phase = Phase::Reading { served: false };
+        Self { socket, peer, is_unannounced: false, read: Vec::new(), phase, deadline, comes_up: None }
+    }
+
+    /// The same; if `is_announced`, a proxy says first whose it is.
+    pub(super) fn announced_first(socket: Stream, peer: SocketAddr, deadline: Instant, is_announced: bool) -> Self {
+        Self { is_unannounced: is_announced, ..Self::new(socket, peer, deadline) }
     }
 
     /// The socket is readable.
     pub(super) fn on_readable(&mut self, scratch: &mut [u8; HEAD_BYTES_MAX]) -> Step {
+        if self.is_unannounced {
+            match self.socket.announced(scratch) {
+                Ok(None) => return Step::Wait,
+                Err(()) => return Step::Close,
+                Ok(Some(client)) => {
+                    self.is_unannounced = false;
+                    self.peer.set_ip(client.unwrap_or(self.peer.ip()));
+                }
+            }
+        }
         match &mut self.phase {
             Phase::Reading { .. } => {
                 let known = self.read.len();

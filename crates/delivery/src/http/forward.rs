@@ -53,6 +53,8 @@ pub(super) struct Job {
     head: Vec<u8>,
     body: Upload,
     expects: Expects,
+    /// Whose it is.
+    peer: SocketAddr,
     method: Method,
     language: Language,
     /// Among those who ask if the body is whole, otherwise among the uploads.
@@ -71,7 +73,6 @@ enum Expects {
 struct Handed {
     job: Job,
     socket: Stream,
-    peer: SocketAddr,
 }
 
 /// A bounded number of places, shared between threads.
@@ -160,7 +161,7 @@ impl Desk {
         } else {
             Expects::Nothing
         };
-        Ok(Job { head: head(request, peer), body, expects, method: request.method, language, place, large })
+        Ok(Job { head: head(request, peer), body, expects, peer, method: request.method, language, place, large })
     }
 
     fn large(&mut self, peer: SocketAddr) -> Option<Large> {
@@ -169,8 +170,8 @@ impl Desk {
     }
 
     /// Hands a connection over. Never waits.
-    pub(super) fn send(&self, job: Job, socket: Stream, peer: SocketAddr) {
-        let _ = self.jobs.try_send(Handed { job, socket, peer });
+    pub(super) fn send(&self, job: Job, socket: Stream) {
+        let _ = self.jobs.try_send(Handed { job, socket });
     }
 }
 
@@ -351,7 +352,7 @@ impl Clerk {
     }
 
     fn begin(&mut self, handed: Handed, now: Instant) {
-        let Some(share) = self.neighbours.take(handed.peer) else { return self.refuse(handed, Problem::Busy) };
+        let Some(share) = self.neighbours.take(handed.job.peer) else { return self.refuse(handed, Problem::Busy) };
         let wait = if handed.job.large.is_some() { self.waits.large } else { self.waits.upload };
         self.look(Uploading { handed, deadline: now + wait, share }, now);
     }
@@ -434,7 +435,7 @@ impl Clerk {
                 return self.refuse(handed, problem);
             }
         };
-        let Handed { job: Job { head: mut up, body, method, language, place, large, .. }, socket, peer } = handed;
+        let Handed { job: Job { head: mut up, body, peer, method, language, place, large, .. }, socket } = handed;
         up.append(&mut body.into_bytes());
         let side = |socket| Side { socket, watched: EventFlags::empty() };
         let pair = Pair {
@@ -518,7 +519,7 @@ impl Clerk {
     }
 
     fn refuse(&self, handed: Handed, problem: Problem) {
-        let Handed { job: Job { language, method, place, large, .. }, socket, peer } = handed;
+        let Handed { job: Job { peer, language, method, place, large, .. }, socket } = handed;
         drop((place, large));
         refuse(&self.returns, problem, language, method, socket, peer);
     }

@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::Proxies;
 use super::exchange::{DRAIN, Exchange};
 use super::mailbox::Outbox;
 use super::neighbours::Neighbours;
@@ -61,6 +62,7 @@ struct Way {
     fan_out: Outbox<Returned>,
     shared: Arc<Shared>,
     room: Room,
+    proxies: Arc<Proxies>,
     leaving: watch::Receiver<bool>,
     requests_max: usize,
     /// Shared by all connections of the one thread: never waited for.
@@ -86,7 +88,7 @@ impl Desk {
         limits: &Limits,
         fan_out: Outbox<Returned>,
         shared: Arc<Shared>,
-        room: &Room,
+        (room, proxies): (&Room, &Proxies),
     ) -> io::Result<Self> {
         let (leaving, told) = watch::channel(false);
         let connections_max = limits.http2_connections;
@@ -99,6 +101,7 @@ impl Desk {
                 fan_out,
                 shared: desk.shared.clone(),
                 room: room.clone(),
+                proxies: proxies.clone().into(),
                 leaving: told,
                 requests_max: limits.http2_requests,
                 neighbours: Mutex::new(Neighbours::new(limits.http2_requests_each)).into(),

@@ -45,6 +45,7 @@ use hiwar_segment_log::{LogId, Record};
 pub use crate::answer::{Document, Serves, Shut};
 pub use crate::audience::{Count, FETCHED_FOR, Figures, Heard, News, Reactions, Register};
 use crate::audience::{Counters, Crowd};
+pub use crate::proxy::Proxies;
 pub use crate::shed::Limits;
 pub use crate::tail::{Access, CadenceNotice, Notices};
 pub use clips::{Cut, Uncut};
@@ -70,6 +71,8 @@ pub struct Config {
     pub hls_name: Option<String>,
     /// The origin at which others carry HLS, if they do: where whoever comes anew is sent when too many are here.
     pub elsewhere: Option<String>,
+    /// Proxies that are believed when they say for whom they ask.
+    pub proxies: Proxies,
     /// Names this life of the worker to the house.
     pub run: u64,
     /// `None`: derived from how many files the process may open.
@@ -313,6 +316,7 @@ impl Handle {
             exhausted_total: of(&self.shared.exhausted),
             handshakes: self.shared.handshakes.load(Relaxed),
             unshaken_total: of(&self.shared.unshaken),
+            undeclared_total: of(&self.shared.undeclared),
             http2_connections: self.shared.http2_connections.load(Relaxed),
             http2_requests: self.shared.http2_requests.load(Relaxed),
             http2_calmed_total: of(&self.shared.http2_calmed),
@@ -346,6 +350,8 @@ pub struct Stats {
     pub handshakes: usize,
     /// Connections let go in their handshake because too many newer ones had begun theirs.
     pub unshaken_total: u64,
+    /// Requests that say for whom a proxy asks, and come from none of ours.
+    pub undeclared_total: u64,
     /// Connections of HTTP/2 now.
     pub http2_connections: usize,
     /// Their requests under way, each of which is one of `connections`, too.
@@ -383,6 +389,7 @@ struct Shared {
     /// Shared with the places of those whose handshake is under way.
     handshakes: Arc<AtomicUsize>,
     unshaken: AtomicU64,
+    undeclared: AtomicU64,
     /// As `handshakes`.
     http2_connections: Arc<AtomicUsize>,
     http2_requests: Arc<AtomicUsize>,

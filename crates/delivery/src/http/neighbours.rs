@@ -3,10 +3,9 @@
 //! Places are few, and a stranger with one machine must not hold them all. An address is an IPv4 address, or an IPv6 /64,
 //! which is what one customer is given (RFC 6177 §2).
 //!
-//! Loopback, private (RFC 1918), unique-local (RFC 4193) and link-local addresses have no such bound. What comes from there is most often
-//! not one person but a proxy, or a container's gateway that puts its own address in front of everyone's: bounding it would bound all
-//! visitors together. The price is that someone on the same private network can hold every place; there the operator knows whom to
-//! ask. A proxy on a public address is bounded like anyone, so it should be put on the same machine or a private network.
+//! Where [a proxy may be](crate::proxy::may_be_one) there is no such bound. What comes from there is most often not one person but a proxy that nobody declared, or a
+//! container's gateway that puts its own address in front of everyone's: bounding it would bound all visitors together. The price is that someone on the same private network
+//! can hold every place; there the operator knows whom to ask. Who comes by a declared proxy is known by their own address, wherever the proxy is.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use super::Place;
+use crate::proxy::may_be_one;
 
 /// How many places each address holds.
 #[derive(Debug)]
@@ -62,12 +62,13 @@ impl Neighbours {
 
 impl Neighbour {
     fn of(address: IpAddr) -> Option<Self> {
-        match address.to_canonical() {
-            IpAddr::V4(ip) if ip.is_loopback() || ip.is_private() || ip.is_link_local() => None,
-            IpAddr::V4(ip) => Some(Self::V4(ip.to_bits())),
-            IpAddr::V6(ip) if ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() => None,
-            IpAddr::V6(ip) => Some(Self::V6((ip.to_bits() >> 64) as u64)),
+        if may_be_one(address) {
+            return None;
         }
+        Some(match address.to_canonical() {
+            IpAddr::V4(ip) => Self::V4(ip.to_bits()),
+            IpAddr::V6(ip) => Self::V6((ip.to_bits() >> 64) as u64),
+        })
     }
 }
 

@@ -79,8 +79,17 @@ pub(super) enum Moved {
 
 /// Reads into `buffer`.
 pub(super) fn read(socket: impl AsFd, buffer: &mut [u8]) -> Moved {
+    receive(socket, buffer, RecvFlags::DONTWAIT)
+}
+
+/// The same, and leaves it where it is.
+pub(super) fn peek(socket: impl AsFd, buffer: &mut [u8]) -> Moved {
+    receive(socket, buffer, RecvFlags::DONTWAIT | RecvFlags::PEEK)
+}
+
+fn receive(socket: impl AsFd, buffer: &mut [u8], flags: RecvFlags) -> Moved {
     loop {
-        return match rustix::net::recv(socket.as_fd(), &mut *buffer, RecvFlags::DONTWAIT) {
+        return match rustix::net::recv(socket.as_fd(), &mut *buffer, flags) {
             Ok((0, _)) => Moved::End,
             Ok((bytes, _)) => Moved::Bytes(bytes),
             Err(Errno::INTR) => continue,

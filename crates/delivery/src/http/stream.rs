@@ -4,10 +4,12 @@
 //! and goes first: to whoever writes, bytes that TLS took are written, and [`Stream::is_stuck`] says that the socket must be waited for.
 
 use std::io::IoSlice;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use super::socket::{self, Moved};
 use super::tls::Session;
+use crate::proxy;
 
 /// One connection.
 #[derive(Debug)]
@@ -26,6 +28,24 @@ impl Stream {
     /// Bytes under TLS, whose handshake is still to come.
     pub(super) fn secure(socket: OwnedFd, session: Session) -> Self {
         Self { socket, tls: Some(Box::new(session)) }
+    }
+
+    /// Takes what a proxy says before anything else: whose connection it is, if it says that; `None` while nothing has come.
+    ///
+    /// # Errors
+    /// Something else came, or only a part of it, or the end.
+    pub(super) fn announced(&self, scratch: &mut [u8]) -> Result<Option<Option<IpAddr>>, ()> {
+        let known = match socket::peek(&self.socket, scratch) {
+            Moved::Bytes(known) => known,
+            Moved::Later => return Ok(None),
+            _ => return Err(()),
+        };
+        let said = proxy::announced(scratch.get(..known).unwrap_or_default()).ok_or(())?;
+        // It is there: this reads all of it, and nothing after it.
+        match socket::read(&self.socket, scratch.get_mut(..said.bytes).unwrap_or_default()) {
+            Moved::Bytes(bytes) if bytes == said.bytes => Ok(Some(said.client)),
+            _ => Err(()),
+        }
     }
 
     /// Reads into `buffer`. A handshake is carried on here, and is `Later` until it is done.

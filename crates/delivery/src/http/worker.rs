@@ -4,6 +4,7 @@
 //! and the house are other threads' business.
 
 mod accepting;
+mod behind;
 mod bitrate;
 mod cadence;
 mod door;
@@ -38,14 +39,16 @@ use super::stream::Stream;
 use super::{Certificate, Config, Handle, Security, Serves, Shared, UPDATES_MAX, Update, forward, http2};
 use crate::answer::{self, Answer, Site, Told};
 use crate::audience::{Counters, Crowd};
-use crate::fanout::{Cursor, Group, Piece, Reading, Row, Seat};
+use crate::fanout::{Group, Piece, Row};
 use crate::problem::{Keep, Problem};
 use crate::request::{self, HEAD_BYTES_MAX, Parsed, Request};
 use crate::shed::{Gate, Limits, Wheel};
 use crate::tail::{Access, Ended, Notices, Pushed, Tail};
+use behind::Behind;
 use cadence::Rhythm;
 use door::{Admission, Doors};
 use going::Going;
+use listening::Listening;
 use newcomers::Newcomer;
 use silence::Silences;
 
@@ -77,6 +80,7 @@ pub struct Worker {
     /// Of reactions.
     budgets: Budgets,
     doors: Doors,
+    behind: Behind,
     going: Going,
     empty_since: Option<Instant>,
     shared: Arc<Shared>,
@@ -114,28 +118,6 @@ pub(super) struct Returned {
 enum Client {
     Exchange(Box<Exchange>),
     Listening(Listening),
-}
-
-/// A listener: small, because there are many.
-#[derive(Debug)]
-struct Listening {
-    socket: Stream,
-    /// Which channel, and where in its group.
-    channel: u32,
-    seat: Seat,
-    cursor: Cursor,
-    blocked: Blocked,
-    reading: Reading,
-    crowd: Crowd,
-    /// By which place they listen; 0: there is no door.
-    place: u64,
-}
-
-/// Whether a listener's socket is full, and epoll watches for room.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-enum Blocked {
-    No,
-    Yes,
 }
 
 /// One rendition of one log, and who hears it.
@@ -197,7 +179,13 @@ impl Worker {
             recall: Recall::start(config.replay_root.clone(), updates_in.clone())?,
             replay: replay::Pool::start(config.replay_root, &config.cut, &limits, returns_in.clone(), room.clone())?,
             forward: forward::Desk::start(config.house, &limits, returns_in.clone(), &room)?,
-            http2: http2::Desk::start(config.hls_name, &limits, returns_in.clone(), shared.clone(), &room)?,
+            http2: http2::Desk::start(
+                config.hls_name,
+                &limits,
+                returns_in.clone(),
+                shared.clone(),
+                (&room, &config.proxies),
+            )?,
             room,
             returns_in,
             listener: Some(listener),
@@ -226,6 +214,7 @@ impl Worker {
             elsewhere: config.elsewhere,
             budgets: Budgets::new(),
             doors: Doors::new(config.run)?,
+            behind: Behind::new(config.proxies),
             going: Going::Stays,
             empty_since: None,
             shared,
@@ -400,7 +389,8 @@ impl Worker {
                 }
                 Parsed::Complete { request, head_bytes } => {
                     let answer = answer::answer(&mut self.site, &request, wall);
-                    let address = exchange.peer.ip();
+                    let client = self.behind.client(exchange.peer, &request, now, &self.shared);
+                    let address = client.ip();
                     let who = match &answer {
                         Answer::Listen { log, crowd, .. } | Answer::React { log, crowd, .. } => {
                             Some(self.site.who(&request, address, *log, *crowd, wall))
@@ -434,10 +424,10 @@ impl Worker {
                     }
                     let handed = matches!(answer, Answer::Forward).then(|| {
                         let read = exchange.read.get(head_bytes..).unwrap_or_default();
-                        self.forward.job(&request, exchange.peer, read)
+                        self.forward.job(&request, client, read)
                     });
-                    let reader = matches!(answer, Answer::Replay(_) | Answer::Rewind(_))
-                        .then(|| self.replay.reader(exchange.peer));
+                    let reader =
+                        matches!(answer, Answer::Replay(_) | Answer::Rewind(_)).then(|| self.replay.reader(client));
                     let answer = match (&handed, &reader) {
                         (Some(Err(problem)), _) => busy(*problem, &request, wall),
                         (_, Some(None)) => {
@@ -482,7 +472,7 @@ impl Worker {
                 Answer::React { .. } | Answer::Wait { .. } => return Step::Close,
                 Answer::Forward => {
                     if let (Some(exchange), Some(job)) = (self.take_out(token), handed) {
-                        self.forward.send(job, exchange.socket, exchange.peer);
+                        self.forward.send(job, exchange.socket);
                     }
                     return Step::Wait;
                 }

@@ -16,16 +16,20 @@ use crate::rig::{Client, RUN, Rig, id};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-struct House {
-    rig: Rig,
+pub(crate) struct House {
+    pub(crate) rig: Rig,
     now: SystemTime,
     number: u64,
     allocator: Allocator,
 }
 
 impl House {
-    fn new(cap: u32) -> Self {
-        let rig = Rig::new();
+    pub(crate) fn new(cap: u32) -> Self {
+        Self::on(Rig::new(), cap)
+    }
+
+    /// At that worker.
+    pub(crate) fn on(rig: Rig, cap: u32) -> Self {
         rig.open_with_door("demo", Access::Open);
         rig.chunks("demo", 0..5);
         let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
@@ -83,7 +87,7 @@ impl House {
     }
 
     /// So many are inside, and the worker hears that there is no place anywhere.
-    fn is_full(&mut self, count: u32) {
+    pub(crate) fn is_full(&mut self, count: u32) {
         self.inside(count);
         self.second();
     }
@@ -96,7 +100,7 @@ impl House {
     }
 
     /// Somebody who is let in, and by which place.
-    fn enters(&self, query: &str) -> (String, Client) {
+    pub(crate) fn enters(&self, query: &str) -> (String, Client) {
         let (head, client) = self.listen(query);
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
         (field(&head, "Hiwar-Place").expect("a place"), client)

@@ -8,24 +8,24 @@ use hiwar_delivery::http::Limits;
 
 use crate::rig::{Rig, WAIT};
 
-struct House(UnixListener);
+pub(crate) struct House(UnixListener);
 
 impl House {
-    fn of(rig: &Rig) -> Self {
+    pub(crate) fn of(rig: &Rig) -> Self {
         Self(UnixListener::bind(rig.folder.path().join("api.sock")).unwrap())
     }
 
-    fn visitor(&self) -> Visitor {
+    pub(crate) fn visitor(&self) -> Visitor {
         let (stream, _) = self.0.accept().unwrap();
         stream.set_read_timeout(Some(WAIT)).unwrap();
         Visitor(stream)
     }
 }
 
-struct Visitor(UnixStream);
+pub(crate) struct Visitor(UnixStream);
 
 impl Visitor {
-    fn hear_until(&mut self, end: &str) -> String {
+    pub(crate) fn hear_until(&mut self, end: &str) -> String {
         let mut heard = Vec::new();
         while !heard.ends_with(end.as_bytes()) {
             let mut byte = [0];
@@ -35,7 +35,7 @@ impl Visitor {
         String::from_utf8(heard).unwrap()
     }
 
-    fn say(&mut self, text: &str) {
+    pub(crate) fn say(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).unwrap();
     }
 }

@@ -15,6 +15,7 @@ mod hostile_tls;
 mod http2;
 mod listening;
 mod newcomers;
+mod proxies;
 mod reactions;
 mod recordings;
 mod rewinding;

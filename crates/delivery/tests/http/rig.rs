@@ -12,8 +12,8 @@ use hiwar_admission::CrowdKeys;
 use hiwar_admission::ladder::Cadence;
 use hiwar_delivery::clip::{Clip, Unclippable};
 use hiwar_delivery::http::{
-    Access, CadenceNotice, Config, Count, Document, DoorMap, Handle, Limits, Notices, Security, Serves, Uncut, Update,
-    Way, Worker,
+    Access, CadenceNotice, Config, Count, Document, DoorMap, Handle, Limits, Notices, Proxies, Security, Serves, Uncut,
+    Update, Way, Worker,
 };
 use hiwar_segment_log::{Epoch, Header, Kind, LogId, Parts, Position, Record, Rendition};
 
@@ -75,6 +75,17 @@ impl Rig {
         let address = listener.local_addr().unwrap();
         let usual = config(folder.path(), Security::Plain, Limits::for_files(20_000));
         let config = Config { elsewhere: Some(origin.to_owned()), ..usual };
+        let rig = Self::run(Worker::new(listener, config).unwrap(), address, folder);
+        rig.handle.push(Update::Whole);
+        rig
+    }
+
+    /// A worker that believes these proxies, and knows everything.
+    pub(crate) fn behind(security: Security, proxies: Proxies) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let config = Config { proxies, ..config(folder.path(), security, Limits::for_files(20_000)) };
         let rig = Self::run(Worker::new(listener, config).unwrap(), address, folder);
         rig.handle.push(Update::Whole);
         rig
@@ -231,6 +242,7 @@ fn config(folder: &Path, security: Security, limits: Limits) -> Config {
         security,
         hls_name: (security == Security::Tls).then(|| String::from(HLS_NAME)),
         elsewhere: None,
+        proxies: Proxies::default(),
         run: RUN,
         limits: Some(limits),
     }

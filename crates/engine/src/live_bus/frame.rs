@@ -347,6 +347,7 @@ fn in_order(figures: &WorkerFigures) -> [u64; WORKER_FIGURES] {
         figures.full_total,
         figures.exhausted_total,
         figures.unshaken_total,
+        figures.undeclared_total,
         figures.http2_calmed_total,
     ]
 }
@@ -365,6 +366,7 @@ fn take_worker(rest: &mut Bytes) -> Result<WorkerFigures, Malformed> {
         full_total: rest.try_get_u64_le()?,
         exhausted_total: rest.try_get_u64_le()?,
         unshaken_total: rest.try_get_u64_le()?,
+        undeclared_total: rest.try_get_u64_le()?,
         http2_calmed_total: rest.try_get_u64_le()?,
         level: rest.try_get_u8()?,
         cadence_ms: rest.try_get_u32_le()?,
@@ -588,7 +590,7 @@ fn take(rest: &mut Bytes, len: usize) -> Result<Bytes, Malformed> {
 pub const PREFACE: [u8; 8] = [b'h', b'i', b'w', b'a', b'r', b'b', 0, VERSION];
 
 /// Goes up with every change of a frame.
-const VERSION: u8 = 10;
+const VERSION: u8 = 11;
 
 /// Whether the other end speaks as we do; `None` until it has said enough.
 #[must_use]
@@ -652,7 +654,7 @@ const REACTIONS_BYTES_MAX: usize = 41 + 2 * 8 * REACTIONS;
 /// The most registers in one message: all of a sketch.
 pub const REGISTERS_MAX: usize = 16_384;
 
-const WORKER_FIGURES: usize = 13;
+const WORKER_FIGURES: usize = 14;
 
 /// The most that is said or told of a door at once: a draw of 16,384 parts with counts of five bytes each is 80 kB, and what a thousand workers are told twice that.
 pub const DOOR_BYTES_MAX: usize = 256 << 10;

@@ -351,6 +351,8 @@ pub struct WorkerFigures {
     pub exhausted_total: u64,
     /// Connections let go in their handshake.
     pub unshaken_total: u64,
+    /// Requests that came by a proxy which nobody declared.
+    pub undeclared_total: u64,
     /// Connections of HTTP/2 ended for what they did.
     pub http2_calmed_total: u64,
     /// How far up its ladder it is.

@@ -65,6 +65,7 @@ pub(super) fn write_workers(text: &mut String, workers: &WorkerFigures) {
     put("full_total", "counter", "Times a worker was full and stopped accepting.", workers.full_total);
     put("exhausted_total", "counter", "Times files or memory had run out.", workers.exhausted_total);
     put("unshaken_total", "counter", "Handshakes let go for newer ones.", workers.unshaken_total);
+    put("undeclared_total", "counter", "Requests by a proxy that is not declared.", workers.undeclared_total);
     put("http2_calmed_total", "counter", "Connections of HTTP/2 ended for what they did.", workers.http2_calmed_total);
     let bitrate = if workers.lean { Bitrate::Lean } else { Bitrate::Standard };
     put("bitrate_kbps", "gauge", "The lowest bitrate at which a worker sends sound.", bitrate.kbps().into());

@@ -15,7 +15,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use hiwar_admission::CrowdKeys;
 use hiwar_admission::door::wire::decode_said;
 use hiwar_admission::ladder::{Bitrate, Cadence, Order};
-use hiwar_delivery::http::{self, Certificate, DoorMap, Handle, Serves, Update, Way, Worker};
+use hiwar_delivery::http::{self, Certificate, DoorMap, Handle, Proxies, Serves, Update, Way, Worker};
 use hiwar_engine::live_bus::frame::COUNTS_MAX;
 use hiwar_engine::live_bus::{
     self, Access, Broken, CadenceNotice, Document, Down, Held, Notices, Run, Subscription, Up, Uplink,
@@ -88,6 +88,7 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
         hls_name: here.map(|here| here.name.clone()),
         security: if certificate.is_some() { http::Security::Tls } else { http::Security::Plain },
         elsewhere: config.hls.as_ref().filter(|hls| is_crowd && hls.here.is_none()).map(|hls| hls.base.clone()),
+        proxies: Proxies::new(config.proxies.networks.clone(), config.proxies.protocol),
         run: life.0,
         limits: None,
     };
@@ -337,6 +338,7 @@ fn figures(stats: &http::Stats) -> live_bus::WorkerFigures {
         full_total: stats.full_total,
         exhausted_total: stats.exhausted_total,
         unshaken_total: stats.unshaken_total,
+        undeclared_total: stats.undeclared_total,
         http2_calmed_total: stats.http2_calmed_total,
         level: stats.stance.level as u8,
         cadence_ms: stats.stance.cadence.ms(),

@@ -410,6 +410,7 @@ fn add(sum: &mut WorkerFigures, more: &WorkerFigures) {
         full_total,
         exhausted_total,
         unshaken_total,
+        undeclared_total,
         http2_calmed_total,
         level,
         cadence_ms,
@@ -430,6 +431,7 @@ fn add(sum: &mut WorkerFigures, more: &WorkerFigures) {
         (full_total, more.full_total),
         (exhausted_total, more.exhausted_total),
         (unshaken_total, more.unshaken_total),
+        (undeclared_total, more.undeclared_total),
         (http2_calmed_total, more.http2_calmed_total),
     ] {
         *mine = mine.saturating_add(more);

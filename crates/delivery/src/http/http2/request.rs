@@ -22,6 +22,7 @@ use super::super::worker::Returned;
 use super::{Outcome, Way};
 use crate::audience::Crowd;
 use crate::problem::{Keep, Language, Problem};
+use crate::proxy::FORWARDED_FOR;
 use crate::request::Method;
 
 impl Way {
@@ -59,6 +60,8 @@ pub(super) async fn answer(
     way: Way,
 ) -> Outcome {
     let (asked, _body) = request.into_parts();
+    let forwarded = asked.headers.get_all(FORWARDED_FOR).iter().rev().map(|value| value.as_bytes());
+    let peer = SocketAddr::new(way.proxies.client(peer.ip(), forwarded), peer.port());
     let place = way.share(peer).and_then(|share| Some((share, way.room.take(Help::Request, way.requests_max)?)));
     let problem = if !asked.uri.path().starts_with(FOLDER) {
         Some(Problem::OtherName)

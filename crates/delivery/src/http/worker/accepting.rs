@@ -39,8 +39,9 @@ impl Worker {
                     if self.doors.is_empty() {
                         self.rhythm.joined();
                     }
+                    let is_announced = self.behind.is_announced(peer);
                     if let Some(stream) = self.greet(socket)
-                        && let Some(token) = self.enter(Exchange::new(stream, peer, deadline))
+                        && let Some(token) = self.enter(Exchange::announced_first(stream, peer, deadline, is_announced))
                     {
                         self.mind_the_greeted(token);
                     }

@@ -16,8 +16,9 @@ use super::super::Shared;
 use super::super::exchange::{Exchange, Step};
 use super::super::slab::{Slab, Token};
 use super::super::socket::{self, Moved};
+use super::super::stream::Stream;
 use super::door::Admission;
-use super::{Blocked, Channel, Channels, Client, Listening, Worker};
+use super::{Channel, Channels, Client, Worker};
 use crate::answer::{Answer, Noted};
 use crate::audience::{Counters, Crowd, Who};
 use crate::fanout::{
@@ -25,6 +26,28 @@ use crate::fanout::{
 };
 use crate::problem::Problem;
 use crate::tail::{Form, Tail};
+
+/// A listener: small, because there are many.
+#[derive(Debug)]
+pub(super) struct Listening {
+    pub(super) socket: Stream,
+    /// Which channel, and where in its group.
+    pub(super) channel: u32,
+    pub(super) seat: Seat,
+    pub(super) cursor: Cursor,
+    pub(super) blocked: Blocked,
+    pub(super) reading: Reading,
+    pub(super) crowd: Crowd,
+    /// By which place they listen; 0: there is no door.
+    pub(super) place: u64,
+}
+
+/// Whether a listener's socket is full, and epoll watches for room.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Blocked {
+    No,
+    Yes,
+}
 
 impl Worker {
     /// A connection becomes a listener, and gets head, init bytes and burst in one write.
