@@ -2,7 +2,7 @@
 # What `./x` needs on the machine, found or installed. Sourced by ./x, with the repository as the working directory.
 #
 #   setup run     Rust, a C compiler, cmake, Node       (what builds Hiwar)
-#   setup test    and Chromium, ffmpeg, pebble, .tools/venv (what listens to it, and what certifies it)
+#   setup test    and Chromium, ffmpeg, pebble, HAProxy, .tools/venv (what listens to it, certifies it, and stands in front of it)
 #   setup bench   all of that, and perf                 (what looks into it, for `./x bench studio`)
 #   setup peers   and other people's players and relays (for `./x peers`; 600 MB)
 #   setup caches  as for test, and nginx, Varnish, curl (what stands before or beside it, for `./x bench hls`, `joins`)
@@ -169,6 +169,7 @@ setup() {
         has chromium || debs+=(chromium fonts-dejavu-core)
         has ffmpeg || debs+=(ffmpeg)
         has pebble || debs+=(pebble)
+        [ -x /usr/sbin/haproxy ] || has haproxy || debs+=(haproxy)
         if ! stamp_fresh venv python_stamp x.d/requirements.txt; then
             needs_venv=yes
             others+=("Python packages for tests (x.d/requirements.txt), in .tools/venv (400 MB)")
@@ -206,7 +207,7 @@ This is not Debian, so nothing is installed for you. Hiwar needs:
   Rust $rust_min or newer with cargo    https://rustup.rs
   a C compiler, make and cmake
   Node.js $node_min or newer with npm   https://nodejs.org
-and its tests need Chromium, ffmpeg, pebble and Python 3.11 or newer; its checks a C++ compiler.
+and its tests need Chromium, ffmpeg, pebble, HAProxy and Python 3.11 or newer; its checks a C++ compiler.
 Missing here, by Debian's names: ${debs[*]}
 TEXT
         exit 1

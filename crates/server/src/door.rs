@@ -169,7 +169,7 @@ pub struct Wanted {
 /// No thread.
 pub fn start(
     config: config::Door,
-    workers: usize,
+    awaited: Awaited,
     spaces: PathBuf,
     studio: Studio,
     publisher: Publisher,
@@ -177,7 +177,7 @@ pub fn start(
 ) -> io::Result<(SyncSender<Report>, Arc<Figures>)> {
     let (reports, heard) = sync_channel(REPORTS_MAX);
     let clock = Clock::start(&spaces.with_file_name(CLOCK));
-    let doors = Doors::new(config, clock.now(), workers, Draws::start(spaces.clone(), key)?, spaces);
+    let doors = Doors::new(config, clock.now(), awaited, Draws::start(spaces.clone(), key)?, spaces);
     let figures = doors.figures.clone();
     let work = move || keep(doors, &clock, &heard, &studio, &publisher);
     std::thread::Builder::new().name("door".into()).spawn(work)?;
@@ -279,8 +279,8 @@ struct Doors {
     /// The number of this house: nanoseconds since the machine's start, so that a later one's is greater, whatever the wall's clock says.
     house: u64,
     began: SystemTime,
-    /// How many workers there are to hear from; `None` when all were heard.
-    awaited: Option<usize>,
+    /// `None` when all were heard.
+    awaited: Option<Awaited>,
     lives: BTreeMap<Run, Life>,
     doors: BTreeMap<LogId, Door>,
     /// Doors that are no more, and until when what they gave is good.
@@ -297,6 +297,22 @@ struct Doors {
     minute: SystemTime,
 }
 
+/// Workers that a house which begins has to hear from, for it has to know who is inside.
+#[derive(Clone)]
+pub struct Awaited {
+    /// So many that serve whoever comes.
+    serving: usize,
+    /// Processes of older ones, which serve those who listen there and end with the last of them, maybe without a word.
+    elders: BTreeSet<i32>,
+}
+
+impl Awaited {
+    /// Of so many workers, those among them that are older.
+    pub fn new(workers: usize, elders: &[i32]) -> Self {
+        Self { serving: workers.saturating_sub(elders.len()), elders: elders.iter().copied().collect() }
+    }
+}
+
 /// A worker's process.
 #[derive(Default)]
 struct Life {
@@ -304,6 +320,8 @@ struct Life {
     connection: Option<WorkerId>,
     /// It has said on this connection of which doors it holds something.
     has_told: bool,
+    /// It is one of the older ones that were awaited.
+    is_elder: bool,
     /// Without a connection: when it is taken for gone.
     gone: Option<SystemTime>,
     /// And its process, as far as that is known.
@@ -335,13 +353,13 @@ struct Door {
 }
 
 impl Doors {
-    /// Of a house that begins now, and of which so many workers know.
-    fn new(config: config::Door, now: SystemTime, workers: usize, draws: Draws, spaces: PathBuf) -> Self {
+    /// Of a house that begins now, and of which these workers know.
+    fn new(config: config::Door, now: SystemTime, awaited: Awaited, draws: Draws, spaces: PathBuf) -> Self {
         Self {
             config,
             house: u64::try_from(steady().as_nanos()).unwrap_or(u64::MAX),
             began: now,
-            awaited: Some(workers),
+            awaited: Some(awaited),
             lives: BTreeMap::new(),
             doors: BTreeMap::new(),
             closed: BTreeMap::new(),
@@ -372,9 +390,13 @@ impl Doors {
             }
             Report::Up(worker, Up::Worker { run, figures }) => {
                 // Before this it told of all its doors.
+                let process = self.peers.get(&worker).copied();
+                let is_elder = process
+                    .zip(self.awaited.as_mut())
+                    .is_some_and(|(process, awaited)| awaited.elders.remove(&process));
                 let Some(life) = self.speaks(run, worker) else { return };
                 life.tells = std::mem::take(&mut life.telling);
-                life.has_told = true;
+                (life.has_told, life.is_elder) = (true, life.is_elder || is_elder);
                 // While a house waits for its workers, it is for those that were there.
                 let known = if self.awaited.is_some() { Known::Before } else { Known::No };
                 self.machine.hear(run, figures, known);
@@ -426,6 +448,9 @@ impl Doors {
         let silent = self.lives.values_mut().filter(|life| life.gone.is_some());
         for life in silent.filter(|life| life.process.is_some_and(&is_over)) {
             (life.gone, life.process) = (Some(now), None);
+        }
+        if let Some(awaited) = &mut self.awaited {
+            awaited.elders.retain(|process| !is_over(*process));
         }
     }
 
@@ -511,13 +536,14 @@ impl Doors {
 
     /// Whether it is known who is inside: every worker has told, or was waited for.
     fn is_whole(&mut self, now: SystemTime) -> bool {
-        let Some(workers) = self.awaited else { return true };
-        let have_told = self.lives.values().filter(|life| life.has_told).count();
-        if have_told < workers && now < self.began + WAITS {
+        let Some(Awaited { serving, elders }) = &self.awaited else { return true };
+        let have_told = self.lives.values().filter(|life| life.has_told && !life.is_elder).count();
+        let silent = serving.saturating_sub(have_told) + elders.len();
+        if silent > 0 && now < self.began + WAITS {
             return false;
         }
-        if have_told < workers {
-            tracing::warn!(have_told, workers, "the doors open although not every worker has said who is inside");
+        if silent > 0 {
+            tracing::warn!(silent, "the doors open although not every worker has said who is inside");
         }
         self.awaited = None;
         true

@@ -43,8 +43,10 @@ pub enum Role {
         by_hand: bool,
         /// The data directory was made just now.
         fresh: bool,
-        /// Workers that are there or being started, retired ones included.
+        /// Workers that are there or being started, older ones included.
         workers: usize,
+        /// Processes of those older ones: they end with their last listener.
+        elders: Vec<i32>,
     },
     /// A worker of `delivery` on one of the HTTP ports.
     Worker {

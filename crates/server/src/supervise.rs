@@ -275,13 +275,15 @@ impl Supervisor {
             return;
         }
         let takes_over = self.serving_elders() > 0;
-        let workers = self.elders.len() + self.watches.len() - 1;
+        let elders: Vec<i32> = self.elders.iter().map(|elder| elder.process.pid()).collect();
+        let workers = elders.len() + self.watches.len() - 1;
         for watch in &mut self.watches {
             let surroundings = Surroundings {
                 config: &self.config,
                 sockets: &self.sockets,
                 ready: self.ready.get_ref(),
                 workers,
+                elders: &elders,
                 takes_over,
             };
             watch.start_if_due(now, &surroundings);
@@ -638,12 +640,14 @@ struct Surroundings<'a> {
     ready: &'a OwnedFd,
     /// All that there are, older ones included.
     workers: usize,
+    /// Processes of the older ones.
+    elders: &'a [i32],
     /// Older workers still serve.
     takes_over: bool,
 }
 
 fn spawn(part: Part, first: bool, surroundings: &Surroundings<'_>) -> io::Result<Process> {
-    let Surroundings { config, sockets, ready, workers, takes_over } = *surroundings;
+    let Surroundings { config, sockets, ready, workers, elders, takes_over } = *surroundings;
     let worker = |listener: &'_ TcpListener, post| Role::Worker {
         listener: listener.number(),
         post,
@@ -661,10 +665,8 @@ fn spawn(part: Part, first: bool, surroundings: &Surroundings<'_>) -> io::Result
                 shards.push((udp.number(), tcp.number()));
             }
             let (api, bus) = (sockets.api.number(), sockets.bus.number());
-            (
-                Role::House { api, bus, shards, greet: greet && first, by_hand: first, fresh: fresh && first, workers },
-                fds,
-            )
+            let (greet, fresh, elders) = (greet && first, fresh && first, elders.to_vec());
+            (Role::House { api, bus, shards, greet, by_hand: first, fresh, workers, elders }, fds)
         }
         Part::Reserved => (worker(&sockets.stage, Post::Stage), vec![&sockets.stage, ready]),
         Part::Redirect => {

@@ -46,7 +46,8 @@ impl World {
         let worker =
             |run| Worker { run, connection: None, share: Share::default(), wanted, house: 0, mail: VecDeque::new() };
         let workers: Vec<Worker> = (1..=workers).map(worker).collect();
-        let doors = Doors::new(CONFIG, start(), workers.len(), Draws::deaf(), "/nonexistent/spaces".into());
+        let doors =
+            Doors::new(CONFIG, start(), Awaited::new(workers.len(), &[]), Draws::deaf(), "/nonexistent/spaces".into());
         Self { now: start(), doors, on_air: on_air(&["talk"]), workers, next: 0 }
     }
 
@@ -150,12 +151,36 @@ fn a_worker_that_never_speaks_is_waited_for_and_not_for_ever() {
 }
 
 #[test]
+fn older_workers_that_have_ended_are_not_waited_for_and_those_that_serve_somebody_are() {
+    let mut world = World::of(3, 90);
+    // Of five, three are older: one ends without a word, and one is silent for a while.
+    world.doors =
+        Doors::new(CONFIG, world.now, Awaited::new(5, &[71, 72, 73]), Draws::deaf(), "/nonexistent/spaces".into());
+    let connect = |world: &mut World, at: usize, process: i32| {
+        world.connect(at);
+        let connection = world.workers[at].connection.expect("a connection");
+        world.doors.hear(world.now, Report::Joined(connection, Some(process)));
+    };
+    connect(&mut world, 0, 80);
+    connect(&mut world, 1, 81);
+    world.doors.bury(world.now, |process| process == 71);
+    world.go_on(SECONDS);
+    assert_eq!(world.inside(), 0, "two are silent, and may have people inside");
+    connect(&mut world, 2, 72);
+    world.go_on(SECONDS);
+    assert_eq!(world.inside(), 0, "one has told, and is none of those that serve");
+    world.doors.bury(world.now, |process| process == 73);
+    world.go_on(4 * SECONDS);
+    assert!(world.inside() > 90);
+}
+
+#[test]
 fn those_inside_when_a_house_begins_are_counted() {
     let mut world = World::of(2, 90);
     (0..2).for_each(|at| world.connect(at));
     world.go_on(6 * SECONDS);
     assert_eq!(world.inside(), 98);
-    world.doors = Doors::new(CONFIG, world.now, 2, Draws::deaf(), "/nonexistent/spaces".into());
+    world.doors = Doors::new(CONFIG, world.now, Awaited::new(2, &[]), Draws::deaf(), "/nonexistent/spaces".into());
     world.disconnect(0);
     world.disconnect(1);
     world.workers.iter_mut().for_each(|worker| worker.mail.clear());
@@ -247,7 +272,13 @@ fn no_more_are_inside_than_there_are_places_whatever_is_lost_or_late() {
                             world.connect(at);
                         }
                     }
-                    world.doors = Doors::new(CONFIG, world.now, 3, Draws::deaf(), "/nonexistent/spaces".into());
+                    world.doors = Doors::new(
+                        CONFIG,
+                        world.now,
+                        Awaited::new(3, &[]),
+                        Draws::deaf(),
+                        "/nonexistent/spaces".into(),
+                    );
                     kept.clear();
                 }
                 4..12 => drop(world.quarter()),

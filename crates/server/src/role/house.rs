@@ -43,8 +43,10 @@ pub struct Inherited {
     /// Somebody asked for this start.
     pub by_hand: bool,
     pub fresh: bool,
-    /// Workers that are there or being started, retired ones included.
+    /// Workers that are there or being started, older ones included.
     pub workers: usize,
+    /// Processes of those older ones.
+    pub elders: Vec<i32>,
 }
 
 /// Above the crowd workers, whatever they are asked to do; the beat itself goes higher still. Threads inherit it.
@@ -91,7 +93,8 @@ async fn live(config: Config, inherited: Inherited) -> Result<(), String> {
 
     let counting = studio.clone();
     let doors = config.door.map(|door| {
-        door::start(door, inherited.workers, spaces.clone(), studio.clone(), hub.publisher(), seal.clone())
+        let awaited = door::Awaited::new(inherited.workers, &inherited.elders);
+        door::start(door, awaited, spaces.clone(), studio.clone(), hub.publisher(), seal.clone())
     });
     let (doors, at_doors) = doors.transpose().map_err(say("no thread"))?.unzip();
     std::thread::Builder::new()

@@ -32,8 +32,8 @@ pub fn run_child() -> ExitCode {
         tracing::warn!("cannot follow the supervisor's end: {why}");
     }
     let outcome = match role {
-        Role::House { api, bus, shards, greet, by_hand, fresh, workers } => {
-            house::run(config, house::Inherited { api, bus, shards, greet, by_hand, fresh, workers })
+        Role::House { api, bus, shards, greet, by_hand, fresh, workers, elders } => {
+            house::run(config, house::Inherited { api, bus, shards, greet, by_hand, fresh, workers, elders })
         }
         Role::Worker { listener, post, ready, takes_over } => {
             worker::run(&config, &worker::Inherited { listener, post, ready, takes_over })

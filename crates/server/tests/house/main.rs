@@ -40,6 +40,7 @@ mod keys;
 mod ladder;
 mod lean;
 mod loss;
+mod proxies;
 mod radio;
 mod reactions;
 mod refusals;
