@@ -287,6 +287,11 @@ fn method(name: &str) -> Result<Method, Refusal> {
 }
 
 impl Method {
+    /// Whether asking twice changes no more than asking once, for nothing is to change at all (RFC 9110 §9.2.1).
+    pub fn is_safe(self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Options)
+    }
+
     /// The method's name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

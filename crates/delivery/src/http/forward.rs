@@ -273,6 +273,8 @@ struct Pair {
     /// On its way to the house, from `up_sent`.
     up: Vec<u8>,
     up_sent: usize,
+    /// The request once more, if asking twice changes nothing: a house that ends may close a connection that it had only just taken (RFC 9110 §9.2.2).
+    again: Vec<u8>,
     /// On its way to the client, from `down_sent`.
     down: Vec<u8>,
     down_sent: usize,
@@ -444,6 +446,7 @@ impl Clerk {
             peer,
             method,
             language,
+            again: if method.is_safe() { up.clone() } else { Vec::new() },
             up,
             up_sent: 0,
             down: Vec::new(),
@@ -495,8 +498,29 @@ impl Clerk {
         let Some(Crossing::Asking(pair)) = self.crossings.get(token) else { return };
         match pair.pump(&mut self.streams, &self.waits) {
             Fate::GoesOn => pair.watch(&self.epoll, token),
+            Fate::Refuse(Problem::HouseAway) if self.ask_again(token) => self.pump(token),
             fate => self.end(token, fate),
         }
+    }
+
+    /// Asks the next house, once, if the one that is away has said nothing. Its connection waits at the socket that both have.
+    fn ask_again(&mut self, token: Token) -> bool {
+        let Some(Crossing::Asking(pair)) = self.crossings.get(token) else { return false };
+        if pair.again.is_empty() || !pair.down.is_empty() || pair.down_sent > 0 {
+            return false;
+        }
+        let Ok(house) = connect(&self.house) else { return false };
+        let data = EventData::new_u64(token.0 | HOUSE_BIT);
+        if epoll::add(&self.epoll, &house, data, EventFlags::empty()).is_err() {
+            return false;
+        }
+        if !pair.house_hung {
+            let _ = epoll::delete(&self.epoll, &pair.house.socket);
+        }
+        pair.house = Side { socket: Stream::plain(house), watched: EventFlags::empty() };
+        (pair.house_over, pair.house_hung) = (false, false);
+        (pair.up, pair.up_sent) = (std::mem::take(&mut pair.again), 0);
+        true
     }
 
     fn end(&mut self, token: Token, fate: Fate) {

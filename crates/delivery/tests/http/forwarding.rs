@@ -97,7 +97,39 @@ fn a_house_that_is_away_is_explained_in_the_readers_language() {
     let house = House::of(&rig);
     let mut client = rig.client();
     client.say("GET /api HTTP/1.1\r\nHost: a\r\n\r\n");
+    // Asked twice, for the first may have been a house that was ending.
     drop(house.visitor());
+    drop(house.visitor());
+    assert_eq!(client.answer().status, 503);
+}
+
+#[test]
+fn what_a_house_that_ends_leaves_unread_the_next_one_is_asked_if_that_changes_nothing() {
+    let rig = Rig::new();
+    let house = House::of(&rig);
+    for (request, is_asked_again) in
+        [("GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n", true), ("DELETE /api/x HTTP/1.1\r\nHost: a\r\n\r\n", false)]
+    {
+        let mut client = rig.client();
+        client.say(request);
+        drop(house.visitor());
+        if is_asked_again {
+            let mut next = house.visitor();
+            assert!(next.hear_until("\r\n\r\n").starts_with("GET /api/x HTTP/1.1\r\nHost: a\r\n"));
+            next.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            drop(next);
+            assert_eq!(client.answer().body, "ok");
+        } else {
+            assert_eq!(client.answer().status, 503, "it may have been done");
+        }
+    }
+    // What it has begun to answer is not asked again.
+    let mut client = rig.client();
+    client.say("GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut visitor = house.visitor();
+    visitor.hear_until("\r\n\r\n");
+    visitor.say("HTTP/1.1 200");
+    drop(visitor);
     assert_eq!(client.answer().status, 503);
 }
 
