@@ -11,10 +11,30 @@ use hiwar_admission::door::ticket::Known;
 
 pub use self::seen::{Figures, Lived, Seen};
 
-/// Without an answer people ask again after so long, then twice as long each time, up to the second.
-pub const AGAIN: Duration = Duration::from_secs(1);
+/// Whose line broke asks again within so long, then within twice as long each time, up to the second: as the page does (web/src/player/backoff.ts).
+const AGAIN: Duration = Duration::from_millis(500);
 /// See [`AGAIN`].
-pub const AGAIN_MAX: Duration = Duration::from_secs(60);
+const AGAIN_MAX: Duration = Duration::from_secs(30);
+
+/// When somebody asks again whose line broke, or who had no answer: at any time up to some, for all lines break at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Backoff {
+    tries: u32,
+}
+
+impl Backoff {
+    /// So long they wait before they ask again, and never less than the server `wished`.
+    pub fn wait(&mut self, wished: Duration, chance: &mut Chance) -> Duration {
+        let within = AGAIN.saturating_mul(1 << self.tries.min(16)).min(AGAIN_MAX);
+        self.tries = self.tries.saturating_add(1);
+        wished + within.mul_f64(chance.part())
+    }
+
+    /// They are in: the next time begins anew.
+    pub fn reset(&mut self) {
+        self.tries = 0;
+    }
+}
 
 /// How somebody behaves, or where they come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,6 +274,25 @@ mod tests {
         assert!((19.0..21.0).contains(&median), "{median} minutes");
         assert_eq!(visits, launch.visits());
         assert_ne!(visits, Launch { seed: 2, ..launch }.visits());
+    }
+
+    #[test]
+    fn whose_line_broke_asks_again_as_the_page_does() {
+        let (mut chance, mut backoff) = (Chance::new(1), Backoff::default());
+        let mut most = [Duration::ZERO; 9];
+        for _ in 0..2_000 {
+            for longest in &mut most {
+                *longest = (*longest).max(backoff.wait(Duration::ZERO, &mut chance));
+            }
+            backoff.reset();
+        }
+        for (most, within_ms) in most.into_iter().zip([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000])
+        {
+            let within = Duration::from_millis(within_ms);
+            assert!(most <= within && most > within.mul_f64(0.99), "{most:?} of {within:?}");
+        }
+        let wished = Duration::from_secs(3);
+        assert!(backoff.wait(wished, &mut chance) >= wished);
     }
 
     #[test]

@@ -24,8 +24,8 @@ pub struct Lived {
     pub failed: u32,
     /// They were inside, were cut off, and did not come back.
     pub cut: bool,
-    /// They were cut off, and for so long they were away at the most.
-    pub away: Option<Duration>,
+    /// They were cut off, when, and for so long they were away: of several times the longest.
+    pub away: Option<(Duration, Duration)>,
 }
 
 impl Lived {
@@ -293,14 +293,14 @@ impl Seen {
     /// Raw samples, a line for each visit: what every figure is made of.
     pub fn raw(&self) -> String {
         let mut text = String::from(
-            "who,kind,address,comes_s,patience_s,stay_s,requests,promised_at_s,promised_wait_s,entered_s,left_s,failed,cut,away_s\n",
+            "who,kind,address,comes_s,patience_s,stay_s,requests,promised_at_s,promised_wait_s,entered_s,left_s,failed,cut,cut_at_s,away_s\n",
         );
         let seconds = |at: Option<Duration>| at.map_or(String::new(), |at| format!("{:.3}", at.as_secs_f64()));
         for (visit, lived) in self.all() {
-            let (at, wait) = lived.promised.unzip();
+            let ((at, wait), (cut_at, away)) = (lived.promised.unzip(), lived.away.unzip());
             let _ = writeln!(
                 text,
-                "{},{:?},{},{},{},{},{},{},{},{},{},{},{},{}",
+                "{},{:?},{},{},{},{},{},{},{},{},{},{},{},{},{}",
                 visit.who,
                 visit.kind,
                 visit.address,
@@ -314,7 +314,8 @@ impl Seen {
                 seconds(lived.left),
                 lived.failed,
                 u8::from(lived.cut),
-                seconds(lived.away)
+                seconds(cut_at),
+                seconds(away)
             );
         }
         text

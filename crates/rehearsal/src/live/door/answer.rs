@@ -17,6 +17,8 @@ pub(super) struct Head {
     pub(super) body: usize,
     /// How long it is, if that was said.
     pub(super) length: Option<usize>,
+    /// How long they are to wait, if that was said.
+    pub(super) retry_after: Option<Duration>,
 }
 
 const PIECE: &[u8] = b"moof";
@@ -87,11 +89,14 @@ impl Head {
         let head = std::str::from_utf8(bytes.get(..end).unwrap_or_default()).map_err(|_| "a head that is no text")?;
         let mut lines = head.split("\r\n");
         let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
-        let length = lines.find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
-        });
-        Ok(Some(Self { status: status.ok_or("no answer of HTTP/1.1")?, body: end + 4, length }))
+        let fields = lines.filter_map(|line| line.split_once(':'));
+        let number = |wanted: &str| {
+            let mut named = fields.clone().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            named.find_map(|(_, value)| value.trim().parse::<u32>().ok())
+        };
+        let length = number("content-length").map(|length| length as usize);
+        let retry_after = number("retry-after").map(|seconds| Duration::from_secs(seconds.into()));
+        Ok(Some(Self { status: status.ok_or("no answer of HTTP/1.1")?, body: end + 4, length, retry_after }))
     }
 
     /// The place that somebody has who was let in.
@@ -139,7 +144,7 @@ mod tests {
             assert!(head.is_none_or(|head| head.body(&text[..length]).is_none()));
         }
         let head = Head::read(text).expect("an answer").expect("all of it");
-        assert_eq!(head.status, 503);
+        assert_eq!((head.status, head.retry_after), (503, Some(Duration::from_secs(124))));
         let wait = head.body(text).and_then(Wait::read).expect("somebody who has to wait");
         assert_eq!(
             (wait.ticket.as_str(), wait.time(), wait.stage()),

@@ -17,7 +17,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::answer::{Head, Stage, Wait};
 use crate::launch::moments::{Moment, Moments};
-use crate::launch::{AGAIN, AGAIN_MAX, Chance, Lived, Seen, Visit};
+use crate::launch::{Backoff, Chance, Lived, Seen, Visit};
 use crate::live::listen::wire::{Moved, Wire};
 use crate::live::listen::{own_files, room_for};
 use crate::live::{Error, wait_until};
@@ -214,8 +214,8 @@ struct Somebody {
     heard_nothing_since: Option<Duration>,
     /// Since when they are cut off.
     away_since: Option<Duration>,
-    /// Answers in a row that were none.
-    failed: u32,
+    /// How often they asked since they were let in last, and had no answer.
+    backoff: Backoff,
     lived: Lived,
 }
 
@@ -333,8 +333,7 @@ impl<'s> Part<'s> {
                 }
             }
             Doing::Connecting(_) | Doing::Asking(..) => {
-                self.moment.unanswered += 1;
-                self.fail(place);
+                self.is_not_answered(place);
             }
             Doing::Listening(_) => self.listen(place, now),
         }
@@ -356,21 +355,23 @@ impl<'s> Part<'s> {
                 self.later(place, now + ANSWERED_WITHIN);
             }
             Err(_) => {
-                self.moment.unanswered += 1;
-                self.fail(place);
+                self.is_not_answered(place);
             }
         }
     }
 
     /// There was no answer, or none that says when to come.
-    fn fail(&mut self, place: usize) {
+    fn fail(&mut self, place: usize, wished: Duration) {
         let one = &mut self.somebody[place];
         one.doing = Doing::Away;
         one.lived.failed += 1;
-        let wait = AGAIN.saturating_mul(1 << one.failed.min(10)).min(AGAIN_MAX);
-        one.failed += 1;
-        let at = self.now() + wait.mul_f64(0.5 + self.chance.part());
-        self.later(place, at);
+        let wait = one.backoff.wait(wished, &mut self.chance);
+        self.later(place, self.now() + wait);
+    }
+
+    fn is_not_answered(&mut self, place: usize) {
+        self.moment.unanswered += 1;
+        self.fail(place, Duration::ZERO);
     }
 
     fn on_ready(&mut self, place: usize) {
@@ -389,14 +390,17 @@ impl<'s> Part<'s> {
                 match modified {
                     Ok(()) => self.somebody[place].doing = Doing::Asking(wire, Vec::new()),
                     Err(_) => {
-                        self.moment.unanswered += 1;
-                        self.fail(place);
+                        self.is_not_answered(place);
                     }
                 }
             }
             Doing::Asking(wire, bytes) => self.hear(place, wire, bytes),
-            // Nobody is watched who does anything else.
-            doing => self.somebody[place].doing = doing,
+            doing @ Doing::Listening(_) => {
+                self.somebody[place].doing = doing;
+                self.listen(place, self.now());
+            }
+            // Nobody is watched who does nothing.
+            Doing::Away => {}
         }
     }
 
@@ -413,7 +417,8 @@ impl<'s> Part<'s> {
         let now = self.now();
         match Head::read(&bytes) {
             Ok(Some(head)) if head.status == 200 => {
-                let _ = epoll::delete(&self.epoll, &wire);
+                // Nobody is woken for what comes; that nothing more does is known at once, as it is to a page.
+                let _ = epoll::modify(&self.epoll, &wire, EventData::new_u64(place as u64), EventFlags::RDHUP);
                 if let Some(pass) = head.place(&bytes) {
                     self.somebody[place].ticket = Some(pass.into());
                 }
@@ -424,13 +429,12 @@ impl<'s> Part<'s> {
                 Some(wait) if head.status == 503 => self.wait(place, now, &wait),
                 _ => {
                     self.moment.refused += 1;
-                    self.fail(place);
+                    self.fail(place, head.retry_after.unwrap_or_default());
                 }
             },
             Ok(_) if !ended => self.somebody[place].doing = Doing::Asking(wire, bytes),
             _ => {
-                self.moment.unanswered += 1;
-                self.fail(place);
+                self.is_not_answered(place);
             }
         }
     }
@@ -439,9 +443,10 @@ impl<'s> Part<'s> {
     fn enter(&mut self, place: usize, now: Duration, wire: Wire, has_heard: bool) {
         let who = self.visits[self.mine[place]].who as usize;
         let one = &mut self.somebody[place];
-        one.failed = 0;
+        one.backoff.reset();
         if let Some(since) = one.away_since.take() {
-            one.lived.away = one.lived.away.max(Some(now - since));
+            let longest = one.lived.away.filter(|(_, away)| *away >= now - since);
+            one.lived.away = longest.or(Some((since, now - since)));
             self.moment.back += 1;
         } else if self.is_in[who] {
             // Another ticket of theirs was as soon.
@@ -461,7 +466,7 @@ impl<'s> Part<'s> {
     fn wait(&mut self, place: usize, now: Duration, wait: &Wait) {
         let script = &self.visits[self.mine[place]];
         let one = &mut self.somebody[place];
-        (one.doing, one.failed) = (Doing::Away, 0);
+        one.doing = Doing::Away;
         let told = match wait.stage() {
             Some(Stage::Draw) => &mut self.moment.drawn,
             Some(Stage::Place) => &mut self.moment.promised,
@@ -513,9 +518,8 @@ impl<'s> Part<'s> {
                 self.moment.left += 1;
             }
             if self.returns && is_cut && now < leaves {
-                // As the page does.
-                let at = now + AGAIN.mul_f64(0.5 + self.chance.part());
-                self.later(place, at);
+                let wait = one.backoff.wait(Duration::ZERO, &mut self.chance);
+                self.later(place, now + wait);
                 return;
             }
             (one.lived.left, one.away_since) = (Some(now), None);
