@@ -17,7 +17,7 @@ use hiwar_admission::door::ticket::{Ticket, Worth};
 use hiwar_admission::door::timetable::Stays;
 use hiwar_admission::{Scope, VoucherKey};
 
-use crate::launch::{Chance, Lived, Seen, Visit};
+use crate::launch::{Backoff, Chance, Lived, Seen, Visit};
 
 const BEGINS: SystemTime = UNIX_EPOCH;
 /// The first comes when the house has been there for so long.
@@ -26,6 +26,8 @@ const OPENS: Duration = Duration::from_secs(10);
 const SERIALS: u64 = 16_384;
 const SECOND: Duration = Duration::from_secs(1);
 const QUARTER: Duration = Duration::from_millis(250);
+/// A server that is restarted answers nobody for so long.
+const DOWN: Duration = Duration::from_secs(1);
 /// After the draw and its spread, those who come last and find no place look again.
 const SETTLED: Duration = Duration::from_secs(25);
 /// Room for the serials of ten million tickets.
@@ -46,6 +48,8 @@ pub struct House {
     pub told: Option<u32>,
     /// So long after the first could come it dies, and another goes on by what it kept.
     pub dies: Option<Duration>,
+    /// So long after the first could come everything ends, and begins again: whoever is inside is cut off, and comes back as the page does.
+    pub restarts: Option<Duration>,
     /// From when on, so counted, and until when it stands still: it hears nothing and says nothing.
     pub stands_still: Option<(Duration, Duration)>,
 }
@@ -59,6 +63,7 @@ impl Default for House {
             workers: 2,
             told: None,
             dies: None,
+            restarts: None,
             stands_still: None,
         }
     }
@@ -72,13 +77,18 @@ enum Happens {
     Leaves(usize),
     Frees(usize),
     HouseDies,
+    Restarts,
 }
 
 /// Somebody, meanwhile.
 #[derive(Clone, Copy, Default)]
 struct Somebody {
     ticket: Option<Ticket>,
-    at: usize,
+    /// Of which worker they have a place.
+    at: u64,
+    /// Since when they are cut off.
+    away_since: Option<Duration>,
+    backoff: Backoff,
 }
 
 /// What was played.
@@ -118,6 +128,9 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
     if let Some(dies) = house.dies {
         events.push(Reverse((begun + dies, Happens::HouseDies)));
     }
+    if let Some(restarts) = house.restarts {
+        events.push(Reverse((begun + restarts, Happens::Restarts)));
+    }
     for (visit, one) in visits.iter().enumerate() {
         events.push(Reverse((begun + one.comes, Happens::Comes(visit))));
     }
@@ -127,7 +140,11 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
     // Whoever is in stops asking, however many tickets they have.
     let mut is_in = vec![false; visits.last().map_or(0, |visit| visit.who as usize + 1)];
     let (mut serials, mut bound_max, mut asked) = (1, 0, vec![0_u32; until.as_secs() as usize + 1]);
-    let stands_still = |now| house.stands_still.is_some_and(|(from, to)| (from..to).contains(&since(now)));
+    let is_down = |now| house.restarts.is_some_and(|from| (from..from + DOWN).contains(&since(now)));
+    let stands_still =
+        |now| is_down(now) || house.stands_still.is_some_and(|(from, to)| (from..to).contains(&since(now)));
+    // Workers that begin anew have other numbers.
+    let mut first = 0;
     while let Some(Reverse((now, what))) = events.pop() {
         if now > begun + until {
             break;
@@ -135,7 +152,7 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
         match what {
             Happens::Second => {
                 if !stands_still(now) {
-                    say(now, &mut allocator, &mut desks);
+                    say(now, &mut allocator, &mut desks, first);
                 }
                 for desk in &mut desks {
                     if desk.serials_left() < SERIALS {
@@ -148,7 +165,7 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
             }
             Happens::Quarter => {
                 for (at, desk) in desks.iter_mut().enumerate().filter(|_| !stands_still(now)) {
-                    if let Some(grant) = allocator.hear(now, at as u64, desk.told()) {
+                    if let Some(grant) = allocator.hear(now, first + at as u64, desk.told()) {
                         desk.take(now, grant);
                     }
                 }
@@ -157,11 +174,17 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
             Happens::Comes(visit) => {
                 let (script, one, lived) = (&visits[visit], &mut somebody[visit], &mut lived[visit]);
                 let gave_up = one.ticket.is_some() && since(now) > script.comes + script.patience;
-                if gave_up || is_in[script.who as usize] {
+                let is_over =
+                    if one.away_since.is_some() { lived.left.is_some() } else { gave_up || is_in[script.who as usize] };
+                if is_over {
                     continue;
                 }
                 lived.requests += 1;
                 asked[since(now).as_secs() as usize] += 1;
+                if is_down(now) {
+                    events.push(Reverse((now + one.backoff.wait(Duration::ZERO, &mut chance), what)));
+                    continue;
+                }
                 // Any worker: it is the kernel that chooses.
                 let (at, lot) = ((chance.next() % u64::from(house.workers)) as usize, chance.next() as u32);
                 let answer = match one.ticket {
@@ -178,14 +201,20 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
                 };
                 match answer {
                     Some(Answer::Enter) => {
-                        lived.entered = Some(since(now));
-                        (one.at, is_in[script.who as usize]) = (at, true);
+                        one.at = first + at as u64;
+                        one.backoff.reset();
+                        if let Some(cut) = one.away_since.take() {
+                            lived.away = Some((cut, since(now) - cut));
+                            continue;
+                        }
+                        (lived.entered, is_in[script.who as usize]) = (Some(since(now)), true);
                         events.push(Reverse((now + script.stay, Happens::Leaves(visit))));
                     }
                     Some(Answer::Wait(ticket)) => {
                         // Nothing is promised to whoever is told to come in a moment.
                         if let (Worth::Place { promised }, None) = (ticket.worth, lived.promised)
                             && !promised.is_zero()
+                            && one.away_since.is_none()
                         {
                             lived.promised = Some((since(now), promised));
                         }
@@ -206,8 +235,10 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
             }
             Happens::Leaves(visit) => {
                 lived[visit].left = Some(since(now));
-                desks[somebody[visit].at].depart();
-                events.push(Reverse((now + KEPT, Happens::Frees(visit))));
+                if somebody[visit].away_since.is_none() {
+                    desks[(somebody[visit].at - first) as usize].depart();
+                    events.push(Reverse((now + KEPT, Happens::Frees(visit))));
+                }
             }
             Happens::HouseDies => {
                 let kept = allocator.standing().map(|standing| standing.encode());
@@ -216,11 +247,38 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
                     allocator.resume(now, standing);
                 }
             }
-            // Until then their place was kept for them.
+            Happens::Restarts => {
+                for (visit, script) in visits.iter().enumerate() {
+                    let (one, lived) = (&mut somebody[visit], &lived[visit]);
+                    if lived.entered.is_none() || lived.left.is_some() {
+                        continue;
+                    }
+                    let network = key.networks(IpAddr::V4(script.address)).narrowest();
+                    let place = one.ticket.map_or(Desk::PLACE_MIN | chance.next(), |ticket| ticket.serial);
+                    one.ticket = Some(desks[0].place_of(now, network, place));
+                    one.away_since = Some(since(now));
+                    let comes = now + one.backoff.wait(Duration::ZERO, &mut chance);
+                    events.push(Reverse((comes, Happens::Comes(visit))));
+                }
+                let kept = allocator.standing().map(|standing| standing.encode());
+                let begins = now + DOWN;
+                first += u64::from(house.workers);
+                desks.iter_mut().for_each(|desk| *desk = Desk::new(root));
+                allocator = Allocator::new(begins, places, house.pace, house.believed, []);
+                if let Some(standing) = kept.and_then(|bytes| Standing::decode(&bytes)) {
+                    allocator.resume(begins, standing);
+                }
+            }
+            // Until then their place was kept for them; at a worker that is there still.
             Happens::Frees(visit) => {
-                desks[somebody[visit].at].leave();
+                if let Some(at) = somebody[visit].at.checked_sub(first) {
+                    desks[at as usize].leave();
+                }
             }
         }
+    }
+    for (one, lived) in somebody.iter().zip(&mut lived) {
+        lived.cut = one.away_since.is_some() && lived.left.is_none();
     }
     let drawn_by = WINDOW + TALLY + SPREAD + SETTLED;
     let (cap, room) = (house.cap, hiwar_admission::door::network::ROOM_V4_24);
@@ -229,17 +287,17 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
     Played { seen, bound_max, asked }
 }
 
-/// The house's word, once a second.
-fn say(now: SystemTime, allocator: &mut Allocator, desks: &mut [Desk]) {
+/// The house's word, once a second, to workers of which that is the first's number.
+fn say(now: SystemTime, allocator: &mut Allocator, desks: &mut [Desk], first: u64) {
     if allocator.wants_tallies(now) {
-        for (at, desk) in desks.iter().enumerate() {
-            allocator.hear_tally(at as u64, desk.told().opening, desk.tally().clone());
+        for (worker, desk) in (first..).zip(desks.iter()) {
+            allocator.hear_tally(worker, desk.told().opening, desk.tally().clone());
         }
     }
-    for (at, desk) in desks.iter().enumerate() {
-        allocator.hear_promises(at as u64, desk.promises().clone());
+    for (worker, desk) in (first..).zip(desks.iter()) {
+        allocator.hear_promises(worker, desk.promises().clone());
     }
-    for (at, word) in allocator.tick(now) {
-        desks[at as usize].hear(word);
+    for (worker, word) in allocator.tick(now) {
+        desks[(worker - first) as usize].hear(word);
     }
 }

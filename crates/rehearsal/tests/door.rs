@@ -71,6 +71,32 @@ fn a_house_that_follows_another_keeps_its_promises() {
     }
 }
 
+/// While many wait, for many places and for few; and while nobody does.
+#[test]
+fn whoever_was_inside_is_back_soon_after_a_restart_of_everything() {
+    for (people, cap, restarts) in
+        [(60_000, 19_000, 300), (30_000, 15_000, 110), (3_000, 1_500, 110), (18_600, 19_000, 110)]
+    {
+        let (house, until) = (House { cap, ..House::default() }, Duration::from_secs(900));
+        let usual = play(plain(people, 1).visits(), house, until, 2).seen.figures();
+        let house = House { restarts: Some(Duration::from_secs(restarts)), ..house };
+        let Played { seen, bound_max, asked } = play(plain(people, 1).visits(), house, until, 2);
+        let figures = seen.figures();
+        let mut away: Vec<Duration> = seen.all().filter_map(|(_, lived)| Some(lived.away?.1)).collect();
+        away.sort_unstable();
+        let (half, all, most) = (away[away.len() / 2], away[away.len() - 1], asked[restarts as usize..].iter().max());
+        println!(
+            "{people}, {restarts} s: half of {} away for {half:.1?}, all for {all:.1?}; {most:?} requests in a second, {figures:?}",
+            away.len()
+        );
+        assert!(figures.cut == 0 && away.len() as f64 > 0.9 * f64::from(cap.min(people)), "{people}, {restarts} s");
+        assert!(all <= Duration::from_secs(45) && bound_max <= u64::from(cap), "{people}, {restarts} s");
+        // Of promises, those break that were due meanwhile.
+        assert!(figures.promise_kept >= usual.promise_kept - 0.03, "{people}, {restarts} s");
+        assert!(figures.utilisation >= usual.utilisation - 0.01, "{people}, {restarts} s");
+    }
+}
+
 /// A hundred thousand wait; and so few that those whose time comes meanwhile are nearly all who ask; and another house begins after it.
 #[test]
 fn a_house_that_stands_still_for_a_minute_is_asked_no_more_often_while_it_does_nor_afterwards() {

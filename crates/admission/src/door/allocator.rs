@@ -179,7 +179,8 @@ impl Allocator {
     pub fn gone(&mut self, now: SystemTime, worker: WorkerId) {
         self.heard.remove(&worker);
         let promises = self.promises.remove(&worker).unwrap_or_default();
-        self.gone.extend(self.workers.remove(&worker).map(|told| (worker, Past { counts: counts(&told), promises })));
+        let past = |told: Told| Past { counts: counts(&told), promises, inside: 0 };
+        self.gone.extend(self.workers.remove(&worker).map(|told| (worker, past(told))));
         if self.gone.len() > GONE_MAX
             && let Some((_, gone)) = self.gone.pop_first()
         {
@@ -267,20 +268,30 @@ impl Allocator {
         let mut workers: Vec<_> = self.gone.iter().map(|(worker, past)| (*worker, past.clone())).collect();
         workers.extend(self.workers.iter().map(|(worker, told)| {
             let promises = self.promises.get(worker).cloned().unwrap_or_default();
-            (*worker, Past { counts: counts(told), promises })
+            (*worker, Past { counts: counts(told), promises, inside: told.report.inside })
         }));
+        let kept = u32::try_from(self.places.orphans()).unwrap_or(u32::MAX);
+        let past = Past { inside: kept, ..self.past.clone() };
         let (cohorts, cohort_began) = (self.cohorts.iter().copied().collect(), self.cohort_began);
-        Some(Standing { opening: self.opening, crowd, cohorts, cohort_began, workers, past: self.past.clone() })
+        Some(Standing { opening: self.opening, crowd, cohorts, cohort_began, workers, past })
     }
 
-    /// Goes on where another house stopped. Its workers are gone until they tell; and whoever was drawn meanwhile, or is about to ask, has the time for it that they would have had.
+    /// Goes on where another house stopped. Its workers are gone until they tell, and whoever was inside at one of which nothing is known has a place [kept](Places::keep), as after any worker's end;
+    /// and whoever was drawn meanwhile, or is about to ask, has the time for it that they would have had.
     ///
     /// A crowd of another time is left: of before an outage of half an hour, or of a clock that went ahead of this one.
     pub fn resume(&mut self, now: SystemTime, standing: Standing) {
         if !standing.is_of(now) {
             return;
         }
-        let Standing { opening, crowd, cohorts, cohort_began, workers, past } = standing;
+        let Standing { opening, crowd, cohorts, cohort_began, mut workers, mut past } = standing;
+        self.places.keep(now, std::mem::take(&mut past.inside));
+        for (worker, past) in &mut workers {
+            let inside = std::mem::take(&mut past.inside);
+            if !self.places.knows(*worker) {
+                self.places.keep(now, inside);
+            }
+        }
         // In that step the house before this one was there last.
         self.gave = cohort_began.min(now);
         (self.opening, self.cohort_began, self.past) = (opening, cohort_began, past);
@@ -447,7 +458,9 @@ impl Allocator {
         let stayed = |(age, count): (usize, &u64)| *count as f64 * (1.0 - self.stays.freed_after(STEP * age as u32));
         let mut inside: Vec<f64> = self.cohorts.iter().enumerate().map(stayed).collect();
         let sum: f64 = inside.iter().sum();
-        let scale = if sum > 0.0 { f64::from(self.inside()) / sum } else { 0.0 };
+        // Whoever was at a worker that is gone comes back.
+        let together = u64::from(self.inside()) + self.places.orphans();
+        let scale = if sum > 0.0 { together as f64 / sum } else { 0.0 };
         inside.iter_mut().for_each(|count| *count *= scale);
         // Whoever is on their way is as good as inside.
         inside[0] += self.coming(first) as f64;

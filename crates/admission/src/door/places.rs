@@ -130,7 +130,8 @@ impl Places {
         !self.awaited.is_empty()
     }
 
-    fn orphans(&self) -> u64 {
+    /// Places that are kept for those who were at workers that are gone.
+    pub fn orphans(&self) -> u64 {
         self.orphaned.iter().map(|(_, count)| u64::from(*count)).sum()
     }
 
@@ -219,9 +220,20 @@ impl Places {
         }
         if let Some(lease) = self.workers.remove(&worker) {
             // It may have used all that it had.
-            let were = u32::try_from(lease.bound()).unwrap_or(u32::MAX);
+            self.keep(now, u32::try_from(lease.bound()).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// So many were inside at a worker that is gone: their places are kept for them for [`KEPT`].
+    pub fn keep(&mut self, now: SystemTime, were: u32) {
+        if were > 0 {
             self.orphaned.push((now + KEPT, were));
         }
+    }
+
+    /// Whether that worker has said how many are inside there, or is waited for.
+    pub fn knows(&self, worker: WorkerId) -> bool {
+        self.awaited.contains(&worker) || self.workers.contains_key(&worker)
     }
 }
 

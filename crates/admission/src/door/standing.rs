@@ -1,4 +1,5 @@
-//! What a house keeps of a crowd, so that the next one keeps its promises: who was drawn, when which rank's turn is, and what was promised. As bytes; layout in `docs/formats/door.md`.
+//! What a house keeps of a crowd, so that the next one keeps its promises: who was drawn, when which rank's turn is, what was promised, and how many were inside. As bytes; layout in
+//! `docs/formats/door.md`.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +10,7 @@ use super::timetable::{HORIZON, Promises, STEP, STEPS, Timetable};
 use super::wire::{From, Out};
 
 /// The first byte.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// A house that follows another is never so much behind it by its own clock.
 const AHEAD: Duration = Duration::from_secs(2);
 /// No count is larger: what is added up of what is read has room.
@@ -63,6 +64,8 @@ pub struct Past {
     pub counts: [u64; 3],
     /// What it promised.
     pub promises: Promises,
+    /// How many were inside there; of workers that are gone, for how many of those a place is kept.
+    pub inside: u32,
 }
 
 impl Standing {
@@ -135,9 +138,10 @@ impl Standing {
 }
 
 impl Out {
-    fn past(&mut self, Past { counts, promises }: &Past) {
+    fn past(&mut self, Past { counts, promises, inside }: &Past) {
         self.numbers(*counts);
         self.promises(promises);
+        self.number((*inside).into());
     }
 }
 
@@ -147,7 +151,8 @@ impl From<'_> {
     }
 
     fn past(&mut self) -> Option<Past> {
-        Some(Past { counts: [self.count()?, self.count()?, self.count()?], promises: self.promises()? })
+        let counts = [self.count()?, self.count()?, self.count()?];
+        Some(Past { counts, promises: self.promises()?, inside: self.small()? })
     }
 }
 
@@ -162,7 +167,7 @@ mod tests {
     use crate::door::timetable::{Outlook, Stays};
 
     fn standing(crowd: Crowd) -> Standing {
-        let mut past = Past { counts: [1, 70_000, 2], promises: Promises::default() };
+        let mut past = Past { counts: [1, 70_000, 2], promises: Promises::default(), inside: 40 };
         past.promises.add(UNIX_EPOCH, UNIX_EPOCH + Duration::from_secs(99));
         let workers = vec![(u64::MAX, past.clone()), (7, Past::default())];
         Standing { opening: 3, crowd, cohorts: vec![9, 0, 800], cohort_began: UNIX_EPOCH, workers, past }
