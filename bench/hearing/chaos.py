@@ -1,21 +1,23 @@
-"""`./x bench chaos`: what a door says and does while workers and the house die, the clock steps and the disk is full, with people inside and as many who wait.
+"""`./x bench chaos`: what a door says and does while workers and the house die, the clock steps, the disk is full and the whole node is restarted, with people inside and as many who wait.
 
     bench/chaos [--inside N] [--apart SECONDS] [--only NAME,...] [--keep DIR] [--break WHAT]
 
 A launch (crates/rehearsal/src/launch.rs) comes to a real server: as many are inside as there are places, as many again wait. Then one mishap after the other, `--apart` seconds each: a worker is
-killed; the house is killed; the clock of the wall goes ten minutes ahead, and comes back; goes ten minutes back, and comes back; the disk is full, and has room again; the house stands still for a
-minute. Who is cut off comes back as the page does. Everything is judged by the clocks of those people, who check each answer for whether it may be true, and of one who looks at the pages each
-second. The clock is stepped for the server alone, by a preloaded clock_gettime(2) (stepped.c, which needs `cc`); the disk is a small tmpfs, which needs root. docs/measured/door.md says what each
-figure means. `--keep` keeps raw samples. The last line is one JSON object.
+killed; the house is killed; the clock of the wall goes ten minutes ahead, and comes back; goes ten minutes back, and comes back; the disk is full, and has room again; the server is ended as an
+operator would, its keys to be rotated, and started again at once; the house stands still for a minute. Who is cut off comes back as the page does. Everything is judged by the clocks of those people,
+who check each answer for whether it may be true, and of one who looks at the pages each second. The clock is stepped for the server alone, by a preloaded clock_gettime(2) (stepped.c, which needs
+`cc`); the disk is a small tmpfs, which needs root. docs/measured/door.md says what each figure means. `--keep` keeps raw samples. The last line is one JSON object.
 """
 
 import argparse
 import contextlib
 import csv
+import http.client
 import json
 import os
 import re
 import signal
+import statistics
 import struct
 import subprocess
 import sys
@@ -34,14 +36,15 @@ SETTLED_S = 110
 """The first mishap is when everybody was drawn, and those who came last have looked again."""
 RECOVERS_S = 45
 """So long after a mishap is over everything is as it should be: a place is kept for half a minute for whoever was there, and a house that begins waits for its workers."""
-OUTAGE_S, STEP_S = 60, 600
+OUTAGE_S, STEP_S, RESTART_S = 60, 600, 10
 DISK_MB = 96
 RATE_MOST, PROMISES_LEAST, USED_LEAST, BACK_WITHIN_S = 1.2, 0.95, 0.95, 45
 KEPT_S, KEPT_PART = 15, 0.1
 LONGEST_S = 3_605
-MISHAPS = ("worker", "house", "ahead", "behind", "disk", "outage")
+MISHAPS = ("worker", "house", "ahead", "behind", "disk", "node", "outage")
 BREAKS = {
     "cap": "the house is told of half as many places more than there are: cap_exceeded",
+    "forget": "while the node is down its door's file and the keys are removed: promise_kept, away_s_max",
     "leave": "whoever is cut off does not come back: not_back, used_after",
     "linger": "people stay five times as long as the house believes: promise_kept",
     "stuck": "what goes wrong stays so: the house stands still until the end: used_after, unanswered_after",
@@ -107,7 +110,6 @@ class Chaos:
         with _environment(preload):
             self.house = Door(self.disk, places=told, more="stay_minutes = 20\n", workers=2, cores=SERVER_CORES, title="Chaos")
         self.house.open()
-        self.pid = self.house.house.pid
         seconds = SETTLED_S + len(self.options.only) * self.options.apart + sum(map(_lasts, self.options.only))
         command = [self.door, "crowd", self.house.sound, "--people", 2 * inside, "--cap", inside, "--seconds", seconds, "--bots", inside // 150, "--carried", inside // 150]
         command += ["--raw", self.folder / "visits.csv", "--moments", self.folder / "moments.csv"]
@@ -145,6 +147,10 @@ class Chaos:
         with open(self.clock, "r+b" if self.clock.exists() else "w+b") as file:
             file.write(struct.pack("=q", 1000 * seconds))
 
+    @property
+    def pid(self):
+        return self.house.house.pid
+
     def _mishap(self, name):
         mark = {"name": name, "from_s": round(self._at(), 1)}
         say(f"{mark['from_s']:.0f} s: {name}")
@@ -163,6 +169,9 @@ class Chaos:
                     file.write(bytes(4096))
             time.sleep(_lasts(name))
             filler.unlink()
+        elif name == "node":
+            (self.house.house.data / "keys" / "rotate").touch()
+            self.house.house.restart(self._forget if self.options.broken == "forget" else lambda: None)
         elif name == "outage":
             house = machine.house(self.pid)
             os.kill(house, signal.SIGSTOP)
@@ -171,7 +180,7 @@ class Chaos:
                 os.kill(house, signal.SIGCONT)
         mark["to_s"] = round(self._at(), 1)
         self.marks.append(mark)
-        if name in ("house", "outage") and self.options.broken != "stuck":
+        if name in ("house", "node", "outage") and self.options.broken != "stuck":
             self._speak_again()
         self._until(mark["to_s"] + self.options.apart - 1)
 
@@ -186,6 +195,11 @@ class Chaos:
                 if time.monotonic() > deadline:
                     raise processes.Died(f"nobody can speak again: {why}; {self.house.house.last_words()}") from why
                 time.sleep(1.0)
+
+    def _forget(self):
+        data = self.house.house.data
+        for file in (data / "spaces" / self.house.name / "door", data / "keys" / "listen.key", data / "keys" / "listen.key.before"):
+            file.unlink(missing_ok=True)
 
     def _look(self):
         """Somebody without JavaScript, and somebody who comes to the page, each second."""
@@ -202,7 +216,7 @@ class Chaos:
 
 
 def _lasts(name):
-    return {"ahead": 20, "behind": 20, "disk": 20, "outage": OUTAGE_S}.get(name, 0)
+    return {"ahead": 20, "behind": 20, "disk": 20, "node": RESTART_S, "outage": OUTAGE_S}.get(name, 0)
 
 
 @contextlib.contextmanager
@@ -231,7 +245,8 @@ def looked(url):
             status, head, body = answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         status, head, body = error.code, error.headers, error.read()
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
+        # Nothing, or not all of it.
         return {"status": None, "true": None, "said": str(error)}
     return read(status, dict(head), body.decode("utf-8", "replace"), url)
 
@@ -282,7 +297,26 @@ def judged(figures, moments, visits, marks, looks, places, seconds):
         "unanswered_after": sum(int(row["unanswered"]) for at, row in by_second.items() if at > SETTLED_S and quiet(at)),
         "crowd_late_ms_max": figures["crowd_late_ms_max"],
     }
-    return result | outage_rates(by_second, marks)
+    return result | node_figures(by_second, visits, marks) | outage_rates(by_second, marks)
+
+
+def node_figures(by_second, visits, marks):
+    """Whom the restart of the node cut off, how long they were away, and how many came in one second."""
+    node = next((mark for mark in marks if mark["name"] == "node"), None)
+    if node is None:
+        return dict.fromkeys(("node_down_s", "node_cut", "node_away_s_p50", "node_away_s_max", "node_back_per_s_max", "node_requests_per_s_max"))
+    begin, end = int(node["from_s"] - 1), node["to_s"]
+    until = lambda end: [row for at, row in by_second.items() if begin <= at < end]
+    rows = until(end + RECOVERS_S)
+    away = [visit["away_s"] for visit in visits if visit["away_s"] != "" and begin <= visit["cut_at_s"] < end]
+    return {
+        "node_down_s": round(end - node["from_s"], 1),
+        "node_cut": sum(int(row["cut"]) for row in until(end)),
+        "node_away_s_p50": round(statistics.median(away), 3) if away else None,
+        "node_away_s_max": max(away, default=None),
+        "node_back_per_s_max": max(int(row["back"]) for row in rows),
+        "node_requests_per_s_max": max(int(row["requests"]) for row in rows),
+    }
 
 
 def outage_rates(by_second, marks):

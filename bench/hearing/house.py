@@ -25,22 +25,24 @@ class House:
         self.data = folder / "data"
         self.log_path = folder / "hiwar.log"
         self._log = open(self.log_path, "ab")
-        environment = {**os.environ, "LC_ALL": "C", "HIWAR_LOG": os.environ.get("HIWAR_LOG", "info")}
-        self.process = processes.start(
-            [binary, "serve", "--data", self.data, "--public", f"127.0.0.1:{port}", "--stage", "127.0.0.1:0", "--media-port", "0", "--no-demo", *more],
-            stdout=subprocess.PIPE, stderr=self._log, env=environment,
-        )  # fmt: skip
+        self._command = [binary, "serve", "--data", self.data, "--no-demo", *more]
+        self._environment = {**os.environ, "LC_ALL": "C", "HIWAR_LOG": os.environ.get("HIWAR_LOG", "info")}
+        self._begin(f"127.0.0.1:{port}", "127.0.0.1:0", "0")
+
+    def _begin(self, public, stage, media_port):
+        where = ["--public", public, "--stage", stage, "--media-port", media_port]
+        self.process = processes.start([*self._command, *where], stdout=subprocess.PIPE, stderr=self._log, env=self._environment)
         self.pid = self.process.pid
         lines = queue.Queue()
-        threading.Thread(target=self._read, args=(lines,), daemon=True).start()
+        threading.Thread(target=self._read, args=(self.process.stdout, lines), daemon=True).start()
         self._create_pass = self._host_link(lines)
         addresses = json.loads((self.data / "run" / "addresses.json").read_text())
-        self.public, self.stage = addresses["public"], addresses["stage"]
+        self.public, self.stage, self._media = addresses["public"], addresses["stage"], addresses["media"]
         for origin in (self.public, self.stage):
             self._until_answers(origin)
 
-    def _read(self, lines):
-        for line in self.process.stdout:
+    def _read(self, said, lines):
+        for line in said:
             self._log.write(line)
             lines.put(line.decode("utf-8", "replace"))
         lines.put(None)
@@ -116,3 +118,10 @@ class House:
     def stop(self):
         """Ends the server as an operator would; returns its exit code."""
         return processes.stop(self.process, patience_s=10.0)
+
+    def restart(self, meanwhile=lambda: None):
+        """Ends the server, and starts it at once where it was, with the same arguments, data and environment; returns when both of its sides answer. `meanwhile`: done while nothing of it runs."""
+        self.stop()
+        meanwhile()
+        public, stage = (origin.removeprefix("http://") for origin in (self.public, self.stage))
+        self._begin(public, stage, self._media.rpartition(":")[2])

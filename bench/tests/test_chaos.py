@@ -20,11 +20,12 @@ def moments(**at):
 
 
 def visit(promised_at=80.0, wait=100.0, entered=181.0, **other):
-    return {"kind": "Alone", "comes_s": 5.0, "patience_s": 86_400.0, "promised_at_s": promised_at, "promised_wait_s": wait, "entered_s": entered, "away_s": ""} | other
+    return {"kind": "Alone", "comes_s": 5.0, "patience_s": 86_400.0, "promised_at_s": promised_at, "promised_wait_s": wait, "entered_s": entered, "cut_at_s": "", "away_s": ""} | other
 
 
 FIGURES = {"cap_exceeded": 0, "untrue": 0, "cut": 0, "promise_kept": 1.0, "crowd_late_ms_max": 10}
 MARKS = [{"name": "worker", "from_s": 200.0, "to_s": 200.1}, {"name": "outage", "from_s": 300.0, "to_s": 360.0}]
+NODE = [{"name": "node", "from_s": 200.2, "to_s": 203.4}]
 LOOKS = [{"at_s": 1.0, "what": "page", "status": 200, "true": True}, {"at_s": 201.0, "what": "wait", "status": None, "true": None}]
 
 
@@ -35,7 +36,7 @@ def judged(figures=FIGURES, rows=None, visits=(visit(),), marks=MARKS, looks=LOO
 def test_a_door_that_goes_on_as_it_should_is_not_told():
     # Cut off by the mishap, and back half a minute later.
     rows = moments(s200={"cut": 400, "unanswered": 30}, s230={"back": 400})
-    assert chaos.unwanted(judged(rows=rows, visits=[visit(), visit(away_s=30.0)])) == []
+    assert chaos.unwanted(judged(rows=rows, visits=[visit(), visit(cut_at_s=200.0, away_s=30.0)])) == []
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_a_door_that_goes_on_as_it_should_is_not_told():
         ("promise_kept", judged(visits=[visit(entered=196.0)])),
         ("promise_kept", judged(visits=[])),
         ("used_after", judged(rows=moments(s199={"left": SPARED}))),
-        ("away_s_max", judged(visits=[visit(away_s=46.0)])),
+        ("away_s_max", judged(visits=[visit(cut_at_s=200.0, away_s=46.0)])),
         ("rate_after_outage", judged(rows=moments(s365={"requests": 80}))),
         ("rate_during_outage", judged(rows=moments(s310={"requests": 160}))),
     ],
@@ -64,6 +65,28 @@ def test_a_promise_for_the_time_of_a_mishap_is_told_apart():
     assert judged(visits=[visit(wait=130.0, entered="")])["promises"] == 0, "due at 210 s"
     assert judged(visits=[visit(wait=170.0, entered=250.0)])["promises"] == 1, "due at 250 s"
     assert judged(visits=[visit(kind="Bot"), visit(patience_s=60.0), visit(wait=590.0), visit("", "", "")])["promises"] == 0
+
+
+def test_a_restart_of_the_node_is_told_of_by_those_whom_it_cut_off():
+    # Of another mishap are those who were cut off before it, and after it.
+    rows = moments(s150={"cut": 7, "back": 90}, s200={"cut": 600}, s201={"cut": 20, "requests": 450}, s204={"back": 250}, s207={"back": 370, "requests": 400}, s250={"cut": 9, "requests": 900})
+    visits = [visit(), *(visit(cut_at_s=at, away_s=away) for at, away in ((150.0, 40.0), (200.3, 4.0), (200.4, 6.5), (201.0, 7.0), (250.0, 30.0)))]
+    told = judged(rows=rows, visits=visits, marks=NODE)
+    assert {name: value for name, value in told.items() if name.startswith("node_")} == {
+        "node_down_s": 3.2,
+        "node_cut": 620,
+        "node_away_s_p50": 6.5,
+        "node_away_s_max": 7.0,
+        "node_back_per_s_max": 370,
+        "node_requests_per_s_max": 450,
+    }
+    assert {value for name, value in judged().items() if name.startswith("node_")} == {None}, "where there was none"
+
+
+def test_nobody_who_is_back_after_a_restart_tells_so():
+    told = judged(FIGURES | {"cut": 600}, moments(s200={"cut": 600}), marks=NODE)
+    assert (told["node_away_s_p50"], told["node_away_s_max"]) == (None, None)
+    assert any(said.startswith("not_back") for said in chaos.unwanted(told))
 
 
 def test_a_waiting_page_says_when_and_no_time_that_is_over():
