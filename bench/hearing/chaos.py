@@ -44,7 +44,7 @@ LONGEST_S = 3_605
 MISHAPS = ("worker", "house", "ahead", "behind", "disk", "node", "outage")
 BREAKS = {
     "cap": "the house is told of half as many places more than there are: cap_exceeded",
-    "forget": "while the node is down its door's file and the keys are removed: promise_kept, away_s_max",
+    "forget": "while the node is down its door's file and the keys are removed: not_back, away_s_max, promise_kept, used_after",
     "leave": "whoever is cut off does not come back: not_back, used_after",
     "linger": "people stay five times as long as the house believes: promise_kept",
     "stuck": "what goes wrong stays so: the house stands still until the end: used_after, unanswered_after",

@@ -71,15 +71,16 @@ fn a_house_that_follows_another_keeps_its_promises() {
     }
 }
 
-/// While many wait, for many places and for few; and while nobody does.
+/// While people are drawn; while many wait, for many places and for few; and while nobody does.
 #[test]
 fn whoever_was_inside_is_back_soon_after_a_restart_of_everything() {
     for (people, cap, restarts) in
-        [(60_000, 19_000, 300), (30_000, 15_000, 110), (3_000, 1_500, 110), (18_600, 19_000, 110)]
+        [(60_000, 19_000, 40), (60_000, 19_000, 300), (30_000, 15_000, 110), (3_000, 1_500, 110), (18_600, 19_000, 110)]
     {
         let (house, until) = (House { cap, ..House::default() }, Duration::from_secs(900));
         let usual = play(plain(people, 1).visits(), house, until, 2).seen.figures();
-        let house = House { restarts: Some(Duration::from_secs(restarts)), ..house };
+        let at = Duration::from_secs(restarts);
+        let house = House { restarts: Some(at), ..house };
         let Played { seen, bound_max, asked } = play(plain(people, 1).visits(), house, until, 2);
         let figures = seen.figures();
         let mut away: Vec<Duration> = seen.all().filter_map(|(_, lived)| Some(lived.away?.1)).collect();
@@ -89,11 +90,17 @@ fn whoever_was_inside_is_back_soon_after_a_restart_of_everything() {
             "{people}, {restarts} s: half of {} away for {half:.1?}, all for {all:.1?}; {most:?} requests in a second, {figures:?}",
             away.len()
         );
-        assert!(figures.cut == 0 && away.len() as f64 > 0.9 * f64::from(cap.min(people)), "{people}, {restarts} s");
+        // But for those who would have left meanwhile.
+        let is_inside = |lived: &Lived| {
+            lived.entered.is_some_and(|entered| entered < at) && lived.left.is_none_or(|left| left > at)
+        };
+        let inside = seen.all().filter(|(_, lived)| is_inside(lived)).count();
+        assert!(figures.cut == 0 && away.len() as f64 > 0.98 * inside as f64, "{people}, {restarts} s: of {inside}");
         assert!(all <= Duration::from_secs(45) && bound_max <= u64::from(cap), "{people}, {restarts} s");
         // Of promises, those break that were due meanwhile.
         assert!(figures.promise_kept >= usual.promise_kept - 0.03, "{people}, {restarts} s");
-        assert!(figures.utilisation >= usual.utilisation - 0.01, "{people}, {restarts} s");
+        // Whoever was being drawn then is drawn anew, which takes a minute.
+        assert!(figures.utilisation >= usual.utilisation - 0.03, "{people}, {restarts} s");
     }
 }
 

@@ -285,6 +285,7 @@ impl Allocator {
             return;
         }
         let Standing { opening, crowd, cohorts, cohort_began, mut workers, mut past } = standing;
+        let is_alone = !workers.iter().any(|(worker, _)| self.places.knows(*worker));
         self.places.keep(now, std::mem::take(&mut past.inside));
         for (worker, past) in &mut workers {
             let inside = std::mem::take(&mut past.inside);
@@ -299,6 +300,11 @@ impl Allocator {
         self.cohorts = if cohorts.is_empty() { VecDeque::from([0]) } else { cohorts.into() };
         self.entered = self.sum(ENTERED);
         self.state = match crowd {
+            // Whom they had drawn only its workers knew: whoever comes with such a ticket is drawn anew.
+            Crowd::Gathering(_) if is_alone => {
+                self.opening = opening.wrapping_add(1);
+                State::Open
+            }
             Crowd::Gathering(until) => State::Gathering { until: until.max(now) },
             Crowd::Queue { drawn, table, asked, before, absent } => {
                 ([self.came_before, self.late_before], self.absent) = (before, absent);
