@@ -181,6 +181,22 @@ it("shows the place that it was let in by when the line breaks, in this tab alon
   one.stop();
 });
 
+it("comes back with its place to a server that was gone, and waits longer each time that nobody answers", async () => {
+  vi.stubGlobal("MediaSource", Source);
+  const entered = () => new Response(new ReadableStream({ start: (to) => to.close() }), { headers: { "Hiwar-Place": "inside" } });
+  const gone = () => {
+    throw new TypeError("Failed to fetch");
+  };
+  answers = [entered, gone, gone, gone, wait("again", "soon", 4_000)];
+  const { player: one } = player();
+  one.listen();
+  await vi.advanceTimersByTimeAsync(60_000);
+  // Half of a spread that doubles, from half a second on; then when the server says.
+  expect(asked).toEqual([0, 250, 750, 1_750, 3_750, 7_900]);
+  expect(shown).toEqual(["", "inside", "inside", "inside", "inside", "again"]);
+  one.stop();
+});
+
 it("comes at once if it was asleep when it was due", async () => {
   vi.stubGlobal("MediaSource", Source);
   answers = [wait("mine", "place", 3_600_000)];
