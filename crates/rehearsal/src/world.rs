@@ -145,6 +145,7 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
         |now| is_down(now) || house.stands_still.is_some_and(|(from, to)| (from..to).contains(&since(now)));
     // Workers that begin anew have other numbers.
     let mut first = 0;
+    let mut under_way = vec![None; desks.len()];
     while let Some(Reverse((now, what))) = events.pop() {
         if now > begun + until {
             break;
@@ -165,8 +166,10 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
             }
             Happens::Quarter => {
                 for (at, desk) in desks.iter_mut().enumerate().filter(|_| !stands_still(now)) {
-                    if let Some(grant) = allocator.hear(now, first + at as u64, desk.told()) {
-                        desk.take(now, grant);
+                    // What was given a quarter of a second ago comes, and is shown with the next that is told.
+                    match under_way[at].take() {
+                        Some(grant) => desk.take(now, grant),
+                        None => under_way[at] = allocator.hear(now, first + at as u64, desk.told()),
                     }
                 }
                 events.push(Reverse((now + QUARTER, what)));
@@ -264,6 +267,7 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
                 let begins = now + DOWN;
                 first += u64::from(house.workers);
                 desks.iter_mut().for_each(|desk| *desk = Desk::new(root));
+                under_way.fill(None);
                 allocator = Allocator::new(begins, places, house.pace, house.believed, []);
                 if let Some(standing) = kept.and_then(|bytes| Standing::decode(&bytes)) {
                     allocator.resume(begins, standing);

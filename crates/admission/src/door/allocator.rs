@@ -285,7 +285,10 @@ impl Allocator {
             return;
         }
         let Standing { opening, crowd, cohorts, cohort_began, mut workers, mut past } = standing;
-        let is_alone = !workers.iter().any(|(worker, _)| self.places.knows(*worker));
+        let is_anew = !workers.iter().any(|(worker, _)| self.places.knows(*worker));
+        if is_anew {
+            self.places.begin_anew();
+        }
         self.places.keep(now, std::mem::take(&mut past.inside));
         for (worker, past) in &mut workers {
             let inside = std::mem::take(&mut past.inside);
@@ -301,7 +304,7 @@ impl Allocator {
         self.entered = self.sum(ENTERED);
         self.state = match crowd {
             // Whom they had drawn only its workers knew: whoever comes with such a ticket is drawn anew.
-            Crowd::Gathering(_) if is_alone => {
+            Crowd::Gathering(_) if is_anew => {
                 self.opening = opening.wrapping_add(1);
                 State::Open
             }

@@ -19,6 +19,9 @@ const RETURNERS: u32 = 50;
 const AT_HAND: u32 = 16;
 /// Of its part of the places of workers that are gone, a worker has one in so many at hand. All of it would lie idle where few come back, for as long as they are kept.
 const ORPHANS_PART: u32 = 8;
+/// The same where all workers began anew together, and are asked about as often as each other. With an eighth, of 19,000 who come back at once some are told to come again so often that their places are
+/// not kept any more.
+const ANEW_PART: u32 = 2;
 /// Of so many places, how many are kept for those who come back, and are neither given nor promised to others.
 pub const fn reserve(cap: u32) -> u32 {
     cap / RETURNERS
@@ -100,6 +103,8 @@ pub struct Places {
     workers: BTreeMap<WorkerId, Lease>,
     /// Places of workers that are gone, and until when they are kept for those who were there.
     orphaned: Vec<(SystemTime, u32)>,
+    /// All of those were there before any worker that is there now.
+    is_anew: bool,
 }
 
 impl Places {
@@ -107,7 +112,7 @@ impl Places {
     /// as many as there are.
     pub fn new(now: SystemTime, cap: u32, awaited: impl IntoIterator<Item = WorkerId>) -> Self {
         let awaited = awaited.into_iter().collect();
-        Self { cap, opens: now + GRANT, awaited, workers: BTreeMap::new(), orphaned: Vec::new() }
+        Self { cap, opens: now + GRANT, awaited, workers: BTreeMap::new(), orphaned: Vec::new(), is_anew: false }
     }
 
     /// There are so many from now on. Who is inside stays there.
@@ -168,7 +173,8 @@ impl Places {
         let more = u32::try_from(part).unwrap_or(u32::MAX);
         // Who was at a worker that is gone comes back within seconds, to any, and perhaps to one that is only about to begin: some of its places are there already, and more wherever those are used.
         let orphans = u32::try_from(self.orphans()).unwrap_or(u32::MAX);
-        let orphaned = orphans.div_ceil(workers.saturating_mul(ORPHANS_PART));
+        let part = if self.is_anew { ANEW_PART } else { ORPHANS_PART };
+        let orphaned = orphans.div_ceil(workers.saturating_mul(part));
         let keep = (reserve(self.cap) / workers).min(AT_HAND);
         let returns = self.bound() > u64::from(self.cap);
         // Who found none comes again, to any; and no worker has more than its part of what there is for them.
@@ -214,6 +220,7 @@ impl Places {
     /// A worker's process is gone, and the connections of everybody who was there with it: their places are kept for them for [`KEPT`]. Not to be said because nothing is heard of
     /// it: it may be there, and so may they.
     pub fn gone(&mut self, now: SystemTime, worker: WorkerId) {
+        self.is_anew = false;
         if self.awaited.remove(&worker) {
             // Nobody knows how many places are to be kept.
             self.opens = self.opens.max(now + KEPT);
@@ -229,6 +236,11 @@ impl Places {
         if were > 0 {
             self.orphaned.push((now + KEPT, were));
         }
+    }
+
+    /// Everybody who was inside was at workers that are gone, and those that are there begin together.
+    pub fn begin_anew(&mut self) {
+        self.is_anew = true;
     }
 
     /// Whether that worker has said how many are inside there, or is waited for.
