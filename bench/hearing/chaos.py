@@ -38,6 +38,8 @@ RECOVERS_S = 45
 """So long after a mishap is over everything is as it should be: a place is kept for half a minute for whoever was there, and a house that begins waits for its workers."""
 OUTAGE_S, STEP_S, RESTART_S = 60, 600, 10
 DISK_MB = 96
+RATED_S = 54
+"""So long it is counted how often the door is asked, before an outage and after it."""
 RATE_MOST, PROMISES_LEAST, USED_LEAST, BACK_WITHIN_S = 1.2, 0.95, 0.95, 45
 KEPT_S, KEPT_PART = 15, 0.1
 LONGEST_S = 3_605
@@ -110,7 +112,7 @@ class Chaos:
         with _environment(preload):
             self.house = Door(self.disk, places=told, more="stay_minutes = 20\n", workers=2, cores=SERVER_CORES, title="Chaos")
         self.house.open()
-        seconds = SETTLED_S + len(self.options.only) * self.options.apart + sum(map(_lasts, self.options.only))
+        seconds = SETTLED_S + len(self.options.only) * self.options.apart + sum(map(_lasts, self.options.only)) + (RECOVERS_S if "outage" in self.options.only else 0)
         command = [self.door, "crowd", self.house.sound, "--people", 2 * inside, "--cap", inside, "--seconds", seconds, "--bots", inside // 150, "--carried", inside // 150]
         command += ["--raw", self.folder / "visits.csv", "--moments", self.folder / "moments.csv"]
         command += [] if broken == "leave" else ["--returns"]
@@ -122,6 +124,9 @@ class Chaos:
         looker.start()
         self._until(SETTLED_S)
         for name in self.options.only:
+            if name == "outage":
+                # As often as is normal: of what was before nothing is left.
+                self._until(self._at() + RECOVERS_S)
             self._mishap(name)
         said, _ = crowd.communicate(timeout=self.options.apart + 120)
         self.over.set()
@@ -325,9 +330,13 @@ def outage_rates(by_second, marks):
     if outage is None:
         return {"rate_during_outage": None, "rate_after_outage": None}
     begin, end = round(outage["from_s"]), round(outage["to_s"])
-    rate = lambda begin, end: sum(by_second.get(at, {"requests": 0})["requests"] for at in range(begin, end)) / (end - begin)
-    normal = max(rate(begin - 30, begin - 1), 1e-9)
-    return {"rate_during_outage": round(rate(begin, end) / normal, 2), "rate_after_outage": round(rate(end, end + 30) / normal, 2), "rate_normal_per_s": round(normal, 1)}
+    result = {}
+    for of, suffix in (("alone", ""), ("requests", "_of_all")):
+        rate = lambda begin, end: sum(by_second.get(at, {of: 0})[of] for at in range(begin, end)) / (end - begin)
+        normal = max(rate(begin - 1 - RATED_S, begin - 1), 1e-9)
+        result |= {f"rate_during_outage{suffix}": round(rate(begin, end) / normal, 2), f"rate_after_outage{suffix}": round(rate(end, end + RATED_S) / normal, 2)}
+        result[f"rate_normal_per_s{suffix}"] = round(normal, 1)
+    return result
 
 
 def may_be_judged(visit, seconds):

@@ -11,8 +11,8 @@ WAIT = "http://127.0.0.1:1/s/x/wait"
 
 def moments(**at):
     """As many inside as may be, from the beginning on, ten requests a second; `at`: what else was in a second, as `s200={...}`."""
-    nothing = dict.fromkeys(("requests", "entered", "back", "left", "cut", "unanswered"), 0)
-    rows = [{"at_s": second, **nothing, "requests": 10} for second in range(SECONDS)]
+    nothing = dict.fromkeys(("requests", "alone", "entered", "back", "left", "cut", "unanswered"), 0)
+    rows = [{"at_s": second, **nothing, "requests": 10, "alone": 10} for second in range(SECONDS)]
     rows[0]["entered"] = SPARED
     for name, more in at.items():
         rows[int(name[1:])] |= more
@@ -52,8 +52,8 @@ def test_a_door_that_goes_on_as_it_should_is_not_told():
         ("promise_kept", judged(visits=[])),
         ("used_after", judged(rows=moments(s199={"left": SPARED}))),
         ("away_s_max", judged(visits=[visit(cut_at_s=200.0, away_s=46.0)])),
-        ("rate_after_outage", judged(rows=moments(s365={"requests": 80}))),
-        ("rate_during_outage", judged(rows=moments(s310={"requests": 160}))),
+        ("rate_after_outage", judged(rows=moments(s365={"alone": 200}))),
+        ("rate_during_outage", judged(rows=moments(s310={"alone": 160}))),
     ],
 )
 def test_each_of_the_bounds_is_one(name, bad):

@@ -56,8 +56,6 @@ pub enum Role {
         post: Post,
         /// An eventfd: 1 is added when the house has told the worker everything.
         ready: RawFd,
-        /// Older workers serve the listener until then.
-        takes_over: bool,
     },
 }
 

@@ -274,7 +274,6 @@ impl Supervisor {
             // The next house, and workers that know of one, come after it.
             return;
         }
-        let takes_over = self.serving_elders() > 0;
         let elders: Vec<i32> = self.elders.iter().map(|elder| elder.process.pid()).collect();
         let workers = elders.len() + self.watches.len() - 1;
         for watch in &mut self.watches {
@@ -284,7 +283,6 @@ impl Supervisor {
                 ready: self.ready.get_ref(),
                 workers,
                 elders: &elders,
-                takes_over,
             };
             watch.start_if_due(now, &surroundings);
         }
@@ -642,19 +640,12 @@ struct Surroundings<'a> {
     workers: usize,
     /// Processes of the older ones.
     elders: &'a [i32],
-    /// Older workers still serve.
-    takes_over: bool,
 }
 
 fn spawn(part: Part, first: bool, surroundings: &Surroundings<'_>) -> io::Result<Process> {
-    let Surroundings { config, sockets, ready, workers, elders, takes_over } = *surroundings;
-    let worker = |listener: &'_ TcpListener, post| Role::Worker {
-        listener: listener.number(),
-        post,
-        ready: ready.number(),
-        // One that takes the place of a dead one is waited for.
-        takes_over: takes_over && first,
-    };
+    let Surroundings { config, sockets, ready, workers, elders } = *surroundings;
+    let worker =
+        |listener: &'_ TcpListener, post| Role::Worker { listener: listener.number(), post, ready: ready.number() };
     let (role, fds): (Role, Vec<&dyn AsFdRef>) = match part {
         Part::House { fresh, greet } => {
             let mut fds: Vec<&dyn AsFdRef> = vec![&sockets.api, &sockets.bus];

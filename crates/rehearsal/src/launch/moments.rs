@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Moment {
     /// How often the door was asked.
     pub requests: u64,
+    /// How often by people with an address of their own: the tickets of one address look together, so others ask in bursts.
+    pub alone: u64,
     /// By whom it was for the first time.
     pub arrived: u64,
     /// Who was let in.
@@ -38,9 +40,10 @@ pub struct Moment {
 }
 
 impl Moment {
-    fn parts(&self) -> [(&'static str, u64); 14] {
+    fn parts(&self) -> [(&'static str, u64); 15] {
         [
             ("requests", self.requests),
+            ("alone", self.alone),
             ("arrived", self.arrived),
             ("entered", self.entered),
             ("back", self.back),
@@ -60,6 +63,7 @@ impl Moment {
     /// Adds what others saw in the same second.
     pub fn merge(&mut self, other: &Self) {
         self.requests += other.requests;
+        self.alone += other.alone;
         self.arrived += other.arrived;
         self.entered += other.entered;
         self.back += other.back;
@@ -118,6 +122,7 @@ mod tests {
         let mut ones = Moment::default();
         let each = Moment {
             requests: 1,
+            alone: 1,
             arrived: 1,
             entered: 1,
             back: 1,

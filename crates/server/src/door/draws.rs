@@ -181,9 +181,13 @@ impl Shelf {
         let folder = self.folder(log);
         let secret = DoorMap::open_or_make(&folder.join(super::FILE))?.secret(opening);
         let (commitment, secret) = (secret.commitment(), secret.reveal());
-        let (counted, uncounted) = (Vec::new(), Vec::new());
-        let record = DrawRecord { space, opening, commitment, secret, workers, tally, table, counted, uncounted };
-        self.put(log, &record)?;
+        // A house that goes on with a crowd finds the record of the one that drew it, and knows less: who is listed stays so.
+        let is_there = |made: &DrawRecord| made.commitment == commitment && made.tally == tally;
+        if !read_record(&folder, opening)?.as_ref().is_some_and(is_there) {
+            let (counted, uncounted) = (Vec::new(), Vec::new());
+            let record = DrawRecord { space, opening, commitment, secret, workers, tally, table, counted, uncounted };
+            self.put(log, &record)?;
+        }
         self.pending.insert((log, opening), Instant::now() + LISTS_WAIT);
         self.opening(log, opening.wrapping_add(1))
     }
@@ -437,6 +441,31 @@ mod tests {
         fn public(&self) -> Public {
             Public::read(&self.space()).expect("a disk")
         }
+    }
+
+    #[test]
+    fn a_house_that_goes_on_with_a_crowd_leaves_the_record_of_its_draw_as_it_is() {
+        let mut world = World::new();
+        let log = world.log;
+        world.shelf.opening(log, 0).expect("a disk");
+        world.write(0, 1, 30, true);
+        world.write(0, 2, 10, true);
+        world.shelf.drawn(log, world.drawn(0, [30, 10])).expect("a disk");
+        world.shelf.look(Instant::now()).expect("a disk");
+        let whole = world.record(0);
+        assert!(whole.is_whole() && whole.counted.len() == 40);
+        // It knows how many were drawn, and no longer by which workers; and their lists are gone.
+        let drawn = |world: &World| Drawn { workers: Vec::new(), ..world.drawn(0, [30, 10]) };
+        for _ in 0..2 {
+            world.shelf = World::begin(world.folder.path());
+            world.shelf.opening(log, 0).expect("a disk");
+            world.shelf.drawn(log, drawn(&world)).expect("a disk");
+            world.shelf.look(Instant::now() + LISTS_WAIT).expect("a disk");
+            assert_eq!(world.record(0), whole);
+        }
+        // Another draw of the same crowd, of which the house before knew nothing, is what counts.
+        world.shelf.drawn(log, world.drawn(0, [31, 10])).expect("a disk");
+        assert_eq!(world.record(0).tally.total(), 41);
     }
 
     #[test]

@@ -35,9 +35,7 @@ pub fn run_child() -> ExitCode {
         Role::House { api, bus, shards, greet, by_hand, fresh, workers, elders } => {
             house::run(config, house::Inherited { api, bus, shards, greet, by_hand, fresh, workers, elders })
         }
-        Role::Worker { listener, post, ready, takes_over } => {
-            worker::run(&config, &worker::Inherited { listener, post, ready, takes_over })
-        }
+        Role::Worker { listener, post, ready } => worker::run(&config, &worker::Inherited { listener, post, ready }),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

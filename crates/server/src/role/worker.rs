@@ -41,7 +41,8 @@ const NEWS_MAX: usize = 65_536;
 /// Pause before looking for the house again; a Unix socket that nobody accepts on costs nothing to try.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// A worker that takes over accepts after this long also without a house; the supervisor does not leave the others longer either.
+/// A worker accepts after this long also without a house; until then whoever comes is served by others, or waits in the kernel's queue, where after a start of everything they are answered sooner
+/// than if they were told to come again. The supervisor does not leave older workers longer either.
 const UNTOLD_MAX: Duration = Duration::from_secs(10);
 
 /// Marks that were reached, and of which the house was not told yet. It gives the next when somebody asks, so they are few.
@@ -56,13 +57,11 @@ pub struct Inherited {
     pub post: Post,
     /// An eventfd, for when the house has told everything.
     pub ready: RawFd,
-    /// Others serve the listener until then.
-    pub takes_over: bool,
 }
 
 /// Serves until the process is told to end.
 pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
-    let Inherited { listener, post, ready, takes_over } = *inherited;
+    let Inherited { listener, post, ready } = *inherited;
     let listener: TcpListener = adopt(listener).map_err(|why| format!("no listening socket: {why}"))?;
     let ready: OwnedFd = adopt(ready).map_err(|why| format!("no way to say that it is ready: {why}"))?;
     let listen = keys::load_or_make_pair(&config.data).map_err(|why| format!("no listening key: {why}"))?;
@@ -93,7 +92,7 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
         limits: None,
     };
     let worker = Worker::new(listener, settings).map_err(|why| format!("cannot serve: {why}"))?;
-    let worker = if takes_over { worker.accept_once_told(UNTOLD_MAX) } else { worker };
+    let worker = worker.accept_once_told(UNTOLD_MAX);
     let handle = worker.handle();
     // The page of what does not exist is here before the first request: without it, what is unknown would be the house's to answer.
     let nowhere = (String::from(PAGES), crate::registry::nowhere());

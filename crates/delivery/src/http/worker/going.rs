@@ -23,7 +23,7 @@ pub(super) enum Going {
 }
 
 impl Worker {
-    /// Accepts nobody before [`Update::Whole`](super::super::Update::Whole), but no later than after `within`: others still serve the socket, and know more.
+    /// Accepts nobody before [`Update::Whole`](super::super::Update::Whole), but no later than after `within`: others serve the socket, and know more, or whoever comes waits in its queue.
     #[must_use]
     pub fn accept_once_told(mut self, within: Duration) -> Self {
         self.untold_until = Some(Instant::now() + within);

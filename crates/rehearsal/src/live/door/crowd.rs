@@ -17,7 +17,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::answer::{Head, Stage, Wait};
 use crate::launch::moments::{Moment, Moments};
-use crate::launch::{Backoff, Chance, Lived, Seen, Visit};
+use crate::launch::{Backoff, Chance, Kind, Lived, Seen, Visit};
 use crate::live::listen::wire::{Moved, Wire};
 use crate::live::listen::{own_files, room_for};
 use crate::live::{Error, wait_until};
@@ -343,6 +343,7 @@ impl<'s> Part<'s> {
         let script = &self.visits[self.mine[place]];
         let from = IpAddr::V4(script.address);
         self.moment.requests += 1;
+        self.moment.alone += u64::from(script.kind == Kind::Alone);
         self.moment.arrived += u64::from(self.somebody[place].lived.requests == 0);
         self.somebody[place].lived.requests += 1;
         let wire = Wire::connect(self.target.address, Some(from), None).and_then(|wire| {
