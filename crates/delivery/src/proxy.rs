@@ -49,9 +49,13 @@ impl Proxies {
         self.networks.iter().any(|network| network.contains(&address))
     }
 
-    /// Who asks, of what comes from `peer` and has these values of [`FORWARDED_FOR`], the last one first: the first address from the right that is no proxy of ours. What is no address is said by
+    /// Who asks, of what comes from `peer` (whoever was announced, where that is spoken) and has these values of [`FORWARDED_FOR`], the last one first: the first address from the right that is no proxy of ours. What is no address is said by
     /// nobody whom we know: then it is whoever said it.
     pub fn client<'v>(&self, peer: IpAddr, forwarded: impl Iterator<Item = &'v [u8]>) -> IpAddr {
+        if self.announces {
+            // They pass bytes on: what stands in a request is whoever's is behind them.
+            return peer;
+        }
         let mut client = peer;
         let addresses = forwarded.flat_map(|value| value.rsplit(|byte| *byte == b','));
         for address in addresses.take(HOPS_MAX) {
@@ -206,6 +210,12 @@ mod tests {
     fn only_a_declared_proxy_announces() {
         let silent = proxies(&["10.0.0.0/8"]);
         let ours = Proxies::new(silent.networks.clone(), true);
+        let said = [&b"6.6.6.6"[..]];
+        assert_eq!(
+            ours.client(at("10.1.2.3"), said.into_iter()),
+            at("10.1.2.3"),
+            "nor is the field read of one that does"
+        );
         assert!(
             ours.announces(at("10.1.2.3")) && !ours.announces(at("198.51.100.1")) && !silent.announces(at("10.1.2.3"))
         );

@@ -217,7 +217,7 @@ pub enum Admin {
     Panic(Order),
     /// Change how many may listen to a conversation at a time, where there are doors. Whoever is inside stays.
     Places(Places),
-    /// Have the keys of passes to listen and of places at doors replaced when the server starts or restarts next. What they signed until then stays good until the rotation after that.
+    /// Have the keys of passes to listen and of places at doors replaced when the server is stopped and started next. What they signed until then stays good until the rotation after that.
     RotateKeys(Place),
     /// Take somebody out of the recording of a conversation that is over: their voice, their name, and what is said of them inside the sound. Everything is
     /// mixed again without them, which needs the speakers' tracks; what they said is deleted.

@@ -191,8 +191,9 @@ impl Supervisor {
             lock_data(&config.data)?
         };
         raise_file_limit();
-        // Before anybody reads them. What cannot be, a full disk say, can be at the next start.
-        match keys::rotate(&config.data, SystemTime::now()) {
+        // Before anybody reads them, and not in place: older workers, which serve for a while, know no newer ones. What cannot be, a full disk say, can be at the next start.
+        let rotated = if succeeds { Ok(false) } else { keys::rotate(&config.data, SystemTime::now()) };
+        match rotated {
             Ok(false) => {}
             Ok(true) => {
                 info!("the crowd's keys are rotated: what was signed until now is good until they are rotated again")

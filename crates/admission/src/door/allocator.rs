@@ -268,7 +268,7 @@ impl Allocator {
         let mut workers: Vec<_> = self.gone.iter().map(|(worker, past)| (*worker, past.clone())).collect();
         workers.extend(self.workers.iter().map(|(worker, told)| {
             let promises = self.promises.get(worker).cloned().unwrap_or_default();
-            (*worker, Past { counts: counts(told), promises, inside: told.report.inside })
+            (*worker, Past { counts: counts(told), promises, inside: self.places.would_come_back(*worker) })
         }));
         let kept = u32::try_from(self.places.orphans()).unwrap_or(u32::MAX);
         let past = Past { inside: kept, ..self.past.clone() };
@@ -289,11 +289,11 @@ impl Allocator {
         if is_anew {
             self.places.begin_anew();
         }
-        self.places.keep(now, std::mem::take(&mut past.inside));
+        self.places.keep_what_fits(now, std::mem::take(&mut past.inside));
         for (worker, past) in &mut workers {
             let inside = std::mem::take(&mut past.inside);
             if !self.places.knows(*worker) {
-                self.places.keep(now, inside);
+                self.places.keep_what_fits(now, inside);
             }
         }
         // In that step the house before this one was there last.

@@ -238,6 +238,17 @@ impl Places {
         }
     }
 
+    /// The same, of what another house kept: there may be fewer places by now, and nobody stays who was cut off.
+    pub fn keep_what_fits(&mut self, now: SystemTime, were: u32) {
+        let free = u64::from(self.cap).saturating_sub(self.bound());
+        self.keep(now, were.min(u32::try_from(free).unwrap_or(u32::MAX)));
+    }
+
+    /// How many would come back if that worker ended now: whoever is inside, and those for whom there are places at hand.
+    pub fn would_come_back(&self, worker: WorkerId) -> u32 {
+        self.workers.get(&worker).map_or(0, |lease| lease.inside + lease.back)
+    }
+
     /// Everybody who was inside was at workers that are gone, and those that are there begin together.
     pub fn begin_anew(&mut self) {
         self.is_anew = true;
@@ -577,6 +588,27 @@ mod tests {
             }
             prop_assert!(world.inside() >= cap - reserve(cap), "{} of {cap}", world.inside());
         }
+    }
+
+    #[test]
+    fn of_those_whom_another_house_knew_as_many_are_kept_as_there_are_places() {
+        let mut places = Places::new(start(), 50, []);
+        places.keep_what_fits(start(), 30);
+        places.keep_what_fits(start(), 30);
+        assert_eq!((places.bound(), places.orphans()), (50, 50));
+        places.keep_what_fits(start(), 1);
+        assert_eq!(places.bound(), 50, "whoever was cut off is not inside");
+    }
+
+    #[test]
+    fn whoever_has_a_place_at_hand_is_known_to_come_back() {
+        let mut places = Places::new(start(), 40, []);
+        places.keep(start(), 40);
+        let later = start() + GRANT;
+        let grant = places.report(later, 1, Report { wanted: 1, ..Report::default() }).expect("some of those places");
+        assert!(grant.back > 0 && places.would_come_back(1) == grant.back, "{grant:?}");
+        assert_eq!(u64::from(places.would_come_back(1)) + places.orphans(), 40, "nobody is lost");
+        assert_eq!(places.would_come_back(2), 0);
     }
 
     #[test]

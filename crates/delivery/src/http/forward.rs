@@ -655,6 +655,8 @@ impl Pair {
                         field.name.eq_ignore_ascii_case("content-type") && field.value.starts_with(b"text/event-stream")
                     });
                     self.answer = if is_stream { Answered::Stream } else { Answered::Ordinary };
+                    // A stream may go on for hours.
+                    self.again = Vec::new();
                     self.deadline = (!is_stream).then(|| Instant::now() + waits.answer);
                 }
                 Ok(httparse::Status::Partial) if unread.len() < BUFFER_BYTES => return Ok(()),

@@ -83,8 +83,8 @@ fn a_proxy_that_speaks_the_protocol_says_once_whose_connection_it_is() {
     tells(b"PROXY TCP6 2001:db8::1 2001:db8::2 4711 80\r\n", "2001:db8::1");
     let binary = [SIGNATURE, b"\x21\x11\0\x0c", &[198, 51, 100, 2, 192, 0, 2, 1, 0x12, 0x67, 0, 80]].concat();
     tells(&binary, "198.51.100.2");
-    // For nobody: then what it says in the request counts, for it is one of ours.
-    tells(b"PROXY UNKNOWN\r\n", "6.6.6.6");
+    // For nobody: what stands in the request is of whoever is behind it, and is not believed.
+    tells(b"PROXY UNKNOWN\r\n", "127.0.0.1");
 }
 
 #[test]

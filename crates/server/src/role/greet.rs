@@ -73,9 +73,9 @@ pub fn how_to_rehearse(origin: &Origin, listeners: u32, minutes: u32) -> String 
 /// When that will be, which the operator decides.
 pub fn keys_will_be_rotated() -> &'static str {
     if arabic() {
-        "تُبدَّل المفاتيح حين يبدأ الخادم من جديد، ويكفي أن يعاد تشغيله في مكانه (systemctl reload hiwar)\nيبقى ما وقّعته إلى ذلك الحين صالحًا حتى التبديل الذي يليه"
+        "تُبدَّل المفاتيح حين يوقف الخادم ويبدأ من جديد (systemctl restart hiwar)، ولا تُبدَّل حين يعاد تشغيله في مكانه\nيبقى ما وقّعته إلى ذلك الحين صالحًا حتى التبديل الذي يليه"
     } else {
-        "the keys are replaced when the server starts next, for which a restart in place is enough (systemctl reload hiwar)\nwhat they signed until then stays good until the rotation after that"
+        "the keys are replaced when the server is stopped and started (systemctl restart hiwar), and not when it restarts in place\nwhat they signed until then stays good until the rotation after that"
     }
 }
 

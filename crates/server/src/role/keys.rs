@@ -96,14 +96,18 @@ fn with_before(data: &Path, now: [u8; 32]) -> io::Result<Pair<[u8; 32]>> {
 pub fn wish(data: &Path) -> io::Result<()> {
     let dir = folder(data);
     fs::metadata(dir.join(LISTEN))?;
-    File::create(dir.join(WISH)).map(drop)
+    // Whoever asks may be root, and the folder is the service's: no link in it is followed.
+    match OpenOptions::new().write(true).create_new(true).open(dir.join(WISH)) {
+        Err(why) if why.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
 }
 
 /// Replaces the key of the crowd, if that is [wished](wish), or if it is as old as the longest link to listen is good: then every link that it signed is good to its end, with
 /// the key that comes or the one after it. Says whether it did. While nobody else reads or writes there.
 ///
 /// # Errors
-/// As of the file system; then the keys are what they were.
+/// As of the file system; then the key that signs is what it was, and what it signed is good.
 pub fn rotate(data: &Path, now: SystemTime) -> io::Result<bool> {
     let dir = folder(data);
     let made = match fs::metadata(dir.join(LISTEN)) {
@@ -111,21 +115,31 @@ pub fn rotate(data: &Path, now: SystemTime) -> io::Result<bool> {
         found => found?.modified()?,
     };
     let wish = dir.join(WISH);
-    let is_wished = fs::exists(&wish)?;
+    let is_wished = fs::symlink_metadata(&wish).is_ok();
     let is_old = now.duration_since(made).is_ok_and(|age| age >= LINK_LIFE);
     if !is_wished && !is_old {
         return Ok(false);
     }
-    // The one before first: cut off between the two, both are the same, and it is done again.
-    let before = write_aside(&dir, LISTEN_BEFORE, &load(data, LISTEN)?)?;
-    let next = write_aside(&dir, LISTEN, &random()?)?;
-    fs::rename(before, dir.join(LISTEN_BEFORE))?;
-    fs::rename(next, dir.join(LISTEN))?;
-    if is_wished {
-        fs::remove_file(&wish)?;
+    let written = write_both(&dir, &load(data, LISTEN)?, &random()?);
+    // Before the keys: a wish that is lost can be made again, one that counts twice ends what was signed.
+    let done = written.and_then(|()| if is_wished { fs::remove_file(&wish) } else { Ok(()) });
+    // The one before first: cut off between the two, both are the same, and nothing is lost.
+    let done = done.and_then(|()| fs::rename(aside(&dir, LISTEN_BEFORE), dir.join(LISTEN_BEFORE)));
+    let done = done.and_then(|()| fs::rename(aside(&dir, LISTEN), dir.join(LISTEN)));
+    if done.is_err() {
+        // Nothing of a key is left lying about.
+        let _ = fs::remove_file(aside(&dir, LISTEN_BEFORE));
+        let _ = fs::remove_file(aside(&dir, LISTEN));
     }
-    File::open(&dir)?.sync_all()?;
+    done?;
+    // It is done, whether or not the disk says so.
+    let _ = File::open(&dir).and_then(|dir| dir.sync_all());
     Ok(true)
+}
+
+fn write_both(dir: &Path, before: &[u8; 32], now: &[u8; 32]) -> io::Result<()> {
+    write_aside(dir, LISTEN_BEFORE, before)?;
+    write_aside(dir, LISTEN, now).map(drop)
 }
 
 fn folder(data: &Path) -> PathBuf {
@@ -138,9 +152,13 @@ fn random() -> io::Result<[u8; 32]> {
     Ok(key)
 }
 
+fn aside(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("{name}.{}", std::process::id()))
+}
+
 /// To be renamed: a half-written key must never be read by a worker that starts at the same moment.
 fn write_aside(dir: &Path, name: &str, key: &[u8; 32]) -> io::Result<PathBuf> {
-    let aside = dir.join(format!("{name}.{}", std::process::id()));
+    let aside = aside(dir, name);
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
     file.write_all(key)?;
     file.sync_all()?;
@@ -205,6 +223,22 @@ mod tests {
         fs::write(folder(dir.path()).join(LISTEN), [0; 31]).expect("a disk");
         assert_eq!(rotate(dir.path(), later).expect_err("no key").kind(), io::ErrorKind::InvalidData);
         fs::write(folder(dir.path()).join(LISTEN), first).expect("a disk");
-        assert_eq!(both(&dir), (first, None));
+        // Where the key before would be there is something that cannot be replaced.
+        let in_the_way = folder(dir.path()).join(LISTEN_BEFORE).join("something");
+        fs::create_dir_all(&in_the_way).expect("a disk");
+        rotate(dir.path(), later).expect_err("it is in the way");
+        assert_eq!(load(dir.path(), LISTEN).expect("a key"), first);
+        assert_eq!(fs::read_dir(folder(dir.path())).expect("a directory").count(), 2, "nothing is left lying about");
+    }
+
+    #[test]
+    fn a_wish_follows_no_link() {
+        let (dir, _, made) = begun();
+        let other = dir.path().join("other");
+        fs::write(&other, "theirs").expect("a disk");
+        std::os::unix::fs::symlink(&other, folder(dir.path()).join(WISH)).expect("a disk");
+        wish(dir.path()).expect("it is wished already");
+        assert!(rotate(dir.path(), made).expect("a disk"));
+        assert_eq!(fs::read(&other).expect("a file"), b"theirs");
     }
 }

@@ -17,16 +17,22 @@ pub(crate) fn server(places: u32) -> (tempfile::TempDir, Server) {
     let dir = tempfile::tempdir().expect("a directory");
     let config = dir.path().join("hiwar.toml");
     std::fs::write(&config, format!("[door]\nplaces = {places}\n")).expect("a disk");
-    let args = ["--no-demo", "--config", config.to_str().expect("text")];
-    let server = Server::start_in(&dir.path().join("data"), &args);
+    let server = start(dir.path());
     (dir, server)
 }
 
-/// Comes until they are let in, loses the connection, and listens by the place that they have.
-pub(crate) fn inside(server: &Server, space: &Space) -> Ear {
-    let path = |ticket: &str| format!("/listen/{}.ogg?t={ticket}", space.id);
-    let place = until("somebody is let in", || {
-        let mut stream = open(server.public, "GET", &path(""), &[], None).expect("a connection");
+/// Once more, in the same directory.
+pub(crate) fn start(dir: &Path) -> Server {
+    let config = dir.join("hiwar.toml");
+    let args = ["--no-demo", "--config", config.to_str().expect("text")];
+    Server::start_in(&dir.join("data"), &args)
+}
+
+/// Comes until they are let in, showing that, and leaves again: the place that they have.
+pub(crate) fn place(server: &Server, space: &Space, shown: &str) -> String {
+    let path = format!("/listen/{}.ogg?t={shown}", space.id);
+    until("somebody is let in", || {
+        let mut stream = open(server.public, "GET", &path, &[], None).expect("a connection");
         let (mut bytes, mut buffer) = (Vec::new(), [0; 4_096]);
         let (_, status, fields) = loop {
             let length = stream.read(&mut buffer).expect("an answer");
@@ -37,15 +43,20 @@ pub(crate) fn inside(server: &Server, space: &Space) -> Ear {
         };
         let place = fields.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("hiwar-place"));
         (status == 200).then(|| place.expect("a place").1)
-    });
-    Ear::on(server.public, &path(&place))
+    })
+}
+
+/// Comes until they are let in, loses the connection, and listens by the place that they have.
+pub(crate) fn inside(server: &Server, space: &Space) -> Ear {
+    let place = place(server, space, "");
+    Ear::on(server.public, &format!("/listen/{}.ogg?t={place}", space.id))
 }
 
 fn waits(server: &Server, space: &Space) -> Reply {
     waits_with(server, space, "")
 }
 
-pub(crate) fn waits_with(server: &Server, space: &Space, query: &str) -> Reply {
+fn waits_with(server: &Server, space: &Space, query: &str) -> Reply {
     let reply = ask(server.public, "GET", &format!("/listen/{}.mp4?t={query}", space.id), &[], &[]);
     assert_eq!((reply.status, reply.problem()), (503, "wait".into()), "{reply:?}");
     reply
