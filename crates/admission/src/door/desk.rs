@@ -369,7 +369,8 @@ impl Desk {
                 Answer::Enter
             }
             Entry::Now => {
-                let promised = (2 * waited).clamp(SOON, SOON_MAX);
+                // Half as late again each time: some four times while their place is kept, and once a minute in the end.
+                let promised = (3 * waited / 2).clamp(SOON, SOON_MAX);
                 let due = now + promised + share_of(promised, chance);
                 Answer::Wait(Ticket { due, worth: Worth::Place { promised }, ..ticket })
             }

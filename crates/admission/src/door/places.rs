@@ -18,7 +18,7 @@ const RETURNERS: u32 = 50;
 /// So many of those a worker has at hand, so that who comes back waits for nobody.
 const AT_HAND: u32 = 16;
 /// Of its part of the places of workers that are gone, a worker has one in so many at hand. All of it would lie idle where few come back, for as long as they are kept.
-const ORPHANS_PART: u32 = 4;
+const ORPHANS_PART: u32 = 8;
 /// The same where all workers began anew together, and are asked about as often as each other. With an eighth, of 19,000 who came back at once some were told to come again so often that their places were
 /// not kept any more.
 const ANEW_PART: u32 = 2;
