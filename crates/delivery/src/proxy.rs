@@ -84,7 +84,7 @@ fn read(text: &[u8]) -> Option<IpAddr> {
 
 /// Reads what a proxy says before the first byte. The protocol has it sent at once, and lets us refuse what comes in parts: `None`, as for what is something else.
 pub fn announced(bytes: &[u8]) -> Option<Announcement> {
-    match HeaderResult::parse(bytes) {
+    let (bytes, client) = match HeaderResult::parse(bytes) {
         HeaderResult::V1(header) => {
             let header = header.ok()?;
             let client = match header.addresses {
@@ -92,7 +92,7 @@ pub fn announced(bytes: &[u8]) -> Option<Announcement> {
                 v1::Addresses::Tcp6(ips) => Some(IpAddr::V6(ips.source_address)),
                 v1::Addresses::Unknown => None,
             };
-            Some(Announcement { bytes: header.header.len(), client: client.map(|client| client.to_canonical()) })
+            (header.header.len(), client)
         }
         HeaderResult::V2(header) => {
             let header = header.ok()?;
@@ -101,10 +101,10 @@ pub fn announced(bytes: &[u8]) -> Option<Announcement> {
                 (v2::Command::Proxy, v2::Addresses::IPv6(ips)) => Some(IpAddr::V6(ips.source_address)),
                 _ => None,
             };
-            let length = header.header.len();
-            Some(Announcement { bytes: length, client: client.map(|client| client.to_canonical()) })
+            (header.header.len(), client)
         }
-    }
+    };
+    Some(Announcement { bytes, client: client.map(|client| client.to_canonical()) })
 }
 
 /// Whether whoever is there may be a proxy in front of others that nobody declared, or a container's gateway: loopback, private (RFC 1918), unique-local (RFC 4193) and link-local addresses.

@@ -300,14 +300,13 @@ fn whoever_was_inside_comes_back_without_waiting_as_often_as_they_lose_their_con
     let mut desk = Shared::desk(0);
     desk.hear(word(3, queue()));
     let place = desk.place_of(NOW, 9, 120);
-    let (mut back, mut pause) = (place, SOON);
-    for _ in 0..10 {
+    let mut back = place;
+    for seconds in [3.0, 4.5, 6.75, 10.125, 15.187_5, 22.781_25, 34.171_875, 51.257_812_5, 60.0, 60.0] {
         let again = waits(desk.present(back.due, memory, back, 0, Entry::Now));
         assert_eq!((again.serial, again.class), (120, Class::Returning), "there is no place yet");
-        assert_eq!(again.due, back.due + pause);
-        (back, pause) = (again, (3 * pause / 2).min(SOON_MAX));
+        assert_eq!(again.due, back.due + Duration::from_secs_f64(seconds));
+        back = again;
     }
-    assert_eq!(pause, SOON_MAX, "half as late again each time, and once a minute in the end");
     assert_eq!(desk.told().report.missed, 1, "and the house hears of them once");
     desk.take(NOW, Grant { number: 2, back: 2, keep: 2, ..Grant::default() });
     for _ in 0..2 {
