@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { fine, launch, page as open, position, until } from "./browser.mjs";
 import { cancelled, over } from "./door/gone.mjs";
 import { late, PLACES } from "./door/late.mjs";
-import { admitted, ADMITTED_MS, fill, isTold, LANGUAGES, person, placeOf, PRESSED_MS, presses, says, scriptless, serial, SPACE, space, stage, ticketOf, watch, WORDS } from "./door/people.mjs";
+import { admitted, ADMITTED_MS, enters, fill, heard, isTold, LANGUAGES, person, placeOf, PRESSED_MS, presses, says, scriptless, serial, SPACE, space, stage, ticketOf, watch, WORDS } from "./door/people.mjs";
 import { BINARY, Server } from "./server.mjs";
 
 const door = (places, stay) => `[door]\nplaces = ${places}\nstay_minutes = ${stay}\n`;
@@ -91,7 +91,6 @@ async function waiting() {
   await Promise.all(LANGUAGES.map(told));
   const drawn = [ar, en, twin].map(({ told }) => told.filter(({ stage }) => stage === "draw").length);
   assert.deepEqual(drawn, [1, 2, 1], "nobody asks while they wait, but a page that is loaded again");
-  const enters = ({ page }) => page.waitForFunction(() => document.querySelector("#entered")?.textContent, null, { timeout: ADMITTED_MS });
   const first = Promise.any([en, twin].map((who) => enters(who).then(() => who)));
   await Promise.all([admitted(ar).then(() => (measured.ar_admitted_ms = Date.now() - began)), first.then(admitted).then(() => (measured.en_admitted_ms = Date.now() - began))]);
   const [one, other] = (await first) === en ? [en, twin] : [twin, en];
@@ -130,6 +129,8 @@ async function without() {
     all.map(async ({ page, picture, close }, n) => {
       const lang = LANGUAGES[n];
       const answer = page.waitForResponse(/\.mp3/, { timeout: ADMITTED_MS }).then((got) => ({ headers: got.headers(), status: got.status() }));
+      // What failed first is what is told.
+      answer.catch(() => {});
       const audio = await page.waitForSelector("audio", { timeout: ADMITTED_MS, state: "attached" });
       const { headers, status } = await answer;
       assert.deepEqual([status, headers["content-type"], headers["hiwar-place"]?.length], [200, "audio/mpeg", 72]);
@@ -154,6 +155,9 @@ try {
   await new Promise((wait, fails) => (begun = late(browser, busy, measured, wait)).catch(fails));
   const there = [capped(recorded, "ar", "dark"), capped(recorded, "en", "light"), cancelled(browser, full), over(browser, full)];
   await Promise.all([begun, waiting(), without(), ...there]);
+} catch (failed) {
+  console.error(heard());
+  throw failed;
 } finally {
   await browser.close();
   await Promise.all([server, full, busy].map((one) => one.stop()));

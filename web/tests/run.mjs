@@ -25,13 +25,13 @@ for (const sign of ["SIGINT", "SIGTERM"]) process.once(sign, () => ((failed = si
 for (const name of tests) {
   if (failed) break;
   const from = performance.now();
-  running = spawn(process.execPath, [here + name], { stdio: "inherit", env });
+  running = spawn(process.execPath, [here + name], { stdio: ["inherit", "inherit", 1], env });
   const timer = setTimeout(() => running.kill("SIGTERM"), TEST_MS);
   const status = await new Promise((resolve) => running.once("exit", (code, signal) => resolve(code ?? signal)));
   clearTimeout(timer);
-  console.error(`${status === 0 ? "✓" : "✗"} ${name} ${((performance.now() - from) / 1000).toFixed(1)} s`);
+  console.log(`${status === 0 ? "✓" : "✗"} ${name} ${((performance.now() - from) / 1000).toFixed(1)} s`);
   if (status !== 0) failed = `${name}: ${status}`;
 }
 await server?.stop();
-console.error(failed ?? `${tests.length} browser tests passed in ${((performance.now() - began) / 1000).toFixed(0)} s`);
+console.log(failed ?? `${tests.length} browser tests passed in ${((performance.now() - began) / 1000).toFixed(0)} s`);
 process.exit(failed ? 1 : 0);

@@ -77,15 +77,20 @@ export async function person(browser, lang, at, { space = SPACE, scheme = "light
   return who;
 }
 
+const watched = [];
+/** What everybody asked for and was told, in the order of their coming: for who reads why a test failed. */
+export const heard = () => watched.map(({ lang, space, shown, told, began }) => JSON.stringify({ lang, space, began, asked: shown.length, told })).join("\n");
+
 /** Sees to it that it is known what a page asks for, and what it says. */
 export async function watch(who) {
-  [who.shown, who.told] = [[], []];
+  [who.shown, who.told, who.began] = [[], [], new Date().toISOString()];
+  watched.push(who);
   who.page.on("request", (request) => {
     const { pathname, searchParams } = new URL(request.url());
     if (pathname.startsWith("/listen/")) who.shown.push(searchParams.get("t"));
   });
   who.page.on("response", async (response) => {
-    if (new URL(response.url()).pathname.startsWith("/listen/") && response.status() === 503) who.told.push(await response.json().catch(() => ({})));
+    if (new URL(response.url()).pathname.startsWith("/listen/") && response.status() === 503) who.told.push({ ...(await response.json().catch(() => ({}))), at: new Date().toISOString() });
   });
   await who.page.addInitScript(() => {
     globalThis.aloud = [];
@@ -119,14 +124,14 @@ export function presses(who) {
   return who;
 }
 
+/** Told that it is their turn, now or before: it stands there for ten seconds, which may have passed. */
+export const enters = (who) => isTold(who, "entered", ADMITTED_MS);
+
 /** Heard, told so, with the place that it had, and without a second press. */
 export async function admitted(who) {
   const { page, lang } = who;
   const ticket = who.ticket ?? (await ticketOf(who));
-  // Not by frames: a page that nobody looks at has none.
-  const entered = page.waitForFunction(() => document.querySelector("#entered")?.textContent, null, { timeout: ADMITTED_MS, polling: 200 });
-  await entered.catch(async (why) => assert.fail(`${lang}: waits still, for "${await says(page)}": ${why}`));
-  await isTold(who, "entered", 2_000);
+  await enters(who);
   await who.heard;
   const from = await position(page);
   await until(`${lang}: the sound goes on`, async () => (await position(page)) > from + 1);
