@@ -18,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::time::Timespec;
 
@@ -486,7 +487,8 @@ impl Clerk {
             self.crossings.remove(token.index());
             return;
         }
-        if broken && !pair.house_hung {
+        // What is told in this round may be told of the house that was asked before.
+        if broken && !pair.house_hung && has_hung_up(&pair.house.socket) {
             // Epoll reports a hang-up for as long as the socket is registered, and would spin while the client is slow.
             pair.house_hung = true;
             let _ = epoll::delete(&self.epoll, &pair.house.socket);
@@ -723,6 +725,13 @@ fn refuse(
 ) {
     let answer = problem.answer(language, Some(method), Keep::Close, SystemTime::now());
     returns.send(Returned { socket, peer, read: Vec::new(), keep: Keep::Close, answer: Some(answer) });
+}
+
+/// Whether there is nobody at the other end, now.
+fn has_hung_up(socket: &impl AsFd) -> bool {
+    // Told without being asked for.
+    let mut asked = [PollFd::new(socket, PollFlags::empty())];
+    poll(&mut asked, Some(&Timespec::default())).is_ok_and(|count| count > 0)
 }
 
 /// Connects without waiting: `AGAIN` when the house's queue is full. Reaches paths longer than the 108 bytes of a socket address

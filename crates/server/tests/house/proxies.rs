@@ -10,7 +10,7 @@ use hiwar_admission::door::ticket::Ticket;
 use rustix::io::FdFlags;
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
-use crate::door::inside;
+use crate::door::{inside, start};
 use crate::http::{Reply, ask, parse};
 use crate::mouth::Mouth;
 use crate::server::{PATIENCE, Server, Space, until};
@@ -80,8 +80,7 @@ fn server(more: &str) -> (tempfile::TempDir, Server) {
     let dir = tempfile::tempdir().expect("a directory");
     let config = dir.path().join("hiwar.toml");
     std::fs::write(&config, format!("{more}\n[door]\nplaces = 1\n")).expect("a disk");
-    let args = ["--no-demo", "--config", config.to_str().expect("text")];
-    let server = Server::start_in(&dir.path().join("data"), &args);
+    let server = start(dir.path());
     (dir, server)
 }
 
