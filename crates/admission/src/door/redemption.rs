@@ -77,6 +77,29 @@ mod tests {
         }
     }
 
+    /// At four workers at once, each serial of a word beside others.
+    #[test]
+    fn of_all_who_show_a_serial_at_the_same_moment_one_is_let_in() {
+        const SERIALS: u64 = 100_000;
+        let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(SERIALS as usize / 32).collect();
+        let (redemption, together) = (Redemption::new(&bits), std::sync::Barrier::new(4));
+        let shows = |from: u64| {
+            together.wait();
+            let serials = (0..SERIALS).map(|n| (n + from) % SERIALS);
+            let good = serials.map(|serial| (redemption.exchange(serial), redemption.redeem(serial)));
+            good.fold((0, 0), |(firsts, taken), (first, is)| {
+                (firsts + u64::from(first == Ok(true)), taken + u64::from(is.is_ok()))
+            })
+        };
+        let sums = std::thread::scope(|scope| {
+            // Two pairs: of each both go the same way.
+            let workers = [0, 0, SERIALS / 2, SERIALS / 2].map(|from| scope.spawn(move || shows(from)));
+            let each = workers.into_iter().map(|worker| worker.join().expect("no panic"));
+            each.fold((0, 0), |sum, (firsts, taken)| (sum.0 + firsts, sum.1 + taken))
+        });
+        assert_eq!(sums, (SERIALS, SERIALS));
+    }
+
     #[test]
     fn what_was_drawn_is_exchanged_as_often_as_it_is_shown_until_its_place_is_taken() {
         let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(4).collect();

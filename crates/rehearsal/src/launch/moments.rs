@@ -37,6 +37,8 @@ pub struct Moment {
     pub untrue: u64,
     /// By how much somebody of the crowd acted too late, at the most: the crowd itself is slow then, and not the server.
     pub late_ms: u64,
+    /// How crowded the server said that it was, 0 to 5, at the end of it; `None`: it did not say, or was not asked.
+    pub level: Option<u8>,
 }
 
 impl Moment {
@@ -77,23 +79,27 @@ impl Moment {
         self.unanswered += other.unanswered;
         self.untrue += other.untrue;
         self.late_ms = self.late_ms.max(other.late_ms);
+        self.level = self.level.max(other.level);
     }
 }
 
 /// All of them, by second.
 pub type Moments = BTreeMap<u32, Moment>;
 
-/// Raw, a line for each second.
+/// Raw, a line for each second: its counts, and the level, or nothing where it is not known.
 pub fn csv(moments: &Moments) -> String {
     let mut text = String::from("at_s");
     for (name, _) in Moment::default().parts() {
         let _ = write!(text, ",{name}");
     }
+    text.push_str(",level");
     for (at, moment) in moments {
         let _ = write!(text, "\n{at}");
         for (_, value) in moment.parts() {
             let _ = write!(text, ",{value}");
         }
+        text.push(',');
+        let _ = moment.level.map(|level| write!(text, "{level}"));
     }
     text.push('\n');
     text
@@ -136,6 +142,7 @@ mod tests {
             unanswered: 1,
             untrue: 1,
             late_ms: 1,
+            level: Some(1),
         };
         ones.merge(&each);
         assert_eq!(ones, each, "nothing is left out");
@@ -148,6 +155,9 @@ mod tests {
         assert_eq!(lines.len(), 2);
         let at = lines[0].iter().position(|name| *name == "untrue").expect("it is told");
         assert_eq!((lines[1][0], lines[1][at], lines[1].len()), ("7", "5", lines[0].len()));
+        assert_eq!((lines[0].last(), lines[1].last()), (Some(&"level"), Some(&"")));
+        let known = csv(&Moments::from([(7, Moment { level: Some(4), ..Moment::default() })]));
+        assert!(known.ends_with(",4\n"), "{known}");
     }
 
     #[test]

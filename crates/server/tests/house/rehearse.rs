@@ -65,7 +65,10 @@ fn a_crowd_comes_to_the_door_of_its_own_server_and_nobody_takes_it_for_the_audie
     assert!((1..=40).contains(&let_in), "{result}");
     let visits = std::fs::read_to_string(report.join("visits.csv")).expect("raw samples");
     assert_eq!(visits.lines().count(), 151);
-    assert!(std::fs::read_to_string(report.join("seconds.csv")).expect("raw samples").lines().count() >= 14);
+    let seconds = std::fs::read_to_string(report.join("seconds.csv")).expect("raw samples");
+    assert!(seconds.lines().count() >= 14);
+    let levels = || seconds.lines().filter_map(|line| line.rsplit(',').next()?.parse::<u8>().ok());
+    assert!(levels().any(|level| level > 0) && levels().all(|level| level <= 5), "how crowded it was: {seconds}");
     let page = std::fs::read_to_string(report.join("report.html")).expect("a page");
     assert!(page.contains("dir=\"rtl\"") && page.contains("id=\"promised-en\""));
     let counted = format!("hiwar_rehearsal_joined_total {let_in}");

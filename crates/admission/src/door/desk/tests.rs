@@ -129,6 +129,25 @@ fn one_network_sets_back_who_comes_after_the_draw_by_no_more_than_its_rounds() {
     assert_eq!(ticket.worth, Worth::Rank(1_000 + desk.told().late - 1));
 }
 
+/// Each time from another address, and so from another home's /64.
+#[test]
+fn of_ten_million_tickets_that_one_48_asks_for_few_are_given_and_a_stranger_has_theirs() {
+    let shared = Shared::new();
+    let (memory, key) = (shared.memory(), NetworkKey::from_bytes([3; 32]));
+    let mut desk = Shared::desk(0);
+    desk.take_serials(1..SERIALS);
+    desk.hear(word(3, Phase::Gathering { until: NOW + WINDOW }));
+    let mut given = 0u64;
+    for n in 0..10_000_000_u128 {
+        let address = (0x2001_0db8_0007 << 80) | (n % 65_536) << 64 | n;
+        let here = key.networks(std::net::Ipv6Addr::from(address).into());
+        given += u64::from(waits(desk.arrive(NOW, memory, &here, None, 0, Entry::Now)).serial != NOBODY);
+    }
+    assert!((1_000..SERIALS / 8).contains(&given), "{given}");
+    let ticket = waits(desk.arrive(NOW, memory, &networks(), None, 0, Entry::Now));
+    assert_eq!((ticket.serial, ticket.worth), (given + 1, Worth::Draw(Turn { round: 0, within: 0 })));
+}
+
 #[test]
 fn the_fewer_serials_are_left_the_more_they_are_for_those_whose_network_has_had_few() {
     for (first, rounds) in [(1, ROUNDS), (SERIALS / 2 + 1, 8), (SERIALS * 3 / 4 + 1, 2), (SERIALS * 7 / 8 + 1, 1)] {

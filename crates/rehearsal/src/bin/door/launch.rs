@@ -142,7 +142,7 @@ pub(crate) fn crowd(at: &AtServer) -> Result<Value, String> {
     let target = Target::parse(&at.url).map_err(|why| why.to_string())?;
     let until = Duration::from_secs(at.options.seconds);
     let visits = at.options.launch().visits();
-    let how = crowd::Options { threads: at.threads, returns: at.returns };
+    let how = crowd::Options { threads: at.threads, returns: at.returns, looks: false };
     let (seen, moments) = crowd::run(&target, visits, at.options.cap, until, how).map_err(|why| why.to_string())?;
     if let Some(file) = &at.moments {
         std::fs::write(file, csv(&moments)).map_err(|why| format!("{}: {why}", file.display()))?;

@@ -16,6 +16,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
 use super::answer::{Head, Stage, Wait};
+use super::level::level;
 use crate::launch::moments::{Moment, Moments};
 use crate::launch::{Backoff, Chance, Kind, Lived, Seen, Visit};
 use crate::live::listen::wire::{Moved, Wire};
@@ -59,6 +60,8 @@ pub struct Options {
     pub threads: usize,
     /// Whoever is cut off comes back, by the place that they had.
     pub returns: bool,
+    /// The server is asked each second how crowded it is.
+    pub looks: bool,
 }
 
 impl Target {
@@ -80,6 +83,12 @@ impl Target {
     /// Scheme, host and port: what a grant is for.
     pub fn origin(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The conversation.
+    pub(super) fn space(&self) -> &str {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        name.split(['.', '?']).next().unwrap_or_default()
     }
 
     /// Where everyone connects.
@@ -124,7 +133,7 @@ pub fn run(
         playing.push(named.spawn(play).map_err(|why| Error::World("starting a thread", why))?);
     }
     drop(tell);
-    let moments = gather(&told, until);
+    let moments = gather(&told, until, || options.looks.then(|| level(target)).flatten());
     let (mut lived, mut steps) = (vec![Lived::default(); visits.len()], Vec::new());
     for part in playing {
         let part = part.join().map_err(|_| Error::Asked("a thread of the crowd ended early"))?;
@@ -141,8 +150,8 @@ pub fn run(
     Ok((seen, moments))
 }
 
-/// Puts together what the threads saw of each second, and shows how far it is.
-fn gather(told: &Receiver<(u32, Moment)>, until: Duration) -> Moments {
+/// Puts together what the threads saw of each second and how crowded it was then, and shows how far it is.
+fn gather(told: &Receiver<(u32, Moment)>, until: Duration, looks: impl Fn() -> Option<u8>) -> Moments {
     let (mut moments, mut sum) = (Moments::new(), Moment::default());
     let is_terminal = io::stderr().is_terminal();
     let ends = u32::try_from(until.as_secs()).unwrap_or(u32::MAX).max(1);
@@ -150,6 +159,9 @@ fn gather(told: &Receiver<(u32, Moment)>, until: Duration) -> Moments {
         sum.merge(&moment);
         let is_new = !moments.contains_key(&at);
         moments.entry(at).or_default().merge(&moment);
+        if is_new {
+            moments.entry(at).or_default().level = looks();
+        }
         if is_new && (is_terminal || (at + 1).is_multiple_of(TELL_EVERY_S)) {
             let done = (u64::from(at + 1) * u64::from(BAR_WIDTH) / u64::from(ends)).min(BAR_WIDTH.into()) as usize;
             let bar = format!("{}{}", "█".repeat(done), "·".repeat(BAR_WIDTH as usize - done));

@@ -2,4 +2,5 @@
 
 mod answer;
 pub mod crowd;
+mod level;
 pub mod visitors;

@@ -250,6 +250,22 @@ fn plots(seen: &Seen, moments: &Moments, timeline: &Timeline) -> Vec<Plot> {
             limit: None,
         },
         Plot {
+            id: "level",
+            title: words("درجة الازدحام", "How crowded"),
+            note: words(
+                "ما قاله الخادم عن نفسه: ‏0 يدخل كل قادم فورًا، و1 خلال دقائق، ومن 2 إلى 4 يصل الصوت أقل كلفة، و5 لا يجد كل قادم مكانًا.",
+                "What the server said of itself: 0 whoever comes is let in at once, 1 within minutes, 2 to 4 sound comes at less cost, 5 not everybody finds a place.",
+            ),
+            unit: Unit::Count,
+            scale: Scale::Linear,
+            series: vec![Series::new(
+                words("الدرجة", "level"),
+                Ink::Area,
+                spanned(&|at| moments.get(&u32::try_from(at).ok()?)?.level.map(f64::from)).into_iter(),
+            )],
+            limit: None,
+        },
+        Plot {
             id: "trouble",
             title: words("ما لم يكن كما ينبغي", "What was not as it should be"),
             note: words(
@@ -292,7 +308,7 @@ mod tests {
             assert!(good.contains(text), "{text}");
         }
         assert!(!good.contains("<b>"), "what is from outside is no markup");
-        for id in ["arrivals", "waiting", "inside", "admitted", "promised", "trouble"] {
+        for id in ["arrivals", "waiting", "inside", "admitted", "promised", "level", "trouble"] {
             assert!(good.contains(&format!("id=\"{id}-ar\"")) && good.contains(&format!("id=\"{id}-en\"")), "{id}");
         }
         seen.cap = 3_500;

@@ -64,7 +64,7 @@ fn rehearse(args: &cli::RehearseCrowd) -> Result<(Value, bool), String> {
     }
     eprintln!("  {} has granted it, at {}", checked.origin(), checked.at());
     let threads = usize::from(args.threads).max(args.places.div_ceil(THREAD_LISTENERS_MAX) as usize);
-    let options = crowd::Options { threads, returns: true };
+    let options = crowd::Options { threads, returns: true, looks: true };
     let ran = crowd::run(&target.wearing(checked.badge()), launch.visits(), args.places, until, options);
     let (seen, moments) = ran.map_err(|why| why.to_string())?;
     let figures = seen.figures();
