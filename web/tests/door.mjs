@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { fine, launch, page as open, position, until } from "./browser.mjs";
 import { cancelled, over } from "./door/gone.mjs";
 import { late, PLACES } from "./door/late.mjs";
-import { admitted, ADMITTED_MS, enters, fill, heard, isTold, LANGUAGES, person, placeOf, PRESSED_MS, presses, says, scriptless, serial, SPACE, space, stage, ticketOf, watch, WORDS } from "./door/people.mjs";
+import { admitted, ADMITTED_MS, enters, fill, heard, hushes, isTold, LANGUAGES, person, placeOf, PRESSED_MS, presses, says, scriptless, serial, SPACE, space, stage, ticketOf, watch, WORDS } from "./door/people.mjs";
 import { BINARY, Server } from "./server.mjs";
 
 const door = (places, stay) => `[door]\nplaces = ${places}\nstay_minutes = ${stay}\n`;
@@ -85,6 +85,8 @@ async function waiting() {
   await isTold(twin, "draw", PRESSED_MS);
   assert.deepEqual(twin.shown, [en.ticket]);
 
+  for (const who of [ar, en, twin]) await until("a quiet sound plays while they wait", () => hushes(who));
+
   // Both go, and there is room, when everybody has been drawn.
   await Promise.all(inside.map(({ leave }) => leave()));
   await Promise.all([fine(ar.page, "ar", "page-wait"), fine(en.page, "en", "page-wait")]);
@@ -96,6 +98,8 @@ async function waiting() {
   const [one, other] = (await first) === en ? [en, twin] : [twin, en];
   measured.requests = { ar: ar.shown.length, en: one.shown.length };
   for (const who of [ar, one]) assert.ok(who.shown.length <= 6, `${who.shown.length} requests`);
+
+  for (const who of [ar, one]) await until("the quiet sound ends when they hear the other", async () => !(await hushes(who)), 15_000);
 
   // The other comes as others do, and so does a copy of a page that is inside: nobody throws anybody out.
   const copy = await tab(ar, (context, page) => Promise.all([context.waitForEvent("page"), page.evaluate(() => void open(location.href))]).then(([copied]) => copied));

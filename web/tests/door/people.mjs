@@ -94,6 +94,14 @@ export async function watch(who) {
   });
   await who.page.addInitScript(() => {
     globalThis.aloud = [];
+    // What a page has that is no element of it.
+    globalThis.quiet = [];
+    globalThis.Audio = class extends Audio {
+      constructor(...given) {
+        super(...given);
+        globalThis.quiet.push(this);
+      }
+    };
     new MutationObserver((changes) => {
       for (const { target } of changes) {
         const region = (target.nodeType === Node.TEXT_NODE ? target.parentElement : target)?.closest?.("[role=status]");
@@ -105,6 +113,8 @@ export async function watch(who) {
 }
 
 export const says = (page) => page.textContent("#notice");
+/** Whether the quiet sound is on that keeps a locked phone awake, over and over. */
+export const hushes = ({ page }) => page.evaluate(() => globalThis.quiet.some((sound) => sound.loop && !sound.paused && sound.currentTime > 0));
 /** What was read aloud since the page was loaded. */
 export const aloud = (page) => page.evaluate(() => globalThis.aloud);
 export const ticketOf = (who) => who.page.evaluate((key) => localStorage.getItem(key), KEY(who.space));
