@@ -4,13 +4,14 @@
 
 One script (crates/rehearsal/src/launch.rs) says who comes when and from where, how long they wait, and how long they stay. `door simulate` plays it without a clock by the code that workers and house
 run; `door crowd` at a running server, each person from an address of loopback. The same launch is simulated nine times, with another draw each, and the medians are told, for what two hundred bots gain is
-uncertain by a fiftieth. `--scale 5` is a fifth of everybody and of the places. `--stay` is how long half of them stay longer than, which the
+uncertain by a fiftieth; and half a million forty-nine times, for of the /24 a dozen are let in then, and only of many draws together can be told what its share is. `--scale 5` is a fifth of everybody and of the places. `--stay` is how long half of them stay longer than, which the
 house is told as well. Less than what is asked for is said in the result. docs/measured/door.md says what each figure means. `--keep` keeps raw samples: a line for each visit, and of the real run one
 for each second. The last line is one JSON object.
 """
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -24,8 +25,8 @@ PEOPLE_SIM = 500_000
 PEOPLE, CAP, BOTS, CARRIED, STAY_MINUTES = 60_000, 19_000, 200, 200, 20
 MINUTES = 16
 """How long it is played. Stays are as long as they are: a place is kept for half a minute whatever they are, and with short ones more places would be kept than are spared for that."""
-DRAWS = 9
-"""How often the launch is simulated."""
+DRAWS, DRAWS_500K = 9, 49
+"""How often the launch is simulated, and half a million."""
 BOTS_LEAST = 150
 """With fewer bots nobody can tell whether they gain anything."""
 CROWD_LATE_MS = 1_000
@@ -58,10 +59,9 @@ def main():
     door, result = rehearsal.door(), {}
     with machine.roomy_loopback(), rehearsal.folder("crowd", None) as folder:
         if options.only in (None, "sim"):
-            runs = [_simulated(door, options, keep, f"sim-{luck}", options.scale, "--luck", str(luck)) for luck in range(1, DRAWS + 1)]
-            result |= suffixed(medians(runs), "_sim")
+            result |= suffixed(medians(_draws(DRAWS, door, options, keep, "sim", options.scale)), "_sim")
         if options.only in (None, "sim500k"):
-            result |= suffixed(_simulated(door, options, keep, "sim500k", 1, "--anywhere", people=PEOPLE_SIM), "_sim500k")
+            result |= suffixed(together(_draws(DRAWS_500K, door, options, keep, "sim500k", 1, "--anywhere", people=PEOPLE_SIM)), "_sim500k")
         if options.only in (None, "real"):
             result |= _real(folder, door, options, keep)
     result |= {"people": PEOPLE // options.scale, "places": CAP // options.scale, "scale": options.scale, "stay_minutes": options.stay, "played_minutes": options.minutes}
@@ -89,6 +89,15 @@ WORST = ("cap_exceeded", "bound_max", "cut", "failed")
 def medians(runs):
     """Of each figure; the worst of those that are to be nought at all times."""
     return {name: (max if name in WORST else statistics.median)(run[name] for run in runs) for name in runs[0]}
+
+
+def together(runs):
+    """The medians; and the share of the /24 of all who were let in by any of the draws."""
+    let_in, share = (sum(run[name] for run in runs) for name in ("prefix_let_in", "prefix_share"))
+    chance = math.sqrt(statistics.fmean(run["prefix_share_chance"] ** 2 for run in runs) / len(runs))
+    carried = statistics.fmean(run["carried_let_in"] for run in runs)
+    error = abs(let_in / share - 1) if share else 0
+    return medians(runs) | {"prefix_let_in": let_in, "prefix_share": share, "prefix_share_error": error, "prefix_share_chance": chance, "carried_let_in": carried}
 
 
 def unwanted(result):
@@ -136,6 +145,15 @@ def _told(options, cap):
 def _simulated(door, options, keep, name, scale, *more, people=None):
     script = _script(options, keep, name, scale, people)
     return run([door, "simulate", *script, "--stay-believed", str(60 * options.stay), "--told", str(_told(options, CAP // scale)), *more], CROWD_CORES)
+
+
+def _draws(count, door, options, keep, name, *more, people=None):
+    """The same launch, so often, each with another draw. Kept are the visits of the first: the others are as many lines, and can be simulated again."""
+    runs = []
+    for luck in range(1, count + 1):
+        print(f"  {name}: {luck} of {count} draws", file=sys.stderr, flush=True)
+        runs.append(_simulated(door, options, keep if luck == 1 else None, name, *more, "--luck", str(luck), people=people))
+    return runs
 
 
 def played(door, sound, seconds, *script):

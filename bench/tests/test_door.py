@@ -73,3 +73,12 @@ def test_of_few_people_a_share_may_differ_by_chance_and_of_few_bots_nothing_is_t
 def test_of_several_draws_the_middle_is_told_and_the_worst_of_what_must_never_be():
     runs = [{"cap_exceeded": exceeded, "retry_advantage": gained} for exceeded, gained in ((0, 0.06), (1, -0.02), (0, 0.01))]
     assert launch.medians(runs) == {"cap_exceeded": 1, "retry_advantage": 0.01}
+
+
+def test_of_a_network_of_whom_few_are_let_in_by_each_draw_the_share_is_told_of_all_draws_together():
+    runs = [{"prefix_let_in": let_in, "prefix_share": 10.0, "prefix_share_chance": 0.3, "prefix_share_error": abs(let_in / 10 - 1), "carried_let_in": let_in % 3} for let_in in (7, 14, 10, 10)]
+    told = launch.together(runs)
+    assert (told["prefix_let_in"], told["prefix_share"], told["carried_let_in"]) == (41, 40.0, 1.25)
+    assert abs(told["prefix_share_error"] - 0.025) < 1e-9 and abs(told["prefix_share_chance"] - 0.15) < 1e-9
+    # What is always so is no chance.
+    assert "prefix_share_error_sim500k" in launch.unwanted(launch.suffixed(launch.together([run | {"prefix_let_in": 5} for run in runs]), "_sim500k"))[0]
