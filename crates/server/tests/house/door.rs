@@ -1,6 +1,6 @@
 //! A door with few places: who comes in, who is told to wait, and what stays when the house dies.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant, SystemTime};
@@ -9,7 +9,7 @@ use hiwar_admission::door::ticket::Known;
 use hiwar_admission::{Scope, VoucherKey};
 
 use crate::ear::Ear;
-use crate::http::{Reply, ask, head, open};
+use crate::http::{Reply, ask, connect_from, head, open};
 use crate::mouth::Mouth;
 use crate::server::{Server, Space, until};
 
@@ -50,6 +50,29 @@ pub(crate) fn place(server: &Server, space: &Space, shown: &str) -> String {
 pub(crate) fn inside(server: &Server, space: &Space) -> Ear {
     let place = place(server, space, "");
     Ear::on(server.public, &format!("/listen/{}.ogg?t={place}", space.id))
+}
+
+/// As a telephone that leaves a house, and its Wi-Fi.
+#[test]
+fn whoever_was_inside_comes_back_from_another_address() {
+    let (_dir, server) = server(1);
+    let space = server.live("full");
+    let _mouth = Mouth::speak(server.stage, &space.id, &space.host_pass, 440.0);
+    let place = place(&server, &space, "");
+    let status = |shown: &str| {
+        let mut stream = connect_from("127.0.0.5", server.public);
+        let path = format!("/listen/{}.mp4?t={shown}", space.id);
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").expect("a request");
+        let mut bytes = Vec::new();
+        until("an answer", || {
+            let mut buffer = [0; 4_096];
+            let length = stream.read(&mut buffer).expect("an answer");
+            bytes.extend_from_slice(&buffer[..length]);
+            head(&bytes).map(|(_, status, _)| status)
+        })
+    };
+    assert_eq!(status(""), 503, "the place is kept, and nobody else's");
+    until("let in", || (status(&place) == 200).then_some(()));
 }
 
 fn waits(server: &Server, space: &Space) -> Reply {

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use serde_json::Value;
 
 use crate::server::PATIENCE;
@@ -85,6 +86,17 @@ pub(crate) fn open(
     // An early refusal closes the connection while the body is still on its way.
     let _ = stream.write_all(body);
     Ok(stream)
+}
+
+/// A connection from that address of this machine.
+pub(crate) fn connect_from(from: &str, at: SocketAddr) -> TcpStream {
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    let from: SocketAddr = format!("{from}:0").parse().expect("an address");
+    bind(&socket, &from).expect("an address of loopback");
+    connect(&socket, &at).expect("somebody who listens");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream
 }
 
 /// Where the body begins, the status, and the headers.

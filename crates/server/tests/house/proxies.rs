@@ -2,18 +2,17 @@
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
 
 use hiwar_admission::door::ticket::Ticket;
 use rustix::io::FdFlags;
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
 use crate::door::{inside, start};
-use crate::http::{Reply, ask, parse};
+use crate::http::{Reply, ask, connect_from, parse};
 use crate::mouth::Mouth;
-use crate::server::{PATIENCE, Server, Space, until};
+use crate::server::{Server, Space, until};
 
 /// How HAProxy passes on what comes.
 const HTTP: (&str, &str) = ("mode http\n  option forwardfor", "");
@@ -49,12 +48,7 @@ impl Proxy {
 
     /// Asks from that address of this machine.
     fn answer(&self, from: &str, path: &str, fields: &str) -> Vec<u8> {
-        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
-        let from: SocketAddr = format!("{from}:0").parse().expect("an address");
-        bind(&socket, &from).expect("an address of loopback");
-        connect(&socket, &self.at).expect("the proxy");
-        let mut stream = TcpStream::from(socket);
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let mut stream = connect_from(from, self.at);
         let head = format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n{fields}\r\n");
         stream.write_all(head.as_bytes()).expect("a request");
         let mut bytes = Vec::new();
