@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
 use super::counts::Counts;
-use super::diary::Traffic;
+use super::diary::{Field, Traffic};
 use super::draw::{DrawSecret, ROUNDS, Tally, VOUCHED};
 use super::network::{LEVELS, Networks, Turn};
 use super::places::{Grant, Report, Share};
@@ -134,7 +134,7 @@ pub struct Told {
     pub late: u64,
     /// Ever let in.
     pub entered: u64,
-    /// Of those, for whom there was a time.
+    /// Of those, for whom there was a time, told or not: by how many the table has gone on.
     pub came: u64,
 }
 
@@ -177,6 +177,23 @@ struct Visitor {
     has_looked: bool,
 }
 
+/// Who was let in of those who had been told a time, by class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Promised {
+    kept: [u64; Class::ALL.len()],
+    late: [u64; Class::ALL.len()],
+}
+
+/// Within so long of its time a promise is kept.
+pub const KEPT_WITHIN: Duration = Duration::from_secs(15);
+/// Or within this part of what was promised: whoever waits for half an hour asks for no more.
+pub const KEPT_PART: u32 = 10;
+
+/// Whether whoever is let in now, for whom it was to be `due` after so long a wait, found that to be true.
+pub fn is_kept(now: SystemTime, due: SystemTime, promised: Duration) -> bool {
+    now.duration_since(due).unwrap_or_default() <= KEPT_WITHIN.max(promised / KEPT_PART)
+}
+
 /// One space's, at one worker.
 pub struct Desk {
     /// Of which each opening's secret is made.
@@ -194,6 +211,7 @@ pub struct Desk {
     late: u64,
     entered: u64,
     came: u64,
+    promised: Promised,
     /// How many of this second's may still be let in, and when it ends.
     gate: (u32, Option<SystemTime>),
     /// Of what was spare when the house spoke.
@@ -218,6 +236,7 @@ impl Desk {
             late: 0,
             entered: 0,
             came: 0,
+            promised: Promised::default(),
             gate: (0, None),
             spare: 0,
             nth: None,
@@ -275,7 +294,10 @@ impl Desk {
             _ => false,
         };
         let (tally, promises) = (is_wanted.then(|| self.tally.clone()), self.promises.clone());
-        Heard { told: self.told(), tally, promises, traffic: traffic.clone() }
+        let mut traffic = traffic.clone();
+        traffic.set(Field::Kept, &self.promised.kept);
+        traffic.set(Field::Late, &self.promised.late);
+        Heard { told: self.told(), tally, promises, traffic }
     }
 
     /// Who was drawn here.
@@ -466,9 +488,9 @@ impl Desk {
         if is_next && self.spare > 0 && self.share.has_room(now) {
             self.spare -= 1;
             if entry == Entry::Later {
-                // It is theirs, from now on.
+                // It is theirs, from now on. They are told no time, so that none can be kept.
                 self.promises.add(now, now);
-                return Some(self.ticket(visitor, now, Worth::Place { promised: EARLY }));
+                return Some(self.ticket(visitor, now, Worth::Place { promised: Duration::ZERO }));
             }
             self.share.admit(now);
             self.entered += 1;
@@ -480,7 +502,16 @@ impl Desk {
     /// If there is room.
     fn redeem_and_enter(&mut self, now: SystemTime, memory: Memory<'_>, ticket: &Ticket) -> Option<Answer> {
         memory.redemption.redeem(ticket.serial).ok()?;
-        self.enter(now)
+        let enters = self.enter(now)?;
+        // Whoever is drawn in directly was told none.
+        if let Worth::Place { promised } = ticket.worth
+            && !promised.is_zero()
+        {
+            let Promised { kept, late } = &mut self.promised;
+            let counts = if is_kept(now, ticket.due, promised) { kept } else { late };
+            counts[ticket.class as usize] += 1;
+        }
+        Some(enters)
     }
 
     /// Lets in somebody for whom there was a time.

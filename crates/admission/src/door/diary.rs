@@ -8,6 +8,7 @@ use std::fmt::Write;
 use super::network::LEVELS;
 use super::seal::{SEAL_BYTES, SealKey, is_sealed};
 use super::ticket::Class;
+use crate::ladder::{Reason, Reasons};
 use crate::pass::Scope;
 
 /// Longest line, in bytes: twice what the longest minute has.
@@ -15,6 +16,11 @@ pub const LINE_BYTES_MAX: usize = 16 * 1_024;
 
 const SEALED: &str = "hiwar 2026-11 line of a diary, version 1";
 const CHAINED: &str = "hiwar 2026-11 chain of a diary, version 1";
+
+/// Which fields minutes have behind a head of that version. Those of [`BEFORE`] are read as well.
+pub const VERSION: u8 = 2;
+/// Without promises and reasons; its level was the highest that any worker felt, whatever the door or an operator made of it.
+const BEFORE: u8 = 1;
 
 /// How many a network has had is told apart by powers of two: 1, 2, up to 4, 8 … 1,024, and more.
 pub const NTHS: usize = 12;
@@ -48,6 +54,10 @@ pub enum Field {
     Drawn,
     /// Let in, by class.
     Entered,
+    /// Of these, at the time that they had been told, or [soon after](super::desk::is_kept), by class.
+    Kept,
+    /// And of those who had been told one, later than that, by class.
+    Late,
     /// Told to come again, and promised nothing: no worker knew yet whether there is room, or their network has had thousands of tickets.
     Away,
     /// Of the tickets that were counted: by which of their address it was.
@@ -64,7 +74,7 @@ pub enum Field {
     TurnedAway,
     /// Bytes of sound.
     Sent,
-    /// The highest level of pressure at any worker.
+    /// The highest at which the space was, as whoever listens or asks was told.
     Level,
     /// The longest time between two writes to a listener, in milliseconds.
     Cadence,
@@ -87,7 +97,7 @@ pub enum Field {
 }
 
 /// Names and lengths, in the order in which they are written.
-const FIELDS: [(Field, &str, usize); 30] = [
+const FIELDS: [(Field, &str, usize); 32] = [
     (Field::Opening, "opening", 1),
     (Field::Phase, "phase", 1),
     (Field::Inside, "inside", 1),
@@ -100,6 +110,8 @@ const FIELDS: [(Field, &str, usize); 30] = [
     (Field::Tickets, "tickets", Class::ALL.len()),
     (Field::Drawn, "drawn", 1),
     (Field::Entered, "entered", Class::ALL.len()),
+    (Field::Kept, "kept", Class::ALL.len()),
+    (Field::Late, "late", Class::ALL.len()),
     (Field::Away, "away", 1),
     (Field::Nth, "nth", NTHS),
     (Field::NthNear, "nth_near", NTHS),
@@ -138,6 +150,10 @@ impl Field {
         FIELDS[self as usize].1
     }
 
+    fn is_in(self, version: u8) -> bool {
+        version > BEFORE || !matches!(self, Self::Kept | Self::Late)
+    }
+
     fn range(self) -> std::ops::Range<usize> {
         let at = FIELDS[..self as usize].iter().map(|(_, _, numbers)| numbers).sum();
         at..at + FIELDS[self as usize].2
@@ -153,13 +169,15 @@ pub struct Minute {
     pub seconds: u64,
     /// What the draw of the next opening is committed to; zeros: nothing yet.
     pub commitment: [u8; 32],
+    /// Why it was at its [level](Field::Level): for the reasons of whenever it was.
+    pub reasons: Reasons,
     numbers: Box<[u64; NUMBERS]>,
 }
 
 impl Minute {
     /// One in which nothing happened.
     pub fn new(from: u64, seconds: u64) -> Self {
-        Self { from, seconds, commitment: [0; 32], numbers: Box::new([0; NUMBERS]) }
+        Self { from, seconds, commitment: [0; 32], reasons: Reasons::default(), numbers: Box::new([0; NUMBERS]) }
     }
 
     /// Numbers of a field.
@@ -195,7 +213,7 @@ impl Default for Traffic {
 
 impl Traffic {
     /// How many numbers there are.
-    pub const NUMBERS: usize = 4 + 2 * Class::ALL.len() + 2 + LEVELS * NTHS + PARTS;
+    pub const NUMBERS: usize = 4 + 4 * Class::ALL.len() + 2 + LEVELS * NTHS + PARTS;
     const FIRST: usize = Field::Asked as usize;
     const LAST: usize = Field::Parts as usize;
 
@@ -209,6 +227,11 @@ impl Traffic {
     pub fn add(&mut self, field: Field, at: usize) {
         let number = &mut self.0[Self::range(field).start + at];
         *number = number.saturating_add(1);
+    }
+
+    /// Sets all numbers of a field: of what is counted elsewhere.
+    pub fn set(&mut self, field: Field, numbers: &[u64]) {
+        self.0[Self::range(field)].copy_from_slice(numbers);
     }
 
     /// A ticket that is the `nth` of each of its networks.
@@ -226,6 +249,11 @@ impl Traffic {
     fn range(field: Field) -> std::ops::Range<usize> {
         let (first, range) = (FIELDS[Self::FIRST].0.range().start, field.range());
         range.start - first..range.end - first
+    }
+
+    /// Numbers of a field.
+    pub fn of(&self, field: Field) -> &[u64] {
+        &self.0[Self::range(field)]
     }
 
     /// All of them, in order: what is told to the house.
@@ -274,12 +302,20 @@ pub enum Line {
 }
 
 /// Where a diary is: what the next line goes on from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct At {
     /// The hash of the last line.
     pub prev: [u8; 32],
     /// The number of the next minute.
     pub next: u64,
+    /// How minutes are written here: as the last head says.
+    pub version: u8,
+}
+
+impl Default for At {
+    fn default() -> Self {
+        Self { prev: [0; 32], next: 0, version: VERSION }
+    }
 }
 
 impl At {
@@ -293,10 +329,16 @@ impl At {
         line
     }
 
-    /// The line by which a file begins.
+    /// Whether minutes have all that they are to have only behind another [head](Self::head): an older program wrote the last one.
+    pub fn is_old(&self) -> bool {
+        self.version < VERSION
+    }
+
+    /// The line by which a file begins, and behind which minutes are as they are written now.
     pub fn head(&mut self, key: &SealKey, space: &Scope) -> String {
         let (space, public, next) = (space.as_str(), hex(&key.public()), self.next);
-        self.write(key, &format!("\"diary\":1,\"space\":\"{space}\",\"key\":\"{public}\",\"next\":{next}"))
+        self.version = VERSION;
+        self.write(key, &format!("\"diary\":{VERSION},\"space\":\"{space}\",\"key\":\"{public}\",\"next\":{next}"))
     }
 
     /// The line of a minute.
@@ -304,7 +346,7 @@ impl At {
         let Minute { from, seconds, commitment, .. } = minute;
         let mut body = format!("\"minute\":{},\"from\":{from},\"seconds\":{seconds}", self.next);
         let _ = write!(body, ",\"commitment\":\"{}\"", hex(commitment));
-        for (field, name, count) in FIELDS {
+        for (field, name, count) in FIELDS.into_iter().filter(|(field, ..)| field.is_in(self.version)) {
             let _ = write!(body, ",\"{name}\":");
             match minute.of(field) {
                 [number] if count == 1 => drop(write!(body, "{number}")),
@@ -312,6 +354,10 @@ impl At {
                     let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
                     let _ = write!(body, "[{}]", numbers.join(","));
                 }
+            }
+            if field == Field::Level && self.version > BEFORE {
+                let names: Vec<String> = minute.reasons.iter().map(|reason| format!("\"{}\"", reason.name())).collect();
+                let _ = write!(body, ",\"reasons\":[{}]", names.join(","));
             }
         }
         // Nobody lives to see the last.
@@ -321,11 +367,12 @@ impl At {
 
     /// Goes on behind a line, whatever is in it: where a diary is to be continued of which only the end is known. `None`: that is no line.
     pub fn behind(line: &[u8]) -> Option<Self> {
-        let next = match read(line)?.line {
+        let Read { line: read, version, .. } = read(line)?;
+        let next = match read {
             Line::Head { next, .. } => next,
             Line::Minute(number, _) => number.checked_add(1)?,
         };
-        Some(Self { prev: hash(line), next })
+        Some(Self { prev: hash(line), next, version })
     }
 }
 
@@ -354,6 +401,10 @@ pub enum Fault {
     Number,
     /// It begins before the one before has ended.
     Early,
+    /// It has not the fields of the version by which its file began.
+    Version,
+    /// It begins a file of a version that this program does not know.
+    Newer,
 }
 
 impl Reader {
@@ -369,10 +420,16 @@ impl Reader {
 
     /// The next line, without its end of line; and what is wrong with it. What follows is judged by it all the same.
     pub fn line(&mut self, bytes: &[u8]) -> (Option<Line>, Vec<Fault>) {
-        let Some(Read { prev, line, sealed, seal }) = read(bytes) else {
-            return (None, vec![Fault::Unreadable]);
+        let Some(Read { prev, line, version, sealed, seal }) = read(bytes) else {
+            let fault = if is_newer(bytes) { Fault::Newer } else { Fault::Unreadable };
+            return (None, vec![fault]);
         };
         let mut faults = Vec::new();
+        let is_head = matches!(line, Line::Head { .. });
+        if !is_head && self.at.is_some_and(|at| at.version != version) {
+            // Nothing of what its head promises is to be left out unseen.
+            faults.push(Fault::Version);
+        }
         let begins = self.at.is_none();
         if self.at.is_some_and(|at| at.prev != prev) {
             faults.push(Fault::Broken);
@@ -404,7 +461,7 @@ impl Reader {
             }
             self.until = minute.from.saturating_add(minute.seconds);
         }
-        self.at = Some(At { prev: hash(bytes), next });
+        self.at = Some(At { prev: hash(bytes), next, version });
         (Some(line), faults)
     }
 }
@@ -412,20 +469,35 @@ impl Reader {
 struct Read<'b> {
     prev: [u8; 32],
     line: Line,
+    /// Of the head, or by the fields that the minute has.
+    version: u8,
     /// What the seal is of.
     sealed: &'b [u8],
     seal: [u8; SEAL_BYTES],
 }
 
 fn read(bytes: &[u8]) -> Option<Read<'_>> {
-    let mut text = Text(std::str::from_utf8(bytes).ok().filter(|text| text.len() <= LINE_BYTES_MAX)?);
-    let prev = text.say("{\"prev\":\"")?.hex()?;
-    text.say("\",")?;
-    let line = if text.0.starts_with("\"diary\"") { text.head()? } else { text.minute()? };
-    let sealed = &bytes[..bytes.len() - text.0.len()];
-    let seal = text.say(",\"seal\":\"")?.hex()?;
-    text.say("\"}")?;
-    text.0.is_empty().then_some(Read { prev, line, sealed, seal })
+    let text = Text(std::str::from_utf8(bytes).ok().filter(|text| text.len() <= LINE_BYTES_MAX)?);
+    [VERSION, BEFORE].into_iter().find_map(|version| {
+        let mut text = Text(text.0);
+        let prev = text.say("{\"prev\":\"")?.hex()?;
+        text.say("\",")?;
+        let line = if text.0.starts_with("\"diary\"") { text.head(version)? } else { text.minute(version)? };
+        let sealed = &bytes[..bytes.len() - text.0.len()];
+        let seal = text.say(",\"seal\":\"")?.hex()?;
+        text.say("\"}")?;
+        text.0.is_empty().then_some(Read { prev, line, version, sealed, seal })
+    })
+}
+
+/// Whether that is the head of a version to come: all that can be said of it.
+fn is_newer(bytes: &[u8]) -> bool {
+    let version = |bytes| {
+        let mut text = Text(std::str::from_utf8(bytes).ok()?);
+        text.say("{\"prev\":\"")?.hex::<32>()?;
+        text.say("\",\"diary\":")?.number()
+    };
+    version(bytes).is_some_and(|version| version > VERSION.into())
 }
 
 /// What is still to be read of a line.
@@ -464,23 +536,38 @@ impl<'t> Text<'t> {
         if text.len() > 1 && text.starts_with('0') { None } else { text.parse().ok() }
     }
 
-    fn head(&mut self) -> Option<Line> {
-        self.say("\"diary\":1,\"space\":\"")?;
+    fn head(&mut self, version: u8) -> Option<Line> {
+        let is_of_it = self.say("\"diary\":")?.number()? == version.into();
+        self.say(",\"space\":\"")?;
         let length = self.0.find('"')?;
         let space = Scope::parse(self.take(length)?)?;
         let key = self.say("\",\"key\":\"")?.hex()?;
         let next = self.say("\",\"next\":")?.number()?;
-        Some(Line::Head { space, key, next })
+        is_of_it.then_some(Line::Head { space, key, next })
     }
 
-    fn minute(&mut self) -> Option<Line> {
+    /// Each once, in their order.
+    fn reasons(&mut self) -> Option<Reasons> {
+        let mut reasons = Reasons::default();
+        self.say(",\"reasons\":[")?;
+        for reason in Reason::ALL {
+            let rest = self.0.strip_prefix(if reasons.is_empty() { "\"" } else { ",\"" });
+            if let Some(rest) = rest.and_then(|rest| rest.strip_prefix(reason.name())?.strip_prefix('"')) {
+                (self.0, reasons) = (rest, reasons.with(reason.into()));
+            }
+        }
+        self.say("]")?;
+        Some(reasons)
+    }
+
+    fn minute(&mut self, version: u8) -> Option<Line> {
         let number = self.say("\"minute\":")?.number()?;
         let from = self.say(",\"from\":")?.number()?;
         let seconds = self.say(",\"seconds\":")?.number()?;
         let mut minute = Minute::new(from, seconds);
         minute.commitment = self.say(",\"commitment\":\"")?.hex()?;
         self.say("\"")?;
-        for (field, name, count) in FIELDS {
+        for (field, name, count) in FIELDS.into_iter().filter(|(field, ..)| field.is_in(version)) {
             self.say(",\"")?.say(name)?.say("\":")?;
             if count > 1 {
                 self.say("[")?;
@@ -493,6 +580,9 @@ impl<'t> Text<'t> {
             }
             if count > 1 {
                 self.say("]")?;
+            }
+            if field == Field::Level && version > BEFORE {
+                minute.reasons = self.reasons()?;
             }
         }
         Some(Line::Minute(number, minute))
@@ -511,112 +601,4 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn key() -> SealKey {
-        SealKey::from_bytes(&[5; 32])
-    }
-
-    fn minute(from: u64, numbers: &[u64]) -> Minute {
-        let mut minute = Minute::new(from, 60);
-        minute.commitment = [7; 32];
-        minute.numbers.iter_mut().zip(numbers.iter().cycle()).for_each(|(slot, number)| *slot = *number);
-        minute
-    }
-
-    /// A diary of so many minutes, of which a second file begins after the third.
-    fn diary(minutes: u64) -> Vec<String> {
-        let (mut at, space) = (At::default(), Scope::parse("talk").expect("a scope"));
-        let mut lines = vec![at.head(&key(), &space)];
-        for number in 0..minutes {
-            if number == 3 {
-                lines.push(at.head(&key(), &space));
-            }
-            lines.push(at.minute(&key(), &minute(60 * number, &[number, 70, 0])));
-        }
-        lines
-    }
-
-    fn faults<'l>(lines: impl IntoIterator<Item = &'l String>) -> Vec<Vec<Fault>> {
-        let mut reader = Reader::default();
-        lines.into_iter().map(|line| reader.line(line.as_bytes()).1).collect()
-    }
-
-    proptest! {
-        #[test]
-        fn a_minute_is_read_as_it_was_written(numbers in prop::collection::vec(any::<u64>(), 1..NUMBERS), from: u64, next in 0u64..1 << 60) {
-            let mut at = At { next, ..At::default() };
-            let minute = minute(from, &numbers);
-            let line = at.minute(&key(), &minute);
-            prop_assert!(line.len() <= LINE_BYTES_MAX / 2);
-            prop_assert_eq!(read(line.as_bytes()).map(|read| read.line), Some(Line::Minute(next, minute)));
-            prop_assert_eq!(At::behind(line.as_bytes()), Some(at));
-        }
-
-        #[test]
-        fn a_change_of_any_byte_is_noticed(line in 0usize..7, at: prop::sample::Index, other: u8) {
-            let mut lines = diary(6);
-            let mut bytes = lines[line].clone().into_bytes();
-            let at = at.index(bytes.len());
-            prop_assume!(bytes[at] != other);
-            bytes[at] = other;
-            let changed = String::from_utf8_lossy(&bytes).into_owned();
-            lines[line] = changed;
-            prop_assert!(!faults(&lines).concat().is_empty());
-        }
-
-        #[test]
-        fn what_is_no_line_is_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0usize..900) {
-            let mut reader = Reader::default();
-            prop_assert_eq!(reader.line(&bytes).1, [Fault::Unreadable]);
-            let line = &diary(1)[1];
-            prop_assert_eq!(reader.line(&line.as_bytes()[..cut.min(line.len() - 1)]).1, [Fault::Unreadable]);
-        }
-    }
-
-    #[test]
-    fn a_diary_is_whole_or_says_where_it_is_not() {
-        let lines = diary(6);
-        assert_eq!(faults(&lines).concat(), []);
-        // From its second file on it is as good: the first may be gone.
-        assert_eq!(faults(&lines[4..]).concat(), []);
-        let mut left_out = lines.clone();
-        left_out.remove(2);
-        assert_eq!(faults(&left_out)[2], [Fault::Broken, Fault::Number]);
-        let mut swapped = lines.clone();
-        swapped.swap(1, 2);
-        assert_eq!(faults(&swapped)[1], [Fault::Broken, Fault::Number]);
-        // What somebody else seals, in their own name or in the house's.
-        let (mut at, mut foreign) = (At::behind(lines[7].as_bytes()).expect("a line"), lines.clone());
-        let other = SealKey::from_bytes(&[6; 32]);
-        foreign.push(at.minute(&other, &minute(900, &[1])));
-        foreign.push(at.head(&other, &Scope::parse("talk").expect("a scope")));
-        foreign.push(at.minute(&key(), &minute(0, &[1])));
-        let found = faults(&foreign);
-        assert_eq!(found[8], [Fault::Unsealed]);
-        assert_eq!(found[9], [Fault::Foreign]);
-        assert_eq!(found[10], [Fault::Unsealed, Fault::Early]);
-    }
-
-    #[test]
-    fn what_workers_count_comes_into_the_minute_once() {
-        let (mut traffic, mut minute) = (Traffic::default(), Minute::new(0, 60));
-        traffic.asked(u64::MAX);
-        traffic.asked(0);
-        traffic.add(Field::Tickets, Class::Anybody as usize);
-        traffic.nth([1, 3, 5_000, 0]);
-        let before = traffic.clone();
-        traffic.add_to(&mut minute, &Traffic::default());
-        traffic.add(Field::Away, 0);
-        traffic.add_to(&mut minute, &before);
-        let ones = |field| minute.of(field).iter().position(|number| *number == 1);
-        assert_eq!([Field::Asked, Field::Away, Field::Bad].map(|field| minute.sum(field)), [2, 1, 0]);
-        assert_eq!((ones(Field::Tickets), minute.of(Field::Parts)[0], minute.of(Field::Parts)[63]), (Some(3), 1, 1));
-        assert_eq!([Field::Nth, Field::NthNear, Field::NthWide].map(ones), [Some(0), Some(2), Some(NTHS - 1)]);
-        assert_eq!(Traffic::from_numbers(traffic.numbers()), Some(traffic));
-        assert_eq!(Traffic::from_numbers(&[1]), None);
-    }
-}
+mod tests;

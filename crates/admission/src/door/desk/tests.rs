@@ -409,3 +409,71 @@ fn who_comes_when_the_window_is_over_and_nobody_has_drawn_is_told_no_time_that_i
     let again = waits(desk.present(drawn.due, memory, drawn, 0, Entry::Now));
     assert!(again.due >= drawn.due + SOON);
 }
+
+/// How many of those who were told a time found it true, and how many did not, as the house hears it.
+fn promised(desk: &Desk) -> [u64; 2] {
+    let heard = desk.heard(NOW, &Traffic::default());
+    [Field::Kept, Field::Late].map(|field| {
+        let of_class = heard.traffic.of(field);
+        assert_eq!(of_class[Class::Anybody as usize], of_class.iter().sum());
+        of_class[Class::Anybody as usize]
+    })
+}
+
+#[test]
+fn a_promise_is_kept_within_15_s_or_a_tenth_of_the_wait_and_late_after_that() {
+    let (ms, seconds) = (Duration::from_millis, Duration::from_secs);
+    let due = NOW + seconds(3_600);
+    let check = |promised_s: u64, enters: SystemTime, counts: [u64; 2]| {
+        let shared = Shared::new();
+        let mut desk = Shared::desk(0);
+        desk.take(enters, Grant { number: 2, more: 1, ..Grant::default() });
+        desk.hear(word(3, queue()));
+        let shown = Ticket { due, ..ticket(Worth::Place { promised: seconds(promised_s) }) };
+        let answer = desk.present(enters, shared.memory(), shown, 0, Entry::Now);
+        assert_eq!((answer, desk.told().came), (Some(Answer::Enter), 1));
+        assert_eq!(promised(&desk), counts, "{promised_s} s, {:?}", enters.duration_since(due));
+    };
+    let (kept, late, neither) = ([1, 0], [0, 1], [0, 0]);
+    for promised_s in [1, 60, 150] {
+        check(promised_s, due - EARLY, kept);
+        check(promised_s, due + seconds(15), kept);
+        check(promised_s, due + seconds(15) + ms(1), late);
+    }
+    check(151, due + ms(15_100), kept);
+    check(151, due + ms(15_101), late);
+    check(1_800, due + seconds(180), kept);
+    check(1_800, due + seconds(180) + ms(1), late);
+    check(1_800, due + LATE, late);
+    // They were told nothing but to come in.
+    check(0, due + seconds(1), neither);
+}
+
+#[test]
+fn whoever_was_told_no_time_is_no_promise_kept_and_who_finds_no_place_is_late_once() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(0);
+    // They are first of all.
+    let outlook = Outlook { now: NOW, first: 0, places: 500, inside: &[], pace: 10, stays: Stays::default() };
+    let (secret, mut drawn) = (DrawSecret::of(&[4; 32], 3), Tally::default());
+    drawn.add(Class::Anybody, secret.lot(9, Turn::FIRST));
+    desk.hear(word(3, Phase::Queue { drawn, table: Timetable::of(&outlook), late: 0, per_minute: 0, spare: 1 }));
+    let place = |serial, due| Ticket { serial, due, ..ticket(Worth::Place { promised: Duration::from_secs(60) }) };
+    let waiting = desk.present(NOW, memory, place(20, NOW), 0, Entry::Now);
+    assert!(matches!(waiting, Some(Answer::Again(..))), "{waiting:?}");
+    assert_eq!(promised(&desk), [0, 0], "nobody has been let in");
+    let later = NOW + Duration::from_secs(40);
+    desk.take(later, Grant { number: 2, more: 3, ..Grant::default() });
+    assert_eq!(desk.present(later, memory, place(20, NOW), 0, Entry::Now), Some(Answer::Enter));
+    assert_eq!(promised(&desk), [0, 1]);
+    let drawn_in =
+        desk.present(later, memory, Ticket { serial: 21, ..ticket(Worth::Draw(Turn::FIRST)) }, 0, Entry::Now);
+    assert_eq!((drawn_in, desk.told().came), (Some(Answer::Enter), 2));
+    assert_eq!(promised(&desk), [0, 1], "by the draw, and told nothing");
+    // A place that is left over goes to who looks, by a page without JavaScript too.
+    let rank = Ticket { serial: 22, ..ticket(Worth::Rank(0)) };
+    let theirs = waits(desk.present(later, memory, rank, 0, Entry::Later));
+    assert_eq!(desk.present(later, memory, theirs, 0, Entry::Now), Some(Answer::Enter));
+    assert_eq!((promised(&desk), desk.told().entered), ([0, 1], 3));
+}
