@@ -173,8 +173,13 @@ struct Visitor {
     vouched: Option<Vouched>,
     chance: u32,
     entry: Entry,
-    /// Nothing was promised to them, and they come to look.
-    has_looked: bool,
+}
+
+/// Whether whoever was promised nothing has looked before; they look next in an odd period, or in an even one.
+#[derive(Clone, Copy, Debug)]
+enum Looks {
+    First { odd: bool },
+    Again { odd: bool },
 }
 
 /// Who was let in of those who had been told a time, by class.
@@ -348,7 +353,7 @@ impl Desk {
         entry: Entry,
     ) -> Answer {
         let (class, network) = (Class::Anybody, networks.narrowest());
-        let visitor = Visitor { network, class, vouched, chance, entry, has_looked: false };
+        let visitor = Visitor { network, class, vouched, chance, entry };
         let nth = Cell::new(None);
         let answer = self.join(now, memory, visitor, || {
             let counted = memory.counts.count(networks);
@@ -410,20 +415,23 @@ impl Desk {
     ) -> Option<Answer> {
         let wait = ticket.due.duration_since(now).unwrap_or_default();
         let is_of_nobody = ticket.serial == NOBODY;
-        // A worker that had not heard the house's clock gave its own time.
-        if wait > EARLY && !(is_of_nobody && ticket.worth == MOMENT && wait > 2 * MOMENT_MAX + EARLY) {
+        // Nobody is told to wait for so long: it was told by another clock. By a worker that had not heard the house's, which gave its own time; or before the house's was set right.
+        let most = match (ticket.class, ticket.worth) {
+            (Class::Returning, _) => 2 * SOON_MAX,
+            (_, MOMENT) if is_of_nobody => 2 * MOMENT_MAX,
+            _ => 2 * LOOK_MAX,
+        };
+        let is_of_this_clock = wait <= most + EARLY;
+        if wait > EARLY && is_of_this_clock {
             return Some(Answer::Wait(ticket));
         }
         if ticket.class == Class::Returning {
-            let is_back = now.duration_since(ticket.due).is_ok_and(|ago| ago < RETURNS);
+            let is_back = !is_of_this_clock || now.duration_since(ticket.due).unwrap_or_default() < RETURNS;
             return is_back.then(|| self.back(now, ticket, chance, entry));
         }
-        if is_of_nobody {
+        if is_of_nobody || !is_of_this_clock {
             return None;
         }
-        let class = ticket.class;
-        let has_looked = matches!(ticket.worth, Worth::Rank(_));
-        let visitor = Visitor { network: ticket.network, class, vouched: None, chance, entry, has_looked };
         let overdue = now.duration_since(ticket.due).unwrap_or_default();
         let comes = self.share.is_good(now).then(|| {
             // Twice as late each time: what falls free is theirs, but they are many.
@@ -431,72 +439,115 @@ impl Desk {
             now + pause + share_of(pause / 4, chance)
         });
         let comes = comes.unwrap_or_else(|| self.after_silence(now, chance, SILENT_MAX));
-        let soon = || Answer::Again(ticket, comes);
-        let later = || Answer::Again(ticket, now + LOOK + share_of(LOOK, chance));
         // Whose time came while the house was silent has not come late.
-        let is_late = self.share.is_good(now) && now.duration_since(ticket.due).is_ok_and(|late| late > LATE);
+        let is_late = self.share.is_good(now) && overdue > LATE;
         let is_of_this = ticket.opening == self.opening();
-        let (rank, time, is_next) = match (ticket.worth, self.word.as_ref().map(|word| &word.phase)) {
-            (_, None) => return Some(soon()),
+        match (ticket.worth, self.word.as_ref().map(|word| &word.phase)) {
+            (_, None) => Some(self.again(now, ticket, comes)),
             // Their line broke, or the answer was lost: they were inside.
-            (Worth::Place { .. } | Worth::Draw(_), _) if memory.redemption.is_used(ticket.serial) => {
+            _ if memory.redemption.is_used(ticket.serial) => {
                 let worth = Worth::Place { promised: Duration::ZERO };
-                return Some(self.back(now, Ticket { class: Class::Returning, worth, ..ticket }, chance, entry));
+                Some(self.back(now, Ticket { class: Class::Returning, worth, ..ticket }, chance, entry))
             }
             // The house has not drawn yet.
-            (Worth::Draw(_), Some(Phase::Gathering { .. })) if is_of_this => return Some(soon()),
+            (Worth::Draw(_), Some(Phase::Gathering { .. })) if is_of_this => Some(Answer::Again(ticket, comes)),
             (Worth::Draw(turn), Some(Phase::Queue { drawn, table, .. })) if is_of_this => {
-                let rank = drawn.rank(class, self.secret.lot(ticket.network, turn));
+                let rank = drawn.rank(ticket.class, self.secret.lot(ticket.network, turn));
                 let time = table.time(rank);
-                // By the same serial, and as often as they ask: whoever did not get the answer loses nothing, and no serial is needed.
-                let Ok(is_first) = memory.redemption.exchange(ticket.serial) else { return None };
-                return match self.worth(now, visitor, rank, time) {
-                    (due, _) if entry == Entry::Now && due <= now + EARLY && self.share.has_room(now) => {
-                        self.redeem_and_enter(now, memory, &ticket)
-                    }
-                    (due, worth) => {
-                        if is_first && matches!(worth, Worth::Place { .. }) {
-                            self.promises.add(now, due);
-                        }
-                        Some(Answer::Wait(Ticket { due, worth, ..ticket }))
-                    }
-                };
+                self.exchange(now, memory, ticket, (rank, time), entry)
             }
-            (Worth::Place { .. }, _) if !is_late => {
-                if !self.share.has_room(now) {
-                    return Some(soon());
-                }
-                if entry == Entry::Later {
-                    return Some(Answer::Wait(ticket));
-                }
-                return self.redeem_and_enter(now, memory, &ticket);
-            }
+            (Worth::Place { .. }, _) if !is_late => self.claim(now, memory, ticket, comes, entry),
             (Worth::Rank(rank), Some(Phase::Queue { drawn, table, late, .. })) if is_of_this => {
                 // A place that was left over is anybody's who looks; not for what somebody has beyond their network's share, before the turn of everybody who has not had theirs.
                 let is_first =
                     rank < drawn.first_round() || (drawn.total()..drawn.total().saturating_add(*late)).contains(&rank);
-                (rank, table.time(rank), is_first || table.rank(now) >= drawn.first_round())
+                let (time, is_next) = (table.time(rank), is_first || table.rank(now) >= drawn.first_round());
+                if time.is_none() && memory.redemption.is_promised(ticket.serial) {
+                    // It was left over for them, and they did not get the answer.
+                    return self.claim(now, memory, left_over(now, ticket), comes, entry);
+                }
+                let looks = memory.redemption.look(ticket.serial, period(now + EARLY, ticket.network)).ok()?;
+                if looks && is_next && self.spare > 0 && self.share.has_room(now) {
+                    self.spare -= 1;
+                    return self.leave_over(now, memory, ticket, entry);
+                }
+                self.exchange(now, memory, ticket, (rank, time), entry)
             }
             // Of a crowd that is over, or for a place that was kept for long enough.
-            _ => return None,
+            _ => None,
+        }
+    }
+
+    /// There is no place for them yet. Whoever was promised one and asks for it in vain is not late, however long that goes on: their ticket is given anew, without the promise that was not kept.
+    fn again(&mut self, now: SystemTime, ticket: Ticket, comes: SystemTime) -> Answer {
+        let overdue = now.duration_since(ticket.due).unwrap_or_default();
+        match ticket.worth {
+            Worth::Place { promised } if overdue > LATE / 2 => {
+                self.promised.late[ticket.class as usize] += u64::from(!promised.is_zero());
+                // As late as for the longest pause.
+                let (due, worth) = (now - SOON_MAX, Worth::Place { promised: Duration::ZERO });
+                Answer::Again(Ticket { due, worth, ..ticket }, comes)
+            }
+            _ => Answer::Again(ticket, comes),
+        }
+    }
+
+    /// What rank and time are worth to whoever has a ticket for them: by the same serial, and as often as they ask, so whoever did not get the answer loses nothing, and has nothing twice.
+    fn exchange(
+        &mut self,
+        now: SystemTime,
+        memory: Memory<'_>,
+        ticket: Ticket,
+        (rank, time): (u64, Option<SystemTime>),
+        entry: Entry,
+    ) -> Option<Answer> {
+        let looks = match ticket.worth {
+            Worth::Rank(_) => Looks::Again { odd: memory.redemption.looks_odd(ticket.serial) },
+            _ => Looks::First { odd: memory.redemption.looks_odd(ticket.serial) },
         };
-        // They need another, and a ticket that is used up for nothing would be lost.
-        if self.serials.is_empty() {
-            return Some(later());
+        let (due, worth) = self.worth(now, ticket.network, (rank, time), looks);
+        if matches!(worth, Worth::Place { .. }) {
+            if entry == Entry::Now && due <= now + EARLY && self.share.has_room(now) {
+                return self.redeem_and_enter(now, memory, &ticket);
+            }
+            if memory.redemption.promise(ticket.serial).ok()? {
+                self.promises.add(now, due);
+            }
+        }
+        Some(Answer::Wait(Ticket { due, worth, ..ticket }))
+    }
+
+    /// A place that is theirs and due.
+    fn claim(
+        &mut self,
+        now: SystemTime,
+        memory: Memory<'_>,
+        ticket: Ticket,
+        comes: SystemTime,
+        entry: Entry,
+    ) -> Option<Answer> {
+        if !self.share.has_room(now) {
+            return Some(self.again(now, ticket, comes));
+        }
+        if entry == Entry::Later {
+            return Some(Answer::Wait(ticket));
+        }
+        self.redeem_and_enter(now, memory, &ticket)
+    }
+
+    /// A place that was left over is theirs.
+    fn leave_over(&mut self, now: SystemTime, memory: Memory<'_>, ticket: Ticket, entry: Entry) -> Option<Answer> {
+        if entry == Entry::Later {
+            // From now on.
+            if memory.redemption.promise(ticket.serial).ok()? {
+                self.promises.add(now, now);
+            }
+            return Some(Answer::Wait(left_over(now, ticket)));
         }
         memory.redemption.redeem(ticket.serial).ok()?;
-        if is_next && self.spare > 0 && self.share.has_room(now) {
-            self.spare -= 1;
-            if entry == Entry::Later {
-                // It is theirs, from now on. They are told no time, so that none can be kept.
-                self.promises.add(now, now);
-                return Some(self.ticket(visitor, now, Worth::Place { promised: Duration::ZERO }));
-            }
-            self.share.admit(now);
-            self.entered += 1;
-            return Some(Answer::Enter);
-        }
-        Some(self.place(now, visitor, rank, time))
+        self.share.admit(now);
+        self.entered += 1;
+        Some(Answer::Enter)
     }
 
     /// If there is room.
@@ -626,7 +677,7 @@ impl Desk {
 
     /// A place at that time; or, if nobody knows when, the rank.
     fn place(&mut self, now: SystemTime, visitor: Visitor, rank: u64, time: Option<SystemTime>) -> Answer {
-        let (due, worth) = self.worth(now, visitor, rank, time);
+        let (due, worth) = self.worth(now, visitor.network, (rank, time), Looks::First { odd: true });
         if matches!(worth, Worth::Place { .. }) {
             if due <= now + EARLY
                 && visitor.entry == Entry::Now
@@ -640,24 +691,33 @@ impl Desk {
     }
 
     /// What that rank is worth, and when they come next.
-    fn worth(&self, now: SystemTime, visitor: Visitor, rank: u64, time: Option<SystemTime>) -> (SystemTime, Worth) {
+    fn worth(
+        &self,
+        now: SystemTime,
+        network: u64,
+        (rank, time): (u64, Option<SystemTime>),
+        looks: Looks,
+    ) -> (SystemTime, Worth) {
         if let Some(due) = time {
             let due = due.max(now + EARLY);
             return (due, Worth::Place { promised: due.duration_since(now).unwrap_or_default() });
         }
-        // All tickets of one network look at the same time: whoever has thirty would else look thirty times as often for what is left over.
-        let share = |time| share_of(time, visitor.network as u32);
-        let wait = match self.word.as_ref().map(|word| &word.phase) {
+        let (after, odd) = match looks {
+            Looks::First { odd } => (FIRST_LOOK, odd),
             // Not before something can be promised to them, as it seems now: of half a million nearly all would look for nothing.
-            Some(Phase::Queue { table, .. }) if visitor.has_looked => {
-                // In steps, so that all tickets of one network look together then, too.
-                let reaches = table.reaches(rank).clamp(LOOK, LOOK_MAX).as_secs() / LOOK.as_secs();
-                let until = LOOK * reaches.next_power_of_two() as u32;
-                until + share(until)
+            Looks::Again { odd } => {
+                let reaches = match self.word.as_ref().map(|word| &word.phase) {
+                    Some(Phase::Queue { table, .. }) => table.reaches(rank).clamp(LOOK, LOOK_MAX),
+                    _ => LOOK,
+                };
+                // In steps, so that all tickets of one network look together then, too; and not later than that.
+                let steps = (reaches.as_secs() / LOOK.as_secs()).next_power_of_two() as u32;
+                ((LOOK * (steps - 1)).min(LOOK_MAX - 2 * LOOK), odd)
             }
-            _ => FIRST_LOOK + share(2 * LOOK - FIRST_LOOK),
         };
-        (now + wait.min(LOOK_MAX), Worth::Rank(rank))
+        let next = period(now + after, network) + 1;
+        let next = next + u64::from(odd != (next % 2 == 1));
+        (begins(next, network), Worth::Rank(rank))
     }
 
     /// Whether a ticket of that turn is not given: serials are for everybody, and the fewer are left the more are kept for those whose network has had few.
@@ -685,6 +745,28 @@ impl Desk {
 /// Whoever asks a house that has been silent for so long comes back so much later at the most.
 pub(super) fn comes_after_silence(silent: Duration) -> Duration {
     2 * pause_after(silent, SILENT_MAX)
+}
+
+/// In which period, of [`LOOK`], of that network. All tickets of one look at the same time: whoever has thirty would else look thirty times as often for what is left over.
+fn period(now: SystemTime, network: u64) -> u64 {
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + 2 * LOOK;
+    since.saturating_sub(phase(network)).as_secs() / LOOK.as_secs()
+}
+
+/// When it begins.
+fn begins(period: u64, network: u64) -> SystemTime {
+    let since = phase(network) + Duration::from_secs(LOOK.as_secs() * period);
+    SystemTime::UNIX_EPOCH + since.saturating_sub(2 * LOOK)
+}
+
+/// How much later than others its periods begin: over two of them, so that odd ones are spread as well.
+fn phase(network: u64) -> Duration {
+    share_of(2 * LOOK, network as u32)
+}
+
+/// A place that nobody came for, for whoever looked for one: due now. They were told no time, so that none can be kept.
+fn left_over(now: SystemTime, ticket: Ticket) -> Ticket {
+    Ticket { due: now, worth: Worth::Place { promised: Duration::ZERO }, ..ticket }
 }
 
 /// The longer it has been silent, the later.

@@ -243,8 +243,8 @@ fn without_serials_no_ticket_is_used_up() {
     let mut desk = Shared::desk(0);
     desk.hear(word(3, queue()));
     desk.take_serials(0..0);
-    let looks = ticket(Worth::Rank(7));
-    assert_eq!(waits(desk.present(NOW, memory, looks, 0, Entry::Now)), Ticket { due: NOW + LOOK, ..looks });
+    let looks = waits(desk.present(NOW, memory, ticket(Worth::Rank(90_000)), 0, Entry::Now));
+    assert_eq!((looks.serial, looks.worth), (125, Worth::Rank(90_000)), "who looks needs none");
     let nothing = waits(desk.arrive(NOW, memory, &networks(), None, 0, Entry::Now));
     assert_eq!((nothing.serial, nothing.worth, nothing.due), (NOBODY, MUCH_LATER, NOW + LOOK));
     // However often they ask before that, and then they come as others do.
@@ -256,11 +256,137 @@ fn without_serials_no_ticket_is_used_up() {
     assert_eq!(desk.present(NOW, memory, place, 0, Entry::Now), Some(Answer::Again(place, NOW + SOON)));
     let place = waits(desk.present(NOW, memory, ticket(Worth::Draw(Turn::FIRST)), 0, Entry::Now));
     assert!(place.serial == 125 && matches!(place.worth, Worth::Place { .. }));
-    desk.take_serials(1..2);
-    assert!(matches!(
-        waits(desk.present(NOW, memory, ticket(Worth::Rank(7)), 0, Entry::Now)).worth,
-        Worth::Place { .. }
-    ));
+    let place = waits(desk.present(NOW, memory, ticket(Worth::Rank(7)), 0, Entry::Now));
+    assert!(place.serial == 125 && matches!(place.worth, Worth::Place { .. }));
+}
+
+/// A desk in whose queue nobody has a time, with room, and so many places that are left over.
+fn left_over_desk(spare: u32) -> Desk {
+    let mut desk = Shared::desk(9);
+    leave_over(&mut desk, spare);
+    desk
+}
+
+fn leave_over(desk: &mut Desk, spare: u32) {
+    let Phase::Queue { drawn, .. } = queue() else { unreachable!() };
+    let outlook = Outlook { now: NOW, first: 0, places: 0, inside: &[], pace: 0, stays: Stays::default() };
+    let table = Timetable::of(&outlook);
+    desk.hear(word(3, Phase::Queue { drawn, table, late: 0, per_minute: 0, spare }));
+}
+
+/// With places for an hour.
+fn good(desk: &mut Desk, from: SystemTime, number: u64, more: u32) {
+    desk.take(from, Grant { number, more, ..Grant::default() });
+}
+
+#[test]
+fn whoever_looked_has_one_place_whatever_they_kept() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = left_over_desk(0);
+    let drawn = ticket(Worth::Draw(Turn { round: 1, within: 0 }));
+    let rank = waits(desk.present(NOW, memory, drawn, 0, Entry::Now));
+    assert!(rank.serial == 125 && matches!(rank.worth, Worth::Rank(_)) && rank.due >= NOW + FIRST_LOOK, "{rank:?}");
+    good(&mut desk, rank.due, 2, 9);
+    let next = waits(desk.present(rank.due, memory, rank, 0, Entry::Now));
+    assert_eq!((next.serial, next.worth), (125, rank.worth));
+    // They look, and were not inside.
+    for kept in [drawn, rank, drawn] {
+        let told = waits(desk.present(rank.due, memory, kept, 0, Entry::Now));
+        assert_eq!((told.serial, told.class, told.worth), (125, Class::Anybody, rank.worth));
+    }
+    good(&mut desk, next.due, 3, 9);
+    // What they have from before the others looked is no reason to be let in once more.
+    let mut late = drawn;
+    (late.worth, late.due) = (Worth::Place { promised: SOON }, next.due);
+    assert_eq!(desk.present(next.due, memory, late, 0, Entry::Now), Some(Answer::Enter));
+    good(&mut desk, next.due, 4, 0);
+    desk.forget_times();
+    for kept in [drawn, rank, next, late] {
+        let told = waits(desk.present(next.due, memory, kept, 0, Entry::Now));
+        assert_eq!((told.serial, told.class), (125, Class::Returning), "they have been inside now");
+    }
+}
+
+#[test]
+fn whoever_did_not_get_the_answer_keeps_their_rank_and_looks_once_in_a_period_however_often_they_ask() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = left_over_desk(0);
+    let rank = waits(desk.present(NOW, memory, ticket(Worth::Draw(Turn::FIRST)), 0, Entry::Now));
+    good(&mut desk, rank.due, 2, 9);
+    let told = [0; 3].map(|_| waits(desk.present(rank.due, memory, rank, 0, Entry::Now)));
+    assert!(told[0] == told[1] && told[1] == told[2] && told[0].worth == rank.worth, "{told:?}");
+    // Places are left over after they looked: not for them, in this period.
+    leave_over(&mut desk, 5);
+    let end = rank.due + LOOK - EARLY;
+    for kept in [rank, told[0]] {
+        let mut now = rank.due;
+        while now < end {
+            good(&mut desk, now, 3 + now.duration_since(NOW).unwrap().as_secs(), 0);
+            let again = waits(desk.present(now, memory, kept, 0, Entry::Now));
+            assert_eq!((again.serial, again.worth), (125, rank.worth));
+            now += Duration::from_secs(1);
+        }
+    }
+    good(&mut desk, told[0].due, 9_999, 9);
+    assert_eq!(desk.present(told[0].due, memory, told[0], 0, Entry::Now), Some(Answer::Enter));
+}
+
+#[test]
+fn a_place_that_was_left_over_is_theirs_though_the_answer_was_lost() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = left_over_desk(1);
+    let rank = waits(desk.present(NOW, memory, ticket(Worth::Draw(Turn::FIRST)), 0, Entry::Now));
+    good(&mut desk, rank.due, 2, 9);
+    let [one, other] = [0; 2].map(|_| waits(desk.present(rank.due, memory, rank, 0, Entry::Later)));
+    assert_eq!((one, one.due), (other, rank.due), "by a page without JavaScript");
+    assert!(matches!(one.worth, Worth::Place { .. }) && desk.promises().parts().1.iter().sum::<u32>() == 1);
+    assert_eq!(desk.present(rank.due, memory, one, 0, Entry::Now), Some(Answer::Enter));
+}
+
+/// The switch is thrown for half an hour, people stay longer than was thought, or the house is silent.
+#[test]
+fn whoever_comes_in_time_and_finds_no_place_is_not_late_however_long_that_goes_on() {
+    for is_silent in [false, true] {
+        let shared = Shared::new();
+        let memory = shared.memory();
+        let mut desk = Shared::desk(0);
+        desk.hear(word(3, queue()));
+        let (mut ticket, mut now, mut asked) = (ticket(Worth::Place { promised: SOON }), NOW, 0);
+        while now < NOW + Duration::from_secs(1_800) {
+            if !is_silent {
+                good(&mut desk, now, 2 + asked, 0);
+            }
+            let Some(Answer::Again(given, comes)) = desk.present(now, memory, ticket, 0, Entry::Now) else {
+                panic!("{now:?}: it is theirs");
+            };
+            assert!(given.serial == 125 && comes > now && comes <= now + 2 * SILENT_MAX);
+            (ticket, now, asked) = (given, comes, asked + 1);
+        }
+        assert!(asked < 60, "{asked}");
+        good(&mut desk, now, 9_999, 1);
+        assert_eq!(desk.present(now, memory, ticket, 0, Entry::Now), Some(Answer::Enter));
+        assert_eq!(promised(&desk), [0, 1], "that was not what they had been told");
+    }
+}
+
+/// The machine's clock was an hour ahead, and is set right by a restart.
+#[test]
+fn whoever_was_inside_by_a_clock_that_was_ahead_does_not_wait_for_it() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(1);
+    desk.hear(word(3, Phase::Open));
+    let ahead = NOW + Duration::from_secs(3_600);
+    let place = desk.place_of(ahead, 9, Desk::PLACE_MIN);
+    assert_eq!(desk.present(NOW, memory, place, 0, Entry::Now), Some(Answer::Enter));
+    // What was promised by it was promised at no time that is known now.
+    let far = Ticket { due: NOW + 3 * LOOK_MAX, ..ticket(Worth::Place { promised: SOON }) };
+    assert_eq!(desk.present(NOW, memory, far, 0, Entry::Now), None);
+    let soon = Ticket { due: NOW + Duration::from_secs(60), ..place };
+    assert_eq!(desk.present(NOW, memory, soon, 0, Entry::Now), Some(Answer::Wait(soon)));
 }
 
 #[test]
@@ -472,7 +598,8 @@ fn whoever_was_told_no_time_is_no_promise_kept_and_who_finds_no_place_is_late_on
     assert_eq!((drawn_in, desk.told().came), (Some(Answer::Enter), 2));
     assert_eq!(promised(&desk), [0, 1], "by the draw, and told nothing");
     // A place that is left over goes to who looks, by a page without JavaScript too.
-    let rank = Ticket { serial: 22, ..ticket(Worth::Rank(0)) };
+    let rank = Ticket { serial: 22, network: 1 << 31, ..ticket(Worth::Rank(0)) };
+    assert_eq!(period(later, rank.network), 1, "when it is its time to look");
     let theirs = waits(desk.present(later, memory, rank, 0, Entry::Later));
     assert_eq!(desk.present(later, memory, theirs, 0, Entry::Now), Some(Answer::Enter));
     assert_eq!((promised(&desk), desk.told().entered), ([0, 1], 3));
