@@ -25,6 +25,7 @@ use hiwar_admission::door::seal::SealKey;
 use hiwar_admission::door::ticket::Class;
 use hiwar_admission::door::timetable::Stays;
 use hiwar_admission::door::wire::{self, Heard, SAID_BYTES_MAX, Said, Spoken, TOLD_BYTES_MAX};
+use hiwar_admission::ladder::{Level, Reasons};
 use hiwar_engine::live_bus::frame::DOOR_BYTES_MAX;
 use hiwar_engine::live_bus::{Down, Publisher, Report, Run, Up, WorkerId};
 use hiwar_segment_log::LogId;
@@ -70,8 +71,12 @@ pub struct Figures {
     pub crowds: AtomicU64,
     /// What happened at all of them, those that are closed among them.
     pub passed: Mutex<Passed>,
+    /// And at each worker that is there, since it began.
+    pub by_worker: Mutex<BTreeMap<Run, Passed>>,
     /// Each of them.
     pub each: Mutex<BTreeMap<LogId, AtDoor>>,
+    /// How crowded it is at each conversation, as it is told, for the doors' diaries.
+    pub crowded: Mutex<BTreeMap<LogId, (Level, Reasons)>>,
     /// How the operator wants them, for the doors to read.
     pub wanted: Mutex<Wanted>,
 }
@@ -117,17 +122,21 @@ pub struct Passed {
     pub asked: u64,
     /// People let in, by class.
     pub entered: [u64; Class::ALL.len()],
-    /// Promises that were kept: people let in for whom there was a time.
-    pub kept: u64,
+    /// Of these, at the time that they had been told or soon after it: promises that were kept.
+    pub kept: [u64; Class::ALL.len()],
+    /// And of those who had been told one, later than that: they came late, or found no place.
+    pub late: [u64; Class::ALL.len()],
 }
 
 impl Passed {
     /// Both together.
     fn with(mut self, other: Self) -> Self {
         self.asked = self.asked.saturating_add(other.asked);
-        self.kept = self.kept.saturating_add(other.kept);
-        for (entered, others) in self.entered.iter_mut().zip(other.entered) {
-            *entered = entered.saturating_add(others);
+        let by_class = [(&mut self.entered, other.entered), (&mut self.kept, other.kept), (&mut self.late, other.late)];
+        for (sums, others) in by_class {
+            for (sum, other) in sums.iter_mut().zip(others) {
+                *sum = sum.saturating_add(other);
+            }
         }
         self
     }
@@ -287,6 +296,8 @@ struct Doors {
     closed: BTreeMap<LogId, SystemTime>,
     /// What happened at them.
     past: Passed,
+    /// And at each worker.
+    past_by_worker: BTreeMap<Run, Passed>,
     figures: Arc<Figures>,
     draws: Draws,
     spaces: PathBuf,
@@ -364,6 +375,7 @@ impl Doors {
             doors: BTreeMap::new(),
             closed: BTreeMap::new(),
             past: Passed::default(),
+            past_by_worker: BTreeMap::new(),
             figures: Arc::default(),
             draws,
             spaces,
@@ -461,6 +473,8 @@ impl Doors {
         for log in over {
             if let Some(mut door) = self.doors.remove(&log) {
                 self.past = self.past.with(door.passed());
+                add(&mut self.past_by_worker, &door);
+                door.crowded(log, &self.figures);
                 let _ = self.draws.minute(log, door.diary.minute(now, &door.allocator, &self.machine));
             }
             self.closed.insert(log, now + GRANT);
@@ -471,12 +485,13 @@ impl Doors {
 
     /// What there is to say, of the spaces that are on the air.
     fn tick(&mut self, now: SystemTime, on_air: &HashSet<LogId>) -> Vec<(LogId, Said)> {
-        let (doors, machine) = (&mut self.doors, &mut self.machine);
+        let (doors, machine, past) = (&mut self.doors, &mut self.machine, &mut self.past_by_worker);
         self.lives.retain(|run, life| {
             // One whose process lives has its listeners, however long it is silent.
             let is_gone = life.process.is_none() && life.gone.is_some_and(|gone| gone <= now);
             if is_gone {
                 machine.gone(*run);
+                past.remove(run);
                 doors.values_mut().for_each(|door| door.gone(now, *run));
             }
             !is_gone
@@ -491,6 +506,7 @@ impl Doors {
         for (log, door) in &mut self.doors {
             let places = wanted.places.get(log).copied().unwrap_or(self.config.places);
             door.resize(places, wanted.is_shut);
+            door.crowded(*log, &self.figures);
         }
         let house = self.house;
         let said = self.doors.iter_mut().filter_map(|(log, door)| Some((*log, door.say(now, house)?))).collect();
@@ -530,6 +546,9 @@ impl Doors {
         self.figures.crowds.store(waiting().count() as u64, Relaxed);
         let passed = self.doors.values().map(Door::passed).fold(self.past, Passed::with);
         *self.figures.passed.lock().unwrap_or_else(PoisonError::into_inner) = passed;
+        let mut by_worker = self.past_by_worker.clone();
+        self.doors.values().for_each(|door| add(&mut by_worker, door));
+        *self.figures.by_worker.lock().unwrap_or_else(PoisonError::into_inner) = by_worker;
         let each = self.doors.iter().map(|(log, door)| (*log, door.look(now))).collect();
         *self.figures.each.lock().unwrap_or_else(PoisonError::into_inner) = each;
     }
@@ -589,6 +608,14 @@ impl Doors {
     }
 }
 
+/// Adds what happened at that door, by worker.
+fn add(by_worker: &mut BTreeMap<Run, Passed>, door: &Door) {
+    for (run, passed) in door.diary.by_worker() {
+        let sum = by_worker.entry(run).or_default();
+        *sum = sum.with(passed);
+    }
+}
+
 impl Door {
     fn hear(&mut self, now: SystemTime, run: Run, heard: Heard, house: u64) {
         let Heard { told, tally, promises, traffic } = heard;
@@ -622,8 +649,13 @@ impl Door {
     }
 
     fn passed(&self) -> Passed {
-        let (asked, entered) = self.diary.ever();
-        Passed { asked, entered, kept: self.allocator.came_ever() }
+        self.diary.ever()
+    }
+
+    /// As it is told now. Nothing, if nobody has looked yet.
+    fn crowded(&mut self, log: LogId, figures: &Figures) {
+        let crowded = figures.crowded.lock().unwrap_or_else(PoisonError::into_inner).get(&log).copied();
+        crowded.into_iter().for_each(|is| self.diary.crowded(is));
     }
 
     fn look(&self, now: SystemTime) -> AtDoor {

@@ -234,6 +234,13 @@ impl Ladders {
             self.0.doors.as_ref().map(|doors| doors.each.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let doors = doors.unwrap_or_default();
         let changed = self.lock_known().look((steady, now), &workers, &doors, &orders, &around.studio.on_air());
+        if let Some(at_doors) = &self.0.doors {
+            let known = self.lock_known();
+            let mut crowded = at_doors.crowded.lock().unwrap_or_else(PoisonError::into_inner);
+            // Until a door is closed its diary is written, a moment after its conversation.
+            crowded.retain(|space, _| doors.contains_key(space));
+            crowded.extend(known.spaces.iter().map(|(space, rung)| (*space, (rung.level, rung.reasons))));
+        }
         for (space, standing) in &changed.spaces {
             around.registry.crowded(space, *standing);
         }
@@ -360,7 +367,7 @@ impl Known {
 }
 
 /// The highest level of all, and why it is: for the reasons of those that are at it.
-fn highest(all: impl Iterator<Item = (Level, Reasons)>) -> (Level, Reasons) {
+pub(crate) fn highest(all: impl Iterator<Item = (Level, Reasons)>) -> (Level, Reasons) {
     all.fold((Level::Open, Reasons::default()), |(level, reasons), (other, others)| match other.cmp(&level) {
         std::cmp::Ordering::Greater => (other, others),
         std::cmp::Ordering::Equal => (level, reasons.with(others)),

@@ -438,6 +438,7 @@ watch-inside = في الداخل
 watch-without-time = ينتظرون بلا موعد
 watch-asked = طلبات الدخول إجمالًا
 watch-kept = وعود صدقت: دخلوا في موعدهم
+watch-late = دخلوا بعد موعدهم
 watch-classes = من دخلوا، حسب الفئة
 watch-class-returning = كانوا في الداخل قبل لحظات
 watch-class-follower = يتابعون المضيف

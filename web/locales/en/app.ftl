@@ -438,6 +438,7 @@ watch-inside = Inside
 watch-without-time = Waiting without a time
 watch-asked = Asked to come in, altogether
 watch-kept = Promises kept: in at the time they were told
+watch-late = Let in later than they were told
 watch-classes = Let in, by class
 watch-class-returning = Were inside a moment ago
 watch-class-follower = Follow the host

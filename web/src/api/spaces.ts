@@ -121,8 +121,10 @@ export interface Door {
   asked: number;
   /** People let in, by class. */
   entered: Record<string, number>;
-  /** People let in for whom there was a time. */
+  /** People let in at the time that they had been told, or soon after. */
   kept: number;
+  /** And of those who had been told one, later. */
+  late: number;
 }
 
 export interface Created {

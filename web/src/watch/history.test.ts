@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Door } from "../api/spaces";
 import { History, POINTS_MAX, reading } from "./history";
 
-const door: Door = { places: 2, inside: 2, waiting: 7, without_time: 1, is: "queue", asked: 40, entered: { anybody: 3, returning: 1 }, kept: 2 };
+const door: Door = { places: 2, inside: 2, waiting: 7, without_time: 1, is: "queue", asked: 40, entered: { anybody: 3, returning: 1 }, kept: 2, late: 1 };
 const joined = (n: number) => reading(0, 1, n, 0, null);
 
 describe("what a live page has seen", () => {

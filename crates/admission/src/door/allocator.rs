@@ -388,7 +388,7 @@ impl Allocator {
     }
 
     /// Ever let in at the time that they were told, or after it.
-    pub fn came_ever(&self) -> u64 {
+    fn came_ever(&self) -> u64 {
         self.sum(CAME)
     }
 

@@ -1,6 +1,8 @@
 //! How the house is: for probes, and for Prometheus. For people: `ladder/status.rs`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
 
@@ -8,6 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse};
 use hiwar_admission::door::ticket::Class;
+use hiwar_engine::live_bus::Run;
 
 use super::problem::{Kind, Problem};
 use super::speech::Language;
@@ -82,7 +85,6 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
         put("door_without_time", "gauge", "People who wait and could not be told a time.", without);
         let passed = doors.together().passed;
         put("door_asked_total", "counter", "Requests to listen or to wait at doors.", passed.asked);
-        put("door_kept_total", "counter", "People let in for whom there was a time: promises kept.", passed.kept);
     }
     if let (_, Some(usage)) = api.disk.found() {
         put("disk_free_bytes", "gauge", "Bytes that may still be written to the file system of the data.", usage.free);
@@ -90,7 +92,8 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
         let _ = writeln!(text, "# HELP {name} Used part of that file system.\n# TYPE {name} gauge\n{name} {ratio:.4}");
     }
     if let Some(doors) = &api.at_doors {
-        write_entered(&mut text, &doors.together().passed);
+        write_passed(&mut text, &doors.together().passed);
+        write_by_worker(&mut text, &doors.by_worker.lock().unwrap_or_else(PoisonError::into_inner));
     }
     crowd::write_crowd(&mut text, &tally, &api.studio.crowd_totals());
     crowd::write_spaces(&mut text, &api.registry.heard(crowd::SPACES_MAX));
@@ -100,11 +103,39 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
-fn write_entered(text: &mut String, passed: &Passed) {
-    let name = "hiwar_door_entered_total";
-    let _ = writeln!(text, "# HELP {name} People let in at doors.\n# TYPE {name} counter");
-    for (class, entered) in Class::ALL.into_iter().zip(passed.entered) {
-        let _ = writeln!(text, "{name}{{class=\"{}\"}} {entered}", class_name(class));
+fn write_passed(text: &mut String, Passed { entered, kept, late, .. }: &Passed) {
+    let by_class = [
+        ("hiwar_door_entered_total", "People let in at doors.", entered),
+        ("hiwar_door_kept_total", "Of these, at the time that they had been told, or soon after: promises kept.", kept),
+        (
+            "hiwar_door_late_total",
+            "Of those who had been told a time, let in later: they came late, or found no place.",
+            late,
+        ),
+    ];
+    for (name, help, counts) in by_class {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter");
+        for (class, count) in Class::ALL.into_iter().zip(counts) {
+            let _ = writeln!(text, "{name}{{class=\"{}\"}} {count}", class_name(class));
+        }
+    }
+}
+
+/// Who waits is at no worker: a ticket is good at each of them.
+fn write_by_worker(text: &mut String, by_worker: &BTreeMap<Run, Passed>) {
+    let columns = [
+        ("asked", "Requests to listen or to wait at doors, by worker."),
+        ("entered", "People let in, by worker."),
+        ("kept", "Of these, at the time that they had been told, or soon after."),
+        ("late", "Of those who had been told a time, later."),
+    ];
+    for (at, (name, help)) in columns.into_iter().enumerate() {
+        let name = format!("hiwar_worker_door_{name}_total");
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter");
+        for (run, Passed { asked, entered, kept, late }) in by_worker {
+            let [entered, kept, late] = [entered, kept, late].map(|by_class| by_class.iter().sum::<u64>());
+            let _ = writeln!(text, "{name}{{worker=\"{}\"}} {}", ladder::name(*run), [*asked, entered, kept, late][at]);
+        }
     }
 }
 

@@ -340,7 +340,7 @@ fn worker(run: Run, figures: &WorkerFigures) -> WorkerView {
 }
 
 /// A life of a worker, as a label: short, and another one for the next.
-fn name(run: Run) -> String {
+pub(super) fn name(run: Run) -> String {
     format!("{:08x}", run.0 >> 32)
 }
 

@@ -11,9 +11,12 @@ use hiwar_admission::Scope;
 use hiwar_admission::door::allocator::Allocator;
 use hiwar_admission::door::diary::{At, Field, LINE_BYTES_MAX, Minute, Traffic};
 use hiwar_admission::door::seal::SealKey;
-use hiwar_admission::door::ticket::Class;
+use hiwar_admission::ladder::{Level, Reasons};
 use hiwar_engine::live_bus::{Count, Run, WorkerFigures};
 use hiwar_segment_log::LogId;
+
+use super::Passed;
+use crate::ladder::highest;
 
 /// In a space's folder: the diary's newest lines.
 pub const FILE: &str = "diary";
@@ -33,6 +36,8 @@ pub struct Diary {
     ever: Minute,
     /// What each worker had told when it last told something.
     traffic: BTreeMap<Run, Traffic>,
+    /// How crowded it is there, and the highest that it was in this minute.
+    crowded: [(Level, Reasons); 2],
     /// Of each, and each form of the log: who listens, bytes that were sent, who was turned away.
     counts: BTreeMap<(Run, LogId), [u64; 3]>,
 }
@@ -43,7 +48,7 @@ impl Diary {
         let mut minute = Minute::new(seconds(now), 0);
         minute.set(Field::House, u64::from(house == House::Began));
         let ever = Minute::new(seconds(now), 0);
-        Self { minute, ever, traffic: BTreeMap::new(), counts: BTreeMap::new() }
+        Self { minute, ever, traffic: BTreeMap::new(), crowded: Default::default(), counts: BTreeMap::new() }
     }
 
     /// A worker tells what happened. `known`: it told before this door was here, so that nobody knows how much of it is new.
@@ -61,11 +66,20 @@ impl Diary {
         self.traffic.insert(run, traffic);
     }
 
-    /// How many asked since this house opened the door, and how many were let in, by class.
-    pub fn ever(&self) -> (u64, [u64; Class::ALL.len()]) {
-        let mut entered = [0; Class::ALL.len()];
-        entered.copy_from_slice(self.ever.of(Field::Entered));
-        (self.ever.sum(Field::Asked), entered)
+    /// What happened since this house opened the door.
+    pub fn ever(&self) -> Passed {
+        passed(|field| self.ever.of(field))
+    }
+
+    /// What happened at each worker since it began, as it told last.
+    pub fn by_worker(&self) -> impl Iterator<Item = (Run, Passed)> + '_ {
+        self.traffic.iter().map(|(run, traffic)| (*run, passed(|field| traffic.of(field))))
+    }
+
+    /// How crowded it is at the space, as whoever listens or asks is told.
+    pub fn crowded(&mut self, is: (Level, Reasons)) {
+        let [_, most] = self.crowded;
+        self.crowded = [is, highest([most, is].into_iter())];
     }
 
     /// A worker counts listeners.
@@ -95,6 +109,9 @@ impl Diary {
         minute.set(Field::Inside, allocator.inside().into());
         minute.set(Field::Waiting, waiting.unwrap_or(0));
         minute.set(Field::Listening, self.counts.values().map(|[listening, ..]| listening).sum());
+        let [_, (level, reasons)] = self.crowded;
+        minute.set(Field::Level, (level as u8).into());
+        minute.reasons = reasons;
         machine.tell(&mut minute);
         minute
     }
@@ -102,12 +119,23 @@ impl Diary {
     /// It was written down: another begins.
     pub fn turn(&mut self, now: SystemTime) {
         self.minute = Minute::new(seconds(now), 0);
+        let [is, _] = self.crowded;
+        self.crowded = [is; 2];
     }
 
     fn add(&mut self, field: Field, more: u64) {
         let number = &mut self.minute.of_mut(field)[0];
         *number = number.saturating_add(more);
     }
+}
+
+fn passed<'n>(of: impl Fn(Field) -> &'n [u64]) -> Passed {
+    let [entered, kept, late] = [Field::Entered, Field::Kept, Field::Late].map(|field| {
+        let mut by_class = [0; _];
+        by_class.copy_from_slice(of(field));
+        by_class
+    });
+    Passed { asked: of(Field::Asked).iter().sum(), entered, kept, late }
 }
 
 /// Whether the house has just begun.
@@ -133,7 +161,7 @@ pub enum Known {
 pub struct Machine {
     figures: BTreeMap<Run, WorkerFigures>,
     troubles: [u64; 7],
-    highest: [u64; 3],
+    highest: [u64; 2],
     began: u64,
     ended: u64,
     /// Ticks of the processors, busy and all, when the minute began; and what came of them.
@@ -153,7 +181,7 @@ impl Machine {
         } else if known == Known::No {
             self.began += 1;
         }
-        self.highest = highest(self.highest, &figures);
+        self.highest = longest(self.highest, &figures);
     }
 
     /// A worker is gone.
@@ -172,17 +200,16 @@ impl Machine {
 
     /// It was told: another begins.
     pub fn turn(&mut self) {
-        (self.troubles, self.highest, self.began, self.ended) = ([0; 7], [0; 3], 0, 0);
+        (self.troubles, self.highest, self.began, self.ended) = ([0; 7], [0; 2], 0, 0);
         for figures in self.figures.values() {
-            self.highest = highest(self.highest, figures);
+            self.highest = longest(self.highest, figures);
         }
     }
 
     fn tell(&self, minute: &mut Minute) {
         minute.of_mut(Field::Troubles).copy_from_slice(&self.troubles);
-        let [level, cadence, lean] = self.highest;
+        let [cadence, lean] = self.highest;
         let numbers = [
-            (Field::Level, level),
             (Field::Cadence, cadence),
             (Field::Lean, lean),
             (Field::Workers, self.figures.len() as u64),
@@ -194,9 +221,9 @@ impl Machine {
     }
 }
 
-fn highest(before: [u64; 3], figures: &WorkerFigures) -> [u64; 3] {
-    let [level, cadence, lean] = before;
-    [level.max(figures.level.into()), cadence.max(figures.cadence_ms.into()), lean.max(figures.lean.into())]
+fn longest(before: [u64; 2], figures: &WorkerFigures) -> [u64; 2] {
+    let [cadence, lean] = before;
+    [cadence.max(figures.cadence_ms.into()), lean.max(figures.lean.into())]
 }
 
 /// As [`Field::Troubles`] lists them.
@@ -270,7 +297,8 @@ impl Book {
         }
         minute.set(Field::Mended, self.mended);
         let mut at = self.at;
-        let head = if self.bytes == 0 { at.head(key, &self.space) + "\n" } else { String::new() };
+        // Behind what an older program wrote, minutes have more fields from another head on.
+        let head = if self.bytes == 0 || at.is_old() { at.head(key, &self.space) + "\n" } else { String::new() };
         let lines = head + &at.minute(key, &minute) + "\n";
         let mut file = OpenOptions::new().append(true).create(true).open(path)?;
         let written = file.write_all(lines.as_bytes()).and_then(|()| file.sync_data());
@@ -320,6 +348,7 @@ pub fn read(folder: &Path) -> io::Result<Vec<u8>> {
 mod tests {
     use hiwar_admission::door::diary::{Line, Reader};
     use hiwar_admission::door::timetable::Stays;
+    use hiwar_admission::ladder::Reason;
     use hiwar_engine::live_bus::Figures;
 
     use super::*;
@@ -366,33 +395,46 @@ mod tests {
             fetched: false,
             lean: false,
         };
-        let figures = |level, cut_total| WorkerFigures { level, cut_total, ..WorkerFigures::default() };
+        let figures = |cadence_ms, cut_total| WorkerFigures { cadence_ms, cut_total, ..WorkerFigures::default() };
         // One was there before the house, the other was not.
         diary.hear(Run(1), traffic(500), Known::Before);
         diary.hear(Run(1), traffic(507), Known::Before);
         diary.hear(Run(2), traffic(40), Known::No);
-        assert_eq!(diary.ever(), (47, [0; 4]));
+        assert_eq!(diary.ever(), Passed { asked: 47, ..Passed::default() });
         [900, 1_000].into_iter().for_each(|bytes| diary.count(Run(1), &count(bytes)));
-        [(0, 7), (2, 9), (1, 9)]
+        [(800, 7), (2_000, 9), (1_000, 9)]
             .into_iter()
-            .for_each(|(level, cut)| machine.hear(Run(1), figures(level, cut), Known::No));
+            .for_each(|(cadence, cut)| machine.hear(Run(1), figures(cadence, cut), Known::No));
+        let (crowd, operator) = (Reasons::from(Reason::Crowd), Reasons::from(Reason::Operator));
+        [(Level::Paced, crowd), (Level::Paced, operator), (Level::Open, operator)]
+            .into_iter()
+            .for_each(|is| diary.crowded(is));
         machine.end(Some((10, 100)));
         machine.end(Some((35, 200)));
         let minute = diary.minute(at(60), &allocator, &machine);
         let is = |minute: &Minute, fields: &[(Field, u64)]| {
             fields.iter().for_each(|(field, number)| assert_eq!(minute.sum(*field), *number, "{field:?}"));
         };
-        let all =
-            [(Field::Asked, 47), (Field::Sent, 100), (Field::Listening, 4), (Field::Level, 2), (Field::Troubles, 2)];
+        let all = [
+            (Field::Asked, 47),
+            (Field::Sent, 100),
+            (Field::Listening, 4),
+            (Field::Cadence, 2_000),
+            (Field::Troubles, 2),
+        ];
         is(&minute, &all);
         is(&minute, &[(Field::Cpu, 250), (Field::House, 1), (Field::Workers, 1), (Field::Began, 1)]);
-        assert_eq!(minute.seconds, 60);
+        assert_eq!((minute.seconds, minute.sum(Field::Level), minute.reasons), (60, 1, crowd.with(operator)));
         diary.turn(at(60));
         machine.turn();
         diary.hear(Run(2), traffic(41), Known::No);
         machine.gone(Run(1));
         let minute = diary.minute(at(120), &allocator, &machine);
-        is(&minute, &[(Field::Asked, 1), (Field::Level, 1), (Field::House, 0), (Field::Ended, 1), (Field::Workers, 0)]);
+        assert_eq!((minute.sum(Field::Level), minute.reasons), (0, operator), "as it was at its beginning");
+        is(
+            &minute,
+            &[(Field::Asked, 1), (Field::Cadence, 1_000), (Field::House, 0), (Field::Ended, 1), (Field::Workers, 0)],
+        );
     }
 
     #[test]
@@ -415,6 +457,21 @@ mod tests {
 
     fn minutes_and_rest(folder: &Path) -> u64 {
         minutes(folder).len() as u64
+    }
+
+    #[test]
+    fn a_diary_of_an_older_program_is_gone_on_with_behind_another_head() {
+        let (folder, of_before) =
+            (tempfile::tempdir().expect("a folder"), include_str!("../../../admission/src/door/diary/before.jsonl"));
+        let key = SealKey::from_bytes(&[5; 32]);
+        std::fs::write(folder.path().join(FILE), of_before).expect("a disk");
+        let mut next = book(folder.path());
+        (2..4).for_each(|n| next.write(&key, Minute::new(60 * n, 60)).expect("a disk"));
+        assert_eq!(minutes(folder.path()).len(), 4);
+        let text = std::fs::read_to_string(folder.path().join(FILE)).expect("the file");
+        assert!(text.starts_with(of_before));
+        let heads: Vec<_> = text.lines().map(|line| line.contains("\"diary\":2,")).collect();
+        assert_eq!(heads, [false, false, false, true, false, false]);
     }
 
     #[test]

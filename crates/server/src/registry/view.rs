@@ -135,8 +135,10 @@ pub struct DoorView {
     /// People let in since then, by class: `returning`, `follower`, `earlier` and `anybody`.
     #[schema(value_type = BTreeMap<String, u64>)]
     pub entered: BTreeMap<&'static str, u64>,
-    /// Promises kept since then: people let in for whom there was a time.
+    /// Promises kept since then: people let in within 15 s, or a tenth of the wait, of the time that they had been told.
     pub kept: u64,
+    /// People let in since then who had been told a time, later than that: they came late, or found no place.
+    pub late: u64,
 }
 
 impl From<AtDoor> for DoorView {
@@ -146,9 +148,10 @@ impl From<AtDoor> for DoorView {
             Is::Gathering => "gathering",
             Is::Queue => "queue",
         };
-        let Passed { asked, entered, kept } = passed;
+        let Passed { asked, entered, kept, late } = passed;
         let entered = Class::ALL.into_iter().map(class_name).zip(entered).collect();
-        Self { places, inside, waiting, without_time, is, asked, entered, kept }
+        let [kept, late] = [kept, late].map(|by_class| by_class.iter().sum());
+        Self { places, inside, waiting, without_time, is, asked, entered, kept, late }
     }
 }
 

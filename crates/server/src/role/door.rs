@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use hiwar_admission::door::diary::{Fault, Field, LINE_BYTES_MAX, Line, Minute, NTHS, PARTS, Reader};
+use hiwar_admission::ladder::Reason;
 use hiwar_segment_log::LogId;
 use time::OffsetDateTime;
 
@@ -146,6 +147,8 @@ fn name(fault: Fault) -> &'static str {
         Fault::Foreign => "diary-fault-foreign",
         Fault::Number => "diary-fault-number",
         Fault::Early => "diary-fault-early",
+        Fault::Version => "diary-fault-version",
+        Fault::Newer => "diary-fault-newer",
     }
 }
 
@@ -248,8 +251,10 @@ fn plot(page: &mut String, label: &str, minutes: &[Minute]) {
 }
 
 fn table(page: &mut String, language: Language, minutes: &[Minute]) {
-    const HEADS: [&str; 11] =
-        ["time", "asked", "tickets", "entered", "inside", "waiting", "away", "first", "part", "level", "notes"];
+    const HEADS: [&str; 13] = [
+        "time", "asked", "tickets", "entered", "kept", "late", "inside", "waiting", "away", "first", "part", "level",
+        "notes",
+    ];
     page.push_str("<div><table><thead><tr>");
     for head in HEADS {
         let _ = write!(page, "<th scope=\"col\">{}</th>", language.say(&format!("diary-head-{head}"), &[]));
@@ -258,7 +263,8 @@ fn table(page: &mut String, language: Language, minutes: &[Minute]) {
     for minute in minutes {
         let _ = write!(page, "<tr><td>{}</td>", clock(minute));
         let away = minute.sum(Field::Away).saturating_add(minute.sum(Field::TurnedAway));
-        for number in [Field::Asked, Field::Tickets, Field::Entered, Field::Inside, Field::Waiting] {
+        let fields = [Field::Asked, Field::Tickets, Field::Entered, Field::Kept, Field::Late];
+        for number in fields.into_iter().chain([Field::Inside, Field::Waiting]) {
             let _ = write!(page, "<td>{}</td>", minute.sum(number));
         }
         let (counted, nth) = (minute.sum(Field::Nth), minute.of(Field::Nth));
@@ -273,7 +279,9 @@ fn table(page: &mut String, language: Language, minutes: &[Minute]) {
 }
 
 fn notes(language: Language, minute: &Minute) -> Vec<String> {
-    let mut notes = Vec::new();
+    // Why it was at its level, in the words of whoever was told it then.
+    let say = |reason: Reason| language.say(&format!("ladder-reason-{}", reason.name()), &[]);
+    let mut notes: Vec<String> = minute.reasons.iter().map(say).collect();
     match minute.sum(Field::Phase) {
         1 => notes.push(language.say("diary-note-drawing", &[])),
         2 => notes.push(language.say("diary-note-queue", &[])),

@@ -56,6 +56,16 @@ fn every_number_of_the_dashboard_is_in_metrics_of_the_kind_that_is_asked_for() {
     });
     let asked = metrics.lines().find_map(|line| line.strip_prefix("hiwar_door_asked_total ")).expect("asked");
     assert!(asked.parse::<u64>().expect("a number") >= 1, "{metrics}");
+    let of_workers = |name: &str| {
+        let lead = format!("hiwar_worker_door_{name}_total{{worker=\"");
+        let of_worker = |line: &str| line.strip_prefix(&lead)?.split_once("\"} ")?.1.parse::<u64>().ok();
+        metrics.lines().filter_map(of_worker).sum::<u64>()
+    };
+    assert!(of_workers("asked") >= 1 && of_workers("entered") >= 1, "{metrics}");
+    assert_eq!([of_workers("kept"), of_workers("late")], [0, 0], "nobody was told a time: {metrics}");
+    for told_a_time in ["hiwar_door_kept_total{class=\"anybody\"} 0", "hiwar_door_late_total{class=\"anybody\"} 0"] {
+        assert!(metrics.lines().any(|line| line == told_a_time), "{told_a_time} is not in {metrics}");
+    }
     let told = |name: &str| metrics.lines().any(|line| line.split(['{', ' ']).next() == Some(name));
 
     let mut found = Vec::new();

@@ -219,6 +219,56 @@ fn whoever_was_drawn_can_draw_again_and_sees_their_place_and_every_change() {
     diary(&dir.path().join("data"), dir.path(), &space.id, &key, &commitment);
 }
 
+/// The minutes in a diary that is whole, and the page beside it.
+fn exported(data: &Path, into: &Path, id: &str) -> (Vec<serde_json::Value>, String) {
+    let text = |path: &Path| path.to_str().expect("text").to_owned();
+    let done = hiwar("C.UTF-8", &["door", "export", id, "--data", &text(data), "-o", &text(into)]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let file = into.join(format!("{id}.diary.jsonl"));
+    let done = hiwar("C.UTF-8", &["door", "verify", &text(&file)]);
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stdout));
+    let lines = std::fs::read_to_string(&file).expect("the lines");
+    let minutes = lines.lines().skip(1).map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    (minutes, std::fs::read_to_string(into.join(format!("{id}.diary.html"))).expect("the page"))
+}
+
+#[test]
+fn the_diary_says_the_level_that_everybody_was_told_with_crowd_of_a_full_door_and_operator_of_a_pin() {
+    let (dir, mut server) = server(1);
+    let told = |server: &Server, space: &Space, level: u64, reason: &str| {
+        until(reason, || {
+            let ladder = server.api("GET", &format!("/{}", space.id), &space.host_pass, None).json()["ladder"].take();
+            (ladder["level"] == level && ladder["reasons"][0] == reason).then_some(())
+        });
+    };
+    let full = server.live("Full");
+    let _ear = inside(&server, &full);
+    until("somebody is drawn", || (waits(&server, &full).json()["stage"] == "draw").then_some(()));
+    told(&server, &full, 1, "crowd");
+    server.host(&full, "end");
+    let data = dir.path().join("data");
+    let pin = hiwar("C.UTF-8", &["admin", "pin", "2", "--data", data.to_str().expect("text")]);
+    assert!(pin.status.success(), "{}", String::from_utf8_lossy(&pin.stderr));
+    let pinned = server.live("Pinned");
+    told(&server, &pinned, 2, "operator");
+    server.host(&pinned, "end");
+    for space in [&full, &pinned] {
+        let diary = data.join("spaces").join(&space.id).join("diary");
+        let is_written = || std::fs::read_to_string(&diary).is_ok_and(|lines| lines.contains("\"minute\":"));
+        until("the door is closed, and its diary written", || is_written().then_some(()));
+    }
+    server.stop();
+    let says = |space: &Space, level: u64, reason: &str, words: [&str; 2]| {
+        let (minutes, page) = exported(&data, dir.path(), &space.id);
+        let is_so =
+            |minute: &serde_json::Value| minute["level"] == level && minute["reasons"] == serde_json::json!([reason]);
+        assert!(minutes.iter().any(is_so), "{reason} is not in {minutes:?}");
+        words.into_iter().for_each(|words| assert!(page.contains(words), "{words} is not in {page}"));
+    };
+    says(&full, 1, "crowd", ["جاء أكثر مما يوجد من أماكن", "more people came than there are places"]);
+    says(&pinned, 2, "operator", ["قرر ذلك من يدير هذا الخادم", "whoever runs this server decided so"]);
+}
+
 /// What the diary says of such a crowd, and that a change in it is noticed.
 fn diary(data: &Path, into: &Path, id: &str, key: &str, commitment: &str) {
     let text = |path: &Path| path.to_str().expect("text").to_owned();
@@ -239,6 +289,8 @@ fn diary(data: &Path, into: &Path, id: &str, key: &str, commitment: &str) {
     let sum = |name: &str| minutes.iter().filter_map(|minute| minute[name].as_u64()).sum::<u64>();
     let (first, last) = (&minutes[0], minutes.last().expect("minutes"));
     assert_eq!((sum("drawn"), first["commitment"].as_str()), (6, Some(commitment)), "{minutes:?}");
+    let crowded = |minute: &serde_json::Value| minute["level"].as_u64() > Some(0) && minute["reasons"][0] == "crowd";
+    assert!(minutes.iter().any(crowded), "{minutes:?}");
     assert!(sum("asked") >= 7 && first["nth"][0] == 1 && first["inside"] == 2 && first["workers"] == 2, "{first}");
     assert!(last["opening"].as_u64() <= Some(1) && sum("sent_bytes") > 100_000 && !lines.contains("127.0.0.1"));
 
