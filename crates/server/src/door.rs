@@ -65,8 +65,8 @@ const _: () = assert!(SAID_BYTES_MAX <= DOOR_BYTES_MAX && TOLD_BYTES_MAX <= DOOR
 pub struct Figures {
     /// People who have a place, and places kept for those who had one a moment ago.
     pub inside: AtomicU64,
-    /// People who wait.
-    pub waiting: AtomicU64,
+    /// People who wait, by class.
+    pub waiting: Mutex<[u64; Class::ALL.len()]>,
     /// Conversations at whose door there is no room.
     pub crowds: AtomicU64,
     /// What happened at all of them, those that are closed among them.
@@ -130,16 +130,19 @@ pub struct Passed {
 
 impl Passed {
     /// Both together.
-    fn with(mut self, other: Self) -> Self {
-        self.asked = self.asked.saturating_add(other.asked);
-        let by_class = [(&mut self.entered, other.entered), (&mut self.kept, other.kept), (&mut self.late, other.late)];
-        for (sums, others) in by_class {
-            for (sum, other) in sums.iter_mut().zip(others) {
-                *sum = sum.saturating_add(other);
-            }
+    fn with(self, other: Self) -> Self {
+        Self {
+            asked: self.asked.saturating_add(other.asked),
+            entered: together(self.entered, other.entered),
+            kept: together(self.kept, other.kept),
+            late: together(self.late, other.late),
         }
-        self
     }
+}
+
+/// Two counts by class as one.
+fn together(these: [u64; Class::ALL.len()], those: [u64; Class::ALL.len()]) -> [u64; Class::ALL.len()] {
+    std::array::from_fn(|at| these[at].saturating_add(those[at]))
 }
 
 /// What a class is called, in numbers for programs.
@@ -540,10 +543,11 @@ impl Doors {
 
     fn count(&self, now: SystemTime) {
         let allocators = || self.doors.values().map(|door| &door.allocator);
-        let waiting = || allocators().filter_map(|allocator| allocator.waiting(now));
+        let crowds = allocators().filter(|allocator| allocator.waiting(now).is_some()).count();
+        let waiting = allocators().map(|allocator| allocator.waiting_by_class(now)).reduce(together);
         self.figures.inside.store(allocators().map(|allocator| u64::from(allocator.inside())).sum(), Relaxed);
-        self.figures.waiting.store(waiting().sum(), Relaxed);
-        self.figures.crowds.store(waiting().count() as u64, Relaxed);
+        *self.figures.waiting.lock().unwrap_or_else(PoisonError::into_inner) = waiting.unwrap_or_default();
+        self.figures.crowds.store(crowds as u64, Relaxed);
         let passed = self.doors.values().map(Door::passed).fold(self.past, Passed::with);
         *self.figures.passed.lock().unwrap_or_else(PoisonError::into_inner) = passed;
         let mut by_worker = self.past_by_worker.clone();

@@ -7,6 +7,7 @@ use super::desk::{Phase, SPREAD, TALLY, Told, WINDOW, Word, Yours, comes_after_s
 use super::draw::Tally;
 use super::places::{GRANT, Grant, Places, WorkerId, reserve};
 use super::standing::{Crowd, Past, Standing};
+use super::ticket::Class;
 use super::timetable::{Outlook, Promises, STEP, Stays, Timetable};
 
 /// Cohorts of those inside that are told apart, a [`STEP`] each; an hour. Older ones leave hardly faster or slower with another minute.
@@ -364,6 +365,20 @@ impl Allocator {
             State::Gathering { .. } => Some(0),
             State::Queue { drawn, table, .. } => Some((drawn.total() + self.late()).saturating_sub(table.rank(now))),
         }
+    }
+
+    /// The same by class, of those who have been counted. Whoever was not vouched for when they were drawn is anybody.
+    pub fn waiting_by_class(&self, now: SystemTime) -> [u64; Class::ALL.len()] {
+        let mut by_class = [0; Class::ALL.len()];
+        if let State::Queue { drawn, table, .. } = &self.state {
+            let next = table.rank(now);
+            for class in [Class::Follower, Class::Earlier] {
+                by_class[class as usize] = drawn.behind(class, next);
+            }
+            let vouched = by_class.iter().sum();
+            by_class[Class::Anybody as usize] = self.waiting(now).unwrap_or(0).saturating_sub(vouched);
+        }
+        by_class
     }
 
     /// As [`Places::bound`].

@@ -149,6 +149,26 @@ impl Tally {
         }
     }
 
+    /// Of a class that is vouched for, how many have that rank or a later one: exact, as [`rank`](Self::rank) is, but where two classes are drawn together.
+    pub fn behind(&self, class: Class, rank: u64) -> u64 {
+        let all = self.vouched(class);
+        let lot = |fraction| Lot { round: 0, fraction };
+        if all == 0 || self.rank(class, lot(u32::MAX)) < rank {
+            return 0;
+        }
+        // The first place in the order that is not before it.
+        let (mut from, mut to) = (0, u32::MAX);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if self.rank(class, lot(middle)) < rank {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        all - self.before(&[(row(class, 0), 0)], lot(from))
+    }
+
     /// How many come before that lot of that class: exact but for those of its own part, who are taken to lie evenly in it.
     pub fn rank(&self, class: Class, lot: Lot) -> u64 {
         match row(class, lot.round) {
@@ -335,6 +355,39 @@ mod tests {
             lots(count).filter(|&fraction| tally.rank(class, Lot { round: 0, fraction }) < first).count() as u64
         });
         std::array::from_fn(|_| among.next().expect("three classes"))
+    }
+
+    /// Where those of a part of that class are who lie evenly in it.
+    fn lots_of(tally: &Tally, class: Class) -> Vec<Lot> {
+        let parts = tally.row(row(class, 0)).iter().enumerate();
+        let lots = parts.flat_map(|(part, &here)| {
+            (0..u64::from(here)).map(move |nth| {
+                let within = (nth << 24).div_ceil(here.into()) as u32;
+                Lot { round: 0, fraction: (part as u32) << 24 | within }
+            })
+        });
+        lots.collect()
+    }
+
+    #[test]
+    fn who_waits_of_a_class_is_whose_rank_has_not_had_its_turn() {
+        for counts in [[60u32, 30, 510], [60, 0, 540], [0, 200, 100], [1, 0, 0], [0, 0, 9]] {
+            let mut tally = Tally::default();
+            for (class, count) in [Class::Follower, Class::Earlier, Class::Anybody].into_iter().zip(counts) {
+                let fraction = |n: u32| ((u64::from(n) << 32) / u64::from(count)) as u32;
+                (0..count).for_each(|n| tally.add(class, Lot { round: 0, fraction: fraction(n) }));
+            }
+            let is_together = tally.pools(ROWS).0.iter().any(|pool| pool.count > 0 && pool.rows().len() > 1);
+            for (class, rank) in [Class::Follower, Class::Earlier]
+                .into_iter()
+                .flat_map(|class| (0..=tally.first_round() + 1).map(move |rank| (class, rank)))
+            {
+                let waits = lots_of(&tally, class).into_iter().filter(|lot| tally.rank(class, *lot) >= rank).count();
+                let off = tally.behind(class, rank).abs_diff(waits as u64);
+                assert!(off <= u64::from(is_together), "{counts:?}, {class:?}, {rank}: {off}");
+            }
+            assert_eq!(tally.behind(Class::Anybody, 0), 0, "they are what is left");
+        }
     }
 
     #[test]

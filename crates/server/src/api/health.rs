@@ -76,9 +76,8 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
     put("notices_lost_total", "counter", "Notices of the beat lost to a full ring.", figures.overrun);
     put("track_pieces_lost_total", "counter", "20 ms of a speaker's track that were not kept.", figures.untracked);
     if let Some(doors) = &api.at_doors {
-        let [inside, waiting, crowds] = [&doors.inside, &doors.waiting, &doors.crowds].map(|at| at.load(Relaxed));
+        let [inside, crowds] = [&doors.inside, &doors.crowds].map(|at| at.load(Relaxed));
         put("door_inside", "gauge", "People who have a place at a door, of all conversations.", inside);
-        put("door_waiting", "gauge", "People who wait for one, of those who were drawn or came later.", waiting);
         put("door_crowds", "gauge", "Conversations at whose door there is no room.", crowds);
         let (places, without) = ladder::door_sums(doors);
         put("door_places", "gauge", "Places behind all doors.", places);
@@ -92,6 +91,7 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
         let _ = writeln!(text, "# HELP {name} Used part of that file system.\n# TYPE {name} gauge\n{name} {ratio:.4}");
     }
     if let Some(doors) = &api.at_doors {
+        write_waiting(&mut text, *doors.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         write_passed(&mut text, &doors.together().passed);
         write_by_worker(&mut text, &doors.by_worker.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -101,6 +101,17 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
     ladder::write(&mut text, api.ladders.server(), &api.studio.each_worker());
     write_certificates(&mut text, &api.certificates.standings());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+fn write_waiting(text: &mut String, waiting: [u64; Class::ALL.len()]) {
+    let name = "hiwar_door_waiting";
+    let _ = writeln!(text, "# HELP {name} People who wait for a place, of those who were drawn or came later.");
+    let _ = writeln!(text, "# TYPE {name} gauge");
+    // Whoever returns has no rank.
+    let by_class = Class::ALL.into_iter().zip(waiting).filter(|(class, _)| *class != Class::Returning);
+    for (class, count) in by_class {
+        let _ = writeln!(text, "{name}{{class=\"{}\"}} {count}", class_name(class));
+    }
 }
 
 fn write_passed(text: &mut String, Passed { entered, kept, late, .. }: &Passed) {
