@@ -33,6 +33,7 @@ fn main() {
         hls_name: None,
         house: "none".into(),
         elsewhere: None,
+        origin: "http://localhost".into(),
         proxies: hiwar_delivery::http::Proxies::default(),
         run: 0,
         limits: None,

@@ -27,6 +27,17 @@ pub(crate) struct Waiting<'a> {
     pub(crate) wait: Duration,
     /// What comes then.
     pub(crate) worth: Worth,
+    /// What else there is for them.
+    pub(crate) offers: Offers<'a>,
+}
+
+/// What there is for whoever cannot expect a place in good time.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Offers<'a> {
+    /// The origin at which others carry the delayed stream, if they do.
+    pub(crate) elsewhere: Option<&'a str>,
+    /// Where people find this server, without a slash at its end.
+    pub(crate) origin: &'a str,
 }
 
 impl Waiting<'_> {
@@ -42,6 +53,12 @@ impl Waiting<'_> {
     /// In whole seconds, and not before; a second at least.
     fn seconds(&self) -> u64 {
         (self.wait.as_millis().div_ceil(1_000) as u64).max(1)
+    }
+
+    /// Where the delayed stream is, for whoever is told no time; `None`: nobody carries it.
+    fn elsewhere(&self, request: &Request<'_>) -> Option<String> {
+        let origin = self.offers.elsewhere.filter(|_| matches!(self.worth, Worth::Rank(_)))?;
+        Some(delayed(request, self.space, origin))
     }
 
     fn words(&self, language: Language) -> (&'static str, String) {
@@ -147,9 +164,16 @@ pub(crate) fn wait(request: &Request<'_>, waiting: Waiting<'_>, now: SystemTime)
     let (language, code) = preferred(request);
     let (title, detail) = waiting.words(language);
     let (ticket, wait_ms, stage) = (waiting.ticket, waiting.wait.as_millis(), waiting.stage());
-    let body = format!(
-        "{{\"type\":\"/problems/wait\",\"title\":\"{title}\",\"status\":503,\"detail\":\"{detail}\",\"lang\":\"{code}\",\"ticket\":\"{ticket}\",\"wait_ms\":{wait_ms},\"stage\":\"{stage}\"}}"
+    let mut body = format!(
+        "{{\"type\":\"/problems/wait\",\"title\":\"{title}\",\"status\":503,\"detail\":\"{detail}\",\"lang\":\"{code}\",\"ticket\":\"{ticket}\",\"wait_ms\":{wait_ms},\"stage\":\"{stage}\""
     );
+    if let Some(address) = waiting.elsewhere(request) {
+        let _ = write!(body, ",\"elsewhere\":\"{address}\"");
+    }
+    if matches!(waiting.worth, Worth::Rank(_)) {
+        let _ = write!(body, ",\"page\":\"{}\"", own_page(request, waiting.space));
+    }
+    body.push('}');
     let head = Head::new(503, now)
         .field("Content-Type", "application/problem+json")
         .field("Content-Language", code)
@@ -172,15 +196,26 @@ pub(crate) fn redirect(request: &Request<'_>, waiting: Waiting<'_>, now: SystemT
 
 /// Where the delayed stream is, at an origin where others carry it.
 pub(crate) fn send_elsewhere(request: &Request<'_>, space: &str, origin: &str, now: SystemTime) -> Answer {
-    let pass = token(request, "pass").map(|pass| format!("?pass={pass}")).unwrap_or_default();
-    let location = format_args!("{origin}/hls/{space}/live.m3u8{pass}");
-    ready(request, Head::new(307, now).field("Location", location), String::new())
+    ready(request, Head::new(307, now).field("Location", delayed(request, space, origin)), String::new())
+}
+
+fn delayed(request: &Request<'_>, space: &str, origin: &str) -> String {
+    format!("{origin}/hls/{space}/live.m3u8{}", pass(request))
+}
+
+/// Where a conversation is, and its recording afterwards, if there is one.
+fn own_page(request: &Request<'_>, space: &str) -> String {
+    format!("/s/{space}{}", pass(request))
+}
+
+/// Their pass, as the query of an address.
+fn pass(request: &Request<'_>) -> String {
+    token(request, "pass").map(|pass| format!("?pass={pass}")).unwrap_or_default()
 }
 
 /// Where a conversation's own page is, for whoever waited for it until it was over.
 pub(crate) fn to_page(request: &Request<'_>, space: &str, now: SystemTime) -> Answer {
-    let pass = token(request, "pass").map(|pass| format!("?pass={pass}")).unwrap_or_default();
-    ready(request, Head::new(303, now).field("Location", format_args!("/s/{space}{pass}")), String::new())
+    ready(request, Head::new(303, now).field("Location", own_page(request, space)), String::new())
 }
 
 /// For whoever has no JavaScript: the page comes back by itself when it is time.
@@ -191,13 +226,114 @@ pub(crate) fn page(request: &Request<'_>, waiting: Waiting<'_>, now: SystemTime)
         Language::English => "Leave this page open: it comes back by itself.",
         Language::Arabic => "أبقِ هذه الصفحة مفتوحة، فهي تعود وحدها.",
     };
-    let body = format!("<h1>{title}</h1><p role=\"status\">{detail}</p><p>{again}</p>");
+    let mut body = format!("<h1>{title}</h1><p role=\"status\">{detail}</p><p>{again}</p>");
+    if matches!(waiting.worth, Worth::Rank(_)) {
+        offer(&mut body, request, waiting, now);
+    }
     let mut address = format!("/s/{}/wait?t={}", waiting.space, waiting.ticket);
     for name in ["pass", VOUCHER] {
         token(request, name).into_iter().for_each(|token| _ = write!(address, "&{name}={token}"));
     }
     let head = Head::new(200, now).field("Refresh", format_args!("{}; url={address}", waiting.seconds()));
     html(request, Keep::Close, head, title, &body)
+}
+
+/// Links to what there is for whoever is told no time.
+fn offer(body: &mut String, request: &Request<'_>, waiting: Waiting<'_>, now: SystemTime) {
+    let (language, _) = preferred(request);
+    let (later, page, calendar) = match language {
+        Language::English => (
+            "Listen now, some seconds later",
+            "The conversation's page, with the recording if there is one",
+            "Put it in your calendar",
+        ),
+        Language::Arabic => ("استمع الآن متأخرًا بضع ثوانٍ", "صفحة الحوار، وفيها التسجيل إن سُجّل", "أضِفه إلى تقويمك"),
+    };
+    if let Some(address) = waiting.elsewhere(request) {
+        let _ = write!(body, "<p><a href=\"{}\">{later}</a></p>", attribute(&address));
+    }
+    let own = own_page(request, waiting.space);
+    let file = escaped(&event(language, waiting, &own, now));
+    let _ = write!(
+        body,
+        "<p><a href=\"{own}\">{page}</a></p><p><a id=\"calendar\" download=\"hiwar.ics\" href=\"data:text/calendar;charset=utf-8,{file}\">{calendar}</a></p>"
+    );
+}
+
+/// A file for calendars (RFC 5545): to look again then.
+fn event(language: Language, waiting: Waiting<'_>, own: &str, now: SystemTime) -> String {
+    let summary = match language {
+        Language::English => "Look again for a place to listen",
+        Language::Arabic => "انظر من جديد هل من مكان للاستماع",
+    };
+    let (made, at) = (stamp(now), stamp(now + Duration::from_secs(waiting.seconds())));
+    let (space, origin) = (waiting.space, waiting.offers.origin);
+    let host = origin.split("://").last().unwrap_or_default();
+    let mut file = String::new();
+    for line in [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//Hiwar//Door//EN",
+        "BEGIN:VEVENT",
+        &format!("UID:{at}-{space}@{host}"),
+        &format!("DTSTAMP:{made}"),
+        &format!("DTSTART:{at}"),
+        &format!("SUMMARY:{summary}"),
+        &format!("URL:{origin}{own}"),
+        "END:VEVENT",
+        "END:VCALENDAR",
+    ] {
+        fold(&mut file, line);
+    }
+    file
+}
+
+/// One line of it: 75 bytes at the most, and what is left on the next ones (§3.1).
+fn fold(file: &mut String, line: &str) {
+    let mut room = LINE_BYTES_MAX;
+    for c in line.chars() {
+        if c.len_utf8() > room {
+            file.push_str("\r\n ");
+            room = LINE_BYTES_MAX - 1;
+        }
+        file.push(c);
+        room -= c.len_utf8();
+    }
+    file.push_str("\r\n");
+}
+
+/// RFC 5545 §3.1, without the line's end.
+const LINE_BYTES_MAX: usize = 75;
+
+/// A moment of UTC, as calendars write it (§3.3.5). Days become a date by Howard Hinnant's `civil_from_days`.
+fn stamp(at: SystemTime) -> String {
+    let s = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let days = s / 86_400 + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (year, month) = if month < 10 { (era * 400 + year, month + 3) } else { (era * 400 + year + 1, month - 9) };
+    format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", s / 3_600 % 24, s / 60 % 60, s % 60)
+}
+
+/// As a part of an address (RFC 3986 §2.1): nothing in it ends an attribute.
+fn escaped(text: &str) -> String {
+    let mut address = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            address.push(char::from(byte));
+        } else {
+            let _ = write!(address, "%{byte:02X}");
+        }
+    }
+    address
+}
+
+/// In quotes.
+fn attribute(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
 }
 
 /// Somebody may come in: their player does, with the ticket if there is one.
@@ -270,10 +406,12 @@ mod tests {
     }
 
     fn waiting(worth: Worth) -> Waiting<'static> {
-        Waiting { space: "demo", ticket: "TICKET", wait: Duration::from_millis(150_001), worth }
+        Waiting { space: "demo", ticket: "TICKET", wait: Duration::from_millis(150_001), worth, offers: NOTHING }
     }
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+    const NOTHING: Offers<'static> = Offers { elsewhere: None, origin: "https://talk.example" };
+    const DELAYED: Offers<'static> = Offers { elsewhere: Some("https://cdn.example"), ..NOTHING };
     const PLACE: Worth = Worth::Place { promised: Duration::from_secs(151) };
 
     #[test]
@@ -289,8 +427,10 @@ mod tests {
                 assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("\r\nRetry-After: 151\r\n"), "{head}");
                 assert!(head.contains("\r\nConnection: close\r\n"), "{head}");
                 assert!(head.contains("no-store") && head.contains(&format!("Content-Length: {}\r\n", body.len())));
-                let told =
-                    format!("\"lang\":\"{language}\",\"ticket\":\"TICKET\",\"wait_ms\":150001,\"stage\":\"{stage}\"}}");
+                let page = if stage == "rank" { ",\"page\":\"/s/demo\"" } else { "" };
+                let told = format!(
+                    "\"lang\":\"{language}\",\"ticket\":\"TICKET\",\"wait_ms\":150001,\"stage\":\"{stage}\"{page}}}"
+                );
                 assert!(body.starts_with("{\"type\":\"/problems/wait\"") && body.ends_with(&told), "{body}");
             }
         }
@@ -324,6 +464,86 @@ mod tests {
         assert!(other.contains("src=\"/listen/demo.mp3?\""), "{other}");
         assert!(!head.contains("Connection: close"), "{head}");
         assert!(!head.contains("Refresh") && body.contains("src=\"/listen/demo.mp3?t=TICKET\""), "{body}");
+    }
+
+    #[test]
+    fn whoever_is_told_no_time_is_offered_the_delayed_stream_where_there_is_one() {
+        let hostile = "%22%3E%3Cb%3E";
+        for (query, shown) in [("pass=P", "?pass=P"), ("", ""), (&format!("pass={hostile}"), "")] {
+            for (language, words) in [("ar", "استمع الآن متأخرًا"), ("en", "Listen now, some seconds later")]
+            {
+                let address = format!("https://cdn.example/hls/demo/live.m3u8{shown}");
+                for (worth, offers) in [(Worth::Rank(7), DELAYED), (Worth::Rank(7), NOTHING), (PLACE, DELAYED)] {
+                    let is_offered = matches!(worth, Worth::Rank(_)) && offers.elsewhere.is_some();
+                    let waiting = Waiting { offers, ..waiting(worth) };
+                    let (_, told) =
+                        asked(&format!("/listen/demo.mp4?t=&{query}"), language, |request| wait(request, waiting, NOW));
+                    assert_eq!(told.contains(&format!(",\"elsewhere\":\"{address}\"")), is_offered, "{told}");
+                    assert_eq!(told.contains("cdn.example"), is_offered, "{told}");
+                    let (_, page) =
+                        asked(&format!("/s/demo/wait?{query}"), language, |request| page(request, waiting, NOW));
+                    assert_eq!(page.contains(&format!("<a href=\"{address}\">{words}")), is_offered, "{page}");
+                    assert_eq!(page.contains("cdn.example"), is_offered, "{page}");
+                    assert!(!page.contains("<b>") && !told.contains("<b>"), "{page} {told}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_is_told_no_time_finds_the_conversation_and_a_file_for_a_calendar_without_javascript() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_709_164_800);
+        for (language, words, summary) in [
+            ("ar", "وفيها التسجيل إن سُجّل", "SUMMARY:انظر من جديد"),
+            ("en", "with the recording if there is one", "SUMMARY:Look again"),
+        ] {
+            let asked_for =
+                |worth| asked("/s/demo/wait?pass=P", language, |request| page(request, waiting(worth), at)).1;
+            let body = asked_for(Worth::Rank(7));
+            let own = body.split_once("<a href=\"/s/demo?pass=P\">").expect("the conversation").1;
+            assert!(own.split("</a>").next().is_some_and(|text| text.contains(words)), "{body}");
+            let file = body.split_once("href=\"data:text/calendar;charset=utf-8,").expect("a file").1;
+            let file = decoded(file.split('"').next().expect("its end"));
+            assert!(file.starts_with("BEGIN:VCALENDAR\r\n") && file.ends_with("\r\nEND:VCALENDAR\r\n"), "{file}");
+            // The 29th of February 2024, and 151 seconds later.
+            assert!(file.contains("\r\nDTSTAMP:20240229T000000Z\r\nDTSTART:20240229T000231Z\r\n"), "{file}");
+            assert!(file.contains(summary), "{file}");
+            assert!(file.contains("\r\nURL:https://talk.example/s/demo?pass=P\r\n"), "{file}");
+            assert!(file.split("\r\n").all(|line| line.len() <= 75), "{file}");
+            let body = asked_for(PLACE);
+            assert!(!body.contains("calendar") && !body.contains(words), "{body}");
+        }
+    }
+
+    /// What such an address says.
+    fn decoded(text: &str) -> String {
+        let mut parts = text.split('%');
+        let mut bytes = parts.next().expect("one").as_bytes().to_vec();
+        for part in parts {
+            let (code, rest) = part.split_at(2);
+            bytes.push(u8::from_str_radix(code, 16).expect("two digits"));
+            bytes.extend_from_slice(rest.as_bytes());
+        }
+        String::from_utf8(bytes).expect("text")
+    }
+
+    #[test]
+    fn a_line_of_a_calendar_is_folded_between_letters() {
+        for text in ["x".repeat(75), "x".repeat(200), "ح".repeat(100)] {
+            let mut file = String::new();
+            fold(&mut file, &text);
+            assert!(file.split("\r\n").all(|line| line.len() <= 75), "{file}");
+            assert_eq!(file.strip_suffix("\r\n").expect("an end").replace("\r\n ", ""), text);
+        }
+    }
+
+    #[test]
+    fn moments_are_written_as_calendars_do() {
+        for (s, text) in
+            [(0, "19700101T000000Z"), (951_868_799, "20000229T235959Z"), (4_107_542_400, "21000301T000000Z")]
+        {
+            assert_eq!(stamp(SystemTime::UNIX_EPOCH + Duration::from_secs(s)), text);
+        }
     }
 
     #[test]

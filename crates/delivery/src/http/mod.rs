@@ -71,6 +71,8 @@ pub struct Config {
     pub hls_name: Option<String>,
     /// The origin at which others carry HLS, if they do: where whoever comes anew is sent when too many are here.
     pub elsewhere: Option<String>,
+    /// Where people find this server (`https://talk.example`), without a slash at its end.
+    pub origin: String,
     /// Proxies that are believed when they say for whom they ask.
     pub proxies: Proxies,
     /// Names this life of the worker to the house.

@@ -39,6 +39,7 @@ use super::stream::Stream;
 use super::{Certificate, Config, Handle, Security, Serves, Shared, UPDATES_MAX, Update, forward, http2};
 use crate::answer::{self, Answer, Site, Told};
 use crate::audience::{Counters, Crowd};
+use crate::door::Offers;
 use crate::fanout::{Group, Piece, Row};
 use crate::problem::{Keep, Problem};
 use crate::request::{self, HEAD_BYTES_MAX, Parsed, Request};
@@ -77,6 +78,7 @@ pub struct Worker {
     rhythm: Rhythm,
     /// The origin at which others carry HLS.
     elsewhere: Option<String>,
+    origin: String,
     /// Of reactions.
     budgets: Budgets,
     doors: Doors,
@@ -212,6 +214,7 @@ impl Worker {
             untold_until: None,
             rhythm: Rhythm::new(Instant::now(), config.elsewhere.is_some()),
             elsewhere: config.elsewhere,
+            origin: config.origin,
             budgets: Budgets::new(),
             doors: Doors::new(config.run)?,
             behind: Behind::new(config.proxies),
@@ -407,11 +410,12 @@ impl Worker {
                         }
                         (answer @ (Answer::Listen { .. } | Answer::Wait { .. }), _) => {
                             let asks = (&answer, &request);
-                            let newcomer = Newcomer::of(&self.doors, &self.rhythm, self.elsewhere.as_deref(), asks);
+                            let offers = Offers { elsewhere: self.elsewhere.as_deref(), origin: &self.origin };
+                            let newcomer = Newcomer::of(&self.doors, &self.rhythm, offers, asks);
                             if let Some(other) = newcomer.turn_away(&answer, &request, wall) {
                                 other
                             } else {
-                                let (answer, came) = self.doors.answer(answer, &request, address, wall);
+                                let (answer, came) = self.doors.answer(answer, &request, address, offers, wall);
                                 place = came;
                                 answer
                             }

@@ -101,6 +101,24 @@ fn the_panic_switch_tells_whoever_comes_anew_that_there_is_no_place_and_is_undon
 }
 
 #[test]
+fn whoever_is_told_that_there_is_no_place_is_offered_the_delayed_stream_where_there_is_one() {
+    for elsewhere in [None, Some(ELSEWHERE)] {
+        let rig = rig(elsewhere);
+        order(&rig, PANIC);
+        // What a browser itself asks for is not sent away.
+        let page = ask(&rig, "/s/demo/wait?pass=P", "Sec-Fetch-Dest: document\r\n");
+        let link = "<a href=\"https://cdn.example/hls/demo/live.m3u8?pass=P\">Listen now";
+        assert_eq!((page.status, page.body.contains(link)), (200, elsewhere.is_some()), "{page:?}");
+        assert!(page.body.contains("<a href=\"/s/demo?pass=P\">"), "{page:?}");
+        assert!(page.body.contains("URL%3Ahttps%3A%2F%2Ftalk.example%2Fs%2Fdemo"), "{page:?}");
+        let told = ask(&rig, "/listen/demo.ogg", "Sec-Fetch-Dest: audio\r\n");
+        let address = ",\"elsewhere\":\"https://cdn.example/hls/demo/live.m3u8\"";
+        assert_eq!((told.status, told.body.contains(address)), (503, elsewhere.is_some()), "{told:?}");
+        assert!(told.body.ends_with(",\"page\":\"/s/demo\"}"), "{told:?}");
+    }
+}
+
+#[test]
 fn at_a_door_whoever_has_a_ticket_or_a_place_is_no_newcomer() {
     let rig = rig(Some(ELSEWHERE));
     rig.open_with_door("talk", Access::Open);

@@ -242,6 +242,7 @@ fn config(folder: &Path, security: Security, limits: Limits) -> Config {
         security,
         hls_name: (security == Security::Tls).then(|| String::from(HLS_NAME)),
         elsewhere: None,
+        origin: "https://talk.example".into(),
         proxies: Proxies::default(),
         run: RUN,
         limits: Some(limits),

@@ -87,6 +87,7 @@ pub fn run(config: &Config, inherited: &Inherited) -> Result<(), String> {
         hls_name: here.map(|here| here.name.clone()),
         security: if certificate.is_some() { http::Security::Tls } else { http::Security::Plain },
         elsewhere: config.hls.as_ref().filter(|hls| is_crowd && hls.here.is_none()).map(|hls| hls.base.clone()),
+        origin: config.public_origin(),
         proxies: Proxies::new(config.proxies.networks.clone(), config.proxies.protocol),
         run: life.0,
         limits: None,

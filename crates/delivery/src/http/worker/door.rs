@@ -21,7 +21,7 @@ use super::super::slab::Token;
 use super::super::{DoorMap, Way};
 use super::{Client, Worker};
 use crate::answer::{self, Answer};
-use crate::door::{self, Waiting};
+use crate::door::{self, Offers, Waiting};
 use crate::problem::Problem;
 use crate::request::Request;
 
@@ -191,6 +191,7 @@ impl Doors {
         answer: Answer,
         request: &Request<'_>,
         address: IpAddr,
+        offers: Offers<'_>,
         wall: SystemTime,
     ) -> (Answer, Option<Admission>) {
         let (log, entry) = match &answer {
@@ -227,7 +228,7 @@ impl Doors {
         // Whoever was inside, or whose time has come, is told that it is soon, and not that they have a place.
         let is_soon = ticket.class == Class::Returning || (is_due && matches!(ticket.worth, Worth::Place { .. }));
         let worth = if is_soon { Worth::Place { promised: Duration::ZERO } } else { ticket.worth };
-        let waiting = Waiting { space: log.as_str(), ticket: text, wait, worth };
+        let waiting = Waiting { space: log.as_str(), ticket: text, wait, worth, offers };
         let answer = match asked {
             _ if entry == Entry::Later && wait.is_zero() => door::enter(request, log.as_str(), Some(text), wall),
             _ if entry == Entry::Later => door::page(request, waiting, wall),

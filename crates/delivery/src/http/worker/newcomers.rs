@@ -9,15 +9,14 @@ use hiwar_admission::ladder::Stance;
 use super::cadence::Rhythm;
 use super::door::Doors;
 use crate::answer::Answer;
-use crate::door::{self, Waiting};
+use crate::door::{self, Offers, Waiting};
 use crate::request::Request;
 
 /// Somebody who would listen, or wait for it.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Newcomer<'a> {
     stance: Stance,
-    /// The origin at which others carry HLS.
-    elsewhere: Option<&'a str>,
+    offers: Offers<'a>,
     has_door: bool,
     /// They show one that is good.
     has_ticket: bool,
@@ -28,13 +27,13 @@ impl<'a> Newcomer<'a> {
     pub(super) fn of(
         doors: &Doors,
         rhythm: &Rhythm,
-        elsewhere: Option<&'a str>,
+        offers: Offers<'a>,
         (answer, request): (&Answer, &Request<'_>),
     ) -> Self {
         let stance = rhythm.stance();
         // Looked at only where it matters: it costs a MAC.
         let has_ticket = stance.delays && doors.know(answer, request);
-        Self { stance, elsewhere, has_door: doors.has(answer), has_ticket }
+        Self { stance, offers, has_door: doors.has(answer), has_ticket }
     }
 
     /// What they are told in place of that answer, if they are not to come in here.
@@ -50,7 +49,7 @@ impl<'a> Newcomer<'a> {
         let space = space.as_str();
         // Our page reads where it is sent, and plays that if the browser can. What a browser's own player asks for is what the page, or whoever has no JavaScript, found that it plays.
         let can_go = request.parameter("t").is_some() || request.field("sec-fetch-dest").is_none();
-        if let Some(origin) = self.elsewhere.filter(|_| can_go) {
+        if let Some(origin) = self.offers.elsewhere.filter(|_| can_go) {
             let answer = match listens {
                 true => door::send_elsewhere(request, space, origin, wall),
                 false => door::enter(request, space, None, wall),
@@ -58,7 +57,8 @@ impl<'a> Newcomer<'a> {
             return Some(answer);
         }
         if self.stance.is_shut && !self.has_door {
-            let waiting = Waiting { space, ticket: NO_TICKET, wait: LOOK_AGAIN, worth: Worth::Rank(0) };
+            let (ticket, worth, offers) = (NO_TICKET, Worth::Rank(0), self.offers);
+            let waiting = Waiting { space, ticket, wait: LOOK_AGAIN, worth, offers };
             return Some(if listens { door::wait(request, waiting, wall) } else { door::page(request, waiting, wall) });
         }
         // Of a door the house says how many come in.
