@@ -34,6 +34,7 @@ page-wait-rank = الحاضرون أكثر مما يمكن أن يستمع مع�
 page-wait-recording = وستجد التسجيل هنا بعد انتهاء الحوار.
 page-wait-in = حان دورك، وبدأ الصوت.
 page-wait-calendar = أضِفه إلى تقويمك
+page-wait-delayed = استمع الآن متأخرًا بضع ثوانٍ
 
 ## صفحة الحوار
 

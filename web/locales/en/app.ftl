@@ -34,6 +34,7 @@ page-wait-rank = More people came than can listen at once, and no place can be p
 page-wait-recording = The recording will be here when the conversation is over.
 page-wait-in = It is your turn, and the sound has begun.
 page-wait-calendar = Put it in your calendar
+page-wait-delayed = Listen now, some seconds later
 
 ## The page of a space
 

@@ -153,6 +153,44 @@ it("comes back when it was told to, and asks for nothing meanwhile", async () =>
   one.stop();
 });
 
+it("plays the delayed stream for whoever would rather not wait, and asks for no place any more", async () => {
+  vi.stubGlobal("MediaSource", Source);
+  answers = [wait("ranked", "rank", 1_800_000)];
+  const audio = new Element();
+  let press = () => {};
+  const queue = () => new Promise<"delayed">((resolve) => (press = () => resolve("delayed")));
+  const states: State[] = [];
+  const one = new Player({
+    audio: audio as unknown as HTMLAudioElement, space: "demo", hls: "https://cdn.example/hls/demo/", pass: "P", voucher: null, begun: () => true, queue,
+    onState: (state) => states.push(state), onEvent: () => {}, onBehind: () => {},
+  });
+  one.listen();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect([states.at(-1), shown]).toEqual(["queued", [""]]);
+  press();
+  await vi.advanceTimersByTimeAsync(3_600_000);
+  expect(audio.src).toBe("https://cdn.example/hls/demo/live.m3u8?pass=P");
+  expect([states.at(-1), shown]).toEqual(["connecting", [""]]);
+  one.stop();
+});
+
+it("stays stopped if somebody presses and stops at once", async () => {
+  vi.stubGlobal("MediaSource", Source);
+  answers = [wait("ranked", "rank", 1_800_000)];
+  const audio = new Element();
+  let press = () => {};
+  const queue = () => new Promise<"delayed">((resolve) => (press = () => resolve("delayed")));
+  const config = { audio: audio as unknown as HTMLAudioElement, space: "demo", hls: "/hls/demo/", pass: null, voucher: null, begun: () => true, queue };
+  const one = new Player({ ...config, onState: () => {}, onEvent: () => {}, onBehind: () => {} });
+  one.listen();
+  await vi.advanceTimersByTimeAsync(1_000);
+  press();
+  one.stop();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(one.state).toBe("idle");
+  expect(audio.src).not.toContain("m3u8");
+});
+
 it("keeps its place if the page is closed", async () => {
   vi.stubGlobal("MediaSource", Source);
   answers = [wait("mine", "place", 60_000)];

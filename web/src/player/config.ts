@@ -18,7 +18,7 @@ export interface Config {
   /** What the page already knows: what answers of a space that has not begun is asked again. */
   begun: () => boolean;
   /** Waits at the door until it is time, and says so to whoever waits. */
-  queue: (told: Told, signal: AbortSignal) => Promise<void>;
+  queue: (told: Told, signal: AbortSignal) => Promise<"delayed" | void>;
   onState: (state: State) => void;
   onEvent: (event: SpaceEvent) => void;
   /** The listener went back, or is at live again. */

@@ -323,7 +323,7 @@ export class Player {
         if (response.redirected && !this.#behind) return this.listen(true); // To the delayed stream.
         if (told) {
           if (!this.#behind) this.#is("queued");
-          await this.config.queue(told, signal);
+          if ((await this.config.queue(told, signal)) && !signal.aborted) return this.listen(true);
           continue;
         }
         if (response.ok && response.body) await this.#read(response.body, signal, () => backoff.reset());

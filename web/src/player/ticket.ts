@@ -19,6 +19,8 @@ export interface Told {
   wait_ms: number;
   /** What comes then: the next try, a draw, a place, or another look. */
   stage: "soon" | "draw" | "place" | "rank";
+  /** Where others carry the delayed stream, for whoever is told no time. */
+  elsewhere?: string;
 }
 
 export class Ticket {

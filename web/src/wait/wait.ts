@@ -28,6 +28,11 @@ export function words({ stage }: Told, left_ms: number, say: Say, tag: string, r
   return stage === "rank" && recorded ? `${text} ${say("page-wait-recording")}` : text;
 }
 
+/** Whether a browser plays the delayed stream itself. Where it does not, the address may lead to a player that can. */
+export function playsDelayed(audio: HTMLAudioElement): boolean {
+  return audio.canPlayType("application/vnd.apple.mpegurl") !== "";
+}
+
 /** Waits until it is time, and tells from time to time how long that is. Says nothing to the server. */
 export async function until(told: Told, signal: AbortSignal, tell: (left_ms: number) => void): Promise<void> {
   const wait = told.wait_ms + Math.random() * JITTER_MS;
