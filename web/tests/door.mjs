@@ -17,6 +17,7 @@ const [server, full, busy] = await Promise.all(configured.map((configuration) =>
 const { origin } = server;
 const browser = await launch();
 const measured = {};
+const ELSEWHERE = `https://cdn.example/hls/${SPACE}/live.m3u8`;
 
 /** They are drawn, and then told that there is no place within half an hour, and what there is for them. */
 async function capped({ id }, lang, scheme) {
@@ -29,9 +30,28 @@ async function capped({ id }, lang, scheme) {
   assert.equal(await who.page.locator("#calendar").count(), 1);
   assert.ok(who.shown.length <= 4, `${who.shown.length} requests`);
   assert.equal(stage(who), "rank");
+  assert.equal(await who.page.locator("#delayed").count(), 0, "nobody carries a delayed stream");
   await fine(who.page, lang, `page-capped-${scheme}`);
+  await offered(lang, id, who.told.at(-1).ticket);
   assert.deepEqual(who.errors, []);
   await who.close();
+}
+
+/** Whoever has no scripts finds the same there: where the recording will be, and a file for their calendar. */
+async function offered(lang, id, ticket) {
+  const context = await browser.newContext({ javaScriptEnabled: false, locale: lang, viewport: { width: 390, height: 844 } });
+  const page = await context.newPage();
+  await page.goto(`${full.origin}/s/${id}/wait?t=${ticket}`);
+  assert.match(await page.textContent("h1"), WORDS[lang].rank);
+  assert.equal(await page.locator("a").count(), 2, "nobody carries a delayed stream");
+  const [file] = await Promise.all([page.waitForEvent("download"), page.click("#calendar")]);
+  assert.equal(file.suggestedFilename(), "hiwar.ics");
+  const text = readFileSync(await file.path(), "utf8").replaceAll("\r\n ", "");
+  assert.match(text, /^BEGIN:VCALENDAR\r\n[^]*\r\nDTSTART:\d{8}T\d{6}Z\r\n[^]*\r\nEND:VCALENDAR\r\n$/);
+  assert.ok(text.includes(`\r\nURL:${full.origin}/s/${id}\r\n`), text);
+  await page.click(`a[href="/s/${id}"]`);
+  await page.waitForURL(`${full.origin}/s/${id}`);
+  await context.close();
 }
 
 /** What each stage is told by, whatever the door is at: the server's answers are this test's. */
@@ -39,16 +59,18 @@ async function told(lang) {
   const { page, errors, close } = await open(browser, { lang, width: 390, height: 844 });
   let stage;
   await page.route(/\/listen\//, (route) =>
-    route.fulfill({ status: 503, contentType: "application/problem+json", body: JSON.stringify({ type: "/problems/wait", status: 503, ticket: "T", wait_ms: 170_000, stage }) }),
+    route.fulfill({ status: 503, contentType: "application/problem+json", body: JSON.stringify({ type: "/problems/wait", status: 503, ticket: "T", wait_ms: 170_000, stage, elsewhere: stage === "rank" ? ELSEWHERE : undefined }) }),
   );
   for (stage of ["draw", "place", "rank"]) {
     await page.goto(`${origin}/s/${SPACE}?lang=${lang}`);
     await page.click("#press");
     await until(`${stage} is told`, async () => WORDS[lang][stage].test(await says(page)));
     assert.equal(await page.getAttribute("#notice", "role"), "status");
-    assert.equal(await page.locator("#calendar").count(), stage === "rank" ? 1 : 0, stage);
+    for (const offer of ["#calendar", "#delayed"]) assert.equal(await page.locator(offer).count(), stage === "rank" ? 1 : 0, `${stage} ${offer}`);
     await fine(page, lang, `page-wait-${stage}`);
   }
+  assert.equal(await page.getAttribute("#delayed", "href"), ELSEWHERE);
+  assert.match(await page.textContent("#delayed"), lang === "ar" ? /استمع الآن/ : /Listen now/);
   const [file] = await Promise.all([page.waitForEvent("download"), page.click("#calendar")]);
   assert.equal(file.suggestedFilename(), "hiwar.ics");
   assert.match(readFileSync(await file.path(), "utf8"), /^BEGIN:VCALENDAR\r\n[^]*\r\nDTSTART:\d{8}T\d{6}Z\r\n/);
@@ -56,7 +78,7 @@ async function told(lang) {
   await page.click("#lang");
   assert.match(await says(page), WORDS[lang === "ar" ? "en" : "ar"].rank);
   await page.click("#press");
-  await until("it is over", async () => (await says(page)) === "" && (await page.locator("#calendar").count()) === 0);
+  await until("it is over", async () => (await says(page)) === "" && (await page.locator("#calendar, #delayed").count()) === 0);
   assert.deepEqual(errors, []);
   await close();
 }
