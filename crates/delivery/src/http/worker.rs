@@ -734,7 +734,11 @@ impl Worker {
         self.held.dismiss(log);
         for index in self.channels.by_log.remove(&log).unwrap_or_default() {
             self.channels.sweeping.retain(|&sweeping| sweeping != index);
-            let Some(channel) = self.channels.all.remove(index) else { continue };
+            let Some(mut channel) = self.channels.all.remove(index) else { continue };
+            // Of whom no door has heard yet that they are gone.
+            for (id, token) in std::mem::take(&mut channel.left) {
+                self.doors.left(log, id, token);
+            }
             for member in channel.group.members() {
                 let token = self.slab.token(member);
                 if let Some(Client::Listening(listening)) = self.slab.remove(member) {

@@ -293,6 +293,20 @@ fn whoever_was_inside_comes_back_though_others_wait_and_is_one_listener() {
 }
 
 #[test]
+fn whoever_has_just_gone_when_everybody_has_to_come_again_keeps_no_place_for_ever() {
+    let mut house = House::new(1);
+    let (_, client) = house.enters("");
+    house.is_full(1);
+    drop(client);
+    // The worker has noticed, and its door has not yet.
+    house.rig.until("nobody listens", |rig| rig.listening("demo") == 0);
+    house.rig.open_with_fewer("demo", Access::Open);
+    house.rig.taken();
+    house.wait(2 * KEPT);
+    house.inside(0);
+}
+
+#[test]
 fn a_player_is_sent_to_its_ticket_and_told_there_when_to_come_back() {
     let mut house = House::new(1);
     let _inside = house.enters("");

@@ -165,6 +165,14 @@ impl Rig {
         self.handle.push(Update::Open { log: id(log), access, header, notices, fields: vec![], door });
     }
 
+    /// A log goes on with fewer renditions: whoever listens has to come again.
+    pub(crate) fn open_with_fewer(&self, log: &str, access: Access) {
+        let mut header = Header::from_body(&header_record().body).unwrap();
+        header.renditions.pop();
+        let (header, notices) = (record(0, Kind::Header, header.to_body()), vec![notices()]);
+        self.handle.push(Update::Open { log: id(log), access, header, notices, fields: vec![], door: Way::Open });
+    }
+
     /// Where its door is.
     pub(crate) fn door_file(&self, log: &str) -> PathBuf {
         self.folder.path().join(format!("{log}.door"))
