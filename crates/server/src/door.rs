@@ -362,7 +362,7 @@ struct Door {
     diary: Diary,
     /// Workers that told of it before it was here.
     known: BTreeSet<Run>,
-    /// There may be a crowd that is kept for the next house.
+    /// There may be something that is kept for the next house.
     is_kept: bool,
 }
 
@@ -589,6 +589,11 @@ impl Doors {
         let mut allocator = Allocator::new(begins, places, pace, stays, holders);
         if let Some(standing) = kept::read(&self.spaces, log) {
             allocator.resume(now, standing);
+        }
+        match draws::last(&self.spaces.join(log.as_str())) {
+            // Whatever was kept, or lost: no secret that is known is drawn by.
+            Ok(drawn) => drawn.into_iter().for_each(|drawn| allocator.comes_after(drawn)),
+            Err(why) => tracing::warn!(%log, "which crowds were drawn is not known, and one may be drawn again: {why}"),
         }
         let (grants, given) = (BTreeMap::new(), BTreeMap::new());
         let known = self.lives.iter().filter(|(_, life)| holds(life)).map(|(run, _)| *run).collect();

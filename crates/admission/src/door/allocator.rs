@@ -253,10 +253,11 @@ impl Allocator {
         self.places.awaits()
     }
 
-    /// What the next house has to know, if this one is not there any more. `None`: whoever comes is let in, and nothing is promised.
+    /// What the next house has to know, if this one is not there any more. `None`: there was no crowd, and nobody is inside.
     pub fn standing(&self) -> Option<Standing> {
         let crowd = match &self.state {
-            State::Open => return None,
+            State::Open if self.opening == 0 && self.inside() == 0 && self.places.orphans() == 0 => return None,
+            State::Open => Crowd::Open,
             State::Gathering { until } => Crowd::Gathering(*until),
             State::Queue { drawn, table, asked } => Crowd::Queue {
                 drawn: drawn.clone(),
@@ -280,9 +281,10 @@ impl Allocator {
     /// Goes on where another house stopped. Its workers are gone until they tell, and whoever was inside at one of which nothing is known has a place [kept](Places::keep), as after any worker's end;
     /// and whoever was drawn meanwhile, or is about to ask, has the time for it that they would have had.
     ///
-    /// A crowd of another time is left: of before an outage of half an hour, or of a clock that went ahead of this one.
+    /// A crowd of another time is left: of before an outage of half an hour, or of a clock that went ahead of this one. Whoever comes is of the next one, for that one may have been drawn in public.
     pub fn resume(&mut self, now: SystemTime, standing: Standing) {
         if !standing.is_of(now) {
+            self.opening = self.opening.max(standing.opening.wrapping_add(1));
             return;
         }
         let Standing { opening, crowd, cohorts, cohort_began, mut workers, mut past } = standing;
@@ -304,17 +306,26 @@ impl Allocator {
         self.cohorts = if cohorts.is_empty() { VecDeque::from([0]) } else { cohorts.into() };
         self.entered = self.sum(ENTERED);
         self.state = match crowd {
-            // Whom they had drawn only its workers knew: whoever comes with such a ticket is drawn anew.
-            Crowd::Gathering(_) if is_anew => {
+            // Whom they had drawn, or begun to in the last second, only its workers knew: whoever comes with such a ticket is drawn anew.
+            Crowd::Open | Crowd::Gathering(_) if is_anew => {
                 self.opening = opening.wrapping_add(1);
                 State::Open
             }
+            Crowd::Open => State::Open,
             Crowd::Gathering(until) => State::Gathering { until: until.max(now) },
             Crowd::Queue { drawn, table, asked, before, absent } => {
                 ([self.came_before, self.late_before], self.absent) = (before, absent);
                 State::Queue { drawn, table, asked: asked.max(now + SPREAD + SLACK) }
             }
         };
+    }
+
+    /// That crowd was the last that was drawn in public: its secret is known, and the next to begin is a later one. If it stands, or a later one does, that goes on.
+    pub fn comes_after(&mut self, drawn: u16) {
+        let is_later = if let State::Open = self.state { self.opening > drawn } else { self.opening >= drawn };
+        if !is_later {
+            (self.state, self.opening) = (State::Open, drawn.wrapping_add(1));
+        }
     }
 
     /// Which crowd this is, or the next one will be; `None`: no worker has said yet how far an earlier house had come.
@@ -498,3 +509,6 @@ impl Allocator {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

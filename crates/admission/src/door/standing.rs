@@ -1,5 +1,5 @@
-//! What a house keeps of a crowd, so that the next one keeps its promises: who was drawn, when which rank's turn is, what was promised, and how many were inside. As bytes; layout in
-//! `docs/formats/door.md`.
+//! What a house keeps of a door, so that the next one keeps its promises and begins no crowd twice: which crowd this is, who was drawn, when which rank's turn is, what was promised, and how many were
+//! inside. As bytes; layout in `docs/formats/door.md`.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,9 @@ use super::timetable::{HORIZON, Promises, STEP, STEPS, Timetable};
 use super::wire::{From, Out};
 
 /// The first byte.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
+/// The same, but of a crowd alone.
+const OF_CROWDS: u64 = 2;
 /// A house that follows another is never so much behind it by its own clock.
 const AHEAD: Duration = Duration::from_secs(2);
 /// No count is larger: what is added up of what is read has room.
@@ -20,10 +22,10 @@ pub const WORKERS_MAX: u64 = 1_024;
 /// Cohorts that are told apart, at the most.
 pub const COHORTS_MAX: u64 = 2 * STEPS as u64;
 
-/// A crowd that stands: it gathers, or there is a queue.
+/// A door as it stands: it is open, a crowd gathers, or there is a queue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
-    /// Which crowd.
+    /// Which crowd; of a door that is open, the next one.
     pub opening: u16,
     /// What is done.
     pub crowd: Crowd,
@@ -40,6 +42,8 @@ pub struct Standing {
 /// What is done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Crowd {
+    /// There is none: whoever comes is let in.
+    Open,
     /// Whoever comes is drawn, until then.
     Gathering(SystemTime),
     /// Everybody has a rank.
@@ -72,6 +76,7 @@ impl Standing {
     /// Whether it is of about now: what was promised in it is not all over, and nothing is of a time to come.
     pub fn is_of(&self, now: SystemTime) -> bool {
         let (from, to) = match &self.crowd {
+            Crowd::Open => (self.cohort_began, self.cohort_began + HORIZON),
             Crowd::Gathering(until) => (until.checked_sub(WINDOW).unwrap_or(UNIX_EPOCH), *until + HORIZON),
             Crowd::Queue { table, .. } => {
                 let (from, _, by) = table.parts();
@@ -86,6 +91,7 @@ impl Standing {
         let mut out = Out::default();
         out.numbers([VERSION, self.opening.into()]);
         match &self.crowd {
+            Crowd::Open => out.number(0),
             Crowd::Gathering(until) => {
                 out.number(1);
                 out.time(*until);
@@ -114,11 +120,10 @@ impl Standing {
     /// Reads them; `None`: that is not it.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut from = From(bytes);
-        if from.number()? != VERSION {
-            return None;
-        }
+        let version = from.number().filter(|version| [OF_CROWDS, VERSION].contains(version))?;
         let opening = u16::try_from(from.number()?).ok()?;
         let crowd = match from.number()? {
+            0 if version == VERSION => Crowd::Open,
             1 => Crowd::Gathering(from.time()?),
             2 => Crowd::Queue {
                 drawn: from.tally()?,
@@ -182,12 +187,24 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_read_as_it_was_and_nothing_else_is() {
-        for crowd in [Crowd::Gathering(UNIX_EPOCH), queue()] {
+        for crowd in [Crowd::Open, Crowd::Gathering(UNIX_EPOCH), queue()] {
             let standing = standing(crowd);
             let bytes = standing.encode();
             assert_eq!(Standing::decode(&bytes).as_ref(), Some(&standing));
             assert!((0..bytes.len()).step_by(13).all(|end| Standing::decode(&bytes[..end]).is_none()));
             assert_eq!(Standing::decode(&[&bytes[..], &[0]].concat()), None);
+        }
+    }
+
+    #[test]
+    fn what_a_house_kept_that_knew_of_crowds_alone_is_read() {
+        for (crowd, is_read) in [(Crowd::Open, false), (Crowd::Gathering(UNIX_EPOCH), true), (queue(), true)] {
+            let standing = standing(crowd);
+            let mut bytes = standing.encode();
+            for (version, is_read) in [(1, false), (2, is_read), (3, true), (4, false)] {
+                bytes[0] = version;
+                assert_eq!(Standing::decode(&bytes), is_read.then(|| standing.clone()), "version {version}");
+            }
         }
     }
 
@@ -203,7 +220,7 @@ mod tests {
     #[test]
     fn a_crowd_of_another_time_is_none() {
         let at = |seconds: u64| UNIX_EPOCH + Duration::from_secs(seconds);
-        for crowd in [Crowd::Gathering(at(0) + WINDOW), queue()] {
+        for crowd in [Crowd::Open, Crowd::Gathering(at(0) + WINDOW), queue()] {
             let standing = standing(crowd);
             assert!(standing.is_of(at(0)) && standing.is_of(at(1_700)));
             assert!(!standing.is_of(at(3_600)));

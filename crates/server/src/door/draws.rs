@@ -90,7 +90,7 @@ impl Draws {
         self.0.try_send(News::Minute(log, Box::new(minute))).is_ok()
     }
 
-    /// What the next house has to know of a crowd, or that there is none any more. False: as above.
+    /// What the next house has to know of that door, or that there is nothing. False: as above.
     pub fn crowd(&self, log: LogId, standing: Option<Standing>) -> bool {
         self.0.try_send(News::Crowd(log, standing.map(Box::new))).is_ok()
     }
@@ -145,7 +145,7 @@ impl Shelf {
         if let Err(why) = &done
             && !self.is_not_kept
         {
-            tracing::warn!(%log, "a crowd is not kept, and another house would not know of its promises: {why}");
+            tracing::warn!(%log, "how a door stands is not kept, and another house would not know of its promises: {why}");
         }
         self.is_not_kept = done.is_err();
     }
@@ -181,9 +181,16 @@ impl Shelf {
         let folder = self.folder(log);
         let secret = DoorMap::open_or_make(&folder.join(super::FILE))?.secret(opening);
         let (commitment, secret) = (secret.commitment(), secret.reveal());
+        let made = read_record(&folder, opening)?;
         // A house that goes on with a crowd finds the record of the one that drew it, and knows less: who is listed stays so.
-        let is_there = |made: &DrawRecord| made.commitment == commitment && made.tally == tally;
-        if !read_record(&folder, opening)?.as_ref().is_some_and(is_there) {
+        let is_there = made.as_ref().is_some_and(|made| made.commitment == commitment && made.tally == tally);
+        // What whoever was drawn may have checked is not taken back.
+        let is_finished =
+            made.as_ref().is_some_and(|made| made.is_whole() || !made.counted.is_empty() || !made.uncounted.is_empty());
+        if is_finished && !is_there {
+            tracing::error!(%log, opening, "the record of a draw stays, although a house drew that crowd once more");
+        }
+        if !is_finished && !is_there {
             let (counted, uncounted) = (Vec::new(), Vec::new());
             let record = DrawRecord { space, opening, commitment, secret, workers, tally, table, counted, uncounted };
             self.put(log, &record)?;
@@ -335,6 +342,14 @@ fn read_record(folder: &Path, opening: u16) -> io::Result<Option<DrawRecord>> {
     }
 }
 
+/// The last crowd of which there is a record, of the space in that folder.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn last(folder: &Path) -> io::Result<Option<u16>> {
+    Ok(made(&folder.join(FOLDER))?.into_iter().max())
+}
+
 /// Of which openings there are records.
 fn made(folder: &Path) -> io::Result<Vec<u16>> {
     let names = names(folder)?;
@@ -463,7 +478,23 @@ mod tests {
             world.shelf.look(Instant::now() + LISTS_WAIT).expect("a disk");
             assert_eq!(world.record(0), whole);
         }
-        // Another draw of the same crowd, of which the house before knew nothing, is what counts.
+        // Another draw of the same crowd is not what was drawn under that commitment.
+        world.write(0, 1, 31, true);
+        world.shelf.drawn(log, world.drawn(0, [31, 10])).expect("a disk");
+        world.shelf.look(Instant::now()).expect("a disk");
+        assert_eq!(world.record(0), whole);
+        // Nor is one by a door that was made anew.
+        std::fs::remove_file(world.space().join(super::super::FILE)).expect("a door");
+        world.shelf.drawn(log, world.drawn(0, [30, 10])).expect("a disk");
+        assert_eq!(world.record(0), whole);
+    }
+
+    #[test]
+    fn another_draw_of_a_crowd_of_which_nobody_is_listed_is_what_counts() {
+        let mut world = World::new();
+        let log = world.log;
+        world.shelf.drawn(log, world.drawn(0, [30, 10])).expect("a disk");
+        world.shelf = World::begin(world.folder.path());
         world.shelf.drawn(log, world.drawn(0, [31, 10])).expect("a disk");
         assert_eq!(world.record(0).tally.total(), 41);
     }

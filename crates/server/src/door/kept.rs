@@ -1,5 +1,5 @@
-//! What a house keeps of each crowd beside its space, once a second, so that the next house keeps its promises. Written aside and renamed, and not synced: it is for a house that dies, and a
-//! machine that does had listeners of no house. Read when a door is opened, and written where nobody waits for the disk ([`Draws`](super::draws::Draws)).
+//! What a house keeps of each door beside its space, once a second, so that the next house keeps its promises and begins no crowd twice. Written aside and renamed, and not synced: it is for a house
+//! that dies. Of a machine that does nobody is inside any more, and which crowds were drawn their records say. Read when a door is opened, and written where nobody waits for the disk ([`Draws`](super::draws::Draws)).
 
 use std::fs;
 use std::io;
@@ -23,12 +23,12 @@ pub(super) fn read(spaces: &Path, log: LogId) -> Option<Standing> {
     let bytes = fs::metadata(&path).ok().filter(|file| file.len() <= BYTES_MAX).and_then(|_| fs::read(&path).ok())?;
     let standing = Standing::decode(&bytes);
     if standing.is_none() {
-        tracing::warn!(%log, "what an earlier house kept of a crowd cannot be read: its promises are not known");
+        tracing::warn!(%log, "what an earlier house kept of a door cannot be read: its promises are not known");
     }
     standing
 }
 
-/// Keeps it in place of what was kept; `None`: there is no crowd.
+/// Keeps it in place of what was kept; `None`: there is nothing to keep.
 ///
 /// # Errors
 /// Those of the file system.
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_house_finds_what_was_kept_until_the_crowd_is_over() {
+    fn the_next_house_finds_what_was_kept_until_there_is_nothing_to_keep() {
         let folder = tempfile::tempdir().unwrap();
         let log = LogId::parse("talk").unwrap();
         fs::create_dir(folder.path().join("talk")).unwrap();

@@ -51,6 +51,12 @@ impl World {
         Self { now: start(), doors, on_air: on_air(&["talk"]), workers, next: 0 }
     }
 
+    /// Its house begins, with the spaces of that folder.
+    fn begin(&mut self, spaces: &Path) {
+        let awaited = Awaited::new(self.workers.len(), &[]);
+        self.doors = Doors::new(CONFIG, self.now, awaited, Draws::deaf(), spaces.into());
+    }
+
     fn connect(&mut self, at: usize) {
         self.next += 1;
         self.workers[at].connection = Some(WorkerId(self.next));
@@ -450,4 +456,58 @@ fn a_worker_whose_process_is_over_is_gone_at_once_and_one_that_is_only_silent_is
     world.go_on(SECONDS);
     assert_eq!(world.doors.lives.len(), 1);
     assert!(!is_over(std::process::id() as i32) && is_over(i32::MAX));
+}
+
+/// The house has ended with its workers, and the next one finds what it had kept.
+fn restarted(world: &World, spaces: &Path) -> World {
+    let mut next = World::of(world.workers.len() as u64, 90);
+    next.now = world.now;
+    for (worker, before) in next.workers.iter_mut().zip(&world.workers) {
+        worker.run = before.run + 100;
+    }
+    next.begin(spaces);
+    if let Some(standing) = world.doors.doors[&log("talk")].allocator.standing() {
+        kept::keep(spaces, log("talk"), Some(&standing)).unwrap();
+    }
+    (0..next.workers.len()).for_each(|at| next.connect(at));
+    next
+}
+
+#[test]
+fn after_a_restart_of_everything_whoever_was_inside_comes_before_others_and_no_crowd_is_drawn_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let space = folder.path().join("talk");
+    std::fs::create_dir_all(space.join(draws::FOLDER)).unwrap();
+    let mut world = World::of(2, 90);
+    world.begin(folder.path());
+    (0..2).for_each(|at| world.connect(at));
+    world.go_on(8 * SECONDS);
+    let opening = |world: &World| world.doors.doors[&log("talk")].allocator.opening();
+    assert_eq!((world.inside(), opening(&world)), (98, Some(0)));
+    let mut next = restarted(&world, folder.path());
+    // Who comes for the first time is let in wherever there is room.
+    next.go_on(8 * SECONDS);
+    assert_eq!((next.inside(), opening(&next)), (0, Some(1)), "their places are kept");
+    let mut away = 98;
+    for _ in 0..10 * SECONDS {
+        for at in 0..2 {
+            let (share, now) = (&mut next.workers[at].share, next.now);
+            away -= (0..away).filter(|who| share.admit_back(now, Some(*who), true)).count() as u64;
+        }
+        next.go_on(1);
+    }
+    assert_eq!((away, next.inside()), (0, 98));
+    // What is kept is lost, or of before that: what was drawn in public is not drawn again.
+    for (drawn, is) in [(0, 1), (4, 5), (3, 5)] {
+        std::fs::write(draws::record_path(&space, drawn), "").unwrap();
+        let mut next = restarted(&world, folder.path());
+        next.go_on(8 * SECONDS);
+        assert_eq!(opening(&next), Some(is), "after {drawn}");
+        std::fs::remove_file(space.join("crowd")).unwrap();
+        let mut next = World::of(1, 9);
+        next.begin(folder.path());
+        next.connect(0);
+        next.go_on(SECONDS);
+        assert_eq!(opening(&next), Some(is), "after {drawn}, of which nothing is kept");
+    }
 }

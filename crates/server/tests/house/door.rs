@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant, SystemTime};
 
+use hiwar_admission::door::standing::Standing;
 use hiwar_admission::door::ticket::Known;
 use hiwar_admission::{Scope, VoucherKey};
 
@@ -122,6 +123,58 @@ fn as_many_listen_as_there_are_places_and_a_house_that_dies_lets_nobody_else_in(
     assert!(file.exists());
     server.host(&space, "end");
     until("the door is removed with its space", || (!file.exists()).then_some(()));
+    server.stop();
+}
+
+/// As a service manager restarts it while nobody waits; and as a power cut does, after a draw.
+#[test]
+fn a_restart_of_everything_keeps_the_places_of_those_inside_and_draws_no_crowd_again() {
+    let (dir, mut server) = server(2);
+    let space = server.live("full");
+    let kept = dir.path().join("data/spaces").join(&space.id).join("crowd");
+    let api = format!("/api/spaces/v1/spaces/{}/draws", space.id);
+    let draws = |server: &Server| ask(server.public, "GET", &api, &[], &[]).json();
+    let mouth = Mouth::speak(server.stage, &space.id, &space.host_pass, 440.0);
+    let listen = |server: &Server, place: &str| Ear::on(server.public, &format!("/listen/{}.ogg?t={place}", space.id));
+    let places = [(); 2].map(|()| {
+        let place = place(&server, &space, "");
+        (listen(&server, &place), place)
+    });
+    until("it is kept how many are inside", || {
+        let standing = Standing::decode(&std::fs::read(&kept).ok()?)?;
+        (standing.workers.iter().map(|(_, past)| past.inside).sum::<u32>() == 2).then_some(())
+    });
+    let committed = draws(&server)["next"].take();
+    drop(mouth);
+    server.stop();
+
+    let mut server = start(dir.path());
+    let _mouth = Mouth::speak(server.stage, &space.id, &space.host_pass, 440.0);
+    // Whoever comes for the first time comes first, and again and again.
+    let refused = |server: &Server| (0..20).for_each(|_| drop(waits(server, &space)));
+    refused(&server);
+    let _ears = places.map(|(_, shown)| listen(&server, &place(&server, &space, &shown)));
+    refused(&server);
+    let next = draws(&server)["next"].take();
+    assert_eq!((next[0]["opening"].as_u64(), &next[0]["commitment"]), (Some(1), &committed[1]["commitment"]));
+
+    let made = once("they are drawn", || Some(draws(&server)["made"].take()).filter(|made| made[0].is_object()));
+    assert_eq!((made[0]["opening"].as_u64(), &made[0]["commitment"]), (Some(1), &committed[1]["commitment"]));
+    let (file, path) = (dir.path().join("1.draw"), format!("{api}/1"));
+    let record = until("everybody is listed", || {
+        let record = ask(server.public, "GET", &path, &[], &[]).body;
+        std::fs::write(&file, &record).expect("a disk");
+        (verify(&file, &[]).1 == Some(0)).then_some(record)
+    });
+    server.stop();
+    std::fs::remove_file(&kept).expect("what was kept");
+
+    let mut server = start(dir.path());
+    let _mouth = Mouth::speak(server.stage, &space.id, &space.host_pass, 440.0);
+    place(&server, &space, "");
+    let said = draws(&server);
+    assert_eq!((&said["next"][0]["opening"], said["made"].as_array().map(Vec::len)), (&2.into(), Some(1)), "{said}");
+    assert_eq!(ask(server.public, "GET", &path, &[], &[]).body, record, "the record stays");
     server.stop();
 }
 
