@@ -78,10 +78,17 @@ fn whoever_was_inside_is_back_soon_after_a_restart_of_everything() {
         [(60_000, 19_000, 40), (60_000, 19_000, 300), (30_000, 15_000, 110), (3_000, 1_500, 110), (18_600, 19_000, 110)]
     {
         let (house, until) = (House { cap, ..House::default() }, Duration::from_secs(900));
-        let usual = play(plain(people, 1).visits(), house, until, 2).seen.figures();
         let at = Duration::from_secs(restarts);
-        let house = House { restarts: Some(at), ..house };
-        let Played { seen, bound_max, asked } = play(plain(people, 1).visits(), house, until, 2);
+        let broken = House { restarts: Some(at), ..house };
+        // Of a few hundred promises chance breaks a twentieth more or less.
+        let (draws, mut worse) = (if people < 10_000 { 8 } else { 1 }, [0.0; 2]);
+        for luck in 2..2 + draws {
+            let [usual, figures] =
+                [house, broken].map(|house| play(plain(people, luck - 1).visits(), house, until, luck).seen.figures());
+            worse[0] += (usual.promise_kept - figures.promise_kept) / f64::from(draws as u32);
+            worse[1] += (usual.utilisation - figures.utilisation) / f64::from(draws as u32);
+        }
+        let Played { seen, bound_max, asked } = play(plain(people, 1).visits(), broken, until, 2);
         let figures = seen.figures();
         let mut away: Vec<Duration> = seen.all().filter_map(|(_, lived)| Some(lived.away?.1)).collect();
         away.sort_unstable();
@@ -98,9 +105,9 @@ fn whoever_was_inside_is_back_soon_after_a_restart_of_everything() {
         assert!(figures.cut == 0 && away.len() as f64 > 0.98 * inside as f64, "{people}, {restarts} s: of {inside}");
         assert!(all <= Duration::from_secs(45) && bound_max <= u64::from(cap), "{people}, {restarts} s");
         // Of promises, those break that were due meanwhile.
-        assert!(figures.promise_kept >= usual.promise_kept - 0.03, "{people}, {restarts} s");
+        assert!(worse[0] <= 0.03, "{people}, {restarts} s: {worse:?}");
         // Whoever was being drawn then is drawn anew, which takes a minute.
-        assert!(figures.utilisation >= usual.utilisation - 0.03, "{people}, {restarts} s");
+        assert!(worse[1] <= 0.03, "{people}, {restarts} s: {worse:?}");
     }
 }
 
