@@ -17,7 +17,7 @@ pub const LINE_BYTES_MAX: usize = 16 * 1_024;
 const SEALED: &str = "hiwar 2026-11 line of a diary, version 1";
 const CHAINED: &str = "hiwar 2026-11 chain of a diary, version 1";
 
-/// Which fields minutes have behind a head of that version. Those of [`BEFORE`] are read as well.
+/// Which fields minutes have behind a head of that version. Those of `BEFORE` are read as well.
 pub const VERSION: u8 = 2;
 /// Without promises and reasons; its level was the highest that any worker felt, whatever the door or an operator made of it.
 const BEFORE: u8 = 1;
