@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hiwar_admission::door::ticket::Worth;
 
 use crate::answer::{Answer, keep};
-use crate::head::Head;
+use crate::head::{Civil, Head};
 use crate::problem::{Keep, Language};
 use crate::request::{Method, Request};
 
@@ -305,17 +305,11 @@ fn fold(file: &mut String, line: &str) {
 /// RFC 5545 §3.1, without the line's end.
 const LINE_BYTES_MAX: usize = 75;
 
-/// A moment of UTC, as calendars write it (§3.3.5). Days become a date by Howard Hinnant's `civil_from_days`.
+/// A moment of UTC, as calendars write it (§3.3.5).
 fn stamp(at: SystemTime) -> String {
-    let s = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let days = s / 86_400 + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (year, month) = if month < 10 { (era * 400 + year, month + 3) } else { (era * 400 + year + 1, month - 9) };
-    format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", s / 3_600 % 24, s / 60 % 60, s % 60)
+    let seconds = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let Civil { year, month, day, hour, minute, second, .. } = Civil::from_unix(seconds);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
 /// As a part of an address (RFC 3986 §2.1): nothing in it ends an attribute.
