@@ -119,7 +119,7 @@ class Chaos:
         command += ["--wrong", "linger"] if broken == "linger" else []
         say(f"{2 * inside} people come to {inside} places, for {seconds} s")
         crowd = processes.start(["taskset", "-c", CROWD_CORES, *command], stdout=subprocess.PIPE)
-        self.began = time.monotonic()
+        self.began, lost = time.monotonic(), machine.lost()
         looker = threading.Thread(target=self._look, daemon=True)
         looker.start()
         self._until(SETTLED_S)
@@ -138,6 +138,7 @@ class Chaos:
         self.house.stop()
         moments, visits = rows(self.folder / "moments.csv"), rows(self.folder / "visits.csv")
         (self.folder / "marks.json").write_text(json.dumps({"marks": self.marks, "looks": self.looks}, indent=1))
+        figures["packets_dropped"] = machine.lost() - lost
         return judged(figures, moments, visits, self.marks, self.looks, inside, seconds)
 
     def _at(self):
@@ -274,6 +275,8 @@ def judged(figures, moments, visits, marks, looks, places, seconds):
     """What it came to. `moments`: each second of the crowd; `visits`: each visit; `marks`: mishaps, from when to when; `looks`: at the pages."""
     troubled = [(mark["from_s"] - 1, mark["to_s"] + RECOVERS_S) for mark in marks]
     quiet = lambda at: not any(begin <= at < end for begin, end in troubled)
+    # Of those who listen only these mishaps end somebody's connection, and no later than the kernel tells the other side.
+    ends = [(int(mark["from_s"] - 1), mark["to_s"] + 2) for mark in marks if mark["name"] in ("worker", "node")]
     by_second = {int(row["at_s"]): row for row in moments}
     kept = [was_kept(visit) for visit in visits if may_be_judged(visit, seconds) and quiet(visit["promised_at_s"] + visit["promised_wait_s"])]
     inside, count = {}, 0
@@ -296,6 +299,8 @@ def judged(figures, moments, visits, marks, looks, places, seconds):
         "promises": len(kept),
         "promise_kept_always": figures["promise_kept"],
         "cut": sum(int(row["cut"]) for row in moments),
+        "cut_for_nothing": sum(int(row["cut"]) for at, row in by_second.items() if not any(begin <= at < end for begin, end in ends)),
+        "packets_dropped": figures["packets_dropped"],
         "not_back": figures["cut"],
         "away_s_max": max(away, default=0.0),
         "used_after": round(sum(after) / len(after) / spared, 4) if after else None,
@@ -357,7 +362,7 @@ def was_kept(visit):
 
 def unwanted(result):
     """What did not come to its bound, in words."""
-    said = [f"{name} is {result[name]}" for name in ("cap_exceeded", "untrue", "untrue_pages", "not_back", "unanswered_after") if result[name]]
+    said = [f"{name} is {result[name]}" for name in ("cap_exceeded", "untrue", "untrue_pages", "cut_for_nothing", "packets_dropped", "not_back", "unanswered_after") if result[name]]
     least = {"promise_kept": PROMISES_LEAST, "used_after": USED_LEAST}
     said += [f"{name} is {result[name]}, wanted {bound} at least" for name, bound in least.items() if result[name] is None or result[name] < bound]
     most = {"away_s_max": BACK_WITHIN_S, "rate_during_outage": RATE_MOST, "rate_after_outage": RATE_MOST}

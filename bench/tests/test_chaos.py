@@ -23,7 +23,7 @@ def visit(promised_at=80.0, wait=100.0, entered=181.0, **other):
     return {"kind": "Alone", "comes_s": 5.0, "patience_s": 86_400.0, "promised_at_s": promised_at, "promised_wait_s": wait, "entered_s": entered, "cut_at_s": "", "away_s": ""} | other
 
 
-FIGURES = {"cap_exceeded": 0, "untrue": 0, "cut": 0, "promise_kept": 1.0, "crowd_late_ms_max": 10}
+FIGURES = {"cap_exceeded": 0, "untrue": 0, "cut": 0, "promise_kept": 1.0, "crowd_late_ms_max": 10, "packets_dropped": 0}
 MARKS = [{"name": "worker", "from_s": 200.0, "to_s": 200.1}, {"name": "outage", "from_s": 300.0, "to_s": 360.0}]
 NODE = [{"name": "node", "from_s": 200.2, "to_s": 203.4}]
 LOOKS = [{"at_s": 1.0, "what": "page", "status": 200, "true": True}, {"at_s": 201.0, "what": "wait", "status": None, "true": None}]
@@ -45,6 +45,8 @@ def test_a_door_that_goes_on_as_it_should_is_not_told():
         ("cap_exceeded", judged(FIGURES | {"cap_exceeded": 1})),
         ("untrue", judged(FIGURES | {"untrue": 1})),
         ("untrue_pages", judged(looks=[*LOOKS, {"at_s": 2.0, "what": "wait", "status": 200, "true": False}])),
+        ("cut_for_nothing", judged(rows=moments(s310={"cut": 1}, s311={"back": 1}))),
+        ("packets_dropped", judged(FIGURES | {"packets_dropped": 1})),
         ("not_back", judged(FIGURES | {"cut": 1})),
         ("unanswered_after", judged(rows=moments(s280={"unanswered": 1}))),
         ("promise_kept", judged(visits=[visit(entered="")])),

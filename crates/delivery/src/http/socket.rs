@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, sockopt};
@@ -22,10 +23,10 @@ pub(super) fn prepare(listener: &TcpListener) -> io::Result<()> {
     sockopt::set_tcp_nodelay(listener, true)?;
     // Finds peers that vanished or stopped reading, in the kernel, without a timer of ours per listener.
     sockopt::set_tcp_user_timeout(listener, USER_TIMEOUT_MS)?;
-    // And those who vanish while nothing is sent to them (before the first chunk).
+    // And those who vanish while nothing is sent to them: before the first chunk, and while the house is away.
     sockopt::set_socket_keepalive(listener, true)?;
-    sockopt::set_tcp_keepidle(listener, std::time::Duration::from_secs(30))?;
-    sockopt::set_tcp_keepintvl(listener, std::time::Duration::from_secs(10))?;
+    sockopt::set_tcp_keepidle(listener, PROBE_AFTER)?;
+    sockopt::set_tcp_keepintvl(listener, PROBE_EVERY)?;
     Ok(())
 }
 
@@ -143,3 +144,10 @@ const UNREAD_BYTES: usize = 1;
 /// kernel is silent or whose window stays shut is ended by ours.
 const USER_TIMEOUT_MS: u32 = 20_000;
 const REPLAY_USER_TIMEOUT_MS: u32 = 180_000;
+/// A peer from whom nothing has come for so long is asked whether they are there, and then so often until they answer. Linux ends the
+/// connection at the first of these moments that is [`USER_TIMEOUT_MS`] after they were last heard, whatever the count of probes says
+/// (`tcp_keepalive_timer`): of [`PROBES`] one has to be answered. Were the first one sent after 30 s, it would be that one.
+const PROBE_AFTER: Duration = Duration::from_secs(10);
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+const PROBES: u64 = 5;
+const _: () = assert!(PROBE_AFTER.as_secs() + PROBES * PROBE_EVERY.as_secs() == USER_TIMEOUT_MS as u64 / 1_000);

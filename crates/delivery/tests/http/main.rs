@@ -22,3 +22,4 @@ mod rewinding;
 mod rig;
 mod scene;
 mod secure;
+mod silence;
