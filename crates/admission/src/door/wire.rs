@@ -133,8 +133,8 @@ pub fn decode_said(bytes: &[u8]) -> Option<Said> {
 pub fn encode_heard(heard: &Heard) -> Vec<u8> {
     let mut out = Out::default();
     let Told { house, opening, report, pressed, late, entered, came } = heard.told;
-    let Report { seen, inside, kept, room, back, wanted, missed, retires } = report;
-    out.numbers([house, opening.into(), seen]);
+    let Report { seen, inside, kept, room, back, came_back, wanted, missed, retires } = report;
+    out.numbers([house, opening.into(), seen, came_back]);
     out.numbers([inside, kept, room, back, wanted, missed, retires.into()].map(u64::from));
     out.numbers([late, entered, came]);
     out.number(pressed.is_some().into());
@@ -150,14 +150,14 @@ pub fn encode_heard(heard: &Heard) -> Vec<u8> {
 pub fn decode_heard(bytes: &[u8]) -> Option<Heard> {
     let mut from = From(bytes);
     let (house, opening) = (from.number()?, u16::try_from(from.number()?).ok()?);
-    let seen = from.number()?;
+    let (seen, came_back) = (from.number()?, from.number()?);
     let (inside, kept, room, back) = (from.small()?, from.small()?, from.small()?, from.small()?);
     let (wanted, missed, retires) = (from.small()?, from.small()?, from.flag()?);
     let (late, entered, came) = (from.number()?, from.number()?, from.number()?);
     let pressed = if from.flag()? { Some(from.time()?) } else { None };
     let tally = if from.flag()? { Some(from.tally()?) } else { None };
     let promises = from.promises()?;
-    let report = Report { seen, inside, kept, room, back, wanted, missed, retires };
+    let report = Report { seen, inside, kept, room, back, came_back, wanted, missed, retires };
     let told = Told { house, opening, report, pressed, late, entered, came };
     let traffic: Option<Vec<u64>> = (0..Traffic::NUMBERS).map(|_| from.number()).collect();
     let (promises, traffic) = (promises, Traffic::from_numbers(&traffic?)?);
@@ -380,8 +380,17 @@ mod tests {
     fn heard() -> Heard {
         let mut promises = Promises::default();
         (0..500).for_each(|n| promises.add(at(0), at(n)));
-        let report =
-            Report { seen: 300, inside: 9_000, kept: 7, room: 1, back: 2, wanted: 4_000, missed: 5, retires: true };
+        let report = Report {
+            seen: 300,
+            inside: 9_000,
+            kept: 7,
+            room: 1,
+            back: 2,
+            came_back: 900,
+            wanted: 4_000,
+            missed: 5,
+            retires: true,
+        };
         let told =
             Told { house: 1 << 50, opening: 3, report, pressed: Some(at(5)), late: 9, entered: 12_000, came: 8_000 };
         let mut traffic = Traffic::default();
