@@ -29,7 +29,7 @@ from pathlib import Path
 
 from . import machine, processes, rehearsal
 from .door import Door
-from .launch import CROWD_CORES, SERVER_CORES
+from .launch import CROWD_CORES, CROWD_LATE_MS, SERVER_CORES
 
 INSIDE, APART_S = 15_000, 60
 SETTLED_S = 110
@@ -365,7 +365,7 @@ def unwanted(result):
     said = [f"{name} is {result[name]}" for name in ("cap_exceeded", "untrue", "untrue_pages", "cut_for_nothing", "packets_dropped", "not_back", "unanswered_after") if result[name]]
     least = {"promise_kept": PROMISES_LEAST, "used_after": USED_LEAST}
     said += [f"{name} is {result[name]}, wanted {bound} at least" for name, bound in least.items() if result[name] is None or result[name] < bound]
-    most = {"away_s_max": BACK_WITHIN_S, "rate_during_outage": RATE_MOST, "rate_after_outage": RATE_MOST}
+    most = {"crowd_late_ms_max": CROWD_LATE_MS, "away_s_max": BACK_WITHIN_S, "rate_during_outage": RATE_MOST, "rate_after_outage": RATE_MOST}
     return said + [f"{name} is {result[name]}, wanted {bound} at most" for name, bound in most.items() if result[name] is not None and result[name] > bound]
 
 

@@ -47,6 +47,7 @@ def test_a_door_that_goes_on_as_it_should_is_not_told():
         ("untrue_pages", judged(looks=[*LOOKS, {"at_s": 2.0, "what": "wait", "status": 200, "true": False}])),
         ("cut_for_nothing", judged(rows=moments(s310={"cut": 1}, s311={"back": 1}))),
         ("packets_dropped", judged(FIGURES | {"packets_dropped": 1})),
+        ("crowd_late_ms_max", judged(FIGURES | {"crowd_late_ms_max": 1_001})),
         ("not_back", judged(FIGURES | {"cut": 1})),
         ("unanswered_after", judged(rows=moments(s280={"unanswered": 1}))),
         ("promise_kept", judged(visits=[visit(entered="")])),

@@ -124,6 +124,14 @@ try {
   await operator.page.goto(`${origin}/?lang=ar${link.slice(link.indexOf("#"))}`);
   await operator.page.waitForSelector("#workers");
   assert.ok((await number(operator.page, "asked")) >= 3 && !operator.page.url().includes("token"));
+  // And whoever listens reads how crowded it is, while it is.
+  const quiet = await api("POST", "/spaces", create, { title: "Crowded · ازدحام", host_name: "Layla", audience: "public" });
+  await api("POST", `/spaces/${quiet.space.id}/start`, quiet.host_pass);
+  const listener = await open(browser, { lang: "en", width: 390, height: 844 });
+  await listener.page.goto(`${origin}/s/${quiet.space.id}?lang=en`);
+  await listener.page.click("#press");
+  await until("it is heard", async () => /stage about/.test(await listener.page.textContent("#late")), 20_000);
+  assert.ok(!(await listener.page.isVisible("#crowd")));
   admin("pin", "3");
   await until("the pin is seen", async () => /المستوى .?[3٣]/.test(await operator.page.textContent("#level")));
   await until("at a worker", async () => (await operator.page.locator("table.grid").first().textContent()).includes("أُمر بذلك يدويًّا"));
@@ -132,6 +140,15 @@ try {
   await until("in English", async () => /Level .?3.? of 5/.test(await operator.page.textContent("#level")));
   await fine(operator.page, "en", "operator");
 
+  await until("whoever listens reads it", async () => /^Crowded: level .?3.? of 5/.test(await listener.page.textContent("#level")) && (await listener.page.isVisible("#level")));
+  await fine(listener.page, "en", "page-crowded");
+  await listener.page.click("#lang");
+  assert.match(await listener.page.textContent("#level"), /المستوى .?[3٣].? من 5/);
+  await fine(listener.page, "ar", "page-crowded");
+  assert.equal(await listener.page.getAttribute("#level", "href"), "/status");
+  admin("pin", "off");
+  await until("and no more when it is over", async () => !(await listener.page.isVisible("#crowd")));
+
   // Nobody else.
   const stranger = await open(browser, { lang: "en" });
   for (const path of [`#/s/${id}/numbers`, "#/operate"]) {
@@ -139,7 +156,7 @@ try {
     await until("refused", async () => /Only those who host|whoever runs the server/.test(await stranger.page.textContent("main")));
     assert.equal(await stranger.page.locator(".plot").count(), 0);
   }
-  for (const who of [host, phone, operator, stranger]) {
+  for (const who of [host, phone, operator, listener, stranger]) {
     assert.deepEqual(who.errors, []);
     await who.close();
   }

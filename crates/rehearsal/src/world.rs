@@ -52,6 +52,10 @@ pub struct House {
     pub restarts: Option<Duration>,
     /// From when on, so counted, and until when it stands still: it hears nothing and says nothing.
     pub stands_still: Option<(Duration, Duration)>,
+    /// From when on so many come in each second, each by a ticket of somebody who was inside, collected before; and stay.
+    pub collectors: Option<(Duration, u32)>,
+    /// So long after the first could come it is cancelled: those inside are told at once, and whoever waits when they come again.
+    pub is_cancelled: Option<Duration>,
 }
 
 impl Default for House {
@@ -65,6 +69,8 @@ impl Default for House {
             dies: None,
             restarts: None,
             stands_still: None,
+            collectors: None,
+            is_cancelled: None,
         }
     }
 }
@@ -76,6 +82,7 @@ enum Happens {
     Comes(usize),
     Leaves(usize),
     Frees(usize),
+    Collected(usize),
     HouseDies,
     Restarts,
 }
@@ -134,6 +141,12 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
     for (visit, one) in visits.iter().enumerate() {
         events.push(Reverse((begun + one.comes, Happens::Comes(visit))));
     }
+    let mut collected = Vec::new();
+    if let Some((from, each_second)) = house.collectors {
+        collected.resize((until.saturating_sub(from).as_secs() as usize) * each_second as usize, None);
+        let comes = |nth: usize| begun + from + SECOND.mul_f64(nth as f64 / f64::from(each_second));
+        events.extend((0..collected.len()).map(|nth| Reverse((comes(nth), Happens::Collected(nth)))));
+    }
     let since = |now: SystemTime| now.duration_since(begun).unwrap_or_default();
     let mut somebody = vec![Somebody::default(); visits.len()];
     let mut lived = vec![Lived::default(); visits.len()];
@@ -141,6 +154,7 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
     let mut is_in = vec![false; visits.last().map_or(0, |visit| visit.who as usize + 1)];
     let (mut serials, mut bound_max, mut asked) = (1, 0, vec![0_u32; until.as_secs() as usize + 1]);
     let is_down = |now| house.restarts.is_some_and(|from| (from..from + DOWN).contains(&since(now)));
+    let is_cancelled = |now| house.is_cancelled.is_some_and(|from| since(now) >= from);
     let stands_still =
         |now| is_down(now) || house.stands_still.is_some_and(|(from, to)| (from..to).contains(&since(now)));
     // Workers that begin anew have other numbers.
@@ -184,6 +198,11 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
                 }
                 lived.requests += 1;
                 asked[since(now).as_secs() as usize] += 1;
+                if is_cancelled(now) {
+                    // They are told so (410), and come no more.
+                    lived.left = Some(since(now));
+                    continue;
+                }
                 if is_down(now) {
                     events.push(Reverse((now + one.backoff.wait(Duration::ZERO, &mut chance), what)));
                     continue;
@@ -234,6 +253,22 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
                         one.ticket = None;
                         events.push(Reverse((now, what)));
                     }
+                }
+            }
+            Happens::Collected(nth) => {
+                let at = (chance.next() % u64::from(house.workers)) as usize;
+                let place = || desks[at].place_of(now, chance.next(), Desk::PLACE_MIN | nth as u64);
+                let ticket = collected[nth].unwrap_or_else(place);
+                match desks[at].present(now, memory, ticket, chance.next() as u32, Entry::Now) {
+                    Some(Answer::Wait(ticket)) => {
+                        collected[nth] = Some(ticket);
+                        events.push(Reverse((ticket.due, what)));
+                    }
+                    Some(Answer::Again(ticket, comes)) => {
+                        collected[nth] = Some(ticket);
+                        events.push(Reverse((comes, what)));
+                    }
+                    Some(Answer::Enter) | None => {}
                 }
             }
             Happens::Leaves(visit) => {

@@ -150,6 +150,44 @@ fn a_house_that_stands_still_for_a_minute_is_asked_no_more_often_while_it_does_n
     }
 }
 
+/// Passes to come back with are had for the asking while a door is open. Whoever has collected thousands takes the reserve, and then a place now and then; the others
+/// are for those who wait, in time.
+#[test]
+fn those_who_come_back_without_end_do_not_keep_out_those_who_were_promised_a_place() {
+    let visits = plain(60_000, 1).visits();
+    let until = Duration::from_secs(1_800);
+    let usual = play(visits.clone(), House::default(), until, 2);
+    let from = Duration::from_secs(300);
+    let collected = play(visits, House { collectors: Some((from, 20)), ..House::default() }, until, 2);
+    let came = [&usual, &collected].map(|played| {
+        let entered = played.seen.all().filter_map(|(_, lived)| lived.entered);
+        entered.filter(|at| *at > from).count() as f64
+    });
+    let figures = [&usual, &collected].map(|played| played.seen.figures());
+    println!("{came:?} came in later; {figures:?}");
+    assert!(collected.bound_max <= 19_000);
+    // Once the reserve is gone no places are spared for those whose place is kept: half a minute, which is more than a promise for the next five may be late.
+    assert!(came[1] >= 0.9 * came[0] && figures[1].promise_kept >= 0.9, "{came:?}");
+}
+
+/// Nobody is told before their time, for nobody has a connection: but each is told, by one request, and there is no rush.
+#[test]
+fn half_a_million_who_wait_for_what_is_cancelled_ask_once_more_and_at_the_times_that_they_had() {
+    let visits = plain(500_000, 1).visits();
+    let cancelled = Duration::from_secs(150);
+    let (until, house) = (Duration::from_secs(2 * 3_600), House::default());
+    let usual = play(visits.clone(), house, cancelled, 2);
+    let broken = play(visits, House { is_cancelled: Some(cancelled), ..house }, until, 2);
+    let waited: Vec<_> = broken.seen.all().filter(|(_, lived)| lived.entered.is_none()).collect();
+    let told = waited.iter().filter(|(_, lived)| lived.left.is_some()).count();
+    let (waited, asked) = (waited.len(), broken.asked[cancelled.as_secs() as usize..].iter());
+    let most = *asked.clone().max().expect("seconds");
+    println!("{waited} waited, {told} were told; {most} requests a second at the most");
+    assert!(waited > 450_000 && told == waited, "everybody is told");
+    assert_eq!(asked.sum::<u32>() as usize, waited, "by one request each");
+    assert!(f64::from(most) <= 0.1 * f64::from(*usual.asked.iter().max().expect("seconds")), "and not together");
+}
+
 /// Of those who were not let in before there was a queue and are such: how many, and how many were let in.
 fn let_in(seen: &Seen, is_one: impl Fn(&Visit) -> bool) -> (usize, usize) {
     let asked = seen.all().filter(|(visit, lived)| is_one(visit) && lived.requests > 1);

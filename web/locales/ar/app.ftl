@@ -49,6 +49,7 @@ page-speaking = يتحدث الآن
 page-muted = الميكروفون مكتوم
 page-now = المتحدث الآن: { $name }
 page-nobody = لا أحد يتحدث الآن
+page-level = ازدحام: المستوى { $level } من 5. ما معناه؟
 page-empty-stage = لا أحد على المنصة بعد
 page-stage-link = إلى المنصة
 page-home = كل الحوارات

@@ -49,6 +49,7 @@ page-speaking = speaking
 page-muted = muted
 page-now = { $name } is speaking
 page-nobody = Nobody is speaking right now
+page-level = Crowded: level { $level } of 5. What that means
 page-empty-stage = Nobody is on the stage yet
 page-stage-link = Go to the stage
 page-home = All conversations

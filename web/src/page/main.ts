@@ -26,6 +26,8 @@ interface Space extends Recorded {
   cancel_reason?: string | null;
   asking?: "everybody" | "nobody";
   listen?: { hls?: string };
+  /** How crowded it is, 0 to 5: said inside the sound. */
+  level?: number;
 }
 
 /** The address of the script with the row of reactions, by its hash. */
@@ -105,7 +107,7 @@ function onEvent(event: SpaceEvent): void {
   away = event.t === "away";
   if (event.t === "speaking") speaking = event.id;
   if (event.t === "reactions") rates = event.rates;
-  if (event.t === "stage") Object.assign(space, { awaits_host: false, asking: event.asks == null ? "nobody" : "everybody" }, event);
+  if (event.t === "stage") Object.assign(space, { awaits_host: false, level: 0, asking: event.asks == null ? "nobody" : "everybody" }, event);
   if (event.t === "postponed") space.starts_at = (space.postponed = event).starts_at;
   if (event.t === "ended" && event.cancelled) {
     space.cancel_reason = event.reason;
@@ -159,7 +161,7 @@ function render(): void {
   if (over && !space.id) put("replay-notice", say("player-missing"));
   else if (over) replay.render();
   else {
-    const { speakers } = space;
+    const { speakers, level } = space;
     by("player").hidden = space.state === "scheduled";
     put("count", say(speakers.length ? "page-speakers" : "page-empty-stage"));
     // Who spoke when the page was made is no news: only a listener's page knows who speaks now.
@@ -173,6 +175,8 @@ function render(): void {
     const notice = away && ["playing", "waiting", "reconnecting"].includes(state) ? "player-away" : NOTICES[state === "playing" && space.state === "open" ? "waiting" : state];
     if (state !== "queued") put("notice", notice ? say(notice) : "");
     by("elsewhere").hidden = state !== "unsupported";
+    by("crowd").hidden = !heard || !level;
+    if (level) put("level", say("page-level", { level }));
     by("volume").setAttribute("aria-label", say("player-volume"));
     if (canRewind()) {
       rewinding ??= (import(/* @vite-ignore */ __REWIND__) as Promise<typeof import("../rewind/page")>).then(

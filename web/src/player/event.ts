@@ -35,6 +35,8 @@ export interface Standing {
   starts_at?: string | null;
   awaits_host?: boolean;
   asks?: number;
+  /** How crowded it is, where it is. */
+  level?: number;
 }
 
 export type SpaceEvent =

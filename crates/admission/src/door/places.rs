@@ -67,7 +67,7 @@ pub struct Grant {
     pub back: u32,
     /// There are fewer places than were given: what it had for whoever comes goes back.
     pub returns: bool,
-    /// How many of those it is to have at hand: what it has beyond, and nobody came back for, is anybody's.
+    /// How many of those it is to have at hand: what it has beyond, and nobody came back for, goes back.
     pub keep: u32,
 }
 
@@ -85,6 +85,8 @@ struct Lease {
     /// Of `inside`, what is kept for those who were there a moment ago.
     kept: u32,
     came_back: u64,
+    /// How many came back and found none.
+    missed: u32,
     number: u64,
     retires: bool,
 }
@@ -114,22 +116,25 @@ pub struct Places {
 
 /// Places that nobody has: who gets them.
 ///
-/// Whoever was inside comes in before those who wait, by the [`reserve`]. Once that is used, what falls free goes to both in turn until it is whole again: passes to come back with are had for the asking
-/// while a door is open, and with enough of them one would keep out for ever those who were promised a place.
+/// Whoever was inside comes in before those who wait, by the [`reserve`]. Once that is used, of what falls free each [`EACH`]th place goes there until it is whole again, and the others to those who wait:
+/// passes to come back with are had for the asking while a door is open, and with enough of them one would keep out for ever those who were promised a place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Free {
     /// Those who come back.
     returners: u64,
     /// Whoever comes.
     anybody: u64,
-    /// Of an odd number the last one was anybody's.
-    is_returners_next: bool,
+    /// So many have fallen free since the last that went to the reserve.
+    since: u64,
 }
+
+/// So that those who come back without end make what was promised to others no later than it may be, by a tenth: what they have falls free no more, which makes it later still.
+const EACH: u64 = 24;
 
 impl Free {
     /// So many are free now, of which those who come back are to have up to `wanted`.
     fn settled(self, free: u64, wanted: u64) -> Self {
-        let Self { returners, anybody, mut is_returners_next } = self;
+        let Self { returners, anybody, since } = self;
         // Somebody has them who was not known of.
         let gone = (returners + anybody).saturating_sub(free);
         let anybody = anybody.saturating_sub(gone);
@@ -138,10 +143,9 @@ impl Free {
         let over = returners.saturating_sub(wanted);
         let (returners, anybody) = (returners - over, anybody + over);
         let (fresh, short) = (free - returners - anybody, wanted - returners);
-        let half = (fresh + u64::from(is_returners_next)) / 2;
-        is_returners_next ^= short > 0 && !fresh.is_multiple_of(2);
-        let more = half.min(short);
-        Self { returners: returners + more, anybody: anybody + (fresh - more), is_returners_next }
+        let more = ((since + fresh) / EACH).min(short);
+        let since = if short > more { (since + fresh) % EACH } else { 0 };
+        Self { returners: returners + more, anybody: anybody + (fresh - more), since }
     }
 }
 
@@ -156,6 +160,8 @@ impl Places {
 
     /// There are so many from now on. Who is inside stays there.
     pub fn set_cap(&mut self, cap: u32) {
+        // As many of those that there are more are theirs who come back as were before there were fewer.
+        self.free.returners += u64::from(cap.saturating_sub(self.cap));
         self.cap = cap;
     }
 
@@ -183,22 +189,30 @@ impl Places {
     ///
     /// Reports of one connection come in order. With a new connection nothing is on its way any more: say so by [`Places::connected`] first.
     pub fn report(&mut self, now: SystemTime, worker: WorkerId, report: Report) -> Option<Grant> {
+        let orphans = self.orphans();
         self.orphaned.retain(|(until, _)| now < *until);
+        // They were theirs who come back, and are as far as those are short of some.
+        self.free.returners += orphans - self.orphans();
         self.awaited.remove(&worker);
         if !self.workers.contains_key(&worker) && self.workers.len() >= WORKERS_MAX {
             return None;
         }
         let lease = self.workers.entry(worker).or_default();
         if report.seen >= lease.number {
-            let Report { seen, inside, kept, room, back, came_back, retires, .. } = report;
+            let Report { seen, inside, kept, room, back, came_back, missed, retires, .. } = report;
             // What nobody came back for is theirs as before.
             let used = came_back.saturating_sub(lease.came_back);
-            self.free.returners += u64::from(lease.back).saturating_sub(used + u64::from(back));
+            self.free.returners += u64::from(lease.back).saturating_sub(used.saturating_add(back.into()));
             let room = room.saturating_add(back);
-            *lease = Lease { inside, room, given: 0, back, kept, came_back, number: seen, retires };
+            *lease = Lease { inside, room, given: 0, back, kept, came_back, missed, number: seen, retires };
         } else {
-            // It has used some of what it had, or somebody left: which, one cannot tell while a grant is on its way.
-            lease.inside = lease.inside.max(report.inside);
+            // While a grant is on its way one cannot tell how many left. Who came in did by what it had been given, so all of it together is no more than it was.
+            let more = report.inside.saturating_sub(lease.inside);
+            lease.inside += more;
+            let of_room = more.min(lease.room);
+            lease.room -= of_room;
+            lease.given = lease.given.saturating_sub(more - of_room);
+            lease.missed = report.missed;
         }
         if !self.gives(now) {
             return None;
@@ -207,8 +221,7 @@ impl Places {
             // It has not heard the word, or takes nobody any more.
             return None;
         }
-        let workers = self.workers.values().filter(|lease| !lease.retires).count();
-        let workers = u32::try_from(workers.max(1)).unwrap_or(u32::MAX);
+        let workers = self.takers();
         let short = report.wanted.saturating_sub(report.room);
         self.free = self.settled();
         // An equal part for each, so that one that asks for all does not leave the others none.
@@ -221,10 +234,10 @@ impl Places {
         let orphans = u32::try_from(self.orphans()).unwrap_or(u32::MAX);
         let part = if self.is_anew { ANEW_PART } else { ORPHANS_PART };
         let orphaned = orphans.div_ceil(workers.saturating_mul(part));
-        let keep = (reserve(self.cap) / workers).min(AT_HAND);
+        let keep = self.at_hand();
         let returns = self.bound() > u64::from(self.cap);
         // Who found none comes again, to any; and no worker has more than its part of what there is for them.
-        let missed = report.missed.div_ceil(workers).min((reserve(self.cap).saturating_add(orphans)) / workers);
+        let missed = report.missed.min(reserve(self.cap).saturating_add(orphans)).div_ceil(workers);
         let come_back = keep.saturating_add(orphaned).saturating_add(missed);
         let back = self.give_back(come_back.saturating_sub(report.back), idle);
         let lease = self.workers.get_mut(&worker)?;
@@ -240,10 +253,25 @@ impl Places {
     }
 
     fn settled(&self) -> Free {
+        let (reserve, at_hand) = (u64::from(reserve(self.cap)), self.at_hand());
         // What is at hand for those who come back, and what is kept for those who went a moment ago, is a part of what is theirs.
-        let theirs = self.workers.values().map(|lease| u64::from(lease.back) + u64::from(lease.kept)).sum::<u64>();
+        let theirs = |lease: &Lease| u64::from(lease.back.min(at_hand)) + u64::from(lease.kept);
+        let theirs = self.workers.values().map(theirs).sum::<u64>();
+        // What is kept at one worker is of no use to those who came to another.
+        let missed = self.workers.values().map(|lease| u64::from(lease.missed)).sum::<u64>();
         let free = u64::from(self.cap).saturating_sub(self.bound());
-        self.free.settled(free, u64::from(reserve(self.cap)).saturating_sub(theirs))
+        self.free.settled(free, reserve.saturating_sub(theirs).max(missed.min(reserve)))
+    }
+
+    /// Workers that take whoever comes.
+    fn takers(&self) -> u32 {
+        let takers = self.workers.values().filter(|lease| !lease.retires).count();
+        u32::try_from(takers.max(1)).unwrap_or(u32::MAX)
+    }
+
+    /// How many places for those who come back each of them has at hand.
+    fn at_hand(&self) -> u32 {
+        (reserve(self.cap) / self.takers()).min(AT_HAND)
     }
 
     /// Places for those who come back: of the reserve, of what is `idle`, and of those that they had at a worker that is gone.

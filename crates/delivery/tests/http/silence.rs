@@ -12,13 +12,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Classic BPF, `ret 0`: nothing of a packet is let through.
 const DROP_ALL: [SockFilter; 1] = [SockFilter::new(0x06, 0, 0, 0)];
 
-/// Probes of a connection from `port` that are not answered, as the kernel has it (proc_net_tcp: `timeout`); `None`: it is no more.
-fn unanswered_probes(port: u16) -> Option<u32> {
+/// Probes of a connection between these ports that are not answered, as the kernel of the first has it (proc_net_tcp: `timeout`); `None`: it is no more.
+fn unanswered_probes(from: u16, to: u16) -> Option<u32> {
     let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table");
-    let to_us = format!(":{port:04X}");
+    let [here, there] = [from, to].map(|port| format!(":{port:04X}"));
     let fields = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    // Established, at the end that is the server's.
-    let mut ours = fields.filter(|at| at.get(2).is_some_and(|to| to.ends_with(&to_us)) && at.get(3) == Some(&"01"));
+    let is_ours = |at: &Vec<&str>| at.len() > 8 && at[1].ends_with(&here) && at[2].ends_with(&there) && at[3] == "01";
+    let mut ours = fields.filter(is_ours);
     ours.next()?.get(8)?.parse().ok()
 }
 
@@ -34,10 +34,13 @@ fn who_listens_to_silence_outlives_the_loss_of_several_probes() {
     // The last that is written for now. What is written is sent again until it arrives; a probe is not.
     client.hear_until("away;");
     let port = client.0.local_addr().expect("an address").port();
+    let server = client.0.peer_addr().expect("an address").port();
     let until = |what: &str, so: &dyn Fn(u32) -> bool| {
         let end = Instant::now() + PATIENCE;
         loop {
-            let probes = unanswered_probes(port).expect("the server has ended the connection");
+            // While others come and go a line of the table may be passed over.
+            let look = || unanswered_probes(server, port);
+            let probes = look().or_else(look).or_else(look).expect("the server has ended the connection");
             if so(probes) {
                 return;
             }
