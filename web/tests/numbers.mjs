@@ -146,6 +146,7 @@ try {
   assert.match(await listener.page.textContent("#level"), /المستوى .?[3٣].? من 5/);
   await fine(listener.page, "ar", "page-crowded");
   assert.equal(await listener.page.getAttribute("#level", "href"), "/status");
+  assert.doesNotMatch(await listener.page.textContent("main"), /It is your turn/);
   admin("pin", "off");
   await until("and no more when it is over", async () => !(await listener.page.isVisible("#crowd")));
 

@@ -44,11 +44,18 @@ export async function queue(space: { title: string; recording?: string }, told: 
     by("audio").addEventListener("playing", () => {
       // They would not wait.
       if (!entered) return;
-      speech();
-      put("entered", say("page-wait-in"));
+      const begun = () => {
+        speech();
+        put("entered", say("page-wait-in"));
+      };
+      begun();
+      by("lang").addEventListener("click", begun);
       const told = entered;
       entered = undefined;
-      setTimeout(() => told.remove(), IN_MS);
+      setTimeout(() => {
+        by("lang").removeEventListener("click", begun);
+        told.remove();
+      }, IN_MS);
     }, { once: true });
   }
   let said = told.wait_ms;
