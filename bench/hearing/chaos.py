@@ -38,7 +38,7 @@ RECOVERS_S = 45
 """So long after a mishap is over everything is as it should be: a place is kept for half a minute for whoever was there, and a house that begins waits for its workers."""
 OUTAGE_S, STEP_S, RESTART_S = 60, 600, 10
 DISK_MB = 96
-RATED_S = 54
+RATED_S = 108
 """So long it is counted how often the door is asked, before an outage and after it."""
 RATE_MOST, PROMISES_LEAST, USED_LEAST, BACK_WITHIN_S = 1.2, 0.95, 0.95, 45
 KEPT_S, KEPT_PART = 15, 0.1
@@ -112,7 +112,8 @@ class Chaos:
         with _environment(preload):
             self.house = Door(self.disk, places=told, more="stay_minutes = 20\n", workers=2, cores=SERVER_CORES, title="Chaos")
         self.house.open()
-        seconds = SETTLED_S + len(self.options.only) * self.options.apart + sum(map(_lasts, self.options.only)) + (RECOVERS_S if "outage" in self.options.only else 0)
+        seconds = SETTLED_S + len(self.options.only) * self.options.apart + sum(map(_lasts, self.options.only))
+        seconds += RECOVERS_S + 2 * RATED_S if "outage" in self.options.only else 0
         command = [self.door, "crowd", self.house.sound, "--people", 2 * inside, "--cap", inside, "--seconds", seconds, "--bots", inside // 150, "--carried", inside // 150]
         command += ["--raw", self.folder / "visits.csv", "--moments", self.folder / "moments.csv"]
         command += [] if broken == "leave" else ["--returns"]
@@ -126,9 +127,9 @@ class Chaos:
         for name in self.options.only:
             if name == "outage":
                 # As often as is normal: of what was before nothing is left.
-                self._until(self._at() + RECOVERS_S)
+                self._until(self._at() + RECOVERS_S + RATED_S)
             self._mishap(name)
-        said, _ = crowd.communicate(timeout=self.options.apart + 120)
+        said, _ = crowd.communicate(timeout=self.options.apart + RATED_S + 120)
         self.over.set()
         looker.join(15)
         if crowd.returncode or not said.strip():

@@ -55,7 +55,7 @@ def test_a_door_that_goes_on_as_it_should_is_not_told():
         ("promise_kept", judged(visits=[])),
         ("used_after", judged(rows=moments(s199={"left": SPARED}))),
         ("away_s_max", judged(visits=[visit(cut_at_s=200.0, away_s=46.0)])),
-        ("rate_after_outage", judged(rows=moments(s365={"alone": 200}))),
+        ("rate_after_outage", judged(rows=moments(s365={"alone": 300}))),
         ("rate_during_outage", judged(rows=moments(s310={"alone": 160}))),
     ],
 )

@@ -144,7 +144,8 @@ impl Free {
         let (returners, anybody) = (returners - over, anybody + over);
         let (fresh, short) = (free - returners - anybody, wanted - returners);
         let more = ((since + fresh) / EACH).min(short);
-        let since = if short > more { (since + fresh) % EACH } else { 0 };
+        // Whoever misses one now and then is due the next, too.
+        let since = (since + fresh - more * EACH).min(EACH - 1);
         Self { returners: returners + more, anybody: anybody + (fresh - more), since }
     }
 }
@@ -160,7 +161,7 @@ impl Places {
 
     /// There are so many from now on. Who is inside stays there.
     pub fn set_cap(&mut self, cap: u32) {
-        // As many of those that there are more are theirs who come back as were before there were fewer.
+        // Of those that there are more they have what they are short of who come back: it was theirs before there were fewer.
         self.free.returners += u64::from(cap.saturating_sub(self.cap));
         self.cap = cap;
     }
@@ -198,13 +199,15 @@ impl Places {
             return None;
         }
         let lease = self.workers.entry(worker).or_default();
-        if report.seen >= lease.number {
+        // One that retires takes nothing any more, so it has said everything; a grant that was lost to it is not waited for.
+        if report.seen >= lease.number || report.retires {
             let Report { seen, inside, kept, room, back, came_back, missed, retires, .. } = report;
             // What nobody came back for is theirs as before.
             let used = came_back.saturating_sub(lease.came_back);
             self.free.returners += u64::from(lease.back).saturating_sub(used.saturating_add(back.into()));
-            let room = room.saturating_add(back);
-            *lease = Lease { inside, room, given: 0, back, kept, came_back, missed, number: seen, retires };
+            let (room, number) = (room.saturating_add(back), seen.max(lease.number));
+            let missed = if retires { 0 } else { missed };
+            *lease = Lease { inside, room, given: 0, back, kept, came_back, missed, number, retires };
         } else {
             // While a grant is on its way one cannot tell how many left. Who came in did by what it had been given, so all of it together is no more than it was.
             let more = report.inside.saturating_sub(lease.inside);
@@ -257,10 +260,13 @@ impl Places {
         // What is at hand for those who come back, and what is kept for those who went a moment ago, is a part of what is theirs.
         let theirs = |lease: &Lease| u64::from(lease.back.min(at_hand)) + u64::from(lease.kept);
         let theirs = self.workers.values().map(theirs).sum::<u64>();
-        // What is kept at one worker is of no use to those who came to another.
-        let missed = self.workers.values().map(|lease| u64::from(lease.missed)).sum::<u64>();
+        // What is kept at one worker is of no use to those who come to another: a few are at hand everywhere, and those who found none are to find some.
+        let sum = |of: fn(&Lease) -> u32| self.workers.values().map(|lease| u64::from(of(lease))).sum::<u64>();
+        let takers = self.workers.values().filter(|lease| !lease.retires);
+        let lacking = takers.map(|lease| u64::from(at_hand.saturating_sub(lease.back))).sum::<u64>();
+        let wanted = reserve.saturating_sub(theirs).max(sum(|lease| lease.missed)).max(lacking);
         let free = u64::from(self.cap).saturating_sub(self.bound());
-        self.free.settled(free, reserve.saturating_sub(theirs).max(missed.min(reserve)))
+        self.free.settled(free, wanted.min(reserve))
     }
 
     /// Workers that take whoever comes.

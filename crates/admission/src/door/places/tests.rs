@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use proptest::prelude::*;
 
@@ -392,9 +392,14 @@ fn one_who_asks_again_and_again_draws_no_more_of_the_reserve_to_a_worker_than_a_
 /// A full room at two workers, in which in each quarter of a second so many people go for good, and so many come back who were inside once, to either: how many of those who wait, and of those, came in
 /// by the end.
 fn dealt(ticks: u64, leave: u32, come_back: u64) -> (u32, u32) {
+    dealt_to(ticks, leave, |tick, nth| (nth < come_back).then_some(tick * come_back + nth))
+}
+
+/// The same, where in that quarter, as its so many'th, that one comes back: to the one worker and the other in turn. Who is in does not come again.
+fn dealt_to(ticks: u64, leave: u32, comes_back: impl Fn(u64, u64) -> Option<u64>) -> (u32, u32) {
     let mut places = Places::new(start(), 10_000, [1, 2]);
     let (mut shares, mut now) = ([Share::default(); 2], start() + GRANT);
-    let (mut waited, mut came_back) = (0, 0);
+    let (mut waited, mut came_back, mut is_back) = (0, 0, BTreeSet::new());
     let mut kept: VecDeque<[u32; 2]> = VecDeque::new();
     for tick in 0..ticks + 20 {
         now += Duration::from_millis(250);
@@ -411,9 +416,13 @@ fn dealt(ticks: u64, leave: u32, come_back: u64) -> (u32, u32) {
             if !is_counted {
                 continue;
             }
-            let who = |nth: u64| tick * come_back + 2 * nth + at as u64;
-            let back = (0..come_back / 2).filter(|nth| share.admit_back(now, Some(who(*nth)), false));
-            came_back += back.count() as u32;
+            let comes = (at as u64..).step_by(2).map_while(|nth| comes_back(tick, nth));
+            for who in comes {
+                if !is_back.contains(&who) && share.admit_back(now, Some(who), false) {
+                    is_back.insert(who);
+                    came_back += 1;
+                }
+            }
             went[at] = leave / 2 + leave % 2 * ((tick as usize + at) % 2) as u32;
             (0..went[at]).for_each(|_| share.depart());
             (0..expires.map_or(0, |expires: [u32; 2]| expires[at])).for_each(|_| share.leave());
@@ -440,6 +449,30 @@ fn those_who_come_back_without_end_take_a_twenty_fourth_of_what_falls_free_beyon
         assert!(waited >= (falls_free - theirs) * 98 / 100 && came_back >= theirs, "{leave}: {waited}, {came_back}");
         assert!(came_back <= theirs + reserve(10_000) + theirs / 50 + 1, "{leave}: {came_back} of {theirs}");
     }
+}
+
+/// One in three seconds, who were at the other worker, while more places are kept than the reserve has: a twenty-fourth of twenty in a second is more than they are.
+#[test]
+fn whoever_comes_back_now_and_then_finds_a_place_however_many_are_kept() {
+    let (waited, came_back) = dealt_to(1_000, 5, |tick, nth| (tick % 12 < 4 && nth == 0).then_some(tick / 12));
+    assert!(came_back >= 83 && waited > 4_000, "{came_back} came back, {waited} waited");
+}
+
+/// A worker is told to take nobody any more, and what it was given last is lost on the way.
+#[test]
+fn a_worker_that_retires_and_was_not_given_its_last_places_gives_back_what_its_people_leave() {
+    let (mut places, now) = (Places::new(start(), 1_000, [1]), start() + GRANT);
+    let mut share = Share::default();
+    share.take(now, places.report(now, 1, share.report(500)).expect("the house is open"));
+    while share.admit(now) {}
+    places.report(now, 1, share.report(500)).expect("what is lost");
+    share.retire();
+    (0..500).for_each(|_| {
+        share.depart();
+        share.leave();
+    });
+    assert_eq!(places.report(now, 1, share.report(500)), None);
+    assert_eq!(places.bound(), 0, "nobody is there");
 }
 
 #[test]
