@@ -29,8 +29,11 @@ NODE = [{"name": "node", "from_s": 200.2, "to_s": 203.4}]
 LOOKS = [{"at_s": 1.0, "what": "page", "status": 200, "true": True}, {"at_s": 201.0, "what": "wait", "status": None, "true": None}]
 
 
-def judged(figures=FIGURES, rows=None, visits=(visit(),), marks=MARKS, looks=LOOKS):
-    return chaos.judged(figures, rows or moments(), list(visits), marks, looks, PLACES, SECONDS)
+USUAL = [visit(entered=0.0, left_s="")] * SPARED
+
+
+def judged(figures=FIGURES, rows=None, visits=(visit(),), marks=MARKS, looks=LOOKS, usual=USUAL):
+    return chaos.judged(figures, rows or moments(), list(visits), usual, marks, looks, PLACES, SECONDS)
 
 
 def test_a_door_that_goes_on_as_it_should_is_not_told():
@@ -54,6 +57,7 @@ def test_a_door_that_goes_on_as_it_should_is_not_told():
         ("promise_kept", judged(visits=[visit(entered=196.0)])),
         ("promise_kept", judged(visits=[])),
         ("used_after", judged(rows=moments(s199={"left": SPARED}))),
+        ("used_after", judged(rows=moments(s150={"left": SPARED // 40}))),
         ("away_s_max", judged(visits=[visit(cut_at_s=200.0, away_s=46.0)])),
         ("rate_after_outage", judged(rows=moments(s365={"alone": 300}))),
         ("rate_during_outage", judged(rows=moments(s310={"alone": 160}))),
@@ -112,3 +116,9 @@ def test_rows_are_numbers_where_there_are_some(tmp_path):
         {"who": 1.0, "kind": "Bot", "address": "127.1.2.3", "entered_s": ""},
         {"who": 2.0, "kind": "Alone", "address": "127.0.0.1", "entered_s": 3.5},
     ]
+
+
+def test_places_that_stay_free_without_a_mishap_too_are_no_harm_of_one():
+    usual = [visit(entered=0.0, left_s=150.0)] * (SPARED // 40) + USUAL[: SPARED - SPARED // 40]
+    result = judged(rows=moments(s150={"left": SPARED // 40}), usual=usual)
+    assert chaos.unwanted(result) == [] and result["used_after"] == result["used_usually"] < 0.98

@@ -46,6 +46,8 @@ const is = (page, key, value) => until(`${key} is ${value}`, async () => (await 
 const ink = (page) => page.locator(".plot canvas").first().evaluate((canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.filter((v, i) => i % 4 === 3 && v > 0).length);
 
 try {
+  // What this machine feels of its own is not what is read here: it lasts for a minute, and every conversation has it. Doors and what is pinned go beyond it.
+  admin("cap", "0");
   const made = await api("POST", "/spaces", create, { title: "أرقام · Numbers", host_name: "Layla", audience: "public" });
   const { id } = made.space;
   await api("POST", `/spaces/${id}/start`, made.host_pass);
@@ -79,7 +81,7 @@ try {
   }
   await is(host.page, "inside", 2);
   await is(host.page, "class-anybody", 2);
-  await until("they are told as let in", async () => (await number(host.page, "admitted")) === 2);
+  await is(host.page, "joined", 2);
   await until("a line is drawn", async () => (await ink(host.page)) > 500);
   assert.ok((await number(host.page, "asked")) >= 2);
   assert.deepEqual(await host.page.evaluate(() => said), [], "it is said when a level changes, and not when a number does");
@@ -130,7 +132,7 @@ try {
   const listener = await open(browser, { lang: "en", width: 390, height: 844 });
   await listener.page.goto(`${origin}/s/${quiet.space.id}?lang=en`);
   await listener.page.click("#press");
-  await until("it is heard", async () => /stage about/.test(await listener.page.textContent("#late")), 20_000);
+  await until("it is heard", async () => /stage about/.test(await listener.page.textContent("#late")), 60_000);
   assert.ok(!(await listener.page.isVisible("#crowd")));
   admin("pin", "3");
   await until("the pin is seen", async () => /المستوى .?[3٣]/.test(await operator.page.textContent("#level")));
@@ -148,7 +150,7 @@ try {
   assert.equal(await listener.page.getAttribute("#level", "href"), "/status");
   assert.doesNotMatch(await listener.page.textContent("main"), /It is your turn/);
   admin("pin", "off");
-  await until("and no more when it is over", async () => !(await listener.page.isVisible("#crowd")));
+  await until("and no more when it is over", async () => !(await listener.page.isVisible("#crowd")), 30_000);
 
   // Nobody else.
   const stranger = await open(browser, { lang: "en" });

@@ -23,8 +23,8 @@ async function listener(origin, lang) {
 }
 
 /** New sound: the needle has gone past what was in hand at the break, and there is a voice. */
-async function back(who, from, what) {
-  await until(`${what}: the sound is back`, async () => (await position(who.page)) > from + 3, 15_000);
+async function back(who, from, what, ms = 15_000) {
+  await until(`${what}: the sound is back`, async () => (await position(who.page)) > from + 3, ms);
   await until(`${what}: somebody is heard`, async () => (await levelNow(who.page)) > 0.003);
   await until(`${what}: nothing more is said`, async () => (await who.page.textContent("#notice")) === "");
   await until(`${what}: it is live again`, async () => Number(/\d+[.٫]\d/.exec(await who.page.textContent("#late"))?.[0] ?? 99) < 2);
@@ -44,7 +44,8 @@ async function line() {
     const attempts = relay.refused;
     relay.mend();
     const mended = Date.now();
-    await back(who, from, "line");
+    // The longer it was refused, the later it asks again: half a minute at the most.
+    await back(who, from, "line", 45_000);
     measured.line = { attempts_while_refused: attempts, refused_ms: mended - broke };
     assert.ok(attempts <= 16, `${attempts} attempts is a storm`);
     await who.close();

@@ -146,12 +146,13 @@ async function plan(lang) {
 /** The page of a space whose doors are shut comes again when they open, and waits for the host, who is late. */
 async function doors(lang) {
   const words = WORDS[lang];
-  const starts = Date.now() + 8_000;
+  // Whole seconds, as everybody plans. And far enough for a busy machine to see the page before.
+  const starts = Math.ceil(Date.now() / 1_000 + 15) * 1_000;
   const made = await space({ title: words.planned, language: lang, audience: "unlisted", starts_at: new Date(starts).toISOString(), doors_minutes: 0 });
   const ear = await open(browsers.asker, { lang, width: 390, height: 844 });
   await ear.page.goto(`${ORIGIN}/s/${made.space.id}?lang=${lang}`);
   assert.equal(await ear.page.textContent("#state-text"), words.scheduled);
-  await until("the page is open", async () => (await ear.page.textContent("#state-text").catch(() => "")) === words.open, 30_000);
+  await until("the page is open", async () => (await ear.page.textContent("#state-text").catch(() => "")) === words.open, 60_000);
   (measured.doors_seen_after_ms ??= []).push(Date.now() - starts);
   const { awaits_host } = await one(made.space.id);
   assert.ok(awaits_host, "it waits for the host");
@@ -209,6 +210,18 @@ async function life(lang) {
 
   // Another time, which everybody who is there is told with its reason.
   const starts = Math.ceil(Date.now() / 1000 + SOON_S) * 1000;
+  const onAir = Promise.all(
+    room.map((who) =>
+      pages[who].page.evaluate(
+        () =>
+          new Promise((resolve) => {
+            const look = () => (document.querySelector(".sentence.air") ? resolve(Date.now()) : setTimeout(look, 50));
+            look();
+          }),
+      ),
+    ),
+  );
+  onAir.catch(() => {});
   await api("POST", `/spaces/${id}/postpone`, made.host_pass, { starts_at: new Date(starts).toISOString(), reason: words.reason });
   const moved = Date.now();
   await Promise.all([
@@ -217,9 +230,9 @@ async function life(lang) {
   ]);
   seen.postponed_told_ms = Date.now() - moved;
 
-  // It begins by itself, at its second, for everybody at once.
-  await Promise.all(room.map((who) => pages[who].page.waitForSelector(".sentence.air", { timeout: Math.max(0, starts - Date.now()) + 10_000 })));
-  seen.on_air_after_start_ms = Date.now() - starts;
+  // It begins by itself, at its second, for everybody at once. By each page's own clock: this one is late where many are drawn.
+  await Promise.all(room.map((who) => pages[who].page.waitForSelector(".sentence.air", { timeout: Math.max(0, starts - Date.now()) + 30_000 })));
+  seen.on_air_after_start_ms = Math.max(...(await onAir)) - starts;
   seen.first_sound_after_start_ms = (await first) - starts;
   assert.ok(seen.first_sound_after_start_ms > -300, "the audience heard nothing before");
   assert.ok(seen.on_air_after_start_ms < 3_000, `on air ${seen.on_air_after_start_ms} ms after its second`);

@@ -92,6 +92,7 @@ fn whoever_was_inside_is_back_soon_after_a_restart_of_everything() {
         let figures = seen.figures();
         let mut away: Vec<Duration> = seen.all().filter_map(|(_, lived)| Some(lived.away?.1)).collect();
         away.sort_unstable();
+        println!("{people}, {restarts} s: worse by {worse:?}");
         let (half, all, most) = (away[away.len() / 2], away[away.len() - 1], asked[restarts as usize..].iter().max());
         println!(
             "{people}, {restarts} s: half of {} away for {half:.1?}, all for {all:.1?}; {most:?} requests in a second, {figures:?}",

@@ -62,6 +62,8 @@ export async function late(browser, { origin }, measured, wait) {
   for (const doing of [frozen, told]) doing.catch(() => {});
   // Their places are kept for half a minute: those who come in time find none.
   await until("the first is told a time", () => all.some((who) => stage(who) === "place"), DRAWN_MS);
+  // All are full as long as nobody goes: so that it is soon after they went that nobody's turn is to come.
+  await new Promise((resolve) => setTimeout(resolve, 10_000));
   const left = Date.now();
   await Promise.all(inside.splice(0, all.length).map(({ leave }) => leave()));
   await Promise.all([frozen, told]);
