@@ -529,8 +529,8 @@ impl Clerk {
         let Some(Crossing::Asking(pair)) = self.crossings.remove(token.index()) else { return };
         let Pair { client, house, peer, method, language, mut down, down_sent, place, large, share, .. } = *pair;
         let _ = epoll::delete(&self.epoll, &client.socket);
-        // The place is free before the client hears the end, so that its next request finds it.
-        drop((house, place, large, share));
+        // The place is free before the client or the house hears the end, so that the next request finds it.
+        drop((place, large, share, house));
         match fate {
             Fate::Refuse(problem) => refuse(&self.returns, problem, language, method, client.socket, peer),
             Fate::Done => {

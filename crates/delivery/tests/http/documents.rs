@@ -97,7 +97,7 @@ fn garbage_is_refused_and_the_connection_closed() {
 
 #[test]
 fn a_slow_head_is_told_so_and_an_idle_connection_is_closed() {
-    let short = Duration::from_millis(100);
+    let short = Duration::from_millis(500);
     let rig = Rig::with(Limits { head: short, idle: short, ..Limits::for_files(20_000) });
     let mut slow = rig.client();
     slow.say("GET / HT");

@@ -288,9 +288,9 @@ fn listeners_of_a_house_that_hangs_are_told_once_and_kept_and_the_next_chunk_end
         client.hear_until("init-mp4;");
         client
     };
+    let began = Instant::now();
     let (mut early, mut waits) = (join("demo"), join("unbegun"));
     early.hear_until("m11;");
-    let began = Instant::now();
     assert_eq!(early.hear_until(";"), "away;");
     // Eight ticks, the first of which comes at once or after a quarter second.
     assert!(began.elapsed() >= Duration::from_millis(1_500), "{:?}", began.elapsed());

@@ -1,7 +1,7 @@
 //! A space as the API, the page and the watchers show it.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use hiwar_admission::door::ticket::Class;
 use hiwar_admission::reaction::Reaction;
@@ -398,7 +398,8 @@ impl Entry {
             language: facts.language.as_ref().map(|language| language.as_str().to_owned()),
             created_at: rfc3339(facts.created),
             starts_at: schedule.map(|schedule| rfc3339(schedule.starts)),
-            doors_at: schedule.map(|schedule| rfc3339(schedule.doors())),
+            // The next whole second: whoever comes when it says finds them open.
+            doors_at: schedule.map(|schedule| rfc3339(schedule.doors() + Duration::from_millis(999))),
             begins: schedule.map(|schedule| match schedule.beginning {
                 Beginning::ByItself => "by-itself",
                 Beginning::ByHand => "by-hand",
@@ -546,7 +547,7 @@ pub fn rfc3339(time: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
     #[test]
     fn moments_are_written_as_rfc_3339_does() {

@@ -69,8 +69,8 @@ fn a_killed_house_costs_listeners_a_pause_and_nothing_else() {
 
 #[test]
 fn a_programme_that_panics_costs_its_space_a_moment_and_the_others_nothing() {
-    // Six seconds after somebody comes to the first space.
-    let server = Server::start_told(&[("HIWAR_PANIC_IN", "300")]);
+    // Fifteen seconds after somebody comes to the first space: by then everybody below is there.
+    let server = Server::start_told(&[("HIWAR_PANIC_IN", "750")]);
     let broken = server.live("breaks");
     let by_mp4 = Ear::on(server.public, &format!("/listen/{}.mp4", broken.id));
     let by_ogg = Ear::on(server.public, &format!("/listen/{}.ogg", broken.id));

@@ -146,6 +146,7 @@ fn the_panic_switch_is_rehearsed_and_undone() {
     assert!(told.json()["stage"] == "rank" && told.text().contains("التسجيل"), "{told:?}");
     let (_, said) = admin(server.data(), &["panic", "off"]);
     assert!(!said.contains("panic 5"), "{said}");
+    until_level(&server, 0, None);
     let more = Ear::on(server.public, &path);
     is_told(&more, "moof");
     assert!(inside.iter().all(|ear| !ear.is_closed()), "whoever was inside is inside");

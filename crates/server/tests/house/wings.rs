@@ -67,8 +67,10 @@ fn heard(ear: &Ear) -> usize {
 /// Listens for another second: the host is heard, and in all since `from` nothing of the guest.
 fn heard_alone(ear: &Ear, from: usize) {
     let until = heard(ear) + 48_000;
-    let sound = ear.body("another second", |body| Some(ogg(body, 0)).filter(|sound| sound.len() >= until));
-    assert!(tail(&sound, 0.5).is_some_and(host_alone), "the host is heard");
+    // A half second that the network has stretched is not one tone: the next one is.
+    let sound = ear.body("another second, and the host in it", |body| {
+        Some(ogg(body, 0)).filter(|sound| sound.len() >= until && tail(sound, 0.5).is_some_and(host_alone))
+    });
     let guest = loudest(&sound[from..], 1000.0);
     assert!(guest < 0.02, "the guest was heard: {guest}");
 }
