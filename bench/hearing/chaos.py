@@ -41,6 +41,8 @@ DISK_MB = 96
 RATED_S = 108
 """So long it is counted how often the door is asked, before an outage and after it."""
 RATE_MOST, PROMISES_LEAST, BACK_WITHIN_S = 1.2, 0.95, 45
+DRAWS = 5
+"""How often the same launch is simulated without a mishap, each time with another draw."""
 USED_LESS = 0.02
 """Of the places so much less than in the same launch without a mishap, simulated: in that, too, some stay free, since half of the tickets are a bot's who is inside already, and whoever waits has a time."""
 KEPT_S, KEPT_PART = 15, 0.1
@@ -117,8 +119,10 @@ class Chaos:
         seconds = SETTLED_S + len(self.options.only) * self.options.apart + sum(map(_lasts, self.options.only))
         seconds += RECOVERS_S + 2 * RATED_S if "outage" in self.options.only else 0
         script = ["--people", 2 * inside, "--cap", inside, "--seconds", seconds, "--bots", inside // 150, "--carried", inside // 150]
-        usual = self.folder / "usual.csv"
-        run([self.door, "simulate", *script, "--raw", usual], CROWD_CORES)
+        usual = [self.folder / f"usual-{luck}.csv" for luck in range(1, DRAWS + 1)]
+        for luck, raw in enumerate(usual, start=1):
+            say(f"the same without a mishap, simulated: {luck} of {DRAWS} draws")
+            run([self.door, "simulate", *script, "--luck", luck, "--raw", raw], CROWD_CORES)
         command = [self.door, "crowd", self.house.sound, *script]
         command += ["--raw", self.folder / "visits.csv", "--moments", self.folder / "moments.csv"]
         command += [] if broken == "leave" else ["--returns"]
@@ -145,7 +149,7 @@ class Chaos:
         moments, visits = rows(self.folder / "moments.csv"), rows(self.folder / "visits.csv")
         (self.folder / "marks.json").write_text(json.dumps({"marks": self.marks, "looks": self.looks}, indent=1))
         figures["packets_dropped"] = machine.lost() - lost
-        return judged(figures, moments, visits, rows(usual), self.marks, self.looks, inside, seconds)
+        return judged(figures, moments, visits, list(map(rows, usual)), self.marks, self.looks, inside, seconds)
 
     def _at(self):
         # The crowd begins a second after it was started.
@@ -278,7 +282,7 @@ def read(status, head, body, url):
 
 
 def judged(figures, moments, visits, usual, marks, looks, places, seconds):
-    """What it came to. `moments`: each second of the crowd; `visits`: each visit; `usual`: the same, where there was no mishap; `marks`: mishaps, from when to when; `looks`: at the pages."""
+    """What it came to. `moments`: each second of the crowd; `visits`: each visit; `usual`: the same of each simulated launch without a mishap; `marks`: mishaps, from when to when; `looks`: at the pages."""
     troubled = [(mark["from_s"] - 1, mark["to_s"] + RECOVERS_S) for mark in marks]
     quiet = lambda at: not any(begin <= at < end for begin, end in troubled)
     # Of those who listen only these mishaps end somebody's connection, and no later than the kernel tells the other side.
@@ -292,7 +296,7 @@ def judged(figures, moments, visits, usual, marks, looks, places, seconds):
         inside[at] = count
     spared = places - places // 50
     used = lambda inside: [count / spared for at, count in inside.items() if at > SETTLED_S and quiet(at) and at < seconds - 2]
-    after, usually = used(inside), used(inside_of(usual, seconds))
+    after, usually = used(inside), [part for one in usual for part in used(inside_of(one, seconds))]
     untrue_looks = [look for look in looks if look["true"] is False]
     away = [visit["away_s"] for visit in visits if visit["away_s"] != ""]
     result = {
@@ -315,7 +319,7 @@ def judged(figures, moments, visits, usual, marks, looks, places, seconds):
         "unanswered_after": sum(int(row["unanswered"]) for at, row in by_second.items() if at > SETTLED_S and quiet(at)),
         "crowd_late_ms_max": figures["crowd_late_ms_max"],
     }
-    return result | node_figures(by_second, visits, marks) | outage_rates(by_second, marks)
+    return result | node_figures(by_second, visits, marks) | outage_rates(by_second, marks, usual)
 
 
 def inside_of(visits, seconds):
@@ -350,8 +354,9 @@ def node_figures(by_second, visits, marks):
     }
 
 
-def outage_rates(by_second, marks):
-    """How often the door is asked while the house stands still, and afterwards, over how often it was before."""
+def outage_rates(by_second, marks, usual):
+    """How often the door is asked while the house stands still, and afterwards, over how often it was before; of those with an address of their own, over how often it would be: in the `usual` launch, too, more or
+    fewer of them have their time then than before."""
     outage = next((mark for mark in marks if mark["name"] == "outage"), None)
     if outage is None:
         return {"rate_during_outage": None, "rate_after_outage": None}
@@ -362,6 +367,13 @@ def outage_rates(by_second, marks):
         normal = max(rate(begin - 1 - RATED_S, begin - 1), 1e-9)
         result |= {f"rate_during_outage{suffix}": round(rate(begin, end) / normal, 2), f"rate_after_outage{suffix}": round(rate(end, end + RATED_S) / normal, 2)}
         result[f"rate_normal_per_s{suffix}"] = round(normal, 1)
+    # Each of them asks once at their time, where there is no mishap.
+    entered = [visit["entered_s"] for visits in usual for visit in visits if visit["kind"] == "Alone" and visit["entered_s"] != ""]
+    usually = lambda begin, end: sum(begin <= at < end for at in entered) / (end - begin)
+    before = usually(begin - 1 - RATED_S, begin - 1)
+    for name, span in (("during", (begin, end)), ("after", (end, end + RATED_S))):
+        grows = usually(*span) / before if before and usually(*span) else 1.0
+        result |= {f"rate_usually_{name}": round(grows, 2), f"rate_{name}_outage": round(result[f"rate_{name}_outage"] / grows, 2)}
     return result
 
 

@@ -29,11 +29,11 @@ NODE = [{"name": "node", "from_s": 200.2, "to_s": 203.4}]
 LOOKS = [{"at_s": 1.0, "what": "page", "status": 200, "true": True}, {"at_s": 201.0, "what": "wait", "status": None, "true": None}]
 
 
-USUAL = [visit(entered=0.0, left_s="")] * SPARED
+USUAL = [visit(entered=0.0, left_s="", kind="Neighbour")] * SPARED
 
 
 def judged(figures=FIGURES, rows=None, visits=(visit(),), marks=MARKS, looks=LOOKS, usual=USUAL):
-    return chaos.judged(figures, rows or moments(), list(visits), usual, marks, looks, PLACES, SECONDS)
+    return chaos.judged(figures, rows or moments(), list(visits), [usual], marks, looks, PLACES, SECONDS)
 
 
 def test_a_door_that_goes_on_as_it_should_is_not_told():
@@ -119,6 +119,17 @@ def test_rows_are_numbers_where_there_are_some(tmp_path):
 
 
 def test_places_that_stay_free_without_a_mishap_too_are_no_harm_of_one():
-    usual = [visit(entered=0.0, left_s=150.0)] * (SPARED // 40) + USUAL[: SPARED - SPARED // 40]
+    usual = [visit(entered=0.0, left_s=150.0, kind="Neighbour")] * (SPARED // 40) + USUAL[: SPARED - SPARED // 40]
     result = judged(rows=moments(s150={"left": SPARED // 40}), usual=usual)
     assert chaos.unwanted(result) == [] and result["used_after"] == result["used_usually"] < 0.98
+
+
+def test_as_many_more_as_have_their_time_then_are_no_harm_of_an_outage():
+    # Ten a second before, and twelve and a half from 360 s on, as without it.
+    rows = moments(**{f"s{second}": {"alone": 12 + second % 2} for second in range(360, 470)})
+    usual = [visit(entered=float(second), left_s="") for second in range(100, SECONDS) for _ in range(10 if second < 360 else 12 + second % 2)]
+    assert judged(rows=rows)["rate_after_outage"] == 1.25
+    result = judged(rows=rows, usual=USUAL + usual)
+    assert (result["rate_after_outage"], result["rate_usually_after"], result["rate_during_outage"]) == (1.0, 1.25, 1.0)
+    # And twice as many are.
+    assert judged(rows=moments(**{f"s{second}": {"alone": 25} for second in range(360, 470)}), usual=USUAL + usual)["rate_after_outage"] == 2.0
