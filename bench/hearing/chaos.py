@@ -40,11 +40,9 @@ OUTAGE_S, STEP_S, RESTART_S = 60, 600, 10
 DISK_MB = 96
 RATED_S = 108
 """So long it is counted how often the door is asked, before an outage and after it."""
-RATE_MOST, PROMISES_LEAST, BACK_WITHIN_S = 1.2, 0.95, 45
+RATE_MOST, PROMISES_LEAST, USED_LEAST, BACK_WITHIN_S = 1.2, 0.95, 0.95, 45
 DRAWS = 5
 """How often the same launch is simulated without a mishap, each time with another draw."""
-USED_LESS = 0.02
-"""Of the places so much less than in the same launch without a mishap, simulated: in that, too, some stay free, since half of the tickets are a bot's who is inside already, and whoever waits has a time."""
 KEPT_S, KEPT_PART = 15, 0.1
 LONGEST_S = 3_605
 MISHAPS = ("worker", "house", "ahead", "behind", "disk", "node", "outage")
@@ -355,8 +353,7 @@ def node_figures(by_second, visits, marks):
 
 
 def outage_rates(by_second, marks, usual):
-    """How often the door is asked while the house stands still, and afterwards, over how often it was before; of those with an address of their own, over how often it would be: in the `usual` launch, too, more or
-    fewer of them have their time then than before."""
+    """How often the door is asked while the house stands still, and afterwards, over how often it was before. `rate_usually_…`: the same of those with an address of their own in the `usual` launches."""
     outage = next((mark for mark in marks if mark["name"] == "outage"), None)
     if outage is None:
         return {"rate_during_outage": None, "rate_after_outage": None}
@@ -372,8 +369,7 @@ def outage_rates(by_second, marks, usual):
     usually = lambda begin, end: sum(begin <= at < end for at in entered) / (end - begin)
     before = usually(begin - 1 - RATED_S, begin - 1)
     for name, span in (("during", (begin, end)), ("after", (end, end + RATED_S))):
-        grows = usually(*span) / before if before and usually(*span) else 1.0
-        result |= {f"rate_usually_{name}": round(grows, 2), f"rate_{name}_outage": round(result[f"rate_{name}_outage"] / grows, 2)}
+        result[f"rate_usually_{name}"] = round(usually(*span) / before, 2) if before else None
     return result
 
 
@@ -396,7 +392,7 @@ def was_kept(visit):
 def unwanted(result):
     """What did not come to its bound, in words."""
     said = [f"{name} is {result[name]}" for name in ("cap_exceeded", "untrue", "untrue_pages", "cut_for_nothing", "packets_dropped", "not_back", "unanswered_after") if result[name]]
-    least = {"promise_kept": PROMISES_LEAST, "used_after": round((result["used_usually"] or 1.0) - USED_LESS, 4)}
+    least = {"promise_kept": PROMISES_LEAST, "used_after": USED_LEAST}
     said += [f"{name} is {result[name]}, wanted {bound} at least" for name, bound in least.items() if result[name] is None or result[name] < bound]
     most = {"crowd_late_ms_max": CROWD_LATE_MS, "away_s_max": BACK_WITHIN_S, "rate_during_outage": RATE_MOST, "rate_after_outage": RATE_MOST}
     return said + [f"{name} is {result[name]}, wanted {bound} at most" for name, bound in most.items() if result[name] is not None and result[name] > bound]

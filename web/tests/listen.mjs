@@ -47,7 +47,7 @@ async function steadyPace(page) {
     const [to, ended] = await now();
     pace = (to - from) / (ended - began);
     return pace > 0.96 && pace < 1.04;
-  }, 60_000);
+  }, 20_000);
   return Number(pace.toFixed(3));
 }
 

@@ -100,19 +100,17 @@ async function ours(lang, id) {
   near("later in a turn, its beginning", await position(page), chapters[1].startTime, 1);
 
   // Faster, and at the same pitch.
+  await turns.nth(0).click();
   await page.selectOption("#speed", "1.5");
-  const pitch = await until("one and a half times as fast", async () => {
-    await turns.nth(0).click();
-    const [pace, pitch] = await page.evaluate(async () => {
-      const audio = document.querySelector("audio");
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      const [at, clock] = [audio.currentTime, performance.now()];
-      await new Promise((resolve) => setTimeout(resolve, 2_000));
-      return [(audio.currentTime - at) / ((performance.now() - clock) / 1000), audio.preservesPitch];
-    });
-    return Math.abs(pace - 1.5) < 0.15 && { pitch };
-  }, 30_000);
-  assert.deepEqual(pitch, { pitch: true });
+  const [pace, pitch] = await page.evaluate(async () => {
+    const audio = document.querySelector("audio");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const [at, clock] = [audio.currentTime, performance.now()];
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    return [(audio.currentTime - at) / ((performance.now() - clock) / 1000), audio.preservesPitch];
+  });
+  near("one and a half times as fast", pace, 1.5, 0.15);
+  assert.equal(pitch, true);
   await page.selectOption("#speed", "1");
 
   // A moment: whoever opens its link begins there, at the first press.
@@ -220,7 +218,7 @@ async function embedded(lang, id, state) {
         return shadowRoot.querySelector("audio").currentTime > 8.3 && shadowRoot.querySelector("input").getAttribute("aria-valuetext");
       }),
     );
-    assert.match(said, /[89٨٩]|1\d|١[٠-٩]/);
+    assert.match(said, /[8-9٨٩]/);
   }
   await page.keyboard.press("Space");
   await until("it stops", async () => (await inside(page)).paused);

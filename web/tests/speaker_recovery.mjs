@@ -73,9 +73,9 @@ async function houseDies() {
   const before = house(SUPERVISOR);
   process.kill(before, "SIGKILL");
   const killed = Date.now();
-  await until("the offer is answered again", () => who.offers === 2, 30_000);
+  await until("the offer is answered again", () => who.offers === 2, 5_000);
   measured.house_offer_ms = Date.now() - killed;
-  await who.page.waitForSelector(".sentence.air", { timeout: 30_000 });
+  await who.page.waitForSelector(".sentence.air", { timeout: 5_000 });
   measured.house_on_air_ms = Date.now() - killed;
   // What was in hand when the house died is played out; then the level counts.
   await until("the gap is heard or already over", async () => (await levelNow(ear.page)) < 0.0005 || Date.now() - killed > 2_500);
