@@ -261,10 +261,10 @@ impl Places {
         let theirs = |lease: &Lease| u64::from(lease.back.min(at_hand)) + u64::from(lease.kept);
         let theirs = self.workers.values().map(theirs).sum::<u64>();
         // What is kept at one worker is of no use to those who come to another: a few are at hand everywhere, and those who found none are to find some.
-        let sum = |of: fn(&Lease) -> u32| self.workers.values().map(|lease| u64::from(of(lease))).sum::<u64>();
+        let missed = self.workers.values().map(|lease| u64::from(lease.missed)).sum::<u64>();
         let takers = self.workers.values().filter(|lease| !lease.retires);
         let lacking = takers.map(|lease| u64::from(at_hand.saturating_sub(lease.back))).sum::<u64>();
-        let wanted = reserve.saturating_sub(theirs).max(sum(|lease| lease.missed)).max(lacking);
+        let wanted = reserve.saturating_sub(theirs).max(missed).max(lacking);
         let free = u64::from(self.cap).saturating_sub(self.bound());
         self.free.settled(free, wanted.min(reserve))
     }

@@ -367,26 +367,30 @@ fn one_who_asks_again_and_again_draws_no_more_of_the_reserve_to_a_worker_than_a_
     let mut places = Places::new(now, 10_000, [1, 2]);
     let mut shares = [Share::default(); 2];
     let open = now + GRANT;
-    let talk = |now, places: &mut Places, shares: &mut [Share; 2]| {
-        for (share, worker) in shares.iter_mut().zip([1, 2]) {
-            if let Some(grant) = places.report(now, worker, share.report(20_000)) {
-                share.take(now, grant);
-            }
-            while share.admit(now) {}
-        }
-    };
-    (0..20).for_each(|_| talk(open, &mut places, &mut shares));
+    fill(&mut places, &mut shares, open, 20);
     let inside = |shares: &[Share; 2]| shares[0].inside() + shares[1].inside();
     assert_eq!(inside(&shares), 9_800);
     // All that is at hand is used, and one comes a thousand times between two grants.
     while shares[0].admit_back(open, None, false) {}
     (0..1_000).for_each(|_| assert!(!shares[0].admit_back(open, Some(7), false)));
-    talk(open, &mut places, &mut shares);
+    fill(&mut places, &mut shares, open, 1);
     assert_eq!(shares[0].report(0).back, AT_HAND + 1);
     assert_eq!(inside(&shares), 9_800 + AT_HAND);
     // What nobody came for is nobody's but who comes back, as before.
-    (0..20).for_each(|second| talk(open + KEPT + Duration::from_secs(second), &mut places, &mut shares));
+    (0..20).for_each(|second| fill(&mut places, &mut shares, open + KEPT + Duration::from_secs(second), 1));
     assert_eq!((inside(&shares), shares[0].report(0).back), (9_800 + AT_HAND, AT_HAND));
+}
+
+/// Each worker in turn, so often, tells, is given places, and lets in whoever waits, who are many.
+fn fill<const WORKERS: usize>(places: &mut Places, shares: &mut [Share; WORKERS], now: SystemTime, times: usize) {
+    for _ in 0..times {
+        for (share, worker) in shares.iter_mut().zip(1..) {
+            if let Some(grant) = places.report(now, worker, share.report(20_000)) {
+                share.take(now, grant);
+            }
+            while share.admit(now) {}
+        }
+    }
 }
 
 /// A full room at two workers, in which in each quarter of a second so many people go for good, and so many come back who were inside once, to either: how many of those who wait, and of those, came in
@@ -491,61 +495,32 @@ fn the_reserve_is_whole_again_when_nobody_comes_back_any_more() {
 fn what_nobody_used_of_the_reserve_is_there_after_there_were_fewer_places_and_after_a_workers_end() {
     let mut places = Places::new(start(), 10_000, [1, 2]);
     let (mut shares, now) = ([Share::default(); 2], start() + GRANT);
-    let talk = |places: &mut Places, shares: &mut [Share; 2], now| {
-        for _ in 0..20 {
-            for (share, worker) in shares.iter_mut().zip([1, 2]) {
-                if let Some(grant) = places.report(now, worker, share.report(20_000)) {
-                    share.take(now, grant);
-                }
-                while share.admit(now) {}
-            }
-        }
-    };
     let inside = |shares: &[Share; 2]| shares[0].inside() + shares[1].inside();
-    talk(&mut places, &mut shares, now);
+    fill(&mut places, &mut shares, now, 20);
     assert_eq!(inside(&shares), 9_800);
     for fewer in [9_800, 0] {
         places.set_cap(fewer);
-        talk(&mut places, &mut shares, now);
+        fill(&mut places, &mut shares, now, 20);
         places.set_cap(10_000);
-        talk(&mut places, &mut shares, now);
+        fill(&mut places, &mut shares, now, 20);
         assert_eq!(inside(&shares), 9_800, "nobody else came in by what is theirs who come back");
     }
     places.gone(now, 2);
-    shares[1] = Share::default();
-    let were = shares[0].inside();
-    let lone = |places: &mut Places, share: &mut Share, now| {
-        for _ in 0..20 {
-            if let Some(grant) = places.report(now, 1, share.report(20_000)) {
-                share.take(now, grant);
-            }
-            while share.admit(now) {}
-        }
-    };
-    lone(&mut places, &mut shares[0], now);
-    assert_eq!(shares[0].inside(), were, "what falls to nobody yet is theirs who were at the other one");
-    lone(&mut places, &mut shares[0], now + KEPT);
-    assert_eq!(shares[0].inside(), 9_800, "and then anybody's but the reserve");
+    let mut left = [shares[0]];
+    fill(&mut places, &mut left, now, 20);
+    assert_eq!(left[0].inside(), shares[0].inside(), "what falls to nobody yet is theirs who were at the other one");
+    fill(&mut places, &mut left, now + KEPT, 20);
+    assert_eq!(left[0].inside(), 9_800, "and then anybody's but the reserve");
 }
 
 #[test]
 fn a_small_room_deals_its_reserve_to_whichever_worker_somebody_comes_back_to() {
     let mut places = Places::new(start(), 50, [1, 2, 3]);
     let (mut shares, now) = ([Share::default(); 3], start() + GRANT);
-    let talk = |places: &mut Places, shares: &mut [Share; 3]| {
-        for _ in 0..10 {
-            for (share, worker) in shares.iter_mut().zip([1, 2, 3]) {
-                if let Some(grant) = places.report(now, worker, share.report(100)) {
-                    share.take(now, grant);
-                }
-                while share.admit(now) {}
-            }
-        }
-    };
-    talk(&mut places, &mut shares);
+    fill(&mut places, &mut shares, now, 10);
     assert_eq!(shares.iter().map(Share::inside).sum::<u32>(), 49);
     assert!(!shares[2].admit_back(now, Some(7), false), "there are more workers than places for that");
-    talk(&mut places, &mut shares);
+    fill(&mut places, &mut shares, now, 10);
     assert!(shares[2].admit_back(now, Some(7), false));
     assert_eq!(shares.iter().map(Share::inside).sum::<u32>(), 50);
 }
