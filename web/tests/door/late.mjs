@@ -60,18 +60,19 @@ export async function late(browser, { origin }, measured, wait) {
   const frozen = Promise.all(asleep.map(freezes));
   const told = Promise.all(awake.map(again));
   for (const doing of [frozen, told]) doing.catch(() => {});
-  // Nobody goes: those who come in time find no place.
+  // Their places are kept for half a minute: those who come in time find none.
   await until("the first is told a time", () => all.some((who) => stage(who) === "place"), DRAWN_MS);
-  const figure = async (name) => Number((await (await fetch(`${origin}/metrics`)).text()).match(new RegExp(`^hiwar_door_${name} (\\d+)$`, "m"))?.[1]);
-  await until("nobody's turn is to come", async () => (await figure("crowds")) === 0, 60_000);
-  // Their places are kept for half a minute. Whoever comes anew, when all who were drawn have had their turn, is drawn.
   const left = Date.now();
   await Promise.all(inside.splice(0, all.length).map(({ leave }) => leave()));
+  await Promise.all([frozen, told]);
+  measured.told_again_ms = Date.now() - began;
+
+  // Whoever comes anew, when all who were drawn have had their turn, is drawn.
+  const figure = async (name) => Number((await (await fetch(`${origin}/metrics`)).text()).match(new RegExp(`^hiwar_door_${name} (\\d+)$`, "m"))?.[1]);
+  await until("nobody's turn is to come", async () => (await figure("crowds")) === 0, 60_000);
   const { told: newcomer } = await plain(origin);
   assert.equal(newcomer?.stage, "draw");
   assert.ok(Date.now() - left < 29_000, "no place was free yet");
-  await Promise.all([frozen, told]);
-  measured.told_again_ms = Date.now() - began;
 
   await until("places are free, and it is long past their times", async () => (await figure("inside")) <= PLACES - all.length && asleep.every(({ due }) => Date.now() > due + 10_000), 60_000);
   for (const who of asleep) assert.equal(who.shown.length, who.before, "what is frozen asks for nothing");

@@ -4,8 +4,8 @@ import { levelNow, page as open, position, pressAndHear, until } from "../browse
 
 export const SPACE = "demo";
 export const KEY = (space) => `hiwar:ticket:${space}`;
-/** A window of a minute, the counting, fifteen seconds over which people come to be told their time, ten until all have had their turn, and a time at which a place is sure to be free. */
-export const ADMITTED_MS = 170_000;
+/** A window of a minute, the counting, fifteen seconds over which people come to be told their time, and a time at which a place is sure to be free. */
+export const ADMITTED_MS = 140_000;
 /** Whoever comes to a door without a place may be told twice that it is a moment, before it is known that no worker has one. */
 export const PRESSED_MS = 40_000;
 /** The window, the counting and the spread. */
