@@ -1,5 +1,5 @@
 // Runs every browser test in this folder, one after the other, against a server that it starts (HIWAR_BIN) or is told of (HIWAR_ORIGIN and
-// HIWAR_HOST_LINK). The first failure ends the run. `npm run test:browser listen recovery` runs those two.
+// HIWAR_HOST_LINK). Why some failed is said once more at the end. `npm run test:browser listen recovery` runs those two.
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { BINARY, Server } from "./server.mjs";
@@ -18,20 +18,30 @@ const env = server
   ? { ...process.env, HIWAR_ORIGIN: server.origin, HIWAR_HOST_LINK: server.hostLink, HIWAR_SUPERVISOR: String(server.pid) }
   : process.env;
 
+/** So much of what a test said last is said again if it failed. */
+const SAID_LAST = 4_000;
 let running = null;
-let failed = null;
+let ended = null;
+const failed = [];
 const began = performance.now();
-for (const sign of ["SIGINT", "SIGTERM"]) process.once(sign, () => ((failed = sign), running?.kill("SIGTERM")));
+for (const sign of ["SIGINT", "SIGTERM"]) process.once(sign, () => ((ended = sign), running?.kill("SIGTERM")));
 for (const name of tests) {
-  if (failed) break;
+  if (ended) break;
   const from = performance.now();
-  running = spawn(process.execPath, [here + name], { stdio: ["inherit", "inherit", 1], env });
+  running = spawn(process.execPath, [here + name], { stdio: ["inherit", "inherit", "pipe"], env });
+  let said = "";
+  running.stderr.on("data", (bytes) => {
+    process.stdout.write(bytes);
+    said = (said + bytes).slice(-SAID_LAST);
+  });
   const timer = setTimeout(() => running.kill("SIGTERM"), TEST_MS);
   const status = await new Promise((resolve) => running.once("exit", (code, signal) => resolve(code ?? signal)));
   clearTimeout(timer);
   console.log(`${status === 0 ? "✓" : "✗"} ${name} ${((performance.now() - from) / 1000).toFixed(1)} s`);
-  if (status !== 0) failed = `${name}: ${status}`;
+  if (status !== 0) failed.push(() => `${said}\n✗ ${name}: ${status}`);
 }
 await server?.stop();
-console.log(failed ?? `${tests.length} browser tests passed in ${((performance.now() - began) / 1000).toFixed(0)} s`);
-process.exit(failed ? 1 : 0);
+const all = `${tests.length} browser tests`;
+for (const why of failed) console.log(`\n${why()}`);
+console.log(ended ?? (failed.length > 0 ? `${failed.length} of ${all} failed` : `${all} passed in ${((performance.now() - began) / 1000).toFixed(0)} s`));
+process.exit(ended || failed.length > 0 ? 1 : 0);

@@ -231,8 +231,8 @@ impl Allocator {
         let wanted = pace.saturating_mul(2);
         // One that is not heard of lets nobody in.
         let is_heard = |worker: &WorkerId| self.heard.get(worker).is_some_and(|heard| now < *heard + GRANT);
-        let has_room = |(worker, told): (&WorkerId, &Told)| told.report.room > 0 && is_heard(worker);
-        let has_free = self.places.free() > 0 || self.workers.iter().any(has_room);
+        let has_room = |worker: &WorkerId| self.places.has_room(*worker) && is_heard(worker);
+        let has_free = self.places.free() > 0 || self.workers.keys().any(has_room);
         // Those that take nobody any more are the last.
         let mut all: Vec<_> = self.workers.iter().collect();
         all.sort_by_key(|(_, told)| told.report.retires);

@@ -255,6 +255,11 @@ impl Places {
         self.settled().anybody
     }
 
+    /// Whether a worker has one for whoever comes, or is being given one.
+    pub fn has_room(&self, worker: WorkerId) -> bool {
+        self.workers.get(&worker).is_some_and(|lease| lease.room.saturating_add(lease.given) > lease.back)
+    }
+
     fn settled(&self) -> Free {
         let (reserve, at_hand) = (u64::from(reserve(self.cap)), self.at_hand());
         // What is at hand for those who come back, and what is kept for those who went a moment ago, is a part of what is theirs.

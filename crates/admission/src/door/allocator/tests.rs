@@ -57,6 +57,27 @@ fn crowd(now: SystemTime, opening: u16, is_drawn: bool) -> Allocator {
     house
 }
 
+/// Whoever is at the other of two workers then would else be drawn, which takes a minute, and the place is free.
+#[test]
+fn a_place_that_is_on_its_way_to_a_worker_is_free_for_those_at_others() {
+    let now = start();
+    let mut house = begin(now, 1, &[1, 2]);
+    let mut share = Share::default();
+    let mut seen = Vec::new();
+    for second in 0..8 {
+        let now = now + SECOND * second;
+        let grant = house.hear(now, 1, Told { report: share.report(9), ..Told::default() });
+        house.hear(now, 2, told(0, 0));
+        seen.extend(house.tick(now).into_iter().map(|(_, word)| word.has_free));
+        // It comes when the house has spoken to all.
+        grant.into_iter().for_each(|grant| share.take(now, grant));
+    }
+    assert!(share.has_room(now + SECOND * 7) && seen == [true; 16], "{seen:?}");
+    share.admit(now + SECOND * 7);
+    house.hear(now + SECOND * 8, 1, Told { report: share.report(9), ..Told::default() });
+    assert!(house.tick(now + SECOND * 8).iter().all(|(_, word)| !word.has_free), "and then somebody has it");
+}
+
 #[test]
 fn after_a_restart_of_everything_that_found_a_crowd_too_old_the_next_is_another() {
     let now = start();
