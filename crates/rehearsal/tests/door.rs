@@ -118,18 +118,23 @@ fn a_house_that_stands_still_for_a_minute_is_asked_no_more_often_while_it_does_n
     let outage = (Duration::from_secs(500), Duration::from_secs(560));
     // It never speaks again.
     let dies = outage.1 - Duration::from_millis(100);
-    for (people, cap, dies) in
-        [(119_000, 19_000, None), (35_000, 15_000, None), (30_500, 15_000, None), (35_000, 15_000, Some(dies))]
-    {
+    let often = Duration::from_millis(250);
+    for (people, cap, every, dies) in [
+        (119_000, 19_000, often, None),
+        (35_000, 15_000, often, None),
+        (30_500, 15_000, often, None),
+        (30_500, 15_000, 8 * often, None),
+        (35_000, 15_000, often, Some(dies)),
+    ] {
         let mut visits = plain(people, 1).visits();
-        // And four more come in each second.
+        // And more come all the time.
         let (who, last) = (visits.len() as u32, visits[visits.len() - 1].clone());
         visits.extend((0..3_000).map(|n| {
             let address = Ipv4Addr::from(0x0b00_0000 + (n << 8));
-            Visit { who: who + n, address, comes: Duration::from_millis(60_000 + 250 * u64::from(n)), ..last.clone() }
+            Visit { who: who + n, address, comes: Duration::from_secs(60) + n * every, ..last.clone() }
         }));
         let house = House { cap, ..House::default() };
-        let until = Duration::from_secs(900);
+        let until = Duration::from_secs(1_500);
         let usual = play(visits.clone(), house, until, 2);
         let broken = play(visits, House { dies, stands_still: Some(outage), ..house }, until, 2);
         let times = [500..560, 560..590, 560..620, 620..800];
@@ -148,6 +153,11 @@ fn a_house_that_stands_still_for_a_minute_is_asked_no_more_often_while_it_does_n
         for seconds in times {
             assert!(broken.rate(seconds.clone()) <= 1.2 * before, "{people}, {seconds:?}");
         }
+        // Nor do they come together later, when others ask seldom.
+        let minutes = (560..1_160).step_by(60).map(|from| from..from + 60);
+        let more = minutes.map(|seconds| broken.rate(seconds.clone()) / usual.rate(seconds)).fold(0.0, f64::max);
+        println!("at the most {more:.2} times as many in a minute as without an outage");
+        assert!(more <= 1.2, "{people}: {more}");
     }
 }
 

@@ -45,10 +45,15 @@ const FIRST_LOOK: Duration = Duration::from_secs(40);
 pub const RETURNS: Duration = Duration::from_secs(12 * 3_600);
 /// A place that is not there although it was promised: how soon it is asked for again.
 const SOON: Duration = Duration::from_secs(3);
-/// While the house is silent, those whose time has come wait for it: up to twice this.
-pub const SILENT_MAX: Duration = Duration::from_secs(120);
+/// While the house is silent, those whose time has come wait for it, up to this, and for up to [`OVER`] times as long again.
+const SILENT_MAX: Duration = Duration::from_secs(120);
 /// So many times as late as it has been silent they come again: with less of it those whose time comes meanwhile ask more often in that minute than everybody did before.
 const LATER: u32 = 4;
+/// Over so many times as long as they wait at the least they come. Where nearly all who ask do so because it is their time, an outage of a minute over which nobody came in adds a sixth to what is asked for six
+/// minutes after it; over once as long they would be a third for three.
+const OVER: u32 = 3;
+/// Nobody is told to wait longer for a house that is silent.
+pub const AFTER_SILENCE_MAX: Duration = Duration::from_secs(SILENT_MAX.as_secs() * (1 + OVER) as u64);
 /// And whoever comes for the first time, who is told that it is a moment: up to twice this.
 const MOMENT_MAX: Duration = Duration::from_secs(15);
 /// Whoever comes back to no place asks twice as late each time, up to this.
@@ -438,7 +443,11 @@ impl Desk {
             let pause = overdue.clamp(SOON, SOON_MAX);
             now + pause + share_of(pause / 4, chance)
         });
-        let comes = comes.unwrap_or_else(|| self.after_silence(now, chance, SILENT_MAX));
+        let comes = comes.unwrap_or_else(|| {
+            // The longer it has been silent, the later, and spread, so that those whose time comes meanwhile do not all come when it is back.
+            let pause = pause_after(self.share.silent_for(now), SILENT_MAX);
+            now + pause + share_of(OVER * pause, chance)
+        });
         // Whose time came while the house was silent has not come late.
         let is_late = self.share.is_good(now) && overdue > LATE;
         let is_of_this = ticket.opening == self.opening();
@@ -482,7 +491,8 @@ impl Desk {
     fn again(&mut self, now: SystemTime, ticket: Ticket, comes: SystemTime) -> Answer {
         let overdue = now.duration_since(ticket.due).unwrap_or_default();
         match ticket.worth {
-            Worth::Place { promised } if overdue > LATE / 2 => {
+            // Nor who would be by the time that they come again.
+            Worth::Place { promised } if overdue > LATE / 2 || comes + SOON_MAX > ticket.due + LATE => {
                 self.promised.late[ticket.class as usize] += u64::from(!promised.is_zero());
                 // As late as for the longest pause.
                 let (due, worth) = (now - SOON_MAX, Worth::Place { promised: Duration::ZERO });
@@ -629,13 +639,8 @@ impl Desk {
 
     /// In a moment: nothing is promised, to them or to others for it, and no window opens.
     fn ask_again(&self, now: SystemTime, visitor: Visitor) -> Answer {
-        self.nothing(self.after_silence(now, visitor.chance, MOMENT_MAX), visitor, MOMENT)
-    }
-
-    /// When the house may have spoken again: the longer it has been silent, the later, and spread over as long again, so that those whose time comes meanwhile do not all come when it is back.
-    fn after_silence(&self, now: SystemTime, chance: u32, most: Duration) -> SystemTime {
-        let pause = pause_after(self.share.silent_for(now), most);
-        now + pause + share_of(pause, chance)
+        let pause = pause_after(self.share.silent_for(now), MOMENT_MAX);
+        self.nothing(now + pause + share_of(pause, visitor.chance), visitor, MOMENT)
     }
 
     /// Nobody knows when: all tickets are given out, or their network has had [thousands](ROUNDS) of them.
@@ -744,7 +749,7 @@ impl Desk {
 
 /// Whoever asks a house that has been silent for so long comes back so much later at the most.
 pub(super) fn comes_after_silence(silent: Duration) -> Duration {
-    2 * pause_after(silent, SILENT_MAX)
+    (1 + OVER) * pause_after(silent, SILENT_MAX)
 }
 
 /// In which period, of [`LOOK`], of that network. All tickets of one look at the same time: whoever has thirty would else look thirty times as often for what is left over.

@@ -362,7 +362,7 @@ fn whoever_comes_in_time_and_finds_no_place_is_not_late_however_long_that_goes_o
             let Some(Answer::Again(given, comes)) = desk.present(now, memory, ticket, 0, Entry::Now) else {
                 panic!("{now:?}: it is theirs");
             };
-            assert!(given.serial == 125 && comes > now && comes <= now + 2 * SILENT_MAX);
+            assert!(given.serial == 125 && comes > now && comes <= now + AFTER_SILENCE_MAX);
             (ticket, now, asked) = (given, comes, asked + 1);
         }
         assert!(asked < 60, "{asked}");
@@ -520,7 +520,7 @@ fn the_longer_the_house_is_silent_the_less_people_ask() {
         now = comes;
     }
     let last = desk.present(now, memory, place, u32::MAX, Entry::Now);
-    assert!(waits(last).due <= now + 2 * SILENT_MAX, "and they come spread over as long again");
+    assert!(waits(last).due <= now + AFTER_SILENCE_MAX, "and they come spread over three times as long");
 }
 
 #[test]

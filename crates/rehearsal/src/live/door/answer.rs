@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hiwar_admission::door::desk::{LOOK_MAX, SILENT_MAX, SPREAD, TALLY, WINDOW};
+use hiwar_admission::door::desk::{AFTER_SILENCE_MAX, LOOK_MAX, SPREAD, TALLY, WINDOW};
 use hiwar_admission::door::timetable::HORIZON;
 use serde::Deserialize;
 
@@ -73,7 +73,7 @@ impl Wait {
             Some(Stage::Draw) => WINDOW + TALLY + SPREAD,
             Some(Stage::Place) => HORIZON,
             Some(Stage::Rank) => LOOK_MAX,
-            Some(Stage::Soon) => 2 * SILENT_MAX,
+            Some(Stage::Soon) => AFTER_SILENCE_MAX,
             None => return false,
         };
         !self.ticket.is_empty() && self.wait_ms > 0 && self.time() <= most + SLACK
