@@ -13,6 +13,10 @@ use crate::request::{Method, Request};
 
 /// The parameter in which a player carries its ticket. Our page has its in `t`.
 pub(crate) const PLAYERS: &str = "ticket";
+/// In which the player of a page without scripts has how often it was sent on.
+const HOP: &str = "hop";
+/// So often at the most: of two workers one has a place, and a new connection meets either.
+const HOPS_MAX: u32 = 8;
 /// And in which either shows for whom the house vouches.
 pub(crate) const VOUCHER: &str = "voucher";
 
@@ -41,6 +45,11 @@ pub(crate) struct Offers<'a> {
 }
 
 impl Waiting<'_> {
+    /// Nothing is to be waited for but a moment.
+    pub(crate) fn is_soon(&self) -> bool {
+        matches!(self.worth, Worth::Place { promised } if promised.is_zero())
+    }
+
     fn stage(&self) -> &'static str {
         match self.worth {
             Worth::Draw(_) => "draw",
@@ -183,15 +192,28 @@ pub(crate) fn wait(request: &Request<'_>, waiting: Waiting<'_>, now: SystemTime)
 
 /// For a player: where it finds its place in time. The method stays what it was (RFC 9110 §15.4.8).
 pub(crate) fn redirect(request: &Request<'_>, waiting: Waiting<'_>, now: SystemTime) -> Answer {
+    let location = same_with(request, PLAYERS, waiting.ticket);
+    ready(request, Head::new(307, now).field("Location", location), String::new())
+}
+
+/// For the player of a page without scripts, which can only follow: this worker has no place, another may, and it meets any of them by a new connection. `None`: it was sent on often enough, or is another player.
+pub(crate) fn send_on(request: &Request<'_>, now: SystemTime) -> Option<Answer> {
+    let hops: u32 = request.parameter(HOP)?.parse().ok().filter(|hops| *hops < HOPS_MAX)?;
+    let location = same_with(request, HOP, &(hops + 1).to_string());
+    Some(ready(request, Head::new(307, now).field("Location", location), String::new()))
+}
+
+/// What was asked for, with that value of one parameter.
+fn same_with(request: &Request<'_>, changed: &str, value: &str) -> String {
     let mut location = String::from(request.target.split('?').next().unwrap_or_default());
     let others = request.query.unwrap_or_default().split('&');
-    let others = others.filter(|pair| !pair.is_empty() && pair.split_once('=').is_none_or(|(name, _)| name != PLAYERS));
+    let others = others.filter(|pair| !pair.is_empty() && pair.split_once('=').is_none_or(|(name, _)| name != changed));
     for (at, pair) in others.enumerate() {
         let _ = write!(location, "{}{pair}", if at == 0 { '?' } else { '&' });
     }
     let mark = if location.contains('?') { '&' } else { '?' };
-    let _ = write!(location, "{mark}{PLAYERS}={}", waiting.ticket);
-    ready(request, Head::new(307, now).field("Location", location), String::new())
+    let _ = write!(location, "{mark}{changed}={value}");
+    location
 }
 
 /// Where the delayed stream is, at an origin where others carry it.
@@ -339,12 +361,12 @@ pub(crate) fn enter(request: &Request<'_>, space: &str, ticket: Option<&str>, no
         }
         Language::Arabic => ("حان دورك", "إن لم تسمع شيئًا فاضغط زر التشغيل.", "لا تسمع شيئًا؟ اطلب مكانًا من جديد."),
     };
-    let query = |ticket| {
-        let query = [("t", ticket), ("pass", token(request, "pass")), (VOUCHER, token(request, VOUCHER))];
+    let query = |ticket, hop| {
+        let query = [("t", ticket), ("pass", token(request, "pass")), (VOUCHER, token(request, VOUCHER)), (HOP, hop)];
         let query: Vec<_> = query.iter().filter_map(|(name, value)| Some(format!("{name}={}", (*value)?))).collect();
         query.join("&amp;")
     };
-    let (sound, anew) = (query(ticket), query(None));
+    let (sound, anew) = (query(ticket, Some("0")), query(None, None));
     let body = format!(
         "<h1>{title}</h1><p role=\"status\">{detail}</p><audio controls autoplay src=\"/listen/{space}.mp3?{sound}\"></audio><p><a href=\"/s/{space}/wait?{anew}\">{again}</a></p>"
     );
@@ -444,6 +466,23 @@ mod tests {
     }
 
     #[test]
+    fn the_player_of_a_page_without_javascript_is_sent_on_so_many_times() {
+        let mut target = String::from("/listen/demo.mp3?t=T&pass=P&hop=0");
+        for hops in 1..=HOPS_MAX {
+            let (head, _) = asked(&target, "en", |request| send_on(request, NOW).expect("it is sent on"));
+            target = format!("/listen/demo.mp3?t=T&pass=P&hop={hops}");
+            assert!(head.contains(&format!("\r\nLocation: {target}\r\n")), "{head}");
+            assert!(head.starts_with("HTTP/1.1 307 ") && head.contains("\r\nConnection: close\r\n"), "{head}");
+        }
+        for target in [&target, "/listen/demo.mp3?t=T", "/listen/demo.mp3?t=T&hop=-1", "/listen/demo.mp3?hop="] {
+            asked(target, "en", |request| {
+                assert!(send_on(request, NOW).is_none(), "{target}");
+                wait(request, waiting(PLACE), NOW)
+            });
+        }
+    }
+
+    #[test]
     fn a_page_without_javascript_comes_back_by_itself_and_then_plays() {
         let (head, body) = asked("/s/demo/wait?pass=P&voucher=V", "ar", |request| page(request, waiting(PLACE), NOW));
         assert!(head.contains("\r\nRefresh: 151; url=/s/demo/wait?t=TICKET&pass=P&voucher=V\r\n"), "{head}");
@@ -451,13 +490,13 @@ mod tests {
         let (head, body) = asked("/s/demo/wait?t=TICKET", "en", |request| enter(request, "demo", Some("TICKET"), NOW));
         let vouched = "/s/demo/wait?voucher=V&t=TICKET&pass=P";
         let (_, vouched) = asked(vouched, "en", |request| enter(request, "demo", Some("TICKET"), NOW));
-        assert!(vouched.contains("src=\"/listen/demo.mp3?t=TICKET&amp;pass=P&amp;voucher=V\""), "{vouched}");
+        assert!(vouched.contains("src=\"/listen/demo.mp3?t=TICKET&amp;pass=P&amp;voucher=V&amp;hop=0\""), "{vouched}");
         assert!(vouched.contains("href=\"/s/demo/wait?pass=P&amp;voucher=V\""), "a place is asked for anew: {vouched}");
         let hostile = "/s/demo/wait?pass=%3C\"><b>&voucher=\"><b>";
         let (_, other) = asked(hostile, "en", |request| enter(request, "demo", None, NOW));
-        assert!(other.contains("src=\"/listen/demo.mp3?\""), "{other}");
+        assert!(other.contains("src=\"/listen/demo.mp3?hop=0\""), "{other}");
         assert!(!head.contains("Connection: close"), "{head}");
-        assert!(!head.contains("Refresh") && body.contains("src=\"/listen/demo.mp3?t=TICKET\""), "{body}");
+        assert!(!head.contains("Refresh") && body.contains("src=\"/listen/demo.mp3?t=TICKET&amp;hop=0\""), "{body}");
     }
 
     #[test]

@@ -233,7 +233,10 @@ impl Doors {
             _ if entry == Entry::Later && wait.is_zero() => door::enter(request, log.as_str(), Some(text), wall),
             _ if entry == Entry::Later => door::page(request, waiting, wall),
             // The same place in time as they had, or there is no other way to say it.
-            Asked::Page(_) => door::wait(request, waiting, wall),
+            Asked::Page(_) => {
+                let on = waiting.is_soon().then(|| door::send_on(request, wall)).flatten();
+                on.unwrap_or_else(|| door::wait(request, waiting, wall))
+            }
             Asked::Player(Some(held)) if held == text => door::wait(request, waiting, wall),
             Asked::Player(_) => door::redirect(request, waiting, wall),
         };
