@@ -2,7 +2,7 @@
 
     bench/chaos [--inside N] [--apart SECONDS] [--only NAME,...] [--keep DIR] [--break WHAT]
 
-A launch (crates/rehearsal/src/launch.rs) comes to a real server: as many are inside as there are places, as many again wait. Then one mishap after the other, `--apart` seconds each: a worker is
+A launch (crates/rehearsal/src/launch.rs) comes to a real server: as many are inside as there are places, and more wait than that. Then one mishap after the other, `--apart` seconds each: a worker is
 killed; the house is killed; the clock of the wall goes ten minutes ahead, and comes back; goes ten minutes back, and comes back; the disk is full, and has room again; the server is ended as an
 operator would, its keys to be rotated, and started again at once; the house stands still for a minute. Who is cut off comes back as the page does. Everything is judged by the clocks of those people,
 who check each answer for whether it may be true, and of one who looks at the pages each second. The clock is stepped for the server alone, by a preloaded clock_gettime(2) (stepped.c, which needs
@@ -32,15 +32,17 @@ from .door import Door, run
 from .launch import CROWD_CORES, CROWD_LATE_MS, SERVER_CORES
 
 INSIDE, APART_S = 15_000, 60
+PEOPLE = 8 / 3
+"""For each place so many come. With twice as many as places everybody who waits has a time soon, and what nobody comes for stays free until then: nobody looks for it."""
 SETTLED_S = 110
 """The first mishap is when everybody was drawn, and those who came last have looked again."""
 RECOVERS_S = 45
 """So long after a mishap is over everything is as it should be: a place is kept for half a minute for whoever was there, and a house that begins waits for its workers."""
 OUTAGE_S, STEP_S, RESTART_S = 60, 600, 10
 DISK_MB = 96
-RATED_S = 108
-"""So long it is counted how often the door is asked, before an outage and after it."""
-RATE_MOST, PROMISES_LEAST, USED_LEAST, BACK_WITHIN_S = 1.2, 0.95, 0.95, 45
+BEFORE_S, PART_S, AFTERWARDS = 108, 90, 2
+"""So long it is counted how often the door is asked before an outage; and after it, that many times."""
+RATE_MOST, PROMISES_LEAST, USED_LEAST, BACK_WITHIN_S = 1.2, 0.95, 0.97, 45
 DRAWS = 5
 """How often the same launch is simulated without a mishap, each time with another draw."""
 KEPT_S, KEPT_PART = 15, 0.1
@@ -51,6 +53,7 @@ BREAKS = {
     "forget": "while the node is down its door's file and the keys are removed: not_back, away_s_max, promise_kept, used_after",
     "leave": "whoever is cut off does not come back: not_back, used_after",
     "linger": "people stay five times as long as the house believes: promise_kept",
+    "poll": "everybody who waits asks every twenty seconds, as at waiting rooms that have to be asked: rate_during_outage, rate_after_outage",
     "stuck": "what goes wrong stays so: the house stands still until the end: used_after, unanswered_after",
 }
 
@@ -115,8 +118,9 @@ class Chaos:
             self.house = Door(self.disk, places=told, more="stay_minutes = 20\n", workers=2, cores=SERVER_CORES, title="Chaos")
         self.house.open()
         seconds = SETTLED_S + len(self.options.only) * self.options.apart + sum(map(_lasts, self.options.only))
-        seconds += RECOVERS_S + 2 * RATED_S if "outage" in self.options.only else 0
-        script = ["--people", 2 * inside, "--cap", inside, "--seconds", seconds, "--bots", inside // 150, "--carried", inside // 150]
+        seconds += RECOVERS_S + BEFORE_S + AFTERWARDS * PART_S + 5 - self.options.apart if "outage" in self.options.only else 0
+        people = round(PEOPLE * inside)
+        script = ["--people", people, "--cap", inside, "--seconds", seconds, "--bots", inside // 150, "--carried", inside // 150]
         usual = [self.folder / f"usual-{luck}.csv" for luck in range(1, DRAWS + 1)]
         for luck, raw in enumerate(usual, start=1):
             say(f"the same without a mishap, simulated: {luck} of {DRAWS} draws")
@@ -124,8 +128,8 @@ class Chaos:
         command = [self.door, "crowd", self.house.sound, *script]
         command += ["--raw", self.folder / "visits.csv", "--moments", self.folder / "moments.csv"]
         command += [] if broken == "leave" else ["--returns"]
-        command += ["--wrong", "linger"] if broken == "linger" else []
-        say(f"{2 * inside} people come to {inside} places, for {seconds} s")
+        command += ["--wrong", broken] if broken in ("linger", "poll") else []
+        say(f"{people} people come to {inside} places, for {seconds} s")
         crowd = processes.start(["taskset", "-c", CROWD_CORES, *command], stdout=subprocess.PIPE)
         self.began, lost = time.monotonic(), machine.lost()
         looker = threading.Thread(target=self._look, daemon=True)
@@ -134,9 +138,9 @@ class Chaos:
         for name in self.options.only:
             if name == "outage":
                 # As often as is normal: of what was before nothing is left.
-                self._until(self._at() + RECOVERS_S + RATED_S)
+                self._until(self._at() + RECOVERS_S + BEFORE_S)
             self._mishap(name)
-        said, _ = crowd.communicate(timeout=self.options.apart + RATED_S + 120)
+        said, _ = crowd.communicate(timeout=self.options.apart + AFTERWARDS * PART_S + 120)
         self.over.set()
         looker.join(15)
         if crowd.returncode or not said.strip():
@@ -317,7 +321,7 @@ def judged(figures, moments, visits, usual, marks, looks, places, seconds):
         "unanswered_after": sum(int(row["unanswered"]) for at, row in by_second.items() if at > SETTLED_S and quiet(at)),
         "crowd_late_ms_max": figures["crowd_late_ms_max"],
     }
-    return result | node_figures(by_second, visits, marks) | outage_rates(by_second, marks, usual)
+    return result | node_figures(by_second, visits, marks) | outage_rates(by_second, marks)
 
 
 def inside_of(visits, seconds):
@@ -352,24 +356,32 @@ def node_figures(by_second, visits, marks):
     }
 
 
-def outage_rates(by_second, marks, usual):
-    """How often the door is asked while the house stands still, and afterwards, over how often it was before. `rate_usually_…`: the same of those with an address of their own in the `usual` launches."""
+def outage_rates(by_second, marks):
+    """How often those with an address of their own ask while the house stands still, and afterwards, over how often they would have by what they were told before: to come after the draw, at their time, or to look
+    again. What was asked in the minutes before says less of what is normal (`…_over_before`): bots have times, too, at which nobody comes, many of some minutes and few of others."""
     outage = next((mark for mark in marks if mark["name"] == "outage"), None)
     if outage is None:
         return {"rate_during_outage": None, "rate_after_outage": None}
     begin, end = round(outage["from_s"]), round(outage["to_s"])
-    result = {}
+    rate = lambda span, of="alone": sum(by_second.get(at, {of: 0})[of] for at in range(*span)) / (span[1] - span[0])
+    over = lambda part, whole: part / max(whole, 1e-9)
+    before = (begin - 1 - BEFORE_S, begin - 1)
+    # Some give up, and are told to come nevertheless.
+    usual = over(rate(before), rate(before, "told"))
+    normal = lambda span: usual * rate(span, "told")
+    # Whoever comes back late does so for minutes: each part of that time is judged by itself.
+    afterwards = [(end + PART_S * n, end + PART_S * (n + 1)) for n in range(AFTERWARDS)]
+    parts = [round(over(rate(part), normal(part)), 2) for part in afterwards]
+    result = {
+        "rate_during_outage": round(over(rate((begin, end)), normal((begin, end))), 2),
+        "rate_after_outage": max(parts),
+        "rates_after_outage": parts,
+        "rate_usual_over_told": round(usual, 2),
+        "rate_normal_per_s": round(normal((begin, afterwards[-1][1])), 1),
+    }
     for of, suffix in (("alone", ""), ("requests", "_of_all")):
-        rate = lambda begin, end: sum(by_second.get(at, {of: 0})[of] for at in range(begin, end)) / (end - begin)
-        normal = max(rate(begin - 1 - RATED_S, begin - 1), 1e-9)
-        result |= {f"rate_during_outage{suffix}": round(rate(begin, end) / normal, 2), f"rate_after_outage{suffix}": round(rate(end, end + RATED_S) / normal, 2)}
-        result[f"rate_normal_per_s{suffix}"] = round(normal, 1)
-    # Each of them asks once at their time, where there is no mishap.
-    entered = [visit["entered_s"] for visits in usual for visit in visits if visit["kind"] == "Alone" and visit["entered_s"] != ""]
-    usually = lambda begin, end: sum(begin <= at < end for at in entered) / (end - begin)
-    before = usually(begin - 1 - RATED_S, begin - 1)
-    for name, span in (("during", (begin, end)), ("after", (end, end + RATED_S))):
-        result[f"rate_usually_{name}"] = round(usually(*span) / before, 2) if before else None
+        result[f"rate_during_over_before{suffix}"] = round(over(rate((begin, end), of), rate(before, of)), 2)
+        result[f"rate_after_over_before{suffix}"] = round(over(rate(afterwards[0], of), rate(before, of)), 2)
     return result
 
 

@@ -11,8 +11,8 @@ WAIT = "http://127.0.0.1:1/s/x/wait"
 
 def moments(**at):
     """As many inside as may be, from the beginning on, ten requests a second; `at`: what else was in a second, as `s200={...}`."""
-    nothing = dict.fromkeys(("requests", "alone", "entered", "back", "left", "cut", "unanswered"), 0)
-    rows = [{"at_s": second, **nothing, "requests": 10, "alone": 10} for second in range(SECONDS)]
+    nothing = dict.fromkeys(("requests", "alone", "told", "entered", "back", "left", "cut", "unanswered"), 0)
+    rows = [{"at_s": second, **nothing, "requests": 10, "alone": 10, "told": 10} for second in range(SECONDS)]
     rows[0]["entered"] = SPARED
     for name, more in at.items():
         rows[int(name[1:])] |= more
@@ -60,6 +60,7 @@ def test_a_door_that_goes_on_as_it_should_is_not_told():
         ("used_after", judged(rows=moments(s150={"left": SPARED // 15}))),
         ("away_s_max", judged(visits=[visit(cut_at_s=200.0, away_s=46.0)])),
         ("rate_after_outage", judged(rows=moments(s365={"alone": 300}))),
+        ("rate_after_outage", judged(rows=moments(s500={"alone": 300}))),
         ("rate_during_outage", judged(rows=moments(s310={"alone": 160}))),
     ],
 )
@@ -118,11 +119,21 @@ def test_rows_are_numbers_where_there_are_some(tmp_path):
     ]
 
 
-def test_what_the_same_launch_has_without_a_mishap_is_told_beside_it():
-    usual = [visit(entered=float(second), left_s=float(second)) for second in range(100, SECONDS) for _ in range(10 if second < 360 else 12 + second % 2)]
-    result = judged(usual=[visit(entered=0.0, left_s=150.0, kind="Neighbour")] * (SPARED // 2) + usual)
-    assert (result["rate_usually_during"], result["rate_usually_after"]) == (1.0, 1.25)
-    assert result["used_usually"] < result["used_after"] == 1.0
-    # And excuses nothing.
-    worse = judged(rows=moments(s150={"left": SPARED // 10}, s365={"alone": 300}), usual=usual)
-    assert [said.split()[0] for said in chaos.unwanted(worse)] == ["used_after", "rate_after_outage"]
+def test_what_the_same_launch_has_without_a_mishap_is_told_beside_it_and_excuses_nothing():
+    usual = [visit(entered=0.0, left_s=150.0, kind="Neighbour")] * (SPARED // 2) + USUAL[SPARED // 2 :]
+    result = judged(usual=usual)
+    assert result["used_usually"] < 0.7 and result["used_after"] == 1.0
+    worse = judged(rows=moments(s150={"left": SPARED // 10}), usual=usual)
+    assert [said.split()[0] for said in chaos.unwanted(worse)] == ["used_after"]
+
+
+def test_what_is_normal_in_an_outage_are_the_times_that_were_told_for_it():
+    # Twice as many are told to come from its end on, and do: that is no rush.
+    more = {"alone": 20, "told": 20}
+    result = judged(rows=moments(**{f"s{second}": more for second in range(360, SECONDS)}))
+    assert (result["rate_usual_over_told"], result["rate_during_outage"], result["rates_after_outage"]) == (1.0, 1.0, [1.0, 1.0])
+    assert result["rate_after_over_before"] == 2.0
+    # If others come as often who were not told to, it is one; nor does it excuse one that some had given up before.
+    assert judged(rows=moments(**{f"s{second}": {"told": 5} for second in range(360, SECONDS)}))["rate_after_outage"] == 2.0
+    gone = moments(**{f"s{second}": {"alone": 5} for second in range(300)})
+    assert judged(rows=gone)["rate_after_outage"] == 2.0

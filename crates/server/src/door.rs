@@ -210,15 +210,8 @@ fn keep(mut doors: Doors, clock: &Clock, heard: &Receiver<Report>, studio: &Stud
     loop {
         // What was missed is not made up for.
         due = (due + EVERY).max(Instant::now());
-        loop {
-            match heard.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                Ok(report) => doors.hear(clock.now(), report),
-                Err(RecvTimeoutError::Timeout) => break,
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-            if Instant::now() >= due {
-                break;
-            }
+        if !collect(heard, due, |report| doors.hear(clock.now(), report)) {
+            return;
         }
         doors.bury(clock.now(), is_over);
         let on_air = studio.on_air();
@@ -227,6 +220,18 @@ fn keep(mut doors: Doors, clock: &Clock, heard: &Receiver<Report>, studio: &Stud
             publisher.publish(Down::Door { log, body: Bytes::from(wire::encode_said(&said)) });
         }
     }
+}
+
+/// Hears what comes until then, and all that has come by then: after a stall a worker would else count as silent whose report is there. `false`: nobody tells anything any more.
+fn collect(heard: &Receiver<Report>, due: Instant, mut hear: impl FnMut(Report)) -> bool {
+    for _ in 0..REPORTS_MAX {
+        match heard.recv_timeout(due.saturating_duration_since(Instant::now())) {
+            Ok(report) => hear(report),
+            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+    }
+    true
 }
 
 /// The wall's time when the first house since the machine's start began, and steady from then on: a house that comes after it goes on by the same, whatever the wall's clock says meanwhile.

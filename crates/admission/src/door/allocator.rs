@@ -20,6 +20,9 @@ const PUNCTUAL: usize = 30;
 const LATE_AT_MOST: usize = 10;
 const _: () = assert!(LATE_AT_MOST < PUNCTUAL);
 
+/// A worker that says nothing for so long is stuck: what it has is nobody's place.
+const SLOW: Duration = Duration::from_secs(3 * GRANT.as_secs());
+
 /// Whoever was drawn comes so much later than they were told to, for a network is slow or a page was asleep: a crowd of few is not over before.
 const SLACK: Duration = Duration::from_secs(10);
 
@@ -229,8 +232,8 @@ impl Allocator {
         };
         // Two seconds of joins: what is asked for is there when it is needed, and little of it lies idle at a worker to whom nobody comes.
         let wanted = pace.saturating_mul(2);
-        // One that is not heard of lets nobody in.
-        let is_heard = |worker: &WorkerId| self.heard.get(worker).is_some_and(|heard| now < *heard + GRANT);
+        // One that is not heard of lets nobody in; for a while it is only slow, and who comes to others is told that it is a moment, and not drawn.
+        let is_heard = |worker: &WorkerId| self.heard.get(worker).is_some_and(|heard| now < *heard + SLOW);
         let has_room = |worker: &WorkerId| self.places.has_room(*worker) && is_heard(worker);
         let has_free = self.places.free() > 0 || self.workers.keys().any(has_room);
         // Those that take nobody any more are the last.
@@ -464,7 +467,8 @@ impl Allocator {
             }
             State::Gathering { .. } => {}
             State::Queue { drawn, table, asked } => {
-                let is_over = now >= *asked;
+                // Whoever was to ask while the house was silent comes back later.
+                let is_over = now >= *asked && now >= self.excused;
                 let waiting = drawn.total() + late;
                 let next = table.rank(now).min(waiting);
                 if now < self.excused {

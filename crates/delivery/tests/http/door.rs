@@ -475,9 +475,9 @@ fn while_no_house_speaks_nobody_is_let_in_and_nobody_is_lost() {
     assert_eq!(house.rig.listening("demo"), 1);
     // Another worker might have a place for the player of a page without scripts.
     for (hops, answers) in [(0, "HTTP/1.1 307 "), (7, "HTTP/1.1 307 "), (8, "HTTP/1.1 503 ")] {
-        let text = format!("GET /listen/demo.mp3?t=&hop={hops} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let text = format!("GET /listen/demo.mp4?t=&hop={hops} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         let head = house.rig.ask(&text).head;
-        let next = (hops < 8).then(|| format!("/listen/demo.mp3?t=&hop={}", hops + 1));
+        let next = (hops < 8).then(|| format!("/listen/demo.mp4?t=&hop={}", hops + 1));
         assert!(head.starts_with(answers) && field(&head, "Location") == next, "{head}");
     }
     house.now = later + wait;

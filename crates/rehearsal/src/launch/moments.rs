@@ -11,6 +11,8 @@ pub struct Moment {
     pub requests: u64,
     /// How often by people with an address of their own: the tickets of one address look together, so others ask in bursts.
     pub alone: u64,
+    /// How many of those had been told to come then, after the draw, at their time, or to look again: so often they would ask if nothing went wrong.
+    pub told: u64,
     /// By whom it was for the first time.
     pub arrived: u64,
     /// Who was let in.
@@ -42,10 +44,11 @@ pub struct Moment {
 }
 
 impl Moment {
-    fn parts(&self) -> [(&'static str, u64); 15] {
+    fn parts(&self) -> [(&'static str, u64); 16] {
         [
             ("requests", self.requests),
             ("alone", self.alone),
+            ("told", self.told),
             ("arrived", self.arrived),
             ("entered", self.entered),
             ("back", self.back),
@@ -66,6 +69,7 @@ impl Moment {
     pub fn merge(&mut self, other: &Self) {
         self.requests += other.requests;
         self.alone += other.alone;
+        self.told += other.told;
         self.arrived += other.arrived;
         self.entered += other.entered;
         self.back += other.back;
@@ -129,6 +133,7 @@ mod tests {
         let each = Moment {
             requests: 1,
             alone: 1,
+            told: 1,
             arrived: 1,
             entered: 1,
             back: 1,

@@ -131,6 +131,20 @@ impl World {
 
 const SECONDS: u32 = 4;
 
+/// After a stall of the house all have spoken: of a few places a worker has the last, and is not to count as silent.
+#[test]
+fn whatever_has_come_is_heard_before_the_next_word_however_late_that_is() {
+    let (tell, reports) = sync_channel(8);
+    for _ in 0..5 {
+        tell.send(Report::Joined(WorkerId(1), None)).expect("somebody hears");
+    }
+    let mut heard = 0;
+    assert!(collect(&reports, Instant::now(), |_| heard += 1));
+    assert_eq!(heard, 5);
+    drop(tell);
+    assert!(!collect(&reports, Instant::now(), |_| heard += 1), "nobody tells anything any more");
+}
+
 #[test]
 fn a_house_that_begins_gives_nothing_before_every_worker_has_told() {
     let mut world = World::of(3, 90);

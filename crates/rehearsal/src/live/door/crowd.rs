@@ -1,7 +1,7 @@
 //! A launch at a real server: everybody comes from an address of their own, waits as they are told, listens, and goes. A socket is held only while somebody asks or listens.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -133,12 +133,15 @@ pub fn run(
         playing.push(named.spawn(play).map_err(|why| Error::World("starting a thread", why))?);
     }
     drop(tell);
-    let moments = gather(&told, until, || options.looks.then(|| level(target)).flatten());
+    let mut moments = gather(&told, until, || options.looks.then(|| level(target)).flatten());
     let (mut lived, mut steps) = (vec![Lived::default(); visits.len()], Vec::new());
     for part in playing {
         let part = part.join().map_err(|_| Error::Asked("a thread of the crowd ended early"))?;
         let part = part.map_err(|why| Error::World("at the door", why))?;
         steps.extend(part.steps);
+        for (second, count) in part.told {
+            moments.entry(second).and_modify(|moment| moment.told += count);
+        }
         for (visit, what) in part.lived {
             lived[visit] = what;
         }
@@ -191,6 +194,8 @@ fn gather(told: &Receiver<(u32, Moment)>, until: Duration, looks: impl Fn() -> O
 struct Played {
     lived: Vec<(usize, Lived)>,
     steps: Vec<(Duration, bool)>,
+    /// As in [`Moment::told`], by second.
+    told: BTreeMap<u32, u64>,
 }
 
 /// Those whom one thread plays.
@@ -214,6 +219,7 @@ struct Part<'s> {
     moment: Moment,
     /// Who came in and went.
     steps: Vec<(Duration, bool)>,
+    told: BTreeMap<u32, u64>,
 }
 
 #[derive(Default)]
@@ -267,6 +273,7 @@ impl<'s> Part<'s> {
             second: 0,
             moment: Moment::default(),
             steps: Vec::new(),
+            told: BTreeMap::new(),
         })
     }
 
@@ -316,7 +323,7 @@ impl<'s> Part<'s> {
             one.lived.cut |= one.away_since.is_some();
         }
         let lived = self.mine.iter().copied().zip(self.somebody.iter().map(|one| one.lived)).collect();
-        Ok(Played { lived, steps: self.steps })
+        Ok(Played { lived, steps: self.steps, told: self.told })
     }
 
     /// Does so at that time, unless something else comes first.
@@ -492,6 +499,11 @@ impl<'s> Part<'s> {
         let is_inside = one.away_since.is_some();
         if one.lived.promised.is_none() && !is_inside && wait.stage() == Some(Stage::Place) {
             one.lived.promised = Some((now, wait.time()));
+        }
+        let waits = matches!(wait.stage(), Some(Stage::Draw | Stage::Place | Stage::Rank));
+        if waits && !is_inside && script.kind == Kind::Alone {
+            let second = u32::try_from((now + wait.time()).as_secs()).unwrap_or(u32::MAX);
+            *self.told.entry(second).or_default() += 1;
         }
         one.ticket = Some(wait.ticket.as_str().into());
         let told = now + wait.time() + JITTER.mul_f64(self.chance.part());
