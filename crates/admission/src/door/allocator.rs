@@ -436,6 +436,11 @@ impl Allocator {
         let silent = now.duration_since(self.gave).unwrap_or_default();
         if silent > GRANT {
             self.excused = self.excused.max(now + comes_after_silence(silent));
+            if let State::Queue { asked, .. } = &mut self.state
+                && self.gave < *asked
+            {
+                *asked = (*asked).max(self.excused);
+            }
         }
         if self.places.gives(now) {
             self.gave = now;
@@ -463,12 +468,13 @@ impl Allocator {
                 self.absent = 0;
                 self.turns.clear();
                 let table = self.table(now, 0);
-                self.state = State::Queue { drawn, table, asked: now + SPREAD + SLACK };
+                // Or later, if it was silent when some came.
+                let asked = (now + SPREAD + SLACK).max(self.excused);
+                self.state = State::Queue { drawn, table, asked };
             }
             State::Gathering { .. } => {}
             State::Queue { drawn, table, asked } => {
-                // Whoever was to ask while the house was silent comes back later.
-                let is_over = now >= *asked && now >= self.excused;
+                let is_over = now >= *asked;
                 let waiting = drawn.total() + late;
                 let next = table.rank(now).min(waiting);
                 if now < self.excused {
