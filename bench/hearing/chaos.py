@@ -359,7 +359,7 @@ def node_figures(by_second, visits, marks):
 
 
 def outage_rates(by_second, marks):
-    """How often those with an address of their own ask while the house stands still, and afterwards, over how often they would have by what they were told two minutes before at the least: to come at their time, or to look
+    """How often those with an address of their own ask while the house stands still, and afterwards, over how often they would have by what they were told: to come after the draw, at their time, or to look
     again. What was asked in the minutes before says less of what is normal (`…_over_before`): bots have times, too, at which nobody comes, many of some minutes and few of others."""
     outage = next((mark for mark in marks if mark["name"] == "outage"), None)
     if outage is None:

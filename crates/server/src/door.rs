@@ -209,8 +209,7 @@ fn keep(mut doors: Doors, clock: &Clock, heard: &Receiver<Report>, studio: &Stud
     let mut due = Instant::now();
     loop {
         // What was missed is not made up for.
-        let now = Instant::now();
-        due = (due + EVERY).clamp(now, now + EVERY);
+        due = (due + EVERY).max(Instant::now());
         if !collect(heard, due, |report| doors.hear(clock.now(), report)) {
             return;
         }

@@ -436,11 +436,6 @@ impl Allocator {
         let silent = now.duration_since(self.gave).unwrap_or_default();
         if silent > GRANT {
             self.excused = self.excused.max(now + comes_after_silence(silent));
-            if let State::Queue { asked, .. } = &mut self.state
-                && self.gave < *asked
-            {
-                *asked = (*asked).max(self.excused);
-            }
         }
         if self.places.gives(now) {
             self.gave = now;
@@ -468,9 +463,7 @@ impl Allocator {
                 self.absent = 0;
                 self.turns.clear();
                 let table = self.table(now, 0);
-                // Or later, if it was silent when some came.
-                let asked = (now + SPREAD + SLACK).max(self.excused);
-                self.state = State::Queue { drawn, table, asked };
+                self.state = State::Queue { drawn, table, asked: now + SPREAD + SLACK };
             }
             State::Gathering { .. } => {}
             State::Queue { drawn, table, asked } => {

@@ -119,29 +119,6 @@ fn a_crowd_that_is_over_is_over_for_the_next_house_too() {
     assert_eq!(opening(time, &mut all), 5, "somebody may have tickets of the one before it");
 }
 
-/// Who came back to be told their time, and found it silent, is told later: another crowd would draw them anew.
-#[test]
-fn a_crowd_that_was_drawn_after_a_silence_is_not_over_before_all_who_met_it_are_back() {
-    let now = start();
-    let mut house = crowd(now, 0, false);
-    let later = |seconds| now + Duration::from_secs(seconds);
-    let second = |house: &mut Allocator, at| {
-        house.hear(at, 1, told(0, 0));
-        house.tick(at);
-        house.opening().expect("a worker has told")
-    };
-    let mut tally = Tally::default();
-    tally.add(Class::Anybody, DrawSecret::of(&[4; 32], 0).lot(7, Turn::FIRST));
-    house.hear_tally(1, 0, tally);
-    second(&mut house, later(50));
-    // The window ends meanwhile.
-    let back = 50 + 60;
-    let crowds: Vec<_> = (back..back + 600).map(|at| second(&mut house, later(at))).collect();
-    let lasts = crowds.iter().position(|crowd| *crowd == 1).expect("it is over");
-    let most = comes_after_silence(Duration::from_secs(60)).as_secs() as usize;
-    assert!((most..most + 5).contains(&lasts), "{lasts} s");
-}
-
 #[test]
 fn before_anybody_was_inside_there_is_nothing_to_keep() {
     let mut house = begin(start(), 10, &[1]);
