@@ -21,6 +21,8 @@ export const WORDS = {
   },
 };
 export const LANGUAGES = ["ar", "en"];
+/** So often in a row the page is there: of two workers both have it. */
+const KNOWN = 12;
 
 /** Which ticket it is, whatever it was exchanged for (docs/formats/ticket.md). */
 export const serial = (ticket) => ticket.slice(8, 18);
@@ -36,6 +38,13 @@ async function ask({ origin }, path, pass, body = {}) {
 export async function space(server, title) {
   const token = new URLSearchParams(server.hostLink.split("?").at(-1)).get("token");
   const { space, host_pass: pass } = await ask(server, "/spaces", token, { title, host_name: "Layla", audience: "public" });
+  // Workers hear of it a moment later, one after the other; a connection of its own each time meets any of them.
+  let known = 0;
+  await until("every worker knows the space", async () => {
+    const { status } = await fetch(`${server.origin}/s/${space.id}`, { headers: { Connection: "close" } });
+    known = status === 200 ? known + 1 : 0;
+    return known >= KNOWN;
+  });
   return { id: space.id, pass, host: (verb, body) => ask(server, `/spaces/${space.id}/${verb}`, pass, body) };
 }
 
