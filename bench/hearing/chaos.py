@@ -41,7 +41,7 @@ RECOVERS_S = 45
 OUTAGE_S, STEP_S, RESTART_S = 60, 600, 10
 DISK_MB = 96
 BEFORE_S, PART_S, AFTERWARDS = 108, 90, 5
-"""So long it is counted how often the door is asked before an outage; and after it, that many times: nobody comes back later."""
+"""So long it is counted how often the door is asked before an outage; and after it, that many times: hardly anybody comes back later."""
 RATE_MOST, PROMISES_LEAST, USED_LEAST, BACK_WITHIN_S = 1.2, 0.95, 0.97, 45
 OVER_BEFORE_MOST = 1.5
 """What was asked before says little, by chance: with this it is seen if a door tells all that come anew something that makes them come."""
@@ -359,7 +359,7 @@ def node_figures(by_second, visits, marks):
 
 
 def outage_rates(by_second, marks):
-    """How often those with an address of their own ask while the house stands still, and afterwards, over how often they would have by what they were told: to come after the draw, at their time, or to look
+    """How often those with an address of their own ask while the house stands still, and afterwards, over how often they would have by what they were told two minutes before at the least: to come at their time, or to look
     again. What was asked in the minutes before says less of what is normal (`…_over_before`): bots have times, too, at which nobody comes, many of some minutes and few of others."""
     outage = next((mark for mark in marks if mark["name"] == "outage"), None)
     if outage is None:

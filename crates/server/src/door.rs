@@ -209,7 +209,8 @@ fn keep(mut doors: Doors, clock: &Clock, heard: &Receiver<Report>, studio: &Stud
     let mut due = Instant::now();
     loop {
         // What was missed is not made up for.
-        due = (due + EVERY).max(Instant::now());
+        let now = Instant::now();
+        due = (due + EVERY).clamp(now, now + EVERY);
         if !collect(heard, due, |report| doors.hear(clock.now(), report)) {
             return;
         }

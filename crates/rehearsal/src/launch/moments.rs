@@ -11,7 +11,7 @@ pub struct Moment {
     pub requests: u64,
     /// How often by people with an address of their own: the tickets of one address look together, so others ask in bursts.
     pub alone: u64,
-    /// How many of those had been told to come then, after the draw, at their time, or to look again: so often they would ask if nothing went wrong.
+    /// How many of those had been told, two minutes before at the least, to come then, or to look again: so often they would ask if nothing went wrong.
     pub told: u64,
     /// By whom it was for the first time.
     pub arrived: u64,

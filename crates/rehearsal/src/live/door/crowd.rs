@@ -190,6 +190,9 @@ fn gather(told: &Receiver<(u32, Moment)>, until: Duration, looks: impl Fn() -> O
     moments
 }
 
+/// What is told for so much later is how a door goes usually; what is nearer may be a door's that has forgotten who was told what.
+const AHEAD: Duration = Duration::from_secs(120);
+
 /// What one thread saw.
 struct Played {
     lived: Vec<(usize, Lived)>,
@@ -230,6 +233,8 @@ struct Somebody {
     ticket: Option<Box<str>>,
     /// When they were let in last, while they have heard nothing.
     heard_nothing_since: Option<Duration>,
+    /// The second at which they are to come, as they were told last.
+    told: Option<u32>,
     /// Since when they are cut off.
     away_since: Option<Duration>,
     /// How often they asked since they were let in last, and had no answer.
@@ -500,10 +505,15 @@ impl<'s> Part<'s> {
         if one.lived.promised.is_none() && !is_inside && wait.stage() == Some(Stage::Place) {
             one.lived.promised = Some((now, wait.time()));
         }
-        let waits = matches!(wait.stage(), Some(Stage::Draw | Stage::Place | Stage::Rank));
-        if waits && !is_inside && script.kind == Kind::Alone {
-            let second = u32::try_from((now + wait.time()).as_secs()).unwrap_or(u32::MAX);
-            *self.told.entry(second).or_default() += 1;
+        let is_told = matches!(wait.stage(), Some(Stage::Place | Stage::Rank)) && wait.time() >= AHEAD;
+        if is_told && !is_inside && script.kind == Kind::Alone {
+            let second = |at: Duration| u32::try_from(at.as_secs()).unwrap_or(u32::MAX);
+            let then = second(now + wait.time());
+            // Whoever asks before it is time, and is told again, comes once.
+            if let Some(before) = one.told.replace(then).filter(|before| *before > second(now)) {
+                self.told.entry(before).and_modify(|count| *count -= 1);
+            }
+            *self.told.entry(then).or_default() += 1;
         }
         one.ticket = Some(wait.ticket.as_str().into());
         let told = now + wait.time() + JITTER.mul_f64(self.chance.part());
