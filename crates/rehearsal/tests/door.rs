@@ -161,6 +161,27 @@ fn a_house_that_stands_still_for_a_minute_is_asked_no_more_often_while_it_does_n
     }
 }
 
+/// Of those whose turn it is afterwards some never come, and others who look for a place have theirs.
+#[test]
+fn after_a_house_stood_still_for_a_minute_no_place_waits_for_those_who_do_not_come() {
+    let outage = (Duration::from_secs(500), Duration::from_secs(560));
+    let dies = outage.1 - Duration::from_millis(100);
+    let visits = Launch { people: 40_000, ..Launch::default() }.visits();
+    let house = House { cap: 15_000, ..House::default() };
+    for dies in [None, Some(dies)] {
+        let broken = House { dies, stands_still: Some(outage), ..house };
+        let used = [house, broken].map(|house| {
+            let seen = play(visits.clone(), house, Duration::from_secs(1_200), 2).seen;
+            (680..1_160).step_by(120).map(|from| seen.used(from..from + 120)).collect::<Vec<_>>()
+        });
+        println!("{used:.3?}");
+        let worse: Vec<f64> = used[0].iter().zip(&used[1]).map(|(usual, broken)| usual.0 - broken.0).collect();
+        assert!(used[1].iter().all(|(_, seconds)| *seconds > 100), "somebody waits");
+        // At first those whose turn it was meanwhile have their places kept, a twenty-eighth of all.
+        assert!(worse[0] <= 0.04 && worse.is_sorted_by(|one, next| one >= next) && worse[3] <= 0.005, "{used:?}");
+    }
+}
+
 /// Passes to come back with are had for the asking while a door is open. Whoever has collected thousands takes the reserve, and then a place now and then; the others
 /// are for those who wait, in time.
 #[test]

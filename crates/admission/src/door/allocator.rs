@@ -89,8 +89,31 @@ pub struct Allocator {
     absent: u64,
     /// When there were last places to give.
     gave: SystemTime,
-    /// Until then those whose turn it was while nobody was given a place are on their way back, and not absent.
-    excused: SystemTime,
+    excused: Excused,
+}
+
+/// Whose turn it was while nobody was given a place: they are on their way back, and not absent.
+#[derive(Debug)]
+struct Excused {
+    /// How many had not come when places were given again.
+    count: u64,
+    since: SystemTime,
+    /// By then they are back: over the last three quarters, as [`comes_after_silence`] says.
+    until: SystemTime,
+}
+
+impl Excused {
+    fn begins(&mut self, now: SystemTime, silent: Duration, count: u64) {
+        (self.count, self.since) = (count, now);
+        self.until = self.until.max(now + comes_after_silence(silent));
+    }
+
+    /// So many of them are not back, if all come.
+    fn left(&self, now: SystemTime) -> u64 {
+        let all = self.until.duration_since(self.since).unwrap_or_default().as_secs_f64();
+        let left = self.until.duration_since(now).unwrap_or_default().as_secs_f64();
+        if left <= 0.0 { 0 } else { (self.count as f64 * (left / (0.75 * all)).min(1.0)) as u64 }
+    }
 }
 
 #[derive(Debug)]
@@ -138,7 +161,7 @@ impl Allocator {
             late_before: 0,
             absent: 0,
             gave: now,
-            excused: now,
+            excused: Excused { count: 0, since: now, until: now },
         }
     }
 
@@ -434,8 +457,9 @@ impl Allocator {
     fn step(&mut self, now: SystemTime) {
         let (late, came) = (self.late(), self.came());
         let silent = now.duration_since(self.gave).unwrap_or_default();
-        if silent > GRANT {
-            self.excused = self.excused.max(now + comes_after_silence(silent));
+        let is_silent = silent > GRANT;
+        if is_silent && !matches!(self.state, State::Queue { .. }) {
+            self.excused.begins(now, silent, 0);
         }
         if self.places.gives(now) {
             self.gave = now;
@@ -462,6 +486,8 @@ impl Allocator {
                 self.lates.clear();
                 self.absent = 0;
                 self.turns.clear();
+                // Who asks where nobody is given a place asks later, also for a rank.
+                self.excused.count = drawn.total();
                 let table = self.table(now, 0);
                 self.state = State::Queue { drawn, table, asked: now + SPREAD + SLACK };
             }
@@ -470,14 +496,15 @@ impl Allocator {
                 let is_over = now >= *asked;
                 let waiting = drawn.total() + late;
                 let next = table.rank(now).min(waiting);
-                if now < self.excused {
+                if is_silent {
                     self.turns.clear();
+                    self.excused.begins(now, silent, next.saturating_sub(came + self.absent));
                 }
                 self.turns.push_back((next, came));
                 if self.turns.len() > PUNCTUAL {
                     let (were_due, _) = self.turns.pop_front().unwrap_or_default();
                     let (_, have_come) = self.turns[LATE_AT_MOST];
-                    self.absent = self.absent.max(were_due.saturating_sub(have_come));
+                    self.absent = self.absent.max(were_due.saturating_sub(have_come + self.excused.left(now)));
                 }
                 if next >= waiting && is_over {
                     self.state = State::Open;

@@ -1,6 +1,7 @@
 //! What was seen of a launch, and what it comes to.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::time::Duration;
 
 use hiwar_admission::door::timetable::HORIZON;
@@ -136,7 +137,7 @@ impl Seen {
     pub fn figures(&self) -> Figures {
         let (promised, promise_kept) = self.promises_kept();
         let (prefix_let_in, prefix_share, prefix_share_chance) = self.prefix();
-        let (utilisation, utilisation_seconds) = self.utilisation();
+        let (utilisation, utilisation_seconds) = self.used(self.drawn_by.as_secs()..self.until.as_secs());
         let people = self.people();
         let lived = &self.lived;
         Figures {
@@ -193,8 +194,8 @@ impl Seen {
         moments::inside_max(&mut steps)
     }
 
-    /// Second by second while anybody waits, once everybody was drawn: of the places that are not kept for those who come back, the part that was used.
-    fn utilisation(&self) -> (f64, u32) {
+    /// In those seconds after the first, second by second while anybody waits: of the places that are not kept for those who come back, the part that was used.
+    pub fn used(&self, within: Range<u64>) -> (f64, u32) {
         let seconds = self.until.as_secs() as usize + 1;
         let (mut inside, mut waiting) = (vec![0i64; seconds + 1], vec![0i64; seconds + 1]);
         let count = |of: &mut Vec<i64>, from: Duration, to: Duration| {
@@ -215,7 +216,7 @@ impl Seen {
         for second in 0..self.until.as_secs() as usize {
             now_inside += inside[second];
             now_waiting += waiting[second];
-            if second as u64 >= self.drawn_by.as_secs() && now_waiting > 0 {
+            if within.contains(&(second as u64)) && now_waiting > 0 {
                 used += now_inside as f64 / f64::from(self.cap - self.reserve);
                 of += 1;
             }
