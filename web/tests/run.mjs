@@ -18,25 +18,40 @@ const env = server
   ? { ...process.env, HIWAR_ORIGIN: server.origin, HIWAR_HOST_LINK: server.hostLink, HIWAR_SUPERVISOR: String(server.pid) }
   : process.env;
 
+/** For so long its error stream may stay open afterwards. */
+const CLOSES_MS = 2_000;
 /** So much of what a test said last is said again if it failed. */
 const SAID_LAST = 4_000;
 let running = null;
 let ended = null;
 const failed = [];
 const began = performance.now();
-for (const sign of ["SIGINT", "SIGTERM"]) process.once(sign, () => ((ended = sign), running?.kill("SIGTERM")));
+/** With the servers and browsers that it started: they would be in the way of all that follow. */
+const end = (signal) => {
+  try {
+    if (running?.pid) process.kill(-running.pid, signal);
+  } catch {
+    // Nobody is there any more.
+  }
+};
+for (const sign of ["SIGINT", "SIGTERM"]) process.once(sign, () => ((ended = sign), end("SIGTERM")));
 for (const name of tests) {
   if (ended) break;
   const from = performance.now();
-  running = spawn(process.execPath, [here + name], { stdio: ["inherit", "inherit", "pipe"], env });
+  running = spawn(process.execPath, [here + name], { stdio: ["inherit", "inherit", "pipe"], env, detached: true });
   let said = "";
+  running.stderr.setEncoding("utf8");
   running.stderr.on("data", (bytes) => {
     process.stdout.write(bytes);
     said = (said + bytes).slice(-SAID_LAST);
   });
-  const timer = setTimeout(() => running.kill("SIGTERM"), TEST_MS);
+  const timer = setTimeout(() => end("SIGTERM"), TEST_MS);
+  const closed = new Promise((resolve) => running.once("close", resolve));
   const status = await new Promise((resolve) => running.once("exit", (code, signal) => resolve(code ?? signal)));
   clearTimeout(timer);
+  // What it said last is there, unless something that it started has its error stream still: that ends now.
+  end("SIGKILL");
+  await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, CLOSES_MS))]);
   console.log(`${status === 0 ? "✓" : "✗"} ${name} ${((performance.now() - from) / 1000).toFixed(1)} s`);
   if (status !== 0) failed.push(() => `${said}\n✗ ${name}: ${status}`);
 }

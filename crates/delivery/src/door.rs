@@ -15,7 +15,7 @@ use crate::request::{Method, Request};
 pub(crate) const PLAYERS: &str = "ticket";
 /// In which the player of a page without scripts has how often it was sent on.
 const HOP: &str = "hop";
-/// So often at the most: of two workers one has a place, and a new connection meets either.
+/// So often at the most: a new connection meets any worker, of two nearly always the one that has a place.
 const HOPS_MAX: u32 = 8;
 /// And in which either shows for whom the house vouches.
 pub(crate) const VOUCHER: &str = "voucher";
@@ -73,6 +73,18 @@ impl Waiting<'_> {
     fn words(&self, language: Language) -> (&'static str, String) {
         let minutes = self.seconds().div_ceil(60);
         match (language, self.worth) {
+            // While the house is silent, for instance.
+            (Language::English, Worth::Place { promised }) if promised.is_zero() && minutes > 1 => (
+                "In a few minutes",
+                format!("The door is being opened. In about {minutes} min it goes on by itself; nothing need be done."),
+            ),
+            (Language::Arabic, Worth::Place { promised }) if promised.is_zero() && minutes > 1 => (
+                "بعد دقائق",
+                format!(
+                    "يُفتح الباب الآن. بعد نحو {} يستمر كل شيء وحده، ولا حاجة إلى فعل شيء.",
+                    counted(minutes, MINUTES)
+                ),
+            ),
             (Language::English, Worth::Draw(_)) => (
                 "Many people came at once",
                 format!(
@@ -463,6 +475,18 @@ mod tests {
         assert_eq!(location("/listen/demo.ogg"), "/listen/demo.ogg?ticket=TICKET");
         assert_eq!(location("/listen/demo.ogg?voucher=V&pass=P"), "/listen/demo.ogg?voucher=V&pass=P&ticket=TICKET");
         assert_eq!(location("/listen/demo.ogg?ticket=OLD&pass=P"), "/listen/demo.ogg?pass=P&ticket=TICKET");
+    }
+
+    #[test]
+    fn whoever_waits_for_a_silent_house_is_told_for_how_long() {
+        let soon = |wait| Waiting { wait, ..waiting(Worth::Place { promised: Duration::ZERO }) };
+        for (language, long, short) in [("en", "In about 8 min", "In a moment"), ("ar", "٨ دقائق", "بعد لحظات")]
+        {
+            let told = |wait| asked("/s/demo/wait", language, |request| page(request, soon(wait), NOW)).1;
+            let (late, early) = (told(Duration::from_secs(480)), told(Duration::from_secs(6)));
+            assert!(late.contains(long) && !late.contains(short), "{late}");
+            assert!(early.contains(short) && !early.contains(long), "{early}");
+        }
     }
 
     #[test]

@@ -389,6 +389,11 @@ impl Desk {
         matches!(self.word.as_ref().map(|word| &word.phase), Some(Phase::Open))
     }
 
+    /// Whether another worker may have a place for whoever finds none here.
+    pub fn is_free_elsewhere(&self, now: SystemTime) -> bool {
+        self.share.is_good(now) && self.word.as_ref().is_some_and(|word| word.has_free)
+    }
+
     /// Somebody who was inside. What is promised to others is not theirs, for nobody counts how many such tickets a network has. For whoever was told to wait their ticket says how long.
     fn back(&mut self, now: SystemTime, ticket: Ticket, chance: u32, entry: Entry) -> Answer {
         let waited = match ticket.worth {
@@ -449,10 +454,12 @@ impl Desk {
             now + pause + share_of(OVER * pause, chance)
         });
         // Whose time came while the house was silent has not come late.
-        let is_late = self.share.is_good(now) && overdue > LATE;
+        let silent =
+            if self.share.is_good(now) { Duration::ZERO } else { self.share.silent_for(now) + AFTER_SILENCE_MAX };
+        let is_late = overdue > LATE + silent;
         let is_of_this = ticket.opening == self.opening();
         match (ticket.worth, self.word.as_ref().map(|word| &word.phase)) {
-            (_, None) => Some(self.again(now, ticket, comes)),
+            (_, None) if !is_late => Some(self.again(now, ticket, comes)),
             // Their line broke, or the answer was lost: they were inside.
             _ if memory.redemption.is_used(ticket.serial) => {
                 let worth = Worth::Place { promised: Duration::ZERO };
@@ -601,7 +608,7 @@ impl Desk {
                     return Answer::Enter;
                 }
                 // Of a few places this worker has none, and another has: that is no crowd either.
-                if !has_room && self.pressed.is_none() && self.word.as_ref().is_some_and(|word| word.has_free) {
+                if !has_room && self.pressed.is_none() && self.is_free_elsewhere(now) {
                     return self.ask_again(now, visitor);
                 }
                 let since = *self.pressed.get_or_insert(now);

@@ -507,6 +507,24 @@ fn when_there_is_no_place_those_whose_time_has_come_ask_less_and_less_and_keep_t
     assert_eq!(desk.present(now, memory, place, 0, Entry::Now), Some(Answer::Enter));
 }
 
+/// Else it would be good for ever for whoever shows it to a worker that has just begun, or in each outage.
+#[test]
+fn a_ticket_of_hours_ago_is_not_made_good_by_a_worker_whose_house_is_silent() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    for has_word in [false, true] {
+        let mut desk = Desk::new([4; 32]);
+        if has_word {
+            desk.hear(word(3, queue()));
+        }
+        let place = ticket(Worth::Place { promised: SOON });
+        let shown = |desk: &mut Desk, at| desk.present(at, memory, place, 0, Entry::Now);
+        let kept = place.due + LATE + AFTER_SILENCE_MAX;
+        assert!(matches!(shown(&mut desk, kept), Some(Answer::Again(..))), "whose time it was meanwhile");
+        assert_eq!(shown(&mut desk, kept + Duration::from_secs(1)), None, "has it: {has_word}");
+    }
+}
+
 #[test]
 fn the_longer_the_house_is_silent_the_less_people_ask() {
     let shared = Shared::new();
