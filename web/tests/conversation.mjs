@@ -120,12 +120,16 @@ async function conversation(lang) {
   seen.replay_s = await ear.page.evaluate(() => document.querySelector("audio").duration);
   assert.ok(seen.replay_s > REPLAY_S_MIN, `the whole conversation is in the replay, not ${seen.replay_s} s`);
   seen.replay_press_to_sound_ms = await pressAndHear(ear.page, "#replay-press");
-  await ear.page.evaluate(() => {
-    const seek = document.querySelector("#seek");
-    seek.value = "3";
+  const sought = await ear.page.evaluate(() => {
+    const [seek, audio] = [document.querySelector("#seek"), document.querySelector("audio")];
+    // Where it is not about to come by itself.
+    const to = audio.currentTime < 2 ? 4 : 1;
+    seek.value = String(to);
     seek.dispatchEvent(new Event("input", { bubbles: true }));
+    return { to, at: audio.currentTime };
   });
-  await until("the replay goes on from there", async () => (await position(ear.page)) > 3.3);
+  assert.ok(Math.abs(sought.at - sought.to) < 0.2, `the replay is where it was sought: ${JSON.stringify(sought)}`);
+  await until("the replay goes on from there", async () => (await position(ear.page)) > sought.to + 0.3);
   await fine(ear.page, lang, "replay");
 
   for (const person of [host, ear, guest]) {
