@@ -18,6 +18,8 @@ const env = server
   ? { ...process.env, HIWAR_ORIGIN: server.origin, HIWAR_HOST_LINK: server.hostLink, HIWAR_SUPERVISOR: String(server.pid) }
   : process.env;
 
+/** For so long it may take to end when it is told to. */
+const ENDS_MS = 10_000;
 /** For so long its error stream may stay open afterwards. */
 const CLOSES_MS = 2_000;
 /** So much of what a test said last is said again if it failed. */
@@ -26,7 +28,7 @@ let running = null;
 let ended = null;
 const failed = [];
 const began = performance.now();
-/** With the servers and browsers that it started: they would be in the way of all that follow. */
+/** With the servers that it started: they would be in the way of all that follow. */
 const end = (signal) => {
   try {
     if (running?.pid) process.kill(-running.pid, signal);
@@ -34,7 +36,7 @@ const end = (signal) => {
     // Nobody is there any more.
   }
 };
-for (const sign of ["SIGINT", "SIGTERM"]) process.once(sign, () => ((ended = sign), end("SIGTERM")));
+for (const sign of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(sign, () => (end(ended ? "SIGKILL" : "SIGTERM"), (ended = sign)));
 for (const name of tests) {
   if (ended) break;
   const from = performance.now();
@@ -45,10 +47,13 @@ for (const name of tests) {
     process.stdout.write(bytes);
     said = (said + bytes).slice(-SAID_LAST);
   });
-  const timer = setTimeout(() => end("SIGTERM"), TEST_MS);
+  const timers = [
+    [TEST_MS, "SIGTERM"],
+    [TEST_MS + ENDS_MS, "SIGKILL"],
+  ].map(([ms, signal]) => setTimeout(() => end(signal), ms));
   const closed = new Promise((resolve) => running.once("close", resolve));
   const status = await new Promise((resolve) => running.once("exit", (code, signal) => resolve(code ?? signal)));
-  clearTimeout(timer);
+  timers.forEach(clearTimeout);
   // What it said last is there, unless something that it started has its error stream still: that ends now.
   end("SIGKILL");
   await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, CLOSES_MS))]);

@@ -108,11 +108,11 @@ impl Excused {
         self.until = self.until.max(now + comes_after_silence(silent));
     }
 
-    /// So many of them are not back, if all come.
-    fn left(&self, now: SystemTime) -> u64 {
+    /// So many of them are not back, if all come, of as many as were due.
+    fn left(&self, now: SystemTime, due: u64) -> u64 {
         let all = self.until.duration_since(self.since).unwrap_or_default().as_secs_f64();
         let left = self.until.duration_since(now).unwrap_or_default().as_secs_f64();
-        if left <= 0.0 { 0 } else { (self.count as f64 * (left / (0.75 * all)).min(1.0)) as u64 }
+        if left <= 0.0 { 0 } else { (self.count.min(due) as f64 * (left / (0.75 * all)).min(1.0)) as u64 }
     }
 }
 
@@ -476,6 +476,8 @@ impl Allocator {
                     self.workers.values().filter(|told| told.opening == opening).filter_map(|told| told.pressed);
                 if let Some(since) = pressed.filter(|since| is_now(now, *since)).min() {
                     self.state = State::Gathering { until: since + WINDOW };
+                    // Whoever was silent was so to an earlier crowd.
+                    self.excused.until = now;
                     self.tallies.clear();
                 }
             }
@@ -504,7 +506,8 @@ impl Allocator {
                 if self.turns.len() > PUNCTUAL {
                     let (were_due, _) = self.turns.pop_front().unwrap_or_default();
                     let (_, have_come) = self.turns[LATE_AT_MOST];
-                    self.absent = self.absent.max(were_due.saturating_sub(have_come + self.excused.left(now)));
+                    let excused = self.excused.left(now, were_due);
+                    self.absent = self.absent.max(were_due.saturating_sub(have_come + excused));
                 }
                 if next >= waiting && is_over {
                     self.state = State::Open;

@@ -389,9 +389,9 @@ impl Desk {
         matches!(self.word.as_ref().map(|word| &word.phase), Some(Phase::Open))
     }
 
-    /// Whether another worker may have a place for whoever finds none here.
+    /// Whether another worker may have a place for whoever finds none here. One that has only begun does not know.
     pub fn is_free_elsewhere(&self, now: SystemTime) -> bool {
-        self.share.is_good(now) && self.word.as_ref().is_some_and(|word| word.has_free)
+        self.word.as_ref().is_none_or(|word| self.share.is_good(now) && word.has_free)
     }
 
     /// Somebody who was inside. What is promised to others is not theirs, for nobody counts how many such tickets a network has. For whoever was told to wait their ticket says how long.
@@ -459,7 +459,9 @@ impl Desk {
         let is_late = overdue > LATE + silent;
         let is_of_this = ticket.opening == self.opening();
         match (ticket.worth, self.word.as_ref().map(|word| &word.phase)) {
-            (_, None) if !is_late => Some(self.again(now, ticket, comes)),
+            // Neither made good nor lost: by whose clock it is late only the house knows.
+            (_, None) if is_late => Some(Answer::Again(ticket, comes)),
+            (_, None) => Some(self.again(now, ticket, comes)),
             // Their line broke, or the answer was lost: they were inside.
             _ if memory.redemption.is_used(ticket.serial) => {
                 let worth = Worth::Place { promised: Duration::ZERO };

@@ -100,10 +100,9 @@ impl House {
     }
 
     /// Where the player of a page without scripts is sent that was sent on so often; `None`: it is told to wait.
-    fn sent_on(&self, hops: u32) -> Option<String> {
-        let head = self
-            .rig
-            .ask(&format!("GET /listen/demo.mp4?t=&hop={hops} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+    fn sent_on(&self, ticket: &str, hops: u32) -> Option<String> {
+        let target = format!("/listen/demo.mp4?t={ticket}&hop={hops}");
+        let head = self.rig.ask(&format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
         let next = field(&head.head, "Location");
         assert!(head.head.starts_with(if next.is_some() { "HTTP/1.1 307 " } else { "HTTP/1.1 503 " }), "{}", head.head);
         next
@@ -435,14 +434,39 @@ fn without_javascript_a_player_is_sent_on_while_another_worker_has_a_place() {
     house.allocator.hear(house.now, 99, told);
     house.second();
     for hops in [0, 7] {
-        assert_eq!(house.sent_on(hops), Some(format!("/listen/demo.mp4?t=&hop={}", hops + 1)));
+        assert_eq!(house.sent_on("", hops), Some(format!("/listen/demo.mp4?t=&hop={}", hops + 1)));
     }
-    assert_eq!(house.sent_on(8), None, "often enough");
-    // Somebody has it.
-    let report = Report { seen: 1, inside: 1, wanted: 1, ..Report::default() };
-    house.allocator.hear(house.now, 99, Told { report, ..told });
+    assert_eq!(house.sent_on("", 8), None, "often enough");
+}
+
+#[test]
+fn without_javascript_a_player_whose_time_has_come_is_sent_on_only_if_another_worker_may_have_a_place_for_it() {
+    let mut house = House::new(20);
+    let told = Told { house: 1, report: Report { wanted: 1, ..Report::default() }, ..Told::default() };
+    let (was_inside, client) = house.enters("");
+    drop(client);
+    house.rig.until("nobody listens", |rig| rig.listening("demo") == 0);
+    house.wait(2 * KEPT);
+    let _inside: Vec<_> = (0..20).map(|_| (house.second(), house.enters(""))).collect();
+    house.is_full(20);
+    let mut waits = house.waits("?t=");
+    for _ in 0..100 {
+        if waits.2 == "soon" {
+            break;
+        }
+        house.wait(waits.1.min(LATE / 2));
+        waits = house.waits(&format!("?t={}", waits.0));
+    }
+    let (ticket, _, stage) = waits;
+    assert_eq!(stage, "soon");
+    assert_eq!(house.sent_on(&ticket, 0), None, "nobody has one");
+    // Theirs may be kept at another.
+    assert!(house.sent_on(&was_inside, 0).is_some_and(|next| next.ends_with("&hop=1")));
+    assert_eq!(house.sent_on(&was_inside, 8), None, "often enough");
+    house.allocator.set_cap(21);
+    house.allocator.hear(house.now, 99, told);
     house.second();
-    assert_eq!(house.sent_on(0), None);
+    assert!(house.sent_on(&ticket, 0).is_some());
 }
 
 #[test]
@@ -504,7 +528,7 @@ fn while_no_house_speaks_nobody_is_let_in_and_nobody_is_lost() {
     let (ticket, wait, stage) = house.waits("?t=");
     assert!(stage == "soon" && wait <= Duration::from_secs(30), "{stage} {wait:?}");
     assert_eq!(house.rig.listening("demo"), 1);
-    assert_eq!(house.sent_on(0), None, "nobody else would let it in");
+    assert_eq!(house.sent_on("", 0), None, "nobody else would let it in");
     house.now = later + wait;
     house.second();
     house.second();

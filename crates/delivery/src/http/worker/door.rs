@@ -216,7 +216,8 @@ impl Doors {
         let now = door.now(wall);
         let shown = Shown { ticket: shown, voucher: request.parameter(door::VOUCHER), wall };
         let Told { ticket, comes } = door.ask(now, shown, address, lot, entry);
-        let is_free_elsewhere = ticket.class != Class::Returning && door.desk.is_free_elsewhere(now);
+        // The place of whoever was inside is kept where they were.
+        let may_be_elsewhere = ticket.class == Class::Returning || door.desk.is_free_elsewhere(now);
         let text = door.key.now.sign(&door.scope, &ticket);
         let Ok(text) = std::str::from_utf8(&text) else { return (answer, None) };
         let Some((comes, is_due)) = comes else {
@@ -235,8 +236,8 @@ impl Doors {
             _ if entry == Entry::Later => door::page(request, waiting, wall),
             // The same place in time as they had, or there is no other way to say it.
             Asked::Page(_) => {
-                let is_free = is_free_elsewhere && waiting.is_soon();
-                let on = is_free.then(|| door::send_on(request, wall)).flatten();
+                let may_be = may_be_elsewhere && waiting.is_soon();
+                let on = may_be.then(|| door::send_on(request, wall)).flatten();
                 on.unwrap_or_else(|| door::wait(request, waiting, wall))
             }
             Asked::Player(Some(held)) if held == text => door::wait(request, waiting, wall),
