@@ -56,7 +56,7 @@ BREAKS = {
     "leave": "whoever is cut off does not come back: not_back, used_after",
     "linger": "people stay five times as long as the house believes: promise_kept",
     "poll": "everybody who waits asks every twenty seconds, as at waiting rooms that have to be asked: rate_usual_over_told",
-    "stuck": "what goes wrong stays so: the house stands still until the end, and after the mishap the workers with it: used_after, unanswered_after",
+    "stuck": "what goes wrong stays so: the house stands still until the end, and after the mishap the workers with it: used_after, unanswered_after, rate_after_outage",
 }
 
 
