@@ -83,7 +83,7 @@ try {
   await is(host.page, "inside", 2);
   await is(host.page, "class-anybody", 2);
   await is(host.page, "joined", 2);
-  await until("and of the last minute the last one", async () => (await number(host.page, "admitted")) >= 1);
+  assert.ok((await number(host.page, "admitted")) >= 1, "and of the last minute the last one");
   await until("a line is drawn", async () => (await ink(host.page)) > 500);
   assert.ok((await number(host.page, "asked")) >= 2);
   assert.deepEqual(await host.page.evaluate(() => said), [], "it is said when a level changes, and not when a number does");
