@@ -53,6 +53,8 @@ export class Player {
   #agenda = new Agenda();
   #ended = false;
   #heard = false;
+  /** The line broke, and brings no sound yet. */
+  #lost = false;
   #ticket: Ticket;
 
   constructor(private config: Config) {
@@ -92,7 +94,7 @@ export class Player {
     const { audio, space, hls, pass, voucher } = this.config;
     const stop = new AbortController();
     this.#stop = stop;
-    this.#ended = this.#heard = false;
+    this.#ended = this.#heard = this.#lost = false;
     this.#catchUp = new CatchUp();
     this.#lateness.clear();
     this.#agenda.clear();
@@ -326,7 +328,7 @@ export class Player {
           if ((await this.config.queue(told, signal)) && !signal.aborted) return this.listen(true);
           continue;
         }
-        if (response.ok && response.body) await this.#read(response.body, signal, () => backoff.reset());
+        if (response.ok && response.body) await this.#read(response.body, signal, () => ((this.#lost = false), backoff.reset()));
         else if (response.status === 410 && !this.#behind) return this.#finish(...(await lastWords(response)));
         else {
           void response.body?.cancel().catch(() => {});
@@ -346,7 +348,8 @@ export class Player {
       }
       if (signal.aborted) return;
       if (this.#ended) return this.#behind ? undefined : this.#feed?.finish();
-      if (this.#state !== "waiting" && !this.#behind) this.#is("reconnecting");
+      this.#lost = this.#state !== "waiting";
+      if (this.#lost && !this.#behind) this.#is("reconnecting");
       await pause(backoff.next(wait), signal, wait === null ? "online" : "never");
     }
   }
@@ -385,7 +388,7 @@ export class Player {
         }
       }
     } finally {
-      if (this.#agendaEnds()) this.#ended = true;
+      this.#ended ||= this.#agenda.has("ended");
     }
   }
 
@@ -401,10 +404,6 @@ export class Player {
 
   get #there(): number {
     return THERE_S + this.#catchUp.swing;
-  }
-
-  #agendaEnds(): boolean {
-    return this.#ended || this.#agenda.has("ended");
   }
 
   #appended(): void {
@@ -426,7 +425,9 @@ export class Player {
     const act = this.#catchUp.act(audio.currentTime, ranges);
     if (act.kind === "seek") audio.currentTime = act.to;
     else if (act.kind === "rate" && audio.playbackRate !== act.rate) audio.playbackRate = act.rate;
-    if (this.#heard && !audio.paused && act.kind === "rate" && this.#state !== "ended") this.#is("playing");
+    // Without a line what was in hand is heard first, and the next attempt may be long in coming.
+    const dry = this.#lost && act.kind === "none" && this.#state === "playing";
+    if (this.#heard && !audio.paused && (dry || act.kind === "rate") && this.#state !== "ended") this.#is(dry ? "reconnecting" : "playing");
     this.#show();
   }
 
@@ -444,6 +445,4 @@ export class Player {
   }
 }
 
-function now(): number {
-  return performance.now() / 1000;
-}
+const now = (): number => performance.now() / 1000;
