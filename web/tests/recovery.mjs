@@ -38,7 +38,11 @@ async function line() {
     relay.cut();
     const from = await position(who.page);
     const broke = Date.now();
-    await until("it says so", async () => (await who.page.textContent("#notice")).includes("by itself"));
+    const says = async () => (await who.page.textContent("#notice")).includes("by itself");
+    await until("it says so", says);
+    // Also once what was in hand is heard, when the next attempt may be seconds away.
+    await until("nothing is left to be heard", () => who.page.evaluate(() => document.querySelector("audio").readyState < HTMLMediaElement.HAVE_FUTURE_DATA));
+    await until("it says so still", says, 500);
     await fine(who.page, "en", "page-reconnecting");
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, broke + REFUSED_MS - Date.now())));
     const attempts = relay.refused;

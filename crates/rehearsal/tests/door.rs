@@ -8,8 +8,6 @@ use hiwar_admission::door::timetable::Stays;
 use hiwar_rehearsal::launch::{Addresses, Chance, Kind, Launch, Lived, Seen, Visit, Wrong};
 use hiwar_rehearsal::world::{House, Played, play};
 
-const HOUR: Duration = Duration::from_secs(3_600);
-
 /// So many who come within a minute, most of them at its beginning, from addresses anywhere, and have all the patience in the world.
 fn plain(people: u32, seed: u64) -> Launch {
     Launch {
@@ -152,9 +150,8 @@ fn a_house_that_stands_still_for_a_minute_is_asked_no_more_often_while_it_does_n
         assert!(late.len() > 300 && came >= 0.95);
         assert!(broken.seen.figures().utilisation >= 0.97);
         assert!(broken.seen.inside_max() <= cap && broken.bound_max <= u64::from(cap));
-        // Than without an outage in the same seconds: how many look differs from minute to minute.
-        for (seconds, usually) in times.into_iter().zip(&rates[0]) {
-            assert!(broken.rate(seconds.clone()) <= 1.2 * usually, "{people}, {seconds:?}");
+        for seconds in times {
+            assert!(broken.rate(seconds.clone()) <= 1.2 * before, "{people}, {seconds:?}");
         }
         // Nor do they come together later, when others ask seldom.
         let minutes = (560..1_160).step_by(60).map(|from| from..from + 60);
@@ -255,25 +252,6 @@ fn a_network_that_asks_for_a_third_of_everything_gets_its_share_and_people_behin
     // What a network of that size has room for in a round, as often as others' first tickets.
     assert!((greedy_in as f64 / (128.0 * part) - 1.0).abs() < 0.25, "one /24 got {greedy_in}");
     assert!((carrier_in as f64 / (100.0 * 32.0 * part) - 1.0).abs() < 0.3, "people behind carriers got {carrier_in}");
-}
-
-/// Later than half an hour after the draw, when nearly all know their time, and of the ranks that are due many are of people who gave up or came when a place was left over.
-#[test]
-fn for_an_hour_places_find_somebody_and_all_who_wait_behind_one_address_come_in() {
-    let hour = |bots| {
-        let seen = played(Launch { bots, ..Launch::default() }.visits(), House::default(), 3_600);
-        let waits = |visit: &Visit, lived: &Lived| {
-            visit.kind == Kind::Carried && (lived.entered.is_some() || visit.patience > HOUR)
-        };
-        let entered: Vec<bool> =
-            seen.all().filter(|(visit, lived)| waits(visit, lived)).map(|(_, lived)| lived.entered.is_some()).collect();
-        assert!(entered.len() > 180 && entered.iter().all(|entered| *entered), "{entered:?}");
-        seen.figures()
-    };
-    let (figures, with_bots) = (hour(0), hour(200));
-    assert!(figures.promise_kept >= 0.95 && figures.utilisation >= 0.97);
-    // A third of all ranks are those of tickets that nobody will come by.
-    assert!(with_bots.promise_kept >= 0.95 && with_bots.utilisation >= 0.92);
 }
 
 /// A launch to which so many of a hundred come as followers, and so many who heard an earlier conversation; of each class that was drawn, and of everybody else, how many of them and which part is in

@@ -20,9 +20,6 @@ const PUNCTUAL: usize = 30;
 const LATE_AT_MOST: usize = 10;
 const _: () = assert!(LATE_AT_MOST < PUNCTUAL);
 
-/// That everybody comes whose turn it is, is believed as if it had been seen of so many.
-const BELIEVED: f64 = 500.0;
-
 /// A worker that says nothing for so long is stuck: what it has is nobody's place.
 const SLOW: Duration = Duration::from_secs(3 * GRANT.as_secs());
 
@@ -438,13 +435,6 @@ impl Allocator {
         next.saturating_sub(self.came() + self.absent)
     }
 
-    /// Of those whose turn it will be, the part that will come: as many as of those whose turn it has been, when it is that of rank `next`. Whoever came later did come.
-    fn comes(&self, next: u64) -> f64 {
-        let came = self.came();
-        let due = (came + self.absent).min(next).max(came);
-        (came as f64 + BELIEVED) / (due as f64 + BELIEVED)
-    }
-
     /// How many of those for whom there was a time have come since the draw.
     fn came(&self) -> u64 {
         self.came_ever().saturating_sub(self.came_before)
@@ -550,7 +540,6 @@ impl Allocator {
             inside: &inside,
             pace: self.pace,
             stays: self.stays,
-            comes: self.comes(first),
         })
     }
 }

@@ -725,7 +725,7 @@ impl Desk {
                     _ => LOOK,
                 };
                 // In steps, so that all tickets of one network look together then, too; and not later than that.
-                let steps = 1 << (reaches.as_secs() / LOOK.as_secs()).ilog2();
+                let steps = (reaches.as_secs() / LOOK.as_secs()).next_power_of_two() as u32;
                 ((LOOK * (steps - 1)).min(LOOK_MAX - 2 * LOOK), odd)
             }
         };

@@ -422,8 +422,7 @@ mod tests {
         let mut tally = Tally::default();
         one.iter().chain(&other[..counted]).for_each(|entry| tally.add(entry.class, entry.lot(&secret)));
         let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        let outlook =
-            Outlook { now, first: 0, places: 9, inside: &[7.0], pace: 90, stays: Stays::default(), comes: 1.0 };
+        let outlook = Outlook { now, first: 0, places: 9, inside: &[7.0], pace: 90, stays: Stays::default() };
         let mut record = DrawRecord {
             space: Scope::parse("talk").expect("a scope"),
             opening: 3,

@@ -181,15 +181,7 @@ mod tests {
     fn queue() -> Crowd {
         let (secret, mut drawn) = (DrawSecret::of(&[4; 32], 3), Tally::default());
         (0..500).for_each(|network| drawn.add(Class::Anybody, secret.lot(network, Turn::FIRST)));
-        let outlook = Outlook {
-            now: UNIX_EPOCH,
-            first: 0,
-            places: 90,
-            inside: &[],
-            pace: 10,
-            stays: Stays::default(),
-            comes: 1.0,
-        };
+        let outlook = Outlook { now: UNIX_EPOCH, first: 0, places: 90, inside: &[], pace: 10, stays: Stays::default() };
         Crowd::Queue { drawn, table: Timetable::of(&outlook), asked: UNIX_EPOCH, before: [5, 6], absent: 7 }
     }
 

@@ -18,12 +18,6 @@ pub const STEPS: usize = (HORIZON.as_secs() / STEP.as_secs()) as usize;
 /// Of the places, so many are not promised. What chance takes beyond that (a standard deviation of those who leave) makes a promise seconds late, which is well within what it means.
 const UNPROMISED: f64 = 0.002;
 
-/// No smaller part of them is taken to come: they may only be late.
-const COMES_MIN: f64 = 0.5;
-
-/// So far ahead a table goes on once it was made. What those leave who do not come is for whoever knows no time, and looks: if all knew theirs as soon as half an hour before, nobody would be there for it.
-const AHEAD: Duration = Duration::from_secs(20 * 60);
-
 /// Over so many steps, ten minutes, what is left over is promised: by then everybody has looked once.
 const LEFT_STEPS: u64 = 120;
 
@@ -83,8 +77,6 @@ pub struct Outlook<'a> {
     pub pace: u32,
     /// How long people stay.
     pub stays: Stays,
-    /// Of those whose turn it will be the part that comes. Who does not has a rank all the same.
-    pub comes: f64,
 }
 
 /// How many of those who wait will have been let in by when.
@@ -112,7 +104,6 @@ impl Timetable {
             _ => 1.0,
         };
         let mut inside: f64 = outlook.inside.iter().sum();
-        let more = 1.0 / outlook.comes.clamp(COMES_MIN, 1.0) - 1.0;
         let (mut come, mut by, mut sum) = (Vec::with_capacity(STEPS), Vec::with_capacity(STEPS), outlook.first as f64);
         for step in 0..STEPS {
             let old: f64 = outlook.inside.iter().enumerate().map(|(age, count)| count * goes(age, step)).sum();
@@ -122,8 +113,7 @@ impl Timetable {
             let enter = (places - inside).clamp(0.0, pace);
             inside += enter;
             come.push(enter);
-            // Who comes at once has a place that is free; of those for whom one is to fall free not all will come.
-            sum += enter + more * enter.min(old + new);
+            sum += enter;
             by.push(sum as u64);
         }
         Self { from: outlook.now, first: outlook.first, by }
@@ -150,7 +140,7 @@ impl Timetable {
         before + ((after - before) as f64 * steps.fract()) as u64
     }
 
-    /// Goes on to [`AHEAD`] from `outlook`, by what is known now; what it said before stays. What is over is forgotten.
+    /// Goes on to as far from `outlook` as that reaches, by what is known now; what it said before stays. What is over is forgotten.
     ///
     /// `outlook` is the table that would be made now, of the same ranks.
     pub fn extend(&mut self, outlook: &Self) {
@@ -158,7 +148,7 @@ impl Timetable {
             self.first = self.by.remove(0);
             self.from += STEP;
         }
-        while self.from + STEP * self.by.len() as u32 + STEP <= outlook.from + AHEAD {
+        while self.from + STEP * self.by.len() as u32 + STEP <= outlook.from + HORIZON {
             let begin = self.from + STEP * self.by.len() as u32;
             let (before, after) = (outlook.rank(begin), outlook.rank(begin + STEP));
             // Places that nobody came for are left to whoever looks, now; what they do not take is promised, little by little.
@@ -320,7 +310,6 @@ mod tests {
             inside: &[],
             pace: 500,
             stays: Stays::default(),
-            comes: 1.0,
         });
         assert_eq!(after(&table, 0), Some(0.0));
         assert!((after(&table, 5_000).expect("soon") - 10.0).abs() < 0.1);
@@ -343,7 +332,6 @@ mod tests {
             inside: &inside,
             pace: 500,
             stays: Stays::default(),
-            comes: 1.0,
         });
         // Of those who stayed for the median, the hazard is 2 phi(0) / (sigma * median).
         let per_s = PROMISED as f64 * 2.0 * 0.398_94 / 1_200.0;
@@ -351,45 +339,12 @@ mod tests {
         assert!((at - 60.0).abs() < 3.0, "{at}");
     }
 
-    #[test]
-    fn of_whom_a_place_falls_free_for_as_many_more_are_due_as_will_not_come() {
-        let of = |comes| {
-            let (now, stays) = (NOW, Stays::default());
-            Timetable::of(&Outlook { now, first: 0, places: 10_000, inside: &[], pace: 500, stays, comes })
-        };
-        let (all, part) = (of(1.0), of(0.8));
-        // Until there is no place, each has one: who is told too early would find none.
-        assert_eq!(after(&part, PROMISED - 500), after(&all, PROMISED - 500));
-        let refilled = |table: &Timetable| (table.ranks() - PROMISED) as f64;
-        assert!((refilled(&part) / refilled(&all) - 1.25).abs() < 0.01, "{}", refilled(&part) / refilled(&all));
-        // Of a whole crowd that is late nearly half are believed to come.
-        assert_eq!(of(0.0), of(COMES_MIN));
-    }
-
-    #[test]
-    fn a_table_goes_on_for_less_than_it_was_made_for() {
-        let of = |now, first| {
-            let stays = Stays::default();
-            Timetable::of(&Outlook { now, first, places: 10_000, inside: &[10_000.0], pace: 500, stays, comes: 1.0 })
-        };
-        let mut table = of(NOW, 0);
-        let made = table.clone();
-        let told = made.ranks();
-        table.extend(&of(NOW + Duration::from_secs(300), 2_000));
-        assert_eq!(table.ranks(), told, "nobody who looks is told a time while others' reaches so far");
-        let later = NOW + HORIZON - AHEAD + STEP;
-        table.extend(&of(later, 4_000));
-        assert!(table.ranks() > told);
-        assert_eq!(table.time(told - 1), made.time(told - 1));
-        assert!(table.time(table.ranks() - 1).is_some_and(|time| time <= later + AHEAD));
-    }
-
     proptest! {
         #[test]
         fn times_are_in_the_order_of_ranks(places in 0u32..50_000, inside in 0u32..60_000, age in 0usize..800, pace in 0u32..3_000, median in 0u64..4_000) {
             let stays = Stays { median: Duration::from_secs(median), sigma: 1.0 };
             let inside = [vec![0.0; age], vec![f64::from(inside)]].concat();
-            let table = Timetable::of(&Outlook { now: NOW, first: 0, places, inside: &inside, pace, stays, comes: 1.0 });
+            let table = Timetable::of(&Outlook { now: NOW, first: 0, places, inside: &inside, pace, stays });
             let mut last = NOW;
             for rank in (0..table.ranks()).step_by(97) {
                 let time = table.time(rank).expect("it has a time");

@@ -355,15 +355,8 @@ mod tests {
     }
 
     fn queue() -> Phase {
-        let outlook = Outlook {
-            now: at(60),
-            first: 70,
-            places: 9_000,
-            inside: &[7.0],
-            pace: 90,
-            stays: Stays::default(),
-            comes: 1.0,
-        };
+        let outlook =
+            Outlook { now: at(60), first: 70, places: 9_000, inside: &[7.0], pace: 90, stays: Stays::default() };
         Phase::Queue { drawn: drawn(), table: Timetable::of(&outlook), late: 9, per_minute: 5_000, spare: 4 }
     }
 

@@ -444,8 +444,7 @@ mod tests {
                 (0..count).for_each(|n| tally.add(Class::Anybody, secret.lot(n << 8 | worker, Turn::FIRST)));
             }
             let now = std::time::SystemTime::UNIX_EPOCH;
-            let outlook =
-                Outlook { now, first: 0, places: 9, inside: &[7.0], pace: 90, stays: Stays::default(), comes: 1.0 };
+            let outlook = Outlook { now, first: 0, places: 9, inside: &[7.0], pace: 90, stays: Stays::default() };
             let table = hiwar_admission::door::timetable::Timetable::of(&outlook);
             Drawn { opening, workers: (1..).zip(counts).collect(), tally, table }
         }

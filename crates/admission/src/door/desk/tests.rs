@@ -50,8 +50,7 @@ fn queue() -> Phase {
     let mut drawn = Tally::default();
     let secret = DrawSecret::of(&[4; 32], 3);
     (0..1_000).for_each(|network| drawn.add(Class::Anybody, secret.lot(network, Turn { round: 1, within: 0 })));
-    let outlook =
-        Outlook { now: NOW, first: 0, places: 500, inside: &[], pace: 10, stays: Stays::default(), comes: 1.0 };
+    let outlook = Outlook { now: NOW, first: 0, places: 500, inside: &[], pace: 10, stays: Stays::default() };
     Phase::Queue { drawn, table: Timetable::of(&outlook), late: 0, per_minute: 0, spare: 0 }
 }
 
@@ -204,8 +203,7 @@ fn whoever_was_drawn_among_their_like_has_the_rank_of_that() {
     let (secret, mut drawn) = (DrawSecret::of(&[4; 32], 3), Tally::default());
     (0..10_000).for_each(|network| drawn.add(Class::Anybody, secret.lot(network, Turn::FIRST)));
     (0..100).for_each(|holder| drawn.add(Class::Follower, secret.lot(holder, Turn::FIRST)));
-    let outlook =
-        Outlook { now: NOW, first: 0, places: 500, inside: &[], pace: 1, stays: Stays::default(), comes: 1.0 };
+    let outlook = Outlook { now: NOW, first: 0, places: 500, inside: &[], pace: 1, stays: Stays::default() };
     desk.hear(word(3, Phase::Queue { drawn, table: Timetable::of(&outlook), late: 0, per_minute: 0, spare: 0 }));
     let due = |desk: &mut Desk, class, serial| {
         let ticket = Ticket { serial, class, ..ticket(Worth::Draw(Turn::FIRST)) };
@@ -271,7 +269,7 @@ fn left_over_desk(spare: u32) -> Desk {
 
 fn leave_over(desk: &mut Desk, spare: u32) {
     let Phase::Queue { drawn, .. } = queue() else { unreachable!() };
-    let outlook = Outlook { now: NOW, first: 0, places: 0, inside: &[], pace: 0, stays: Stays::default(), comes: 1.0 };
+    let outlook = Outlook { now: NOW, first: 0, places: 0, inside: &[], pace: 0, stays: Stays::default() };
     let table = Timetable::of(&outlook);
     desk.hear(word(3, Phase::Queue { drawn, table, late: 0, per_minute: 0, spare }));
 }
@@ -606,8 +604,7 @@ fn whoever_was_told_no_time_is_no_promise_kept_and_who_finds_no_place_is_late_on
     let memory = shared.memory();
     let mut desk = Shared::desk(0);
     // They are first of all.
-    let outlook =
-        Outlook { now: NOW, first: 0, places: 500, inside: &[], pace: 10, stays: Stays::default(), comes: 1.0 };
+    let outlook = Outlook { now: NOW, first: 0, places: 500, inside: &[], pace: 10, stays: Stays::default() };
     let (secret, mut drawn) = (DrawSecret::of(&[4; 32], 3), Tally::default());
     drawn.add(Class::Anybody, secret.lot(9, Turn::FIRST));
     desk.hear(word(3, Phase::Queue { drawn, table: Timetable::of(&outlook), late: 0, per_minute: 0, spare: 1 }));

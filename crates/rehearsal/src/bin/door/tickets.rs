@@ -238,8 +238,7 @@ fn floors(count: u64, rate: &mut Rate<'_>) {
 
 fn queue(now: SystemTime, drawn: Tally) -> Phase {
     let stays = Stays::default();
-    let table =
-        Timetable::of(&Outlook { now, first: 0, places: 19_000, inside: &[19_000.0], pace: 2_000, stays, comes: 1.0 });
+    let table = Timetable::of(&Outlook { now, first: 0, places: 19_000, inside: &[19_000.0], pace: 2_000, stays });
     Phase::Queue { drawn, table, late: 0, per_minute: 1_000, spare: 0 }
 }
 
