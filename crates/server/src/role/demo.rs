@@ -96,3 +96,42 @@ pub async fn start(studio: &Studio, registry: &Registry) -> Result<(), String> {
     }
     perform::start(studio, space, performers).map_err(|why| format!("{why:?}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use hiwar_media::opus::{Decoder, PACKET_SAMPLES_MAX};
+    use hiwar_media::packet::Opus;
+
+    use super::*;
+
+    /// Longest silence that somebody may take for a pause between two who talk, in frames of 20 ms.
+    const PAUSE_FRAMES: usize = 55;
+
+    #[test]
+    fn nobody_who_presses_just_then_hears_more_than_a_pause() {
+        let mut together: Vec<Vec<f32>> = Vec::new();
+        for (name, file) in SOUNDS {
+            let packets = ogg::frames(file).expect("a whole file").packets;
+            let (mut decoder, mut sound) = (Decoder::new().expect("memory"), [0.0; PACKET_SAMPLES_MAX]);
+            together.resize(packets.len().max(together.len()), Vec::new());
+            assert_eq!(together.len(), packets.len(), "{name} is as long as the others");
+            for (frame, packet) in together.iter_mut().zip(&packets) {
+                let count = decoder.decode(Opus::new(packet).expect("a packet"), &mut sound).expect("sound");
+                frame.resize(count, 0.0);
+                frame.iter_mut().zip(&sound).for_each(|(sum, sample)| *sum += sample);
+            }
+        }
+        let is_silent = |frame: &Vec<f32>| {
+            let power = frame.iter().map(|sample| sample * sample).sum::<f32>() / frame.len() as f32;
+            power.sqrt() < 0.003
+        };
+        // Twice, for it begins anew when it is over.
+        let (mut longest, mut now) = (0, 0);
+        for frame in together.iter().chain(&together) {
+            now = if is_silent(frame) { now + 1 } else { 0 };
+            longest = longest.max(now);
+        }
+        println!("{longest} frames");
+        assert!(longest <= PAUSE_FRAMES, "{} ms of silence", 20 * longest);
+    }
+}
