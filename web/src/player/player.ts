@@ -425,9 +425,9 @@ export class Player {
     const act = this.#catchUp.act(audio.currentTime, ranges);
     if (act.kind === "seek") audio.currentTime = act.to;
     else if (act.kind === "rate" && audio.playbackRate !== act.rate) audio.playbackRate = act.rate;
-    // Without a line what was in hand is heard first, and the next attempt may be long in coming.
-    const dry = this.#lost && (act.kind === "none" || audio.readyState < audio.HAVE_FUTURE_DATA);
-    if (this.#heard && !audio.paused && (dry || act.kind === "rate") && !["ended", "queued"].includes(this.#state)) this.#is(dry ? "reconnecting" : "playing");
+    // Without a line what was in hand is heard first, and the next attempt may be long in coming. 3: HAVE_FUTURE_DATA.
+    const dry = this.#lost && (act.kind === "none" || audio.readyState < 3);
+    if (this.#heard && !audio.paused && (dry || act.kind === "rate") && this.#state !== "ended" && this.#state !== "queued") this.#is(dry ? "reconnecting" : "playing");
     this.#show();
   }
 
