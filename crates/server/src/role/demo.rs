@@ -131,7 +131,6 @@ mod tests {
             now = if is_silent(frame) { now + 1 } else { 0 };
             longest = longest.max(now);
         }
-        println!("{longest} frames");
         assert!(longest <= PAUSE_FRAMES, "{} ms of silence", 20 * longest);
     }
 }
