@@ -31,6 +31,8 @@ pub(crate) struct Waiting<'a> {
     pub(crate) wait: Duration,
     /// What comes then.
     pub(crate) worth: Worth,
+    /// To whom no place can be promised yet: about how long until they have one, if that is within half an hour.
+    pub(crate) expected: Option<Duration>,
     /// What else there is for them.
     pub(crate) offers: Offers<'a>,
 }
@@ -71,7 +73,7 @@ impl Waiting<'_> {
     }
 
     fn words(&self, language: Language) -> (&'static str, String) {
-        let minutes = self.seconds().div_ceil(60);
+        let minutes = in_minutes(self.wait);
         match (language, self.worth) {
             // While the house is silent, for instance.
             (Language::English, Worth::Place { promised }) if promised.is_zero() && minutes > 1 => (
@@ -104,6 +106,21 @@ impl Waiting<'_> {
                     "In about {minutes} min. If you are at most ten minutes late, the next free place is yours, without waiting in line again."
                 ),
             ),
+            (Language::English, Worth::Rank(_)) if let Some(expected) = self.expected => (
+                "Your turn is kept",
+                format!(
+                    "As it looks you have a place in about {} min, which cannot be promised yet. Look again in {minutes} min.",
+                    in_minutes(expected)
+                ),
+            ),
+            (Language::Arabic, Worth::Rank(_)) if let Some(expected) = self.expected => (
+                "دورك محفوظ",
+                format!(
+                    "يُتوقع أن يكون لك مكان بعد نحو {}، ولا يمكن الوعد به بعد. عُد بعد {}.",
+                    counted(in_minutes(expected), MINUTES),
+                    counted(minutes, MINUTES)
+                ),
+            ),
             (Language::English, Worth::Rank(_)) => (
                 "No place within half an hour",
                 format!(
@@ -133,6 +150,11 @@ impl Waiting<'_> {
             ),
         }
     }
+}
+
+/// In whole minutes, and not before; one at least.
+fn in_minutes(time: Duration) -> u64 {
+    (time.as_millis().div_ceil(60_000) as u64).max(1)
 }
 
 /// One, two, three to ten, and more of something, as they are counted after a preposition.
@@ -188,6 +210,9 @@ pub(crate) fn wait(request: &Request<'_>, waiting: Waiting<'_>, now: SystemTime)
     let mut body = format!(
         "{{\"type\":\"/problems/wait\",\"title\":\"{title}\",\"status\":503,\"detail\":\"{detail}\",\"lang\":\"{code}\",\"ticket\":\"{ticket}\",\"wait_ms\":{wait_ms},\"stage\":\"{stage}\""
     );
+    if let Some(expected) = waiting.expected {
+        let _ = write!(body, ",\"expected_ms\":{}", expected.as_millis());
+    }
     if let Some(address) = waiting.elsewhere(request) {
         let _ = write!(body, ",\"elsewhere\":\"{address}\"");
     }
@@ -434,7 +459,14 @@ mod tests {
     }
 
     fn waiting(worth: Worth) -> Waiting<'static> {
-        Waiting { space: "demo", ticket: "TICKET", wait: Duration::from_millis(150_001), worth, offers: NOTHING }
+        Waiting {
+            space: "demo",
+            ticket: "TICKET",
+            wait: Duration::from_millis(150_001),
+            worth,
+            expected: None,
+            offers: NOTHING,
+        }
     }
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
@@ -486,6 +518,36 @@ mod tests {
             let (late, early) = (told(Duration::from_secs(480)), told(Duration::from_secs(6)));
             assert!(late.contains(long) && !late.contains(short), "{late}");
             assert!(early.contains(short) && !early.contains(long), "{early}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_told_no_time_is_told_what_to_expect_within_half_an_hour() {
+        for (language, turn, none) in [
+            (
+                "en",
+                "in about 21 min, which cannot be promised yet. Look again in 3 min",
+                "No place within half an hour",
+            ),
+            ("ar", "بعد نحو ٢١ دقيقة، ولا يمكن الوعد به بعد. عُد بعد ٣ دقائق", "لا مكان خلال نصف ساعة"),
+        ] {
+            for expected in [None, Some(Duration::from_millis(1_200_001))] {
+                let waiting = Waiting { expected, ..waiting(Worth::Rank(7)) };
+                let (_, told) = asked("/listen/demo.mp4?t=", language, |request| wait(request, waiting, NOW));
+                assert_eq!(
+                    told.contains(",\"stage\":\"rank\",\"expected_ms\":1200001,\"page\""),
+                    expected.is_some(),
+                    "{told}"
+                );
+                let (_, page) = asked("/s/demo/wait", language, |request| page(request, waiting, NOW));
+                for told in [told, page] {
+                    assert_eq!(
+                        (told.contains(turn), told.contains(none)),
+                        (expected.is_some(), expected.is_none()),
+                        "{told}"
+                    );
+                }
+            }
         }
     }
 

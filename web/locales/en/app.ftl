@@ -31,6 +31,7 @@ page-wait-soon = There is no place at this moment. This page asks for one again 
 page-wait-draw = Many people came at once. Everyone who comes in this minute is drawn; you are told your time in about { $left }.
 page-wait-place = You have a place, in about { $left }. You may close this page: if you are back at most ten minutes late, the next free place is yours, without waiting in line again.
 page-wait-rank = More people came than can listen at once, and no place can be promised within half an hour. Your turn is kept, and this page asks again by itself in about { $left }.
+page-wait-turn = More people came than can listen at once. Your turn is kept: as it looks, you have a place in about { $place }, which cannot be promised yet. This page asks again by itself in about { $left }.
 page-wait-recording = The recording will be here when the conversation is over.
 page-wait-in = It is your turn, and the sound has begun.
 page-wait-calendar = Put it in your calendar

@@ -19,6 +19,8 @@ export interface Told {
   wait_ms: number;
   /** What comes then: the next try, a draw, a place, or another look. */
   stage: "soon" | "draw" | "place" | "rank";
+  /** To whom no place can be promised yet: about how long until they have one, if that is within half an hour. */
+  expected_ms?: number;
   /** Where others carry the delayed stream, for whoever is told no time. */
   elsewhere?: string;
 }

@@ -13,6 +13,13 @@ it("tells seconds when it is near and minutes when it is far", () => {
   expect(said("place", -5)).toBe("page-wait-place(5 seconds)");
 });
 
+it("tells whoever has no time what they may expect, as it comes nearer", () => {
+  const said = (left: number, expected_ms?: number) => words({ ticket: "", wait_ms: 600_000, expected_ms, stage: "rank" }, left, say, "en", true);
+  expect(said(600_000, 1_500_000)).toBe("page-wait-turn(25 minutes,10 minutes)");
+  expect(said(60_000, 1_500_000)).toBe("page-wait-turn(16 minutes,60 seconds)");
+  expect(said(600_000)).toContain("page-wait-rank(10 minutes)");
+});
+
 it("promises a recording only to whom there will be one", () => {
   const said = (stage: Told["stage"], recorded: boolean) => words({ ticket: "", wait_ms: 0, stage }, 600_000, say, "en", recorded);
   expect(said("rank", true)).toContain("page-wait-recording()");

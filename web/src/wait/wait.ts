@@ -20,12 +20,18 @@ const HUSH_MS = 5_000;
 export const IN_MS = 10_000;
 
 /** What somebody reads who waits so long still; with numbers as in `tag`, and whether they may hope for a recording. */
-export function words({ stage }: Told, left_ms: number, say: Say, tag: string, recorded: boolean): string {
-  const seconds = Math.max(1, Math.ceil(left_ms / 1000));
-  const [unit, count] = seconds <= SECONDS_MAX ? ["second", Math.ceil(seconds / 5) * 5] : ["minute", Math.ceil(seconds / 60)];
-  const left = new Intl.NumberFormat(tag, { style: "unit", unit, unitDisplay: "long" }).format(count);
+export function words({ stage, wait_ms, expected_ms }: Told, left_ms: number, say: Say, tag: string, recorded: boolean): string {
+  const left = span(left_ms, tag);
+  if (stage === "rank" && expected_ms) return say("page-wait-turn", { place: span(expected_ms - wait_ms + left_ms, tag), left });
   const text = say({ soon: "page-wait-soon", draw: "page-wait-draw", place: "page-wait-place", rank: "page-wait-rank" }[stage], { left });
   return stage === "rank" && recorded ? `${text} ${say("page-wait-recording")}` : text;
+}
+
+/** So long, in words. */
+function span(ms: number, tag: string): string {
+  const seconds = Math.max(1, Math.ceil(ms / 1000));
+  const [unit, count] = seconds <= SECONDS_MAX ? ["second", Math.ceil(seconds / 5) * 5] : ["minute", Math.ceil(seconds / 60)];
+  return new Intl.NumberFormat(tag, { style: "unit", unit, unitDisplay: "long" }).format(count);
 }
 
 /** Whether a browser plays the delayed stream itself. Where it does not, the address may lead to a player that can. */

@@ -90,6 +90,8 @@ pub struct Allocator {
     /// When there were last places to give.
     gave: SystemTime,
     excused: Excused,
+    /// Lower ranks are expected to be let in within the [`HORIZON`](super::timetable::HORIZON).
+    reach: u64,
 }
 
 /// Whose turn it was while nobody was given a place: they are on their way back, and not absent.
@@ -162,6 +164,7 @@ impl Allocator {
             absent: 0,
             gave: now,
             excused: Excused { count: 0, since: now, until: now },
+            reach: 0,
         }
     }
 
@@ -378,11 +381,13 @@ impl Allocator {
         self.cap
     }
 
-    /// Of those who wait, so many cannot be told a time. While they gather nobody has one yet.
+    /// Of those who wait, so many have no time within half an hour, and cannot expect one. While they gather nobody has one yet.
     pub fn without_time(&self) -> u64 {
         match &self.state {
             State::Open | State::Gathering { .. } => 0,
-            State::Queue { drawn, table, .. } => (drawn.total() + self.late()).saturating_sub(table.ranks()),
+            State::Queue { drawn, table, .. } => {
+                (drawn.total() + self.late()).saturating_sub(self.reach.max(table.ranks()))
+            }
         }
     }
 
@@ -491,6 +496,7 @@ impl Allocator {
                 // Who asks where nobody is given a place asks later, also for a rank.
                 self.excused.count = drawn.total();
                 let table = self.table(now, 0);
+                self.reach = table.ranks();
                 self.state = State::Queue { drawn, table, asked: now + SPREAD + SLACK };
             }
             State::Gathering { .. } => {}
@@ -514,6 +520,7 @@ impl Allocator {
                     self.opening = self.opening.wrapping_add(1);
                 } else {
                     let outlook = self.table(now, next);
+                    self.reach = outlook.ranks();
                     if let State::Queue { table, .. } = &mut self.state {
                         table.extend(&outlook);
                     }

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use super::counts::Counts;
 use super::diary::{Field, Traffic};
 use super::draw::{DrawSecret, ROUNDS, Tally, VOUCHED};
+use super::look::{self, LOOK, LOOK_MAX, Looks, share_of};
 use super::network::{LEVELS, Networks, Turn};
 use super::places::{Grant, Report, Share};
 use super::redemption::Redemption;
@@ -35,12 +36,6 @@ const MOMENT: Worth = Worth::Place { promised: Duration::ZERO };
 const MUCH_LATER: Worth = Worth::Rank(u64::MAX);
 /// Whoever comes back so much too soon has come in time: clocks and networks are no better.
 const EARLY: Duration = Duration::from_secs(2);
-/// How long until somebody to whom nothing is promised looks again, at the least, and at the most.
-pub const LOOK: Duration = Duration::from_secs(5 * 60);
-/// See [`LOOK`].
-pub const LOOK_MAX: Duration = Duration::from_secs(60 * 60);
-/// The first time they look when it is known who of those who were drawn has not come, or later, up to when they look again: places that are left over soon after a draw find somebody.
-const FIRST_LOOK: Duration = Duration::from_secs(40);
 /// For so long somebody may come back without waiting, from when they were last let in: the longest conversations.
 pub const RETURNS: Duration = Duration::from_secs(12 * 3_600);
 /// A place that is not there although it was promised: how soon it is asked for again.
@@ -178,13 +173,6 @@ struct Visitor {
     vouched: Option<Vouched>,
     chance: u32,
     entry: Entry,
-}
-
-/// Whether whoever was promised nothing has looked before; they look next in an odd period, or in an even one.
-#[derive(Clone, Copy, Debug)]
-enum Looks {
-    First { odd: bool },
-    Again { odd: bool },
 }
 
 /// Who was let in of those who had been told a time, by class.
@@ -384,6 +372,16 @@ impl Desk {
     /// Below are the serials of those who waited.
     pub const PLACE_MIN: u64 = 1 << 62;
 
+    /// About how long until whoever has that ticket is let in, if no place can be promised to them yet; `None`: not within half an hour, or nobody knows.
+    pub fn expects(&self, now: SystemTime, ticket: &Ticket) -> Option<Duration> {
+        match (ticket.worth, self.word.as_ref().map(|word| &word.phase)) {
+            (Worth::Rank(rank), Some(Phase::Queue { table, .. })) if ticket.opening == self.opening() => {
+                Some(table.expects(now, rank)?.duration_since(now).unwrap_or_default())
+            }
+            _ => None,
+        }
+    }
+
     /// Whether nobody waits, as far as is known.
     fn is_open(&self) -> bool {
         matches!(self.word.as_ref().map(|word| &word.phase), Some(Phase::Open))
@@ -479,12 +477,13 @@ impl Desk {
                 // A place that was left over is anybody's who looks; not for what somebody has beyond their network's share, before the turn of everybody who has not had theirs.
                 let is_first =
                     rank < drawn.first_round() || (drawn.total()..drawn.total().saturating_add(*late)).contains(&rank);
-                let (time, is_next) = (table.time(rank), is_first || table.rank(now) >= drawn.first_round());
+                // Those who had not had theirs have known for minutes when they will.
+                let (time, is_next) = (table.time(rank), is_first || table.rank(now + LOOK) >= drawn.first_round());
                 if time.is_none() && memory.redemption.is_promised(ticket.serial) {
                     // It was left over for them, and they did not get the answer.
                     return self.claim(now, memory, left_over(now, ticket), comes, entry);
                 }
-                let looks = memory.redemption.look(ticket.serial, period(now + EARLY, ticket.network)).ok()?;
+                let looks = memory.redemption.look(ticket.serial, look::period(now + EARLY, ticket.network)).ok()?;
                 if looks && is_next && self.spare > 0 && self.share.has_room(now) {
                     self.spare -= 1;
                     return self.leave_over(now, memory, ticket, entry);
@@ -716,22 +715,15 @@ impl Desk {
             let due = due.max(now + EARLY);
             return (due, Worth::Place { promised: due.duration_since(now).unwrap_or_default() });
         }
-        let (after, odd) = match looks {
-            Looks::First { odd } => (FIRST_LOOK, odd),
-            // Not before something can be promised to them, as it seems now: of half a million nearly all would look for nothing.
-            Looks::Again { odd } => {
-                let reaches = match self.word.as_ref().map(|word| &word.phase) {
-                    Some(Phase::Queue { table, .. }) => table.reaches(rank).clamp(LOOK, LOOK_MAX),
-                    _ => LOOK,
-                };
-                // In steps, so that all tickets of one network look together then, too; and not later than that.
-                let steps = (reaches.as_secs() / LOOK.as_secs()).next_power_of_two() as u32;
-                ((LOOK * (steps - 1)).min(LOOK_MAX - 2 * LOOK), odd)
+        let reaches = match self.word.as_ref().map(|word| &word.phase) {
+            // What is left over by others may be theirs before something can be promised to them.
+            Some(Phase::Queue { drawn, table, .. }) if rank < drawn.total() => {
+                table.reaches(rank.min(drawn.first_round()))
             }
+            Some(Phase::Queue { table, .. }) => table.reaches(rank),
+            _ => LOOK,
         };
-        let next = period(now + after, network) + 1;
-        let next = next + u64::from(odd != (next % 2 == 1));
-        (begins(next, network), Worth::Rank(rank))
+        (look::next(now, network, looks, reaches), Worth::Rank(rank))
     }
 
     /// Whether a ticket of that turn is not given: serials are for everybody, and the fewer are left the more are kept for those whose network has had few.
@@ -761,23 +753,6 @@ pub(super) fn comes_after_silence(silent: Duration) -> Duration {
     (1 + OVER) * pause_after(silent, SILENT_MAX)
 }
 
-/// In which period, of [`LOOK`], of that network. All tickets of one look at the same time: whoever has thirty would else look thirty times as often for what is left over.
-fn period(now: SystemTime, network: u64) -> u64 {
-    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + 2 * LOOK;
-    since.saturating_sub(phase(network)).as_secs() / LOOK.as_secs()
-}
-
-/// When it begins.
-fn begins(period: u64, network: u64) -> SystemTime {
-    let since = phase(network) + Duration::from_secs(LOOK.as_secs() * period);
-    SystemTime::UNIX_EPOCH + since.saturating_sub(2 * LOOK)
-}
-
-/// How much later than others its periods begin: over two of them, so that odd ones are spread as well.
-fn phase(network: u64) -> Duration {
-    share_of(2 * LOOK, network as u32)
-}
-
 /// A place that nobody came for, for whoever looked for one: due now. They were told no time, so that none can be kept.
 fn left_over(now: SystemTime, ticket: Ticket) -> Ticket {
     Ticket { due: now, worth: Worth::Place { promised: Duration::ZERO }, ..ticket }
@@ -786,11 +761,6 @@ fn left_over(now: SystemTime, ticket: Ticket) -> Ticket {
 /// The longer it has been silent, the later.
 fn pause_after(silent: Duration, most: Duration) -> Duration {
     (LATER * silent).clamp(SOON, most)
-}
-
-/// So much of a time as `chance` is of 2³².
-fn share_of(time: Duration, chance: u32) -> Duration {
-    time.mul_f64(f64::from(chance) / 2f64.powi(32))
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ impl Standing {
             Crowd::Gathering(until) => (until.checked_sub(WINDOW).unwrap_or(UNIX_EPOCH), *until + HORIZON),
             Crowd::Queue { table, .. } => {
                 let (from, _, by) = table.parts();
-                (from, from + STEP * by.len() as u32)
+                (from, from + HORIZON.max(STEP * by.len() as u32))
             }
         };
         (from..to).contains(&(now + AHEAD)) && self.cohort_began <= now + AHEAD

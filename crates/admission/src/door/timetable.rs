@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use super::places::KEPT;
 
-/// How far a promise reaches. Who would have to wait longer is told so.
+/// How far a promise reaches, when a crowd was drawn. Who would have to wait longer is told so.
 pub const HORIZON: Duration = Duration::from_secs(30 * 60);
 /// Width of a step of the table.
 pub const STEP: Duration = Duration::from_secs(5);
@@ -17,6 +17,9 @@ pub const STEP: Duration = Duration::from_secs(5);
 pub const STEPS: usize = (HORIZON.as_secs() / STEP.as_secs()) as usize;
 /// Of the places, so many are not promised. What chance takes beyond that (a standard deviation of those who leave) makes a promise seconds late, which is well within what it means.
 const UNPROMISED: f64 = 0.002;
+
+/// So far ahead a table goes on once it was made. What those leave who do not come is for whoever knows no time, and looks: if all knew theirs half an hour before, nobody would be there for it.
+const AHEAD: Duration = Duration::from_secs(15 * 60);
 
 /// Over so many steps, ten minutes, what is left over is promised: by then everybody has looked once.
 const LEFT_STEPS: u64 = 120;
@@ -119,7 +122,7 @@ impl Timetable {
         Self { from: outlook.now, first: outlook.first, by }
     }
 
-    /// When whoever has that rank (from 0) is let in; `None`: not within the [`HORIZON`].
+    /// When whoever has that rank (from 0) is let in; `None`: that cannot be said yet.
     pub fn time(&self, rank: u64) -> Option<SystemTime> {
         if rank < self.first {
             return Some(self.from);
@@ -140,7 +143,7 @@ impl Timetable {
         before + ((after - before) as f64 * steps.fract()) as u64
     }
 
-    /// Goes on to as far from `outlook` as that reaches, by what is known now; what it said before stays. What is over is forgotten.
+    /// Goes on to [`AHEAD`] of `outlook`, by what is known now; what it said before stays. What is over is forgotten.
     ///
     /// `outlook` is the table that would be made now, of the same ranks.
     pub fn extend(&mut self, outlook: &Self) {
@@ -148,7 +151,7 @@ impl Timetable {
             self.first = self.by.remove(0);
             self.from += STEP;
         }
-        while self.from + STEP * self.by.len() as u32 + STEP <= outlook.from + HORIZON {
+        while self.from + STEP * self.by.len() as u32 + STEP <= outlook.from + AHEAD {
             let begin = self.from + STEP * self.by.len() as u32;
             let (before, after) = (outlook.rank(begin), outlook.rank(begin + STEP));
             // Places that nobody came for are left to whoever looks, now; what they do not take is promised, little by little.
@@ -184,14 +187,20 @@ impl Timetable {
         (goes_up && by.len() <= Self::PARTS_MAX && ends.is_some()).then_some(Self { from, first, by })
     }
 
-    /// About how long until it has a time for that rank, if it goes on as in the second half of it. [`Duration::MAX`]: nobody can say.
+    /// About how long until it has a time for that rank, if it goes on as in the second half of it, or a place falls free in as long: of few there may be none in it. [`Duration::MAX`]: nobody can say.
     pub fn reaches(&self, rank: u64) -> Duration {
         let half = self.by.len() / 2;
         let Some(middle) = self.by.get(half) else { return Duration::MAX };
-        let in_half = (self.ranks() - middle) as f64;
+        let in_half = (self.ranks() - middle).max(1) as f64;
         let time = (STEP * (self.by.len() - half) as u32).as_secs_f64();
         let seconds = rank.saturating_sub(self.ranks()) as f64 / in_half * time;
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
+
+    /// About when whoever has that rank is let in, if there is no time for it yet; `None`: not within the [`HORIZON`].
+    pub fn expects(&self, now: SystemTime, rank: u64) -> Option<SystemTime> {
+        let end = self.from + STEP * self.by.len() as u32;
+        end.checked_add(self.reaches(rank)).filter(|at| *at <= now + HORIZON)
     }
 
     /// How many ranks it has a time for.
@@ -337,6 +346,38 @@ mod tests {
         let per_s = PROMISED as f64 * 2.0 * 0.398_94 / 1_200.0;
         let at = after(&table, (60.0 * per_s) as u64).expect("within minutes");
         assert!((at - 60.0).abs() < 3.0, "{at}");
+    }
+
+    #[test]
+    fn a_table_goes_on_for_less_than_it_was_made_for() {
+        let of = |now, first| {
+            let stays = Stays::default();
+            Timetable::of(&Outlook { now, first, places: 10_000, inside: &[10_000.0], pace: 500, stays })
+        };
+        let mut table = of(NOW, 0);
+        let (made, told) = (table.clone(), table.ranks());
+        table.extend(&of(NOW + Duration::from_secs(300), 2_000));
+        assert_eq!(table.ranks(), told, "nobody who looks is told a time while others' reaches so far");
+        // So they are told what to expect, as far as that is not too long.
+        let now = NOW + Duration::from_secs(300);
+        let at = table.expects(now, told + 100).expect("within half an hour");
+        assert!(at > NOW + HORIZON && at < NOW + HORIZON + Duration::from_secs(60), "{at:?}");
+        assert_eq!((table.expects(NOW, told + 100), table.expects(now, u64::MAX)), (None, None));
+        let later = NOW + HORIZON - AHEAD + STEP;
+        table.extend(&of(later, told));
+        assert!(table.ranks() > told);
+        assert_eq!(table.time(told - 1), made.time(told - 1));
+        assert!(table.time(table.ranks() - 1).is_some_and(|time| time <= later + AHEAD));
+    }
+
+    /// Of a single place none falls free in the second half of the table.
+    #[test]
+    fn whoever_is_next_at_a_small_house_looks_as_soon_as_others() {
+        let (stays, inside) = (Stays { median: Duration::from_secs(36_000), sigma: 1.0 }, [1.0]);
+        let table = Timetable::of(&Outlook { now: NOW, first: 0, places: 1, inside: &inside, pace: 500, stays });
+        assert_eq!(table.reaches(table.ranks()), Duration::ZERO);
+        assert_eq!(table.reaches(table.ranks() + 2), HORIZON);
+        assert_eq!(Timetable::from_parts(NOW, 0, Vec::new()).expect("an empty one").reaches(0), Duration::MAX);
     }
 
     proptest! {

@@ -286,7 +286,10 @@ fn whoever_looked_has_one_place_whatever_they_kept() {
     let mut desk = left_over_desk(0);
     let drawn = ticket(Worth::Draw(Turn { round: 1, within: 0 }));
     let rank = waits(desk.present(NOW, memory, drawn, 0, Entry::Now));
-    assert!(rank.serial == 125 && matches!(rank.worth, Worth::Rank(_)) && rank.due >= NOW + FIRST_LOOK, "{rank:?}");
+    assert!(
+        rank.serial == 125 && matches!(rank.worth, Worth::Rank(_)) && rank.due >= NOW + look::FIRST_LOOK,
+        "{rank:?}"
+    );
     good(&mut desk, rank.due, 2, 9);
     let next = waits(desk.present(rank.due, memory, rank, 0, Entry::Now));
     assert_eq!((next.serial, next.worth), (125, rank.worth));
@@ -305,6 +308,41 @@ fn whoever_looked_has_one_place_whatever_they_kept() {
     for kept in [drawn, rank, next, late] {
         let told = waits(desk.present(next.due, memory, kept, 0, Entry::Now));
         assert_eq!((told.serial, told.class), (125, Class::Returning), "they have been inside now");
+    }
+}
+
+/// Of five thousand who were drawn, seven hundred have what their network has a share of, and one comes in each second.
+#[test]
+fn what_is_left_over_is_for_whoever_asked_beyond_a_share_when_all_others_have_known_their_time_for_minutes() {
+    let (secret, mut drawn) = (DrawSecret::of(&[4; 32], 3), Tally::default());
+    (0..700).for_each(|network| drawn.add(Class::Anybody, secret.lot(network, Turn::FIRST)));
+    (0..4_300).for_each(|network| drawn.add(Class::Anybody, secret.lot(network, Turn { round: 1, within: 0 })));
+    let outlook = Outlook { now: NOW, first: 0, places: 9_000, inside: &[], pace: 1, stays: Stays::default() };
+    let table = Timetable::of(&outlook);
+    let behind = Ticket { network: 0, ..ticket(Worth::Rank(4_900)) };
+    for (seconds, is_theirs) in [(390, false), (410, true)] {
+        let shared = Shared::new();
+        let now = NOW + Duration::from_secs(seconds);
+        let mut desk = Shared::desk(9);
+        good(&mut desk, now, 2, 9);
+        desk.hear(word(
+            3,
+            Phase::Queue { drawn: drawn.clone(), table: table.clone(), late: 0, per_minute: 0, spare: 1 },
+        ));
+        assert!(look::period(now, behind.network) % 2 == 1 && table.time(4_900).is_none());
+        match desk.present(now, shared.memory(), behind, 0, Entry::Now) {
+            Some(Answer::Enter) => assert!(is_theirs),
+            answer => {
+                let next = waits(answer);
+                assert!(!is_theirs && next.worth == behind.worth);
+                // By then it is, though they could be promised a place only in an hour.
+                assert!(next.due <= now + 2 * LOOK && table.reaches(4_900) > Duration::from_secs(3_000), "{next:?}");
+            }
+        }
+        // Whose place it is to be soon they are told, and whose is not.
+        let expects = |rank| desk.expects(now, &ticket(Worth::Rank(rank)));
+        assert_eq!((expects(4_900), desk.expects(now, &ticket(Worth::Place { promised: SOON }))), (None, None));
+        assert_eq!(expects(table.ranks()), Some(Duration::from_secs(1_800 - seconds)));
     }
 }
 
@@ -622,7 +660,7 @@ fn whoever_was_told_no_time_is_no_promise_kept_and_who_finds_no_place_is_late_on
     assert_eq!(promised(&desk), [0, 1], "by the draw, and told nothing");
     // A place that is left over goes to who looks, by a page without JavaScript too.
     let rank = Ticket { serial: 22, network: 1 << 31, ..ticket(Worth::Rank(0)) };
-    assert_eq!(period(later, rank.network), 1, "when it is its time to look");
+    assert_eq!(look::period(later, rank.network), 1, "when it is its time to look");
     let theirs = waits(desk.present(later, memory, rank, 0, Entry::Later));
     assert_eq!(desk.present(later, memory, theirs, 0, Entry::Now), Some(Answer::Enter));
     assert_eq!((promised(&desk), desk.told().entered), ([0, 1], 3));

@@ -230,7 +230,8 @@ impl Doors {
         // Whoever was inside, or whose time has come, is told that it is soon, and not that they have a place.
         let is_soon = ticket.class == Class::Returning || (is_due && matches!(ticket.worth, Worth::Place { .. }));
         let worth = if is_soon { Worth::Place { promised: Duration::ZERO } } else { ticket.worth };
-        let waiting = Waiting { space: log.as_str(), ticket: text, wait, worth, offers };
+        let expected = door.desk.expects(now, &ticket);
+        let waiting = Waiting { space: log.as_str(), ticket: text, wait, worth, expected, offers };
         let answer = match asked {
             _ if entry == Entry::Later && wait.is_zero() => door::enter(request, log.as_str(), Some(text), wall),
             _ if entry == Entry::Later => door::page(request, waiting, wall),

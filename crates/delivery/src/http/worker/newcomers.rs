@@ -58,7 +58,7 @@ impl<'a> Newcomer<'a> {
         }
         if self.stance.is_shut && !self.has_door {
             let (ticket, worth, offers) = (NO_TICKET, Worth::Rank(0), self.offers);
-            let waiting = Waiting { space, ticket, wait: LOOK_AGAIN, worth, offers };
+            let waiting = Waiting { space, ticket, wait: LOOK_AGAIN, worth, expected: None, offers };
             return Some(if listens { door::wait(request, waiting, wall) } else { door::page(request, waiting, wall) });
         }
         // Of a door the house says how many come in.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hiwar_admission::door::desk::{AFTER_SILENCE_MAX, LOOK_MAX, SPREAD, TALLY, WINDOW};
+use hiwar_admission::door::desk::{AFTER_SILENCE_MAX, SPREAD, TALLY, WINDOW};
+use hiwar_admission::door::look::LOOK_MAX;
 use hiwar_admission::door::timetable::HORIZON;
 use serde::Deserialize;
 
