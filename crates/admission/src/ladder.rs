@@ -133,7 +133,7 @@ impl Level {
     }
 }
 
-/// How far up a conversation's door is. Whoever has to wait for it, or for a draw, is paced; where some are without a time, the audience is capped.
+/// How far up a conversation's door is. Whoever has to wait for it, or for a draw, is paced; where some have no time within half an hour, and cannot expect one, the audience is capped.
 pub const fn door_level(is_crowded: bool, without_time: u64) -> Level {
     match (is_crowded, without_time) {
         (true, 1..) => Level::Capped,

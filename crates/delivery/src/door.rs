@@ -109,14 +109,14 @@ impl Waiting<'_> {
             (Language::English, Worth::Rank(_)) if let Some(expected) = self.expected => (
                 "Your turn is kept",
                 format!(
-                    "As it looks you have a place in about {} min, which cannot be promised yet. Look again in {minutes} min.",
+                    "You will probably have a place in about {} min; this is an estimate, and no promise. Look again in {minutes} min; if it is recorded, the recording will be at the conversation's page.",
                     in_minutes(expected)
                 ),
             ),
             (Language::Arabic, Worth::Rank(_)) if let Some(expected) = self.expected => (
                 "دورك محفوظ",
                 format!(
-                    "يُتوقع أن يكون لك مكان بعد نحو {}، ولا يمكن الوعد به بعد. عُد بعد {}.",
+                    "يُتوقع أن يخلو لك مكان بعد نحو {}، وهذا تقدير لا وعد. عُد بعد {}، وإن سُجّل الحوار فستجد التسجيل في صفحته.",
                     counted(in_minutes(expected), MINUTES),
                     counted(minutes, MINUTES)
                 ),
@@ -526,10 +526,10 @@ mod tests {
         for (language, turn, none) in [
             (
                 "en",
-                "in about 21 min, which cannot be promised yet. Look again in 3 min",
+                "in about 21 min; this is an estimate, and no promise. Look again in 3 min",
                 "No place within half an hour",
             ),
-            ("ar", "بعد نحو ٢١ دقيقة، ولا يمكن الوعد به بعد. عُد بعد ٣ دقائق", "لا مكان خلال نصف ساعة"),
+            ("ar", "بعد نحو ٢١ دقيقة، وهذا تقدير لا وعد. عُد بعد ٣ دقائق", "لا مكان خلال نصف ساعة"),
         ] {
             for expected in [None, Some(Duration::from_millis(1_200_001))] {
                 let waiting = Waiting { expected, ..waiting(Worth::Rank(7)) };

@@ -248,8 +248,10 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
                         one.ticket = Some(ticket);
                         events.push(Reverse((comes, Happens::Comes(visit))));
                     }
-                    // As at a worker: they come as others do.
+                    // As at a worker: they come as others do, by the same request.
                     None => {
+                        lived.requests -= 1;
+                        asked[since(now).as_secs() as usize] -= 1;
                         one.ticket = None;
                         events.push(Reverse((now, what)));
                     }

@@ -278,6 +278,20 @@ fn for_an_hour_places_find_somebody_and_all_who_wait_behind_one_address_come_in(
     assert!(with_bots.figures().promise_kept >= 0.95 && used >= 0.97);
 }
 
+/// Most of them ask for more than their network's share, and many for more than it is given any ticket for; when all others are in, the door is open, and the house is full.
+#[test]
+fn nobody_asks_again_and_again_where_more_people_come_than_places_fall_free() {
+    let crowd = Launch { people: 150_000, neighbours: 0.8, bots: 0, ..Launch::default() };
+    let house = House::default();
+    let played = play(crowd.visits(), house, Duration::from_secs(3_600), 2);
+    let figures = played.seen.figures();
+    let minutes = (180..3_600).step_by(60).map(|from| played.rate(from..from + 60));
+    let most = minutes.fold(0.0, f64::max);
+    println!("{most:.0} requests a second in a minute at the most; {figures:?}");
+    assert!(most <= f64::from(crowd.people - house.cap) / 300.0, "oftener than every five minutes: {most}");
+    assert!(figures.utilisation >= 0.97 && figures.promise_kept >= 0.95);
+}
+
 /// A launch to which so many of a hundred come as followers, and so many who heard an earlier conversation; of each class that was drawn, and of everybody else, how many of them and which part is in
 /// after three minutes.
 fn by_class(followers: usize, earlier: usize) -> [(usize, f64); 3] {

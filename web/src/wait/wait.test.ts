@@ -14,7 +14,7 @@ it("tells seconds when it is near and minutes when it is far", () => {
 });
 
 it("tells whoever has no time what they may expect, as it comes nearer", () => {
-  const said = (left: number, expected_ms?: number) => words({ ticket: "", wait_ms: 600_000, expected_ms, stage: "rank" }, left, say, "en", true);
+  const said = (left: number, expected_ms?: number) => words({ ticket: "", wait_ms: 600_000, expected_ms, stage: "rank" }, left, say, "en", false);
   expect(said(600_000, 1_500_000)).toBe("page-wait-turn(25 minutes,10 minutes)");
   expect(said(60_000, 1_500_000)).toBe("page-wait-turn(16 minutes,60 seconds)");
   expect(said(600_000)).toContain("page-wait-rank(10 minutes)");
@@ -23,6 +23,7 @@ it("tells whoever has no time what they may expect, as it comes nearer", () => {
 it("promises a recording only to whom there will be one", () => {
   const said = (stage: Told["stage"], recorded: boolean) => words({ ticket: "", wait_ms: 0, stage }, 600_000, say, "en", recorded);
   expect(said("rank", true)).toContain("page-wait-recording()");
+  expect(words({ ticket: "", wait_ms: 0, expected_ms: 9e5, stage: "rank" }, 600_000, say, "en", true)).toContain("page-wait-recording()");
   expect(said("rank", false)).not.toContain("recording");
   expect(said("place", true)).not.toContain("recording");
 });

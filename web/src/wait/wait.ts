@@ -22,8 +22,10 @@ export const IN_MS = 10_000;
 /** What somebody reads who waits so long still; with numbers as in `tag`, and whether they may hope for a recording. */
 export function words({ stage, wait_ms, expected_ms }: Told, left_ms: number, say: Say, tag: string, recorded: boolean): string {
   const left = span(left_ms, tag);
-  if (stage === "rank" && expected_ms) return say("page-wait-turn", { place: span(expected_ms - wait_ms + left_ms, tag), left });
-  const text = say({ soon: "page-wait-soon", draw: "page-wait-draw", place: "page-wait-place", rank: "page-wait-rank" }[stage], { left });
+  const turn = stage === "rank" && expected_ms !== undefined ? { place: span(expected_ms - wait_ms + left_ms, tag), left } : undefined;
+  const text = turn
+    ? say("page-wait-turn", turn)
+    : say({ soon: "page-wait-soon", draw: "page-wait-draw", place: "page-wait-place", rank: "page-wait-rank" }[stage], { left });
   return stage === "rank" && recorded ? `${text} ${say("page-wait-recording")}` : text;
 }
 

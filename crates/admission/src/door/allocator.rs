@@ -260,14 +260,14 @@ impl Allocator {
         let wanted = pace.saturating_mul(2);
         // One that is not heard of lets nobody in; for a while it is only slow, and who comes to others is told that it is a moment, and not drawn.
         let is_heard = |worker: &WorkerId| self.heard.get(worker).is_some_and(|heard| now < *heard + SLOW);
-        let has_room = |worker: &WorkerId| self.places.has_room(*worker) && is_heard(worker);
-        let has_free = self.places.free() > 0 || self.workers.keys().any(has_room);
+        let rooms = self.workers.keys().filter(|worker| is_heard(worker)).map(|worker| self.places.room(*worker));
+        let free = rooms.fold(u32::try_from(self.places.free()).unwrap_or(u32::MAX), u32::saturating_add);
         // Those that take nobody any more are the last.
         let mut all: Vec<_> = self.workers.iter().collect();
         all.sort_by_key(|(_, told)| told.report.retires);
         let word = |(index, (worker, told)): (usize, (&WorkerId, &Told))| {
             let yours = Yours { wanted, late: told.late, index: u32::try_from(index).unwrap_or(0), workers };
-            (*worker, Word { opening: self.opening, phase: phase.clone(), pace, has_free, yours })
+            (*worker, Word { opening: self.opening, phase: phase.clone(), pace, free, yours })
         };
         all.into_iter().enumerate().map(word).collect()
     }

@@ -34,6 +34,8 @@ const NOBODY: u64 = 0;
 /// What such a ticket says: it is a moment, or nobody knows when.
 const MOMENT: Worth = Worth::Place { promised: Duration::ZERO };
 const MUCH_LATER: Worth = Worth::Rank(u64::MAX);
+/// Whoever finds no room may come again at once, over another connection, and meet the same worker: so many are no crowd, though fewer places are free.
+const SAME: u32 = 32;
 /// Whoever comes back so much too soon has come in time: clocks and networks are no better.
 const EARLY: Duration = Duration::from_secs(2);
 /// For so long somebody may come back without waiting, from when they were last let in: the longest conversations.
@@ -89,8 +91,8 @@ pub struct Word {
     pub phase: Phase,
     /// How many this worker lets in each second while it is open.
     pub pace: u32,
-    /// Some worker has room, or may get it.
-    pub has_free: bool,
+    /// How many places all workers have for whoever comes, or may get.
+    pub free: u32,
     /// What is this worker's alone.
     pub yours: Yours,
 }
@@ -214,6 +216,8 @@ pub struct Desk {
     gate: (u32, Option<SystemTime>),
     /// Of what was spare when the house spoke.
     spare: u32,
+    /// How many have found no room here since then, although there was some elsewhere.
+    found_none: u32,
     /// What the last ticket was counted as, until somebody takes note.
     nth: Option<[u32; LEVELS]>,
 }
@@ -237,6 +241,7 @@ impl Desk {
             promised: Promised::default(),
             gate: (0, None),
             spare: 0,
+            found_none: 0,
             nth: None,
         }
     }
@@ -251,6 +256,7 @@ impl Desk {
         if let Phase::Queue { spare, .. } = word.phase {
             self.spare = spare;
         }
+        self.found_none = 0;
         if self.opening() != word.opening {
             // Another crowd, which is drawn anew.
             (self.pressed, self.tally) = (None, Tally::default());
@@ -372,11 +378,14 @@ impl Desk {
     /// Below are the serials of those who waited.
     pub const PLACE_MIN: u64 = 1 << 62;
 
-    /// About how long until whoever has that ticket is let in, if no place can be promised to them yet; `None`: not within half an hour, or nobody knows.
+    /// About how long until whoever has that ticket is let in, if no place can be promised to them yet; not sooner than they look. `None`: not within half an hour, or nobody knows, as while the house is silent.
     pub fn expects(&self, now: SystemTime, ticket: &Ticket) -> Option<Duration> {
         match (ticket.worth, self.word.as_ref().map(|word| &word.phase)) {
-            (Worth::Rank(rank), Some(Phase::Queue { table, .. })) if ticket.opening == self.opening() => {
-                Some(table.expects(now, rank)?.duration_since(now).unwrap_or_default())
+            (Worth::Rank(rank), Some(Phase::Queue { table, .. }))
+                if ticket.opening == self.opening() && self.share.is_good(now) =>
+            {
+                let wait = ticket.due.duration_since(now).unwrap_or_default();
+                table.expects(now, rank).map(|expected| expected.max(wait))
             }
             _ => None,
         }
@@ -389,7 +398,14 @@ impl Desk {
 
     /// Whether another worker may have a place for whoever finds none here. One that has only begun does not know.
     pub fn is_free_elsewhere(&self, now: SystemTime) -> bool {
-        self.word.as_ref().is_none_or(|word| self.share.is_good(now) && word.has_free)
+        self.word.as_ref().is_none_or(|word| self.share.is_good(now) && word.free > 0)
+    }
+
+    /// One more has found no room here: whether all who have since the house spoke may find some elsewhere. Where more people come than there are places some are free at any moment, and nobody would ever wait: all would ask
+    /// again and again.
+    fn is_few(&mut self) -> bool {
+        self.found_none = self.found_none.saturating_add(1);
+        self.word.as_ref().is_none_or(|word| self.found_none <= word.free.saturating_add(SAME))
     }
 
     /// Somebody who was inside. What is promised to others is not theirs, for nobody counts how many such tickets a network has. For whoever was told to wait their ticket says how long.
@@ -609,7 +625,7 @@ impl Desk {
                     return Answer::Enter;
                 }
                 // Of a few places this worker has none, and another has: that is no crowd either.
-                if !has_room && self.pressed.is_none() && self.is_free_elsewhere(now) {
+                if !has_room && self.pressed.is_none() && self.is_free_elsewhere(now) && self.is_few() {
                     return self.ask_again(now, visitor);
                 }
                 let since = *self.pressed.get_or_insert(now);
@@ -716,11 +732,7 @@ impl Desk {
             return (due, Worth::Place { promised: due.duration_since(now).unwrap_or_default() });
         }
         let reaches = match self.word.as_ref().map(|word| &word.phase) {
-            // What is left over by others may be theirs before something can be promised to them.
-            Some(Phase::Queue { drawn, table, .. }) if rank < drawn.total() => {
-                table.reaches(rank.min(drawn.first_round()))
-            }
-            Some(Phase::Queue { table, .. }) => table.reaches(rank),
+            Some(Phase::Queue { drawn, table, .. }) => look::reaches(now, drawn, table, rank),
             _ => LOOK,
         };
         (look::next(now, network, looks, reaches), Worth::Rank(rank))

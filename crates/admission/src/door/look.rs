@@ -2,6 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::draw::Tally;
+use super::timetable::Timetable;
+
 /// How long until they look again, at the least, and at the most.
 pub const LOOK: Duration = Duration::from_secs(5 * 60);
 /// See [`LOOK`].
@@ -16,13 +19,27 @@ pub(super) enum Looks {
     Again { odd: bool },
 }
 
-/// When they look next, of that network. `reaches`: about how long until something may be theirs; not before that, as it seems now, for of half a million nearly all would look for nothing.
+/// Of those who asked for more than their share one in so many looks for what is left over by the time when a place could be promised to them: many more wait than find one.
+const BEYOND: u32 = 4;
+
+/// About how long until something may be theirs: not before that, as it seems now, do they look, for of half a million nearly all would do so for nothing.
+pub(super) fn reaches(now: SystemTime, drawn: &Tally, table: &Timetable, rank: u64) -> Duration {
+    let (reaches, first) = (table.reaches(rank), drawn.first_round());
+    if !(first..drawn.total()).contains(&rank) {
+        return reaches;
+    }
+    // What others leave may be theirs as soon as all of those know their time, before something can be promised to them.
+    let others = table.turn(now, first).saturating_sub(LOOK);
+    reaches.min(others).max(reaches / BEYOND)
+}
+
+/// When they look next, of that network. `reaches`: see [`reaches`].
 pub(super) fn next(now: SystemTime, network: u64, looks: Looks, reaches: Duration) -> SystemTime {
     let (after, odd) = match looks {
         Looks::First { odd } => (FIRST_LOOK, odd),
         Looks::Again { odd } => {
-            // In steps, so that all tickets of one network look together then, too; and not later than that.
-            let steps = (reaches.clamp(LOOK, LOOK_MAX).as_secs() / LOOK.as_secs()).next_power_of_two() as u32;
+            // In steps, so that all tickets of one network look together then, too; and before it is their turn, a quarter of an hour after a time can be told, even if that comes somewhat sooner.
+            let steps = 1 << (reaches.clamp(LOOK, LOOK_MAX).as_secs() / LOOK.as_secs()).ilog2();
             ((LOOK * (steps - 1)).min(LOOK_MAX - 2 * LOOK), odd)
         }
     };
@@ -50,4 +67,46 @@ fn phase(network: u64) -> Duration {
 /// So much of a time as `chance` is of 2³².
 pub(super) fn share_of(time: Duration, chance: u32) -> Duration {
     time.mul_f64(f64::from(chance) / 2f64.powi(32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::door::draw::DrawSecret;
+    use crate::door::network::Turn;
+    use crate::door::ticket::Class;
+    use crate::door::timetable::{HORIZON, Outlook, Stays};
+
+    /// One place falls free in a second. Four thousand have not had their share, eighty thousand have, and the last came after the draw.
+    #[test]
+    fn of_those_who_asked_beyond_their_share_who_is_near_looks_when_the_others_know_their_time_and_who_is_far_seldom() {
+        let (secret, mut drawn) = (DrawSecret::of(&[4; 32], 3), Tally::default());
+        (0..4_000).for_each(|network| drawn.add(Class::Anybody, secret.lot(network, Turn::FIRST)));
+        (0..80_000).for_each(|network| drawn.add(Class::Anybody, secret.lot(network, Turn { round: 1, within: 0 })));
+        let now = SystemTime::UNIX_EPOCH;
+        let outlook = Outlook { now, first: 0, places: 9_000, inside: &[], pace: 1, stays: Stays::default() };
+        let table = Timetable::of(&outlook);
+        for (rank, seconds) in
+            [(1_800, 0), (3_000, 1_200), (4_010, 2_210), (5_800, 4_000 - 300), (80_000, 19_550), (84_000, 82_200)]
+        {
+            let reaches = reaches(now, &drawn, &table, rank).as_secs();
+            assert!(reaches.abs_diff(seconds) <= 30 + seconds / 100, "{reaches} s for {rank}");
+        }
+        assert!(table.turn(now, 80_000) > 40 * HORIZON);
+    }
+
+    /// If the table grows by a third faster than it seemed, too.
+    #[test]
+    fn whoever_has_no_time_looks_before_it_is_their_turn() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        for network in (0..=u64::from(u32::MAX)).step_by(u32::MAX as usize / 60) {
+            for minutes in 0..60 {
+                let reaches = Duration::from_secs(60 * minutes);
+                let odd = period(now, network) % 2 == 0;
+                let next = next(now, network, Looks::Again { odd }, reaches).duration_since(now).expect("later");
+                assert!(next <= reaches.mul_f64(0.75) + Duration::from_secs(15 * 60), "{next:?} of {reaches:?}");
+                assert!(next <= LOOK_MAX && (minutes < 40 || next > reaches / 2), "{next:?} of {reaches:?}");
+            }
+        }
+    }
 }

@@ -255,9 +255,9 @@ impl Places {
         self.settled().anybody
     }
 
-    /// Whether a worker has one for whoever comes, or is being given one.
-    pub fn has_room(&self, worker: WorkerId) -> bool {
-        self.workers.get(&worker).is_some_and(|lease| lease.room.saturating_add(lease.given) > lease.back)
+    /// How many a worker has for whoever comes, or is being given.
+    pub fn room(&self, worker: WorkerId) -> u32 {
+        self.workers.get(&worker).map_or(0, |lease| lease.room.saturating_add(lease.given).saturating_sub(lease.back))
     }
 
     fn settled(&self) -> Free {

@@ -73,7 +73,7 @@ pub struct Past {
 }
 
 impl Standing {
-    /// Whether it is of about now: what was promised in it is not all over, and nothing is of a time to come.
+    /// Whether it is of about now: it was kept within the half hour, and nothing is of a time to come.
     pub fn is_of(&self, now: SystemTime) -> bool {
         let (from, to) = match &self.crowd {
             Crowd::Open => (self.cohort_began, self.cohort_began + HORIZON),

@@ -21,8 +21,11 @@ const UNPROMISED: f64 = 0.002;
 /// So far ahead a table goes on once it was made. What those leave who do not come is for whoever knows no time, and looks: if all knew theirs half an hour before, nobody would be there for it.
 const AHEAD: Duration = Duration::from_secs(15 * 60);
 
-/// Over so many steps, ten minutes, what is left over is promised: by then everybody has looked once.
+/// Over so many steps, ten minutes, what is left over is promised: by then whoever may be next has looked once.
 const LEFT_STEPS: u64 = 120;
+
+/// No rank is greater: there are not so many tickets, and what is added up has room.
+const RANK_MAX: u64 = 1 << 48;
 
 /// How long people stay: log-normal.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -147,15 +150,15 @@ impl Timetable {
     ///
     /// `outlook` is the table that would be made now, of the same ranks.
     pub fn extend(&mut self, outlook: &Self) {
-        while self.from + STEP <= outlook.from && !self.by.is_empty() {
-            self.first = self.by.remove(0);
-            self.from += STEP;
-        }
+        let over = outlook.from.duration_since(self.from).unwrap_or_default().as_secs() / STEP.as_secs();
+        self.from += Duration::from_secs(over * STEP.as_secs());
+        let over = usize::try_from(over).unwrap_or(usize::MAX).min(self.by.len());
+        self.first = self.by.drain(..over).next_back().unwrap_or(self.first);
         while self.from + STEP * self.by.len() as u32 + STEP <= outlook.from + AHEAD {
             let begin = self.from + STEP * self.by.len() as u32;
             let (before, after) = (outlook.rank(begin), outlook.rank(begin + STEP));
-            // Places that nobody came for are left to whoever looks, now; what they do not take is promised, little by little.
-            let left = before.saturating_sub(self.ranks()) / LEFT_STEPS;
+            // Places that nobody came for are left to whoever looks, now; what they do not take is promised, little by little. And of few places there is none in most steps, but in all of them together.
+            let left = before.saturating_sub(self.ranks()).div_ceil(LEFT_STEPS);
             self.by.push((self.ranks() + left + (after - before)).min(after.max(self.ranks())));
         }
     }
@@ -171,7 +174,7 @@ impl Timetable {
         if self.by.is_empty() { 0 } else { spare }
     }
 
-    /// Steps of a table at the most: after a second that the house missed, one more than it looks ahead.
+    /// Steps of a table at the most, one more than it looked ahead when it was made, and one for what a clock may be behind.
     pub const PARTS_MAX: usize = STEPS + 2;
 
     /// From when on, the rank of whoever was next then, and how many ranks were to be let in by the end of each [`STEP`].
@@ -179,12 +182,13 @@ impl Timetable {
         (self.from, self.first, &self.by)
     }
 
-    /// From its [parts](Self::parts). `None` if there are too many, or they do not go up.
+    /// From its [parts](Self::parts). `None` if there are too many, they do not go up, or there cannot be such.
     pub fn from_parts(from: SystemTime, first: u64, by: Vec<u64>) -> Option<Self> {
         let goes_up = by.first().is_none_or(|&by| by >= first) && by.is_sorted();
+        let is_bounded = first.max(by.last().copied().unwrap_or_default()) <= RANK_MAX;
         // No time that it says may be one that nobody can.
         let ends = from.checked_add(STEP * (Self::PARTS_MAX as u32 + 1));
-        (goes_up && by.len() <= Self::PARTS_MAX && ends.is_some()).then_some(Self { from, first, by })
+        (goes_up && is_bounded && by.len() <= Self::PARTS_MAX && ends.is_some()).then_some(Self { from, first, by })
     }
 
     /// About how long until it has a time for that rank, if it goes on as in the second half of it, or a place falls free in as long: of few there may be none in it. [`Duration::MAX`]: nobody can say.
@@ -197,10 +201,16 @@ impl Timetable {
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
-    /// About when whoever has that rank is let in, if there is no time for it yet; `None`: not within the [`HORIZON`].
-    pub fn expects(&self, now: SystemTime, rank: u64) -> Option<SystemTime> {
-        let end = self.from + STEP * self.by.len() as u32;
-        end.checked_add(self.reaches(rank)).filter(|at| *at <= now + HORIZON)
+    /// About how long from now on until whoever has that rank is let in, whether there is a time for it or not yet. [`Duration::MAX`]: nobody can say.
+    pub fn turn(&self, now: SystemTime, rank: u64) -> Duration {
+        let at = self.time(rank).or_else(|| (self.from + STEP * self.by.len() as u32).checked_add(self.reaches(rank)));
+        at.map_or(Duration::MAX, |at| at.duration_since(now).unwrap_or_default())
+    }
+
+    /// The same, if it is within the [`HORIZON`], and it has grown of late: of a house that is full for long nobody knows.
+    pub fn expects(&self, now: SystemTime, rank: u64) -> Option<Duration> {
+        let grows = self.by.get(self.by.len() / 2).is_some_and(|middle| self.ranks() > *middle);
+        grows.then(|| self.turn(now, rank)).filter(|turn| *turn <= HORIZON)
     }
 
     /// How many ranks it has a time for.
@@ -360,8 +370,12 @@ mod tests {
         assert_eq!(table.ranks(), told, "nobody who looks is told a time while others' reaches so far");
         // So they are told what to expect, as far as that is not too long.
         let now = NOW + Duration::from_secs(300);
-        let at = table.expects(now, told + 100).expect("within half an hour");
-        assert!(at > NOW + HORIZON && at < NOW + HORIZON + Duration::from_secs(60), "{at:?}");
+        let turn = table.expects(now, told + 100).expect("within half an hour");
+        let left = HORIZON - Duration::from_secs(300);
+        assert!(
+            turn > left && turn < left + Duration::from_secs(60) && table.turn(now, told + 100) == turn,
+            "{turn:?}"
+        );
         assert_eq!((table.expects(NOW, told + 100), table.expects(now, u64::MAX)), (None, None));
         let later = NOW + HORIZON - AHEAD + STEP;
         table.extend(&of(later, told));
@@ -377,7 +391,48 @@ mod tests {
         let table = Timetable::of(&Outlook { now: NOW, first: 0, places: 1, inside: &inside, pace: 500, stays });
         assert_eq!(table.reaches(table.ranks()), Duration::ZERO);
         assert_eq!(table.reaches(table.ranks() + 2), HORIZON);
+        assert_eq!(table.expects(NOW, table.ranks()), None, "it may be for hours");
         assert_eq!(Timetable::from_parts(NOW, 0, Vec::new()).expect("an empty one").reaches(0), Duration::MAX);
+    }
+
+    /// A place falls free every two minutes, and of the table it is a twenty-fourth of a step.
+    #[test]
+    fn of_few_places_as_many_are_promised_as_fall_free() {
+        let stays = Stays::default();
+        let of =
+            |now, first, inside: &[f64]| Timetable::of(&Outlook { now, first, places: 10, inside, pace: 500, stays });
+        let mut cohorts = vec![0.0; 241];
+        cohorts[240] = 10.0;
+        let mut table = of(NOW, 0, &cohorts);
+        let (begun, seconds) = (table.ranks(), 7_200);
+        let mut left = 0.0;
+        for second in 0..seconds {
+            let now = NOW + Duration::from_secs(second);
+            // Whoever goes is of those who came long ago: of the same age in the mean.
+            left += 10.0 * 2.0 * 0.398_94 / 1_200.0;
+            table.extend(&of(now, table.rank(now), &cohorts));
+        }
+        let told = (table.ranks() - begun) as f64;
+        assert!(told > 0.8 * left - 10.0 && told <= left + 1.0, "{told} of {left}");
+    }
+
+    /// Whatever a file says, and for however long the house was not there: every worker reads the table that comes of it.
+    #[test]
+    fn after_an_outage_a_table_is_no_longer_than_it_may_be() {
+        let later = NOW + HORIZON - STEP;
+        let outlook = |now| {
+            Timetable::of(&Outlook { now, first: 9, places: 9, inside: &[9.0], pace: 5, stays: Stays::default() })
+        };
+        for by in [Vec::new(), vec![9; 3], vec![RANK_MAX; Timetable::PARTS_MAX]] {
+            let mut table = Timetable::from_parts(NOW, 0, by).expect("it goes up");
+            for now in [later, later + HORIZON, later + 48 * HORIZON] {
+                table.extend(&outlook(now));
+                let (from, first, by) = table.parts();
+                assert!(from <= now && now < from + STEP, "what is over is forgotten");
+                assert!(Timetable::from_parts(from, first, by.to_vec()).is_some() && !by.is_empty());
+            }
+        }
+        assert_eq!(Timetable::from_parts(NOW, 0, vec![RANK_MAX + 1]), None);
     }
 
     proptest! {

@@ -38,8 +38,8 @@ pub struct Spoken {
     pub phase: Phase,
     /// As in [`Word::pace`].
     pub pace: u32,
-    /// As in [`Word::has_free`].
-    pub has_free: bool,
+    /// As in [`Word::free`].
+    pub free: u32,
     /// What is each worker's alone.
     pub yours: Vec<(WorkerId, Yours)>,
 }
@@ -48,15 +48,15 @@ impl Spoken {
     /// Of the words of one tick. `None`: there is no worker.
     pub fn of(words: Vec<(WorkerId, Word)>) -> Option<Self> {
         let yours = words.iter().map(|(worker, word)| (*worker, word.yours)).collect();
-        let (_, Word { opening, phase, pace, has_free, .. }) = words.into_iter().next()?;
-        Some(Self { opening, phase, pace, has_free, yours })
+        let (_, Word { opening, phase, pace, free, .. }) = words.into_iter().next()?;
+        Some(Self { opening, phase, pace, free, yours })
     }
 
     /// What that is to one worker. One that the house has not heard of yet wants nothing.
     pub fn to(&self, worker: WorkerId) -> Word {
         let yours = self.yours.iter().find(|(other, _)| *other == worker).map(|(_, yours)| *yours);
-        let Self { opening, pace, has_free, .. } = *self;
-        Word { opening, phase: self.phase.clone(), pace, has_free, yours: yours.unwrap_or_default() }
+        let Self { opening, pace, free, .. } = *self;
+        Word { opening, phase: self.phase.clone(), pace, free, yours: yours.unwrap_or_default() }
     }
 }
 
@@ -80,9 +80,9 @@ pub fn encode_said(said: &Said) -> Vec<u8> {
     out.time(said.now);
     match &said.word {
         None => out.number(0),
-        Some(Spoken { opening, phase, pace, has_free, yours }) => {
+        Some(Spoken { opening, phase, pace, free, yours }) => {
             out.number(1);
-            out.numbers([u64::from(*opening), (*pace).into(), (*has_free).into()]);
+            out.numbers([u64::from(*opening), (*pace).into(), (*free).into()]);
             out.number(yours.len() as u64);
             for (worker, Yours { wanted, late, index, workers }) in yours {
                 out.fixed(*worker);
@@ -310,7 +310,7 @@ impl From<'_> {
 
     fn spoken(&mut self) -> Option<Spoken> {
         let opening = u16::try_from(self.number()?).ok()?;
-        let (pace, has_free) = (self.small()?, self.flag()?);
+        let (pace, free) = (self.small()?, self.small()?);
         let yours = self.many(WORKERS_MAX, &mut |from| {
             let worker = from.fixed()?;
             let (wanted, late) = (from.small()?, from.number()?);
@@ -326,7 +326,7 @@ impl From<'_> {
             }
             _ => return None,
         };
-        Some(Spoken { opening, phase, pace, has_free, yours })
+        Some(Spoken { opening, phase, pace, free, yours })
     }
 
     pub(super) fn end<T>(self, whole: T) -> Option<T> {
@@ -362,13 +362,8 @@ mod tests {
 
     fn said(phase: Phase) -> Said {
         let yours = Yours { wanted: 4_000, late: 3, index: 1, workers: 2 };
-        let word = Spoken {
-            opening: 3,
-            phase,
-            pace: 1_000,
-            has_free: true,
-            yours: vec![(u64::MAX, yours), (7, Yours::default())],
-        };
+        let word =
+            Spoken { opening: 3, phase, pace: 1_000, free: 300, yours: vec![(u64::MAX, yours), (7, Yours::default())] };
         Said {
             house: 1 << 50,
             now: at(61),
@@ -452,7 +447,7 @@ mod tests {
                 opening: 3,
                 phase,
                 pace: 9,
-                has_free: true,
+                free: 300,
                 yours: workers.clone().map(|w| (w, yours)).collect(),
             }),
             grants: workers.map(|worker| (worker, grant)).collect(),

@@ -81,7 +81,12 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
         put("door_crowds", "gauge", "Conversations at whose door there is no room.", crowds);
         let (places, without) = ladder::door_sums(doors);
         put("door_places", "gauge", "Places behind all doors.", places);
-        put("door_without_time", "gauge", "People who wait and could not be told a time.", without);
+        put(
+            "door_without_time",
+            "gauge",
+            "People who wait and have no time within half an hour, nor can expect one.",
+            without,
+        );
         let passed = doors.together().passed;
         put("door_asked_total", "counter", "Requests to listen or to wait at doors.", passed.asked);
     }

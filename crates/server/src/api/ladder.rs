@@ -344,7 +344,7 @@ pub(super) fn name(run: Run) -> String {
     format!("{:08x}", run.0 >> 32)
 }
 
-/// Places behind all doors, and how many wait who could not be told a time.
+/// Places behind all doors, and how many wait who have no time within half an hour, nor can expect one.
 pub(super) fn door_sums(doors: &door::Figures) -> (u64, u64) {
     let each = doors.each.lock().unwrap_or_else(PoisonError::into_inner);
     each.values().fold((0, 0), |(places, without), door| (places + u64::from(door.places), without + door.without_time))

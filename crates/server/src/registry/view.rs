@@ -126,7 +126,7 @@ pub struct DoorView {
     pub inside: u32,
     /// How many wait, as far as they are counted: not in the minute of a draw.
     pub waiting: u64,
-    /// Of these, those who could not be told a time: it is farther off than half an hour.
+    /// Of these, those who have no time within half an hour, and cannot expect one.
     pub without_time: u64,
     /// What whoever comes finds: `open`, a place; `gathering`, a draw; `queue`, a queue.
     pub is: &'static str,

@@ -68,18 +68,18 @@ fn a_place_that_is_on_its_way_to_a_worker_is_free_for_those_at_others() {
         let now = now + SECOND * second;
         let grant = house.hear(now, 1, Told { report: share.report(9), ..Told::default() });
         house.hear(now, 2, told(0, 0));
-        seen.extend(house.tick(now).into_iter().map(|(_, word)| word.has_free));
+        seen.extend(house.tick(now).into_iter().map(|(_, word)| word.free));
         // It comes when the house has spoken to all.
         grant.into_iter().for_each(|grant| share.take(now, grant));
     }
-    assert!(share.has_room(now + SECOND * 7) && seen == [true; 16], "{seen:?}");
+    assert!(share.has_room(now + SECOND * 7) && seen == [1; 16], "{seen:?}");
     // And while that worker says nothing for some seconds; but not for ever.
-    let silent = [5, 20].map(|later| house.tick(now + SECOND * (7 + later)).iter().all(|(_, word)| word.has_free));
+    let silent = [5, 20].map(|later| house.tick(now + SECOND * (7 + later)).iter().all(|(_, word)| word.free > 0));
     assert_eq!(silent, [true, false]);
     share.admit(now + SECOND * 7);
     let later = now + SECOND * 28;
     house.hear(later, 1, Told { report: share.report(9), ..Told::default() });
-    assert!(house.tick(later).iter().all(|(_, word)| !word.has_free), "and then somebody has it");
+    assert!(house.tick(later).iter().all(|(_, word)| word.free == 0), "and then somebody has it");
 }
 
 #[test]
