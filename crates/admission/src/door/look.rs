@@ -102,7 +102,7 @@ mod tests {
         for network in (0..=u64::from(u32::MAX)).step_by(u32::MAX as usize / 60) {
             for minutes in 0..60 {
                 let reaches = Duration::from_secs(60 * minutes);
-                let odd = period(now, network) % 2 == 0;
+                let odd = period(now, network).is_multiple_of(2);
                 let next = next(now, network, Looks::Again { odd }, reaches).duration_since(now).expect("later");
                 assert!(next <= reaches.mul_f64(0.75) + Duration::from_secs(15 * 60), "{next:?} of {reaches:?}");
                 assert!(next <= LOOK_MAX && (minutes < 40 || next > reaches / 2), "{next:?} of {reaches:?}");
