@@ -12,11 +12,11 @@ export const PRESSED_MS = 40_000;
 export const DRAWN_MS = 100_000;
 export const WORDS = {
   ar: {
-    draw: /قرعة/, place: /مكانك محجوز/, rank: /نصف ساعة/, recorded: /وستجد التسجيل هنا/, soon: /لا مكان في هذه اللحظة/, entered: /حان دورك/, calendar: /تقويمك/, title: /جاء كثيرون|مكانك محجوز|نصف ساعة|بعد لحظات/,
+    draw: /قرعة/, place: /مكانك محجوز/, turn: /دورك محفوظ.*19.*تقدير لا وعد/, rank: /نصف ساعة/, recorded: /وستجد التسجيل هنا/, soon: /لا مكان في هذه اللحظة/, entered: /حان دورك/, calendar: /تقويمك/, title: /جاء كثيرون|مكانك محجوز|نصف ساعة|بعد لحظات/,
     cancelled: /أُلغي/, over: /انتهى/, why: /لن يُعقد هذا الحوار/, preparing: /سيظهر التسجيل هنا/, cancelledPlain: /لن يُعقد/, overPlain: /حوار انتهى|استمع إلى التسجيل/,
   },
   en: {
-    draw: /drawn/, place: /You have a place, in about .*\d/, rank: /half an hour/, recorded: /The recording will be here/, soon: /no place at this moment.* in about .*\d/, entered: /your turn/, calendar: /calendar/, title: /Many people|You have a place|half an hour|In a moment/,
+    draw: /drawn/, place: /You have a place, in about .*\d/, turn: /Your turn is kept.*19 minutes.*no promise/, rank: /half an hour/, recorded: /The recording will be here/, soon: /no place at this moment.* in about .*\d/, entered: /your turn/, calendar: /calendar/, title: /Many people|You have a place|half an hour|In a moment/,
     cancelled: /Cancelled/, over: /Ended/, why: /This conversation does not take place/, preparing: /recording will be here in a moment/, cancelledPlain: /does not take place/, overPlain: /has ended|Hear the recording/,
   },
 };
@@ -99,7 +99,11 @@ export async function watch(who) {
     if (pathname.startsWith("/listen/")) who.shown.push(searchParams.get("t"));
   });
   who.page.on("response", async (response) => {
-    if (new URL(response.url()).pathname.startsWith("/listen/") && response.status() === 503) who.told.push({ ...(await response.json().catch(() => ({}))), at: new Date().toISOString() });
+    if (!new URL(response.url()).pathname.startsWith("/listen/") || response.status() !== 503) return;
+    // By the browser's clock: what looks on may be seconds late.
+    const { startTime, responseStart } = response.request().timing();
+    const [asked, at] = [startTime, startTime + Math.max(0, responseStart)].map((time) => new Date(time).toISOString());
+    who.told.push({ ...(await response.json().catch(() => ({}))), asked, at });
   });
   await who.page.addInitScript(() => {
     globalThis.aloud = [];

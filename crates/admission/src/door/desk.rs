@@ -34,8 +34,10 @@ const NOBODY: u64 = 0;
 /// What such a ticket says: it is a moment, or nobody knows when.
 const MOMENT: Worth = Worth::Place { promised: Duration::ZERO };
 const MUCH_LATER: Worth = Worth::Rank(u64::MAX);
-/// Whoever finds no room may come again at once, over another connection, and meet the same worker: so many are no crowd, though fewer places are free.
-const SAME: u32 = 32;
+/// Whoever finds no room may come again at once, over another connection, and meet the same worker: so many in a second, at all workers, are no crowd, though fewer places are free.
+const SAME: u32 = 64;
+/// And at each worker: one player comes so often.
+const SAME_MIN: u32 = 9;
 /// Whoever comes back so much too soon has come in time: clocks and networks are no better.
 const EARLY: Duration = Duration::from_secs(2);
 /// For so long somebody may come back without waiting, from when they were last let in: the longest conversations.
@@ -378,11 +380,11 @@ impl Desk {
     /// Below are the serials of those who waited.
     pub const PLACE_MIN: u64 = 1 << 62;
 
-    /// About how long until whoever has that ticket is let in, if no place can be promised to them yet; not sooner than they look. `None`: not within half an hour, or nobody knows, as while the house is silent.
+    /// About how long until whoever has that ticket is let in, if no place can be promised to them yet; not sooner than they look. `None`: not within half an hour, or nobody knows, as when the house is silent for long.
     pub fn expects(&self, now: SystemTime, ticket: &Ticket) -> Option<Duration> {
         match (ticket.worth, self.word.as_ref().map(|word| &word.phase)) {
             (Worth::Rank(rank), Some(Phase::Queue { table, .. }))
-                if ticket.opening == self.opening() && self.share.is_good(now) =>
+                if ticket.opening == self.opening() && self.share.silent_for(now) <= SILENT_MAX =>
             {
                 let wait = ticket.due.duration_since(now).unwrap_or_default();
                 table.expects(now, rank).map(|expected| expected.max(wait))
@@ -405,7 +407,10 @@ impl Desk {
     /// again and again.
     fn is_few(&mut self) -> bool {
         self.found_none = self.found_none.saturating_add(1);
-        self.word.as_ref().is_none_or(|word| self.found_none <= word.free.saturating_add(SAME))
+        self.word.as_ref().is_none_or(|word| {
+            let workers = word.yours.workers.max(1);
+            self.found_none <= word.free.div_ceil(workers).saturating_add((SAME / workers).max(SAME_MIN))
+        })
     }
 
     /// Somebody who was inside. What is promised to others is not theirs, for nobody counts how many such tickets a network has. For whoever was told to wait their ticket says how long.

@@ -89,15 +89,16 @@ fn who_finds_no_room_where_others_have_some_is_no_crowd() {
     let shared = Shared::new();
     let memory = shared.memory();
     let mut desk = Shared::desk(0);
-    let some = Word { free: 5, ..word(0, Phase::Open) };
+    let yours = Yours { workers: 2, ..Yours::default() };
+    let some = Word { free: 5, yours, ..word(0, Phase::Open) };
     desk.hear(some.clone());
-    for _ in 0..5 + SAME {
+    for _ in 0..3 + SAME / 2 {
         let ticket = waits(desk.arrive(NOW, memory, &networks(), None, 0, Entry::Now));
         assert_eq!((ticket.worth, desk.told().pressed), (Worth::Place { promised: Duration::ZERO }, None));
     }
     // The house has spoken again, and has some still.
     desk.hear(some.clone());
-    for _ in 0..5 + SAME {
+    for _ in 0..3 + SAME / 2 {
         let ticket = waits(desk.arrive(NOW, memory, &networks(), None, 0, Entry::Now));
         assert_eq!(ticket.worth, Worth::Place { promised: Duration::ZERO });
     }
@@ -356,7 +357,7 @@ fn what_is_left_over_is_for_whoever_asked_beyond_a_share_when_all_others_have_kn
         let expects = |rank| desk.expects(now, &ticket(Worth::Rank(rank)));
         assert_eq!((expects(4_900), desk.expects(now, &ticket(Worth::Place { promised: SOON }))), (None, None));
         assert_eq!(expects(table.ranks()), Some(Duration::from_secs(1_800 - seconds)));
-        let silent = now + 2 * GRANT;
+        let silent = now + 2 * GRANT + SILENT_MAX;
         assert_eq!(desk.expects(silent, &ticket(Worth::Rank(table.ranks()))), None, "the house is silent");
     }
 }
