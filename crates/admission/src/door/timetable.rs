@@ -15,8 +15,9 @@ pub const HORIZON: Duration = Duration::from_secs(30 * 60);
 pub const STEP: Duration = Duration::from_secs(5);
 /// Steps of it.
 pub const STEPS: usize = (HORIZON.as_secs() / STEP.as_secs()) as usize;
-/// Of the places, so many are not promised. What chance takes beyond that (a standard deviation of those who leave) makes a promise seconds late, which is well within what it means.
-const UNPROMISED: f64 = 0.002;
+/// So many times the square root of their number, less one, are not promised. So many leave in half an hour, about, as there are places, and by chance fewer or more by that root: of 19,000 one in three hundred is spared, of 300 one in forty, and what chance takes beyond that makes a promise
+/// late by less than it may be. Of a few all are promised.
+const UNPROMISED: f64 = 0.5;
 
 /// So far ahead a table goes on once it was made. What those leave who do not come is for whoever knows no time, and looks: if all knew theirs half an hour before, nobody would be there for it.
 const AHEAD: Duration = Duration::from_secs(15 * 60);
@@ -56,6 +57,11 @@ impl Stays {
         }
         normal((age / median).ln() / self.sigma.max(1e-3))
     }
+}
+
+/// Of so many places those that are promised. Whole ones, or whoever waits for the only one would wait for the last hundredth of it.
+fn promised(places: u32) -> u32 {
+    places - (UNPROMISED * f64::from(places).sqrt() - 1.0).max(0.0) as u32
 }
 
 /// The standard normal distribution function (Abramowitz and Stegun 1964, 7.1.26; error below 1.5e-7).
@@ -98,9 +104,7 @@ pub struct Timetable {
 impl Timetable {
     /// The table of that outlook, if there is always somebody who waits.
     pub fn of(outlook: &Outlook<'_>) -> Self {
-        // Whole ones: of a few places all are promised, or whoever waits for the only one would wait for the last hundredth of it.
-        let places = f64::from(outlook.places);
-        let places = places - (places * UNPROMISED).floor();
+        let places = f64::from(promised(outlook.places));
         let pace = f64::from(outlook.pace) * STEP.as_secs_f64();
         let gone: Vec<f64> =
             (0..=STEPS + outlook.inside.len()).map(|step| outlook.stays.freed_after(STEP * step as u32)).collect();
@@ -306,10 +310,18 @@ mod tests {
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
     /// Of ten thousand places.
-    const PROMISED: u64 = 10_000 - (10_000.0 * UNPROMISED) as u64;
+    const PROMISED: u64 = 9_951;
 
     fn after(table: &Timetable, rank: u64) -> Option<f64> {
         table.time(rank).map(|time| time.duration_since(NOW).expect("not before").as_secs_f64())
+    }
+
+    #[test]
+    fn of_few_places_all_are_promised_and_of_many_all_but_what_chance_takes() {
+        assert_eq!(
+            [0, 1, 15, 16, 300, 10_000, u32::MAX].map(|places| places - promised(places)),
+            [0, 0, 0, 1, 7, 49, 32_766]
+        );
     }
 
     #[test]
