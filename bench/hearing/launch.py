@@ -3,8 +3,8 @@
     bench/crowd [--only sim|sim500k|real] [--minutes N] [--scale N] [--stay MINUTES] [--keep DIR] [--break WHAT]
 
 One script (crates/rehearsal/src/launch.rs) says who comes when and from where, how long they wait, and how long they stay. `door simulate` plays it without a clock by the code that workers and house
-run; `door crowd` at a running server, each person from an address of loopback. The same launch is simulated nine times, with another draw each, and the medians are told, for what two hundred bots gain is
-uncertain by a fiftieth; and half a million forty-nine times, for of the /24 a dozen are let in then, and only of many draws together can be told what its share is. `--scale 5` is a fifth of everybody and of the places. `--stay` is how long half of them stay longer than, which the
+run; `door crowd` at a running server, each person from an address of loopback. The same launch is then simulated with the same draw, by the random bytes of the real door's file: what two hundred bots gain, and what a /24 has beyond its share, is uncertain by a fiftieth and
+a twenty-fifth from draw to draw, which is more than the two worlds may differ by. With `--only sim` it is simulated nine times, with another draw each, and the medians are told; and half a million forty-nine times, for of the /24 a dozen are let in then, and only of many draws together can be told what its share is. `--scale 5` is a fifth of everybody and of the places. `--stay` is how long half of them stay longer than, which the
 house is told as well. Less than what is asked for is said in the result. docs/measured/door.md says what each figure means. `--keep` keeps raw samples: a line for each visit, and of the real run one
 for each second. The last line is one JSON object.
 """
@@ -29,6 +29,8 @@ DRAWS, DRAWS_500K = 9, 49
 """How often the launch is simulated, and half a million."""
 BOTS_LEAST = 150
 """With fewer bots nobody can tell whether they gain anything."""
+DRAW, DRAW_BYTES = "draw", 72
+"""What of the real door's file its draw comes of (docs/formats/door.md)."""
 CROWD_LATE_MS = 1_000
 """A crowd that acts later than that is itself what is measured."""
 WANTED = {
@@ -58,12 +60,14 @@ def main():
         keep.mkdir(parents=True, exist_ok=True)
     door, result = rehearsal.door(), {}
     with machine.roomy_loopback(), rehearsal.folder("crowd", None) as folder:
-        if options.only in (None, "sim"):
-            result |= suffixed(medians(_draws(DRAWS, door, options, keep, "sim", options.scale)), "_sim")
         if options.only in (None, "sim500k"):
             result |= suffixed(together(_draws(DRAWS_500K, door, options, keep, "sim500k", 1, "--anywhere", people=PEOPLE_SIM)), "_sim500k")
         if options.only in (None, "real"):
             result |= _real(folder, door, options, keep)
+        if options.only is None:
+            result |= suffixed(_simulated(door, options, keep, "sim", options.scale, "--draw-as", folder / DRAW), "_sim")
+        if options.only == "sim":
+            result |= suffixed(medians(_draws(DRAWS, door, options, keep, "sim", options.scale)), "_sim")
     result |= {"people": PEOPLE // options.scale, "places": CAP // options.scale, "scale": options.scale, "stay_minutes": options.stay, "played_minutes": options.minutes}
     print(json.dumps(result | {"unwanted": unwanted(result), "broken": options.broken}), flush=True)
 
@@ -177,7 +181,11 @@ def _real(folder, door, options, keep):
         figures = played(door, house.sound, seconds, *_script(options, keep, "real", options.scale), *moments)
     finally:
         spent = meter.read(seconds)
+        with open(house.house.data / "spaces" / house.name / "door", "rb") as file:
+            (folder / DRAW).write_bytes(file.read(DRAW_BYTES))
         house.stop()
+    if keep:
+        (keep / DRAW).write_bytes((folder / DRAW).read_bytes())
     return figures | {"server_percent": spent["cpu_percent_of_core"], "stolen_percent": spent["machine_stolen_percent"]}
 
 

@@ -54,6 +54,8 @@ pub struct House {
     pub stands_still: Option<(Duration, Duration)>,
     /// From when on so many come in each second, each by a ticket of somebody who was inside, collected before; and stay.
     pub collectors: Option<(Duration, u32)>,
+    /// By which random bytes it draws, and hashes networks, as a real door did: those at 8 and at 40 of its file (docs/formats/door.md). None: by chance.
+    pub draws_by: Option<[[u8; 32]; 2]>,
     /// So long after the first could come it is cancelled: those inside are told at once, and whoever waits when they come again.
     pub is_cancelled: Option<Duration>,
 }
@@ -70,6 +72,7 @@ impl Default for House {
             restarts: None,
             stands_still: None,
             collectors: None,
+            draws_by: None,
             is_cancelled: None,
         }
     }
@@ -126,6 +129,7 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
         Memory { counts: Counts::new(&cells, 0).expect("as many as are needed"), redemption: Redemption::new(&bits) };
     let key = NetworkKey::from_bytes(std::array::from_fn(|_| chance.next() as u8));
     let root = std::array::from_fn(|_| chance.next() as u8);
+    let (root, key) = house.draws_by.map_or((root, key), |[root, networks]| (root, NetworkKey::of(&networks, 0)));
     let (vouchers, space) = (VoucherKey::from_bytes([7; 32]), Scope::parse("launch").expect("a name"));
     let mut desks: Vec<Desk> = (0..house.workers).map(|_| Desk::new(root)).collect();
     let places = house.told.unwrap_or(house.cap);

@@ -150,7 +150,7 @@ impl Timetable {
         before + ((after - before) as f64 * steps.fract()) as u64
     }
 
-    /// Goes on to [`AHEAD`] of `outlook`, by what is known now; what it said before stays. What is over is forgotten.
+    /// Goes on to a quarter of an hour after `outlook`, by what is known now; what it said before stays. What is over is forgotten.
     ///
     /// `outlook` is the table that would be made now, of the same ranks.
     pub fn extend(&mut self, outlook: &Self) {

@@ -1,6 +1,6 @@
 //! A launch as it is asked for, in either world.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -43,6 +43,9 @@ pub(crate) struct Options {
     /// What is chance beside the launch: who is drawn when, and who meets which worker (simulated) [default: by the seed]
     #[arg(long)]
     luck: Option<u64>,
+    /// A real door's file: the draw is that of its first crowd, and by chance no other (simulated)
+    #[arg(long, value_name = "FILE")]
+    draw_as: Option<PathBuf>,
     /// How many are let in a second, at the most (simulated)
     #[arg(long, default_value_t = 2_000)]
     pace: u32,
@@ -120,6 +123,14 @@ impl Options {
     }
 }
 
+/// The random bytes of a door's file.
+fn draws_by(file: &Path) -> Result<[[u8; 32]; 2], String> {
+    let bytes = std::fs::read(file).map_err(|why| format!("{}: {why}", file.display()))?;
+    let rest = bytes.strip_prefix(b"HIWARDR3").and_then(|rest| rest.split_first_chunk());
+    let both = rest.and_then(|(root, rest)| Some([*root, *rest.first_chunk()?]));
+    both.ok_or_else(|| format!("{} is no door's file", file.display()))
+}
+
 pub(crate) fn simulate(options: &Options) -> Result<Value, String> {
     let believed = Stays { median: Duration::from_secs(options.stay_believed), ..Stays::default() };
     let house = House {
@@ -128,6 +139,7 @@ pub(crate) fn simulate(options: &Options) -> Result<Value, String> {
         believed,
         workers: options.workers,
         told: options.told,
+        draws_by: options.draw_as.as_deref().map(draws_by).transpose()?,
         ..House::default()
     };
     let luck = options.luck.unwrap_or(options.seed);
