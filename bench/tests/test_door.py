@@ -70,12 +70,6 @@ def test_of_few_people_a_share_may_differ_by_chance_and_of_few_bots_nothing_is_t
     assert len(launch.unwanted(many)) == 2
 
 
-def test_what_bots_gain_by_asking_often_is_what_they_have_beyond_their_luck():
-    told = launch.beyond_luck(GOOD | {"retry_advantage": 0.0564}, 0.05)
-    assert (round(told["retry_advantage"], 4), told["retry_ahead"], told["retry_luck"]) == (0.0064, 0.0564, 0.05)
-    assert launch.unwanted(launch.beyond_luck(GOOD | {"retry_advantage": 0.02}, -0.04)) != []
-
-
 def test_of_several_draws_the_middle_is_told_and_the_worst_of_what_must_never_be():
     runs = [{"cap_exceeded": exceeded, "retry_advantage": gained} for exceeded, gained in ((0, 0.06), (1, -0.02), (0, 0.01))]
     assert launch.medians(runs) == {"cap_exceeded": 1, "retry_advantage": 0.01}

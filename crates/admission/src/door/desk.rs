@@ -736,7 +736,7 @@ impl Desk {
             let due = due.max(now + EARLY);
             return (due, Worth::Place { promised: due.duration_since(now).unwrap_or_default() });
         }
-        let reaches = match self.word.as_ref().map(|word| &word.phase) {
+        let reaches = || match self.word.as_ref().map(|word| &word.phase) {
             Some(Phase::Queue { drawn, table, .. }) => look::reaches(now, drawn, table, rank),
             _ => LOOK,
         };

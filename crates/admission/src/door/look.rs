@@ -33,13 +33,13 @@ pub(super) fn reaches(now: SystemTime, drawn: &Tally, table: &Timetable, rank: u
     reaches.min(others).max(reaches / BEYOND)
 }
 
-/// When they look next, of that network. `reaches`: see [`reaches`].
-pub(super) fn next(now: SystemTime, network: u64, looks: Looks, reaches: Duration) -> SystemTime {
+/// When they look next, of that network. `reaches`: see [`reaches`], if they have looked before.
+pub(super) fn next(now: SystemTime, network: u64, looks: Looks, reaches: impl FnOnce() -> Duration) -> SystemTime {
     let (after, odd) = match looks {
         Looks::First { odd } => (FIRST_LOOK, odd),
         Looks::Again { odd } => {
             // In steps, so that all tickets of one network look together then, too; and before it is their turn, a quarter of an hour after a time can be told, even if that comes somewhat sooner.
-            let steps = 1 << (reaches.clamp(LOOK, LOOK_MAX).as_secs() / LOOK.as_secs()).ilog2();
+            let steps = 1 << (reaches().clamp(LOOK, LOOK_MAX).as_secs() / LOOK.as_secs()).ilog2();
             ((LOOK * (steps - 1)).min(LOOK_MAX - 2 * LOOK), odd)
         }
     };
@@ -103,7 +103,7 @@ mod tests {
             for minutes in 0..60 {
                 let reaches = Duration::from_secs(60 * minutes);
                 let odd = period(now, network).is_multiple_of(2);
-                let next = next(now, network, Looks::Again { odd }, reaches).duration_since(now).expect("later");
+                let next = next(now, network, Looks::Again { odd }, || reaches).duration_since(now).expect("later");
                 assert!(next <= reaches.mul_f64(0.75) + Duration::from_secs(15 * 60), "{next:?} of {reaches:?}");
                 assert!(next <= LOOK_MAX && (minutes < 40 || next > reaches / 2), "{next:?} of {reaches:?}");
             }

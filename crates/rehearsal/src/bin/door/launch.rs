@@ -31,9 +31,6 @@ pub(crate) struct Options {
     /// How many badly written programs
     #[arg(long, default_value_t = 200)]
     bots: u32,
-    /// How often each of those asks
-    #[arg(long, default_value_t = 100)]
-    tries: u32,
     /// How many come from behind one carrier's address
     #[arg(long, default_value_t = 200)]
     carried: u32,
@@ -109,7 +106,6 @@ impl Options {
             people: self.people,
             within: Duration::from_secs(self.within),
             bots: self.bots,
-            tries: self.tries,
             carried: self.carried,
             median: Duration::from_secs(self.median),
             addresses,
