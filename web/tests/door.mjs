@@ -59,7 +59,7 @@ async function told(lang) {
   const { page, errors, close } = await open(browser, { lang, width: 390, height: 844 });
   let what;
   await page.route(/\/listen\//, (route) => {
-    const offered = { draw: {}, place: {}, turn: { stage: "rank", expected_ms: 1_140_000, elsewhere: ELSEWHERE }, rank: { elsewhere: ELSEWHERE } }[what];
+    const offered = { draw: {}, place: {}, turn: { stage: "rank", expected_ms: 1_110_000, elsewhere: ELSEWHERE }, rank: { elsewhere: ELSEWHERE } }[what];
     return route.fulfill({ status: 503, contentType: "application/problem+json", body: JSON.stringify({ type: "/problems/wait", status: 503, ticket: "T", wait_ms: 170_000, stage: what, ...offered }) });
   });
   for (what of ["draw", "place", "turn", "rank"]) {
