@@ -179,13 +179,13 @@ def _real(folder, door, options, keep):
     moments = ["--moments", keep / "moments.csv"] if keep else []
     try:
         figures = played(door, house.sound, seconds, *_script(options, keep, "real", options.scale), *moments)
+        with open(house.house.data / "spaces" / house.name / "door", "rb") as file:
+            draw = file.read(DRAW_BYTES)
     finally:
         spent = meter.read(seconds)
-        with open(house.house.data / "spaces" / house.name / "door", "rb") as file:
-            (folder / DRAW).write_bytes(file.read(DRAW_BYTES))
         house.stop()
-    if keep:
-        (keep / DRAW).write_bytes((folder / DRAW).read_bytes())
+    for kept in filter(None, (folder, keep)):
+        (kept / DRAW).write_bytes(draw)
     return figures | {"server_percent": spent["cpu_percent_of_core"], "stolen_percent": spent["machine_stolen_percent"]}
 
 

@@ -213,20 +213,20 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
                 }
                 // Any worker: it is the kernel that chooses.
                 let (at, lot) = ((chance.next() % u64::from(house.workers)) as usize, chance.next() as u32);
-                let answer = match one.ticket {
-                    None => {
-                        let networks = key.networks(IpAddr::V4(script.address));
-                        let vouched = script.vouched.and_then(|(known, account)| {
-                            let text = vouchers.issue(&space, known, &account.to_le_bytes(), begun + until);
-                            let voucher = vouchers.verify(now, &space, &text).ok()?;
-                            Some(Vouched { known: voucher.known, holder: key.holder(voucher.holder) })
-                        });
-                        Some(desks[at].arrive(now, memory, &networks, vouched, lot, Entry::Now))
-                    }
-                    Some(ticket) => desks[at].present(now, memory, ticket, lot, Entry::Now),
-                };
+                let shown = one.ticket.and_then(|ticket| desks[at].present(now, memory, ticket, lot, Entry::Now));
+                // As at a worker: by a ticket that is not good any more they come as others do, by the same request.
+                let answer = shown.unwrap_or_else(|| {
+                    one.ticket = None;
+                    let networks = key.networks(IpAddr::V4(script.address));
+                    let vouched = script.vouched.and_then(|(known, account)| {
+                        let text = vouchers.issue(&space, known, &account.to_le_bytes(), begun + until);
+                        let voucher = vouchers.verify(now, &space, &text).ok()?;
+                        Some(Vouched { known: voucher.known, holder: key.holder(voucher.holder) })
+                    });
+                    desks[at].arrive(now, memory, &networks, vouched, lot, Entry::Now)
+                });
                 match answer {
-                    Some(Answer::Enter) => {
+                    Answer::Enter => {
                         one.at = first + at as u64;
                         one.backoff.reset();
                         if let Some(cut) = one.away_since.take() {
@@ -236,7 +236,7 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
                         (lived.entered, is_in[script.who as usize]) = (Some(since(now)), true);
                         events.push(Reverse((now + script.stay, Happens::Leaves(visit))));
                     }
-                    Some(Answer::Wait(ticket)) => {
+                    Answer::Wait(ticket) => {
                         // Nothing is promised to whoever is told to come in a moment.
                         if let (Worth::Place { promised }, None) = (ticket.worth, lived.promised)
                             && !promised.is_zero()
@@ -248,16 +248,9 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
                         let due = script.polls.map_or(ticket.due, |polls| ticket.due.min(now + polls));
                         events.push(Reverse((due, Happens::Comes(visit))));
                     }
-                    Some(Answer::Again(ticket, comes)) => {
+                    Answer::Again(ticket, comes) => {
                         one.ticket = Some(ticket);
                         events.push(Reverse((comes, Happens::Comes(visit))));
-                    }
-                    // As at a worker: they come as others do, by the same request.
-                    None => {
-                        lived.requests -= 1;
-                        asked[since(now).as_secs() as usize] -= 1;
-                        one.ticket = None;
-                        events.push(Reverse((now, what)));
                     }
                 }
             }

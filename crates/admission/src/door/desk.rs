@@ -496,10 +496,11 @@ impl Desk {
             (Worth::Place { .. }, _) if !is_late => self.claim(now, memory, ticket, comes, entry),
             (Worth::Rank(rank), Some(Phase::Queue { drawn, table, late, .. })) if is_of_this => {
                 // A place that was left over is anybody's who looks; not for what somebody has beyond their network's share, before the turn of everybody who has not had theirs.
+                let first_round = drawn.first_round();
                 let is_first =
-                    rank < drawn.first_round() || (drawn.total()..drawn.total().saturating_add(*late)).contains(&rank);
+                    rank < first_round || (drawn.total()..drawn.total().saturating_add(*late)).contains(&rank);
                 // Those who had not had theirs have known for minutes when they will.
-                let (time, is_next) = (table.time(rank), is_first || table.rank(now + LOOK) >= drawn.first_round());
+                let (time, is_next) = (table.time(rank), is_first || table.rank(now + LOOK) >= first_round);
                 if time.is_none() && memory.redemption.is_promised(ticket.serial) {
                     // It was left over for them, and they did not get the answer.
                     return self.claim(now, memory, left_over(now, ticket), comes, entry);

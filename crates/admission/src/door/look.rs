@@ -40,7 +40,7 @@ pub(super) fn next(now: SystemTime, network: u64, looks: Looks, reaches: impl Fn
         Looks::Again { odd } => {
             // In steps, so that all tickets of one network look together then, too; and before it is their turn, a quarter of an hour after a time can be told, even if that comes somewhat sooner.
             let steps = 1 << (reaches().clamp(LOOK, LOOK_MAX).as_secs() / LOOK.as_secs()).ilog2();
-            ((LOOK * (steps - 1)).min(LOOK_MAX - 2 * LOOK), odd)
+            (LOOK * (steps - 1), odd)
         }
     };
     let next = period(now + after, network) + 1;
