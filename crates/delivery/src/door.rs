@@ -75,16 +75,19 @@ impl Waiting<'_> {
     fn words(&self, language: Language) -> (&'static str, String) {
         let minutes = in_minutes(self.wait);
         match (language, self.worth) {
-            // While the house is silent, for instance.
-            (Language::English, Worth::Place { promised }) if promised.is_zero() && minutes > 1 => (
-                "In a few minutes",
-                format!("The door is being opened. In about {minutes} min it goes on by itself; nothing need be done."),
-            ),
-            (Language::Arabic, Worth::Place { promised }) if promised.is_zero() && minutes > 1 => (
-                "بعد دقائق",
+            // Their time has come and none is free, they were inside before, or no house says how many there are: of each this is true.
+            (Language::English, Worth::Place { promised }) if promised.is_zero() => (
+                "No place at this moment",
                 format!(
-                    "يُفتح الباب الآن. بعد نحو {} يستمر كل شيء وحده، ولا حاجة إلى فعل شيء.",
-                    counted(minutes, MINUTES)
+                    "One is asked for again by itself, in about {}. Nothing need be done.",
+                    if minutes > 1 { format!("{minutes} min") } else { format!("{} seconds", self.seconds()) }
+                ),
+            ),
+            (Language::Arabic, Worth::Place { promised }) if promised.is_zero() => (
+                "لا مكان في هذه اللحظة",
+                format!(
+                    "سيُطلب لك مكان مجددًا من تلقاء نفسه بعد نحو {}. لا حاجة إلى فعل شيء.",
+                    if minutes > 1 { counted(minutes, MINUTES) } else { counted(self.seconds(), SECONDS) }
                 ),
             ),
             (Language::English, Worth::Draw(_)) => (
@@ -94,12 +97,6 @@ impl Waiting<'_> {
                     self.seconds()
                 ),
             ),
-            (Language::English, Worth::Place { promised }) if promised.is_zero() => {
-                ("In a moment", String::from("The door is being opened. Nothing need be done."))
-            }
-            (Language::Arabic, Worth::Place { promised }) if promised.is_zero() => {
-                ("بعد لحظات", String::from("يُفتح الباب الآن. لا حاجة إلى فعل شيء."))
-            }
             (Language::English, Worth::Place { .. }) => (
                 "You have a place",
                 format!(
@@ -212,6 +209,9 @@ pub(crate) fn wait(request: &Request<'_>, waiting: Waiting<'_>, now: SystemTime)
     );
     if let Some(expected) = waiting.expected {
         let _ = write!(body, ",\"expected_ms\":{}", expected.as_millis());
+    }
+    if waiting.worth == Worth::NO_TURN {
+        body.push_str(",\"kept\":false");
     }
     if let Some(address) = waiting.elsewhere(request) {
         let _ = write!(body, ",\"elsewhere\":\"{address}\"");
@@ -481,6 +481,7 @@ mod tests {
             (Worth::Place { promised: Duration::ZERO }, "soon"),
             (Worth::Draw(Turn::FIRST), "draw"),
             (Worth::Rank(7), "rank"),
+            (Worth::NO_TURN, "rank"),
         ] {
             for language in ["ar", "en"] {
                 let (head, body) = asked("/listen/demo.mp4?t=", language, |request| wait(request, waiting(worth), NOW));
@@ -488,8 +489,9 @@ mod tests {
                 assert!(head.contains("\r\nConnection: close\r\n"), "{head}");
                 assert!(head.contains("no-store") && head.contains(&format!("Content-Length: {}\r\n", body.len())));
                 let page = if stage == "rank" { ",\"page\":\"/s/demo\"" } else { "" };
+                let kept = if worth == Worth::NO_TURN { ",\"kept\":false" } else { "" };
                 let told = format!(
-                    "\"lang\":\"{language}\",\"ticket\":\"TICKET\",\"wait_ms\":150001,\"stage\":\"{stage}\"{page}}}"
+                    "\"lang\":\"{language}\",\"ticket\":\"TICKET\",\"wait_ms\":150001,\"stage\":\"{stage}\"{kept}{page}}}"
                 );
                 assert!(body.starts_with("{\"type\":\"/problems/wait\"") && body.ends_with(&told), "{body}");
             }
@@ -510,14 +512,16 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_for_a_silent_house_is_told_for_how_long() {
+    fn whoever_finds_no_place_in_time_is_told_so_and_when_one_is_asked_for_again() {
         let soon = |wait| Waiting { wait, ..waiting(Worth::Place { promised: Duration::ZERO }) };
-        for (language, long, short) in [("en", "In about 8 min", "In a moment"), ("ar", "٨ دقائق", "بعد لحظات")]
-        {
+        for (language, none, long, short) in [
+            ("en", "No place at this moment", "in about 8 min", "in about 6 seconds"),
+            ("ar", "لا مكان في هذه اللحظة", "بعد نحو ٨ دقائق", "بعد نحو ٦ ثوانٍ"),
+        ] {
             let told = |wait| asked("/s/demo/wait", language, |request| page(request, soon(wait), NOW)).1;
             let (late, early) = (told(Duration::from_secs(480)), told(Duration::from_secs(6)));
-            assert!(late.contains(long) && !late.contains(short), "{late}");
-            assert!(early.contains(short) && !early.contains(long), "{early}");
+            assert!(late.contains(none) && late.contains(long), "{late}");
+            assert!(early.contains(none) && early.contains(short), "{early}");
         }
     }
 

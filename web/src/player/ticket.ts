@@ -21,6 +21,8 @@ export interface Told {
   stage: "soon" | "draw" | "place" | "rank";
   /** To whom no place can be promised yet: about how long until they have one, if that is within half an hour. */
   expected_ms?: number;
+  /** False: nothing is kept for them, and they come again as others do. */
+  kept?: boolean;
   /** Where others carry the delayed stream, for whoever is told no time. */
   elsewhere?: string;
 }

@@ -9,7 +9,7 @@ it("tells seconds when it is near and minutes when it is far", () => {
   expect(said("draw", 61_200)).toBe("page-wait-draw(65 seconds)");
   expect(said("place", 100_000)).toBe("page-wait-place(2 minutes)");
   expect(said("place", 170_000, "ar")).toBe("page-wait-place(3 دقائق)");
-  expect(said("rank", 600_000)).toBe("page-wait-rank(10 minutes)");
+  expect(said("rank", 600_000)).toBe("page-wait-rank(10 minutes) page-wait-kept()");
   expect(said("place", -5)).toBe("page-wait-place(5 seconds)");
 });
 
@@ -18,6 +18,11 @@ it("tells whoever has no time what they may expect, as it comes nearer", () => {
   expect(said(600_000, 1_500_000)).toBe("page-wait-turn(25 minutes,10 minutes)");
   expect(said(60_000, 1_500_000)).toBe("page-wait-turn(16 minutes,60 seconds)");
   expect(said(600_000)).toContain("page-wait-rank(10 minutes)");
+});
+
+it("says that a turn is kept only to whom one is", () => {
+  const said = (kept?: boolean) => words({ ticket: "", wait_ms: 0, stage: "rank", kept }, 600_000, say, "en", false);
+  expect([said(), said(true), said(false)]).toEqual(["page-wait-rank(10 minutes) page-wait-kept()", "page-wait-rank(10 minutes) page-wait-kept()", "page-wait-rank(10 minutes)"]);
 });
 
 it("promises a recording only to whom there will be one", () => {

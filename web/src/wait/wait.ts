@@ -20,13 +20,14 @@ const HUSH_MS = 5_000;
 export const IN_MS = 10_000;
 
 /** What somebody reads who waits so long still; with numbers as in `tag`, and whether they may hope for a recording. */
-export function words({ stage, wait_ms, expected_ms }: Told, left_ms: number, say: Say, tag: string, recorded: boolean): string {
+export function words({ stage, wait_ms, expected_ms, kept }: Told, left_ms: number, say: Say, tag: string, recorded: boolean): string {
   const left = span(left_ms, tag);
   const turn = stage === "rank" && expected_ms !== undefined ? { place: span(expected_ms - wait_ms + left_ms, tag), left } : undefined;
   const text = turn
     ? say("page-wait-turn", turn)
     : say({ soon: "page-wait-soon", draw: "page-wait-draw", place: "page-wait-place", rank: "page-wait-rank" }[stage], { left });
-  return stage === "rank" && recorded ? `${text} ${say("page-wait-recording")}` : text;
+  if (stage !== "rank") return text;
+  return [text, !turn && kept !== false && say("page-wait-kept"), recorded && say("page-wait-recording")].filter(Boolean).join(" ");
 }
 
 /** So long, in words. */

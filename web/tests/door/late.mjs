@@ -1,7 +1,7 @@
 // Whoever comes back in time and finds no place is told a new one. Whoever's page was frozen when they were to come back comes late, and is let in before those who came meanwhile.
 import assert from "node:assert/strict";
 import { fine, until } from "../browser.mjs";
-import { admitted, ADMITTED_MS, aloud, DRAWN_MS, fill, isTold, LANGUAGES, person, plain, PRESSED_MS, presses, serial, stage, ticketOf, WORDS } from "./people.mjs";
+import { admitted, ADMITTED_MS, aloud, DRAWN_MS, fill, isTold, LANGUAGES, person, plain, PRESSED_MS, presses, serial, SPACE, stage, ticketOf, WORDS } from "./people.mjs";
 
 /** So many are inside, of whom nobody goes: by how long people stay some should within half a minute, so that times are told. */
 export const PLACES = 20;
@@ -41,6 +41,9 @@ async function again(who) {
   const from = (await aloud(page)).findIndex((text) => WORDS[lang].place.test(text));
   await until(`${lang}: back in time, without a place`, () => stage(who) === "soon", 60_000);
   await isTold(who, "soon", 5_000, from);
+  // Nor is whoever has no JavaScript told that the door is being opened.
+  const plainly = await fetch(`${new URL(page.url()).origin}/s/${SPACE}/wait?t=${await ticketOf(who)}`, { headers: { "Accept-Language": lang } });
+  assert.match(await plainly.text(), new RegExp(WORDS[lang].soon, "i"));
   const places = who.told.filter((told) => told.stage === "place");
   const [{ ticket }] = places;
   assert.equal(places.length, 1, `${lang}: told a time ${places.length} times`);

@@ -12,11 +12,11 @@ export const PRESSED_MS = 40_000;
 export const DRAWN_MS = 100_000;
 export const WORDS = {
   ar: {
-    draw: /قرعة/, place: /مكانك محجوز/, turn: /دورك محفوظ.*19.*تقدير لا وعد/, rank: /نصف ساعة/, recorded: /وستجد التسجيل هنا/, soon: /لا مكان في هذه اللحظة/, entered: /حان دورك/, calendar: /تقويمك/, title: /جاء كثيرون|مكانك محجوز|نصف ساعة|بعد لحظات/,
+    draw: /قرعة/, place: /مكانك محجوز/, turn: /دورك محفوظ.*19.*تقدير لا وعد/, rank: /نصف ساعة/, recorded: /وستجد التسجيل هنا/, soon: /لا مكان في هذه اللحظة/, entered: /حان دورك/, calendar: /تقويمك/, title: /جاء كثيرون|مكانك محجوز|نصف ساعة|لا مكان في هذه اللحظة/,
     cancelled: /أُلغي/, over: /انتهى/, why: /لن يُعقد هذا الحوار/, preparing: /سيظهر التسجيل هنا/, cancelledPlain: /لن يُعقد/, overPlain: /حوار انتهى|استمع إلى التسجيل/,
   },
   en: {
-    draw: /drawn/, place: /You have a place, in about .*\d/, turn: /Your turn is kept.*19 minutes.*no promise/, rank: /half an hour/, recorded: /The recording will be here/, soon: /no place at this moment.* in about .*\d/, entered: /your turn/, calendar: /calendar/, title: /Many people|You have a place|half an hour|In a moment/,
+    draw: /drawn/, place: /You have a place, in about .*\d/, turn: /Your turn is kept.*19 minutes.*no promise/, rank: /half an hour/, recorded: /The recording will be here/, soon: /no place at this moment.* in about .*\d/, entered: /your turn/, calendar: /calendar/, title: /Many people|You have a place|half an hour|No place at this moment/,
     cancelled: /Cancelled/, over: /Ended/, why: /This conversation does not take place/, preparing: /recording will be here in a moment/, cancelledPlain: /does not take place/, overPlain: /has ended|Hear the recording/,
   },
 };

@@ -31,9 +31,8 @@ pub const SERIALS: u64 = 1 << 24;
 const LATE_ROUNDS: u16 = 8;
 /// The serial of tickets by which nothing is promised.
 const NOBODY: u64 = 0;
-/// What such a ticket says: it is a moment, or nobody knows when.
+/// What such a ticket says if it is a moment; else there is [no turn](Worth::NO_TURN).
 const MOMENT: Worth = Worth::Place { promised: Duration::ZERO };
-const MUCH_LATER: Worth = Worth::Rank(u64::MAX);
 /// Whoever finds no room may come again at once, over another connection, and meet the same worker: so many in a second, at all workers, are no crowd, though fewer places are free.
 const SAME: u32 = 64;
 /// And at each worker: one player comes so often.
@@ -663,7 +662,7 @@ impl Desk {
         let Visitor { network, class, .. } = visitor;
         match self.serials.next() {
             Some(serial) => Answer::Wait(Ticket { serial, opening: self.opening(), class, network, due, worth }),
-            None => self.nothing(due, visitor, MUCH_LATER),
+            None => self.nothing(due, visitor, Worth::NO_TURN),
         }
     }
 
@@ -675,7 +674,7 @@ impl Desk {
 
     /// Nobody knows when: all tickets are given out, or their network has had [thousands](ROUNDS) of them.
     fn much_later(&self, now: SystemTime, visitor: Visitor) -> Answer {
-        self.nothing(now + LOOK + share_of(LOOK, visitor.chance), visitor, MUCH_LATER)
+        self.nothing(now + LOOK + share_of(LOOK, visitor.chance), visitor, Worth::NO_TURN)
     }
 
     /// A ticket by which they come then as others do: nobody needs a serial for that, however often they ask.

@@ -3,6 +3,7 @@
 //!
 //! It is text, a JSON object to each line, always the same fields in the same order; what is not exactly what would be written is not read. Described in `docs/formats/diary.md`.
 
+use std::cmp::Ordering;
 use std::fmt::Write;
 
 use super::network::LEVELS;
@@ -165,7 +166,7 @@ impl Field {
 pub struct Minute {
     /// When it began: seconds since 1970, by the wall's clock.
     pub from: u64,
-    /// How many seconds of it are told: 60, or less where a house began or a space was over.
+    /// How many seconds of it are told: 60; less where a house began or a space was over; more where the one before [could not be written](Self::go_on).
     pub seconds: u64,
     /// What the draw of the next opening is committed to; zeros: nothing yet.
     pub commitment: [u8; 32],
@@ -198,6 +199,40 @@ impl Minute {
     /// Sets the only number of a field.
     pub fn set(&mut self, field: Field, number: u64) {
         self.of_mut(field)[0] = number;
+    }
+
+    /// Makes one of this and the next, where this could not be written down: from its beginning to the end of the other, with what happened in both.
+    pub fn go_on(&mut self, next: &Self) {
+        let until = next.from.saturating_add(next.seconds);
+        let mean = |of: u64, other: u64| {
+            let parts = u128::from(of) * u128::from(self.seconds) + u128::from(other) * u128::from(next.seconds);
+            (parts / (u128::from(self.seconds) + u128::from(next.seconds)).max(1)) as u64
+        };
+        let busy = mean(self.sum(Field::Cpu), next.sum(Field::Cpu));
+        (self.commitment, self.reasons) = (
+            next.commitment,
+            match self.sum(Field::Level).cmp(&next.sum(Field::Level)) {
+                Ordering::Less => next.reasons,
+                Ordering::Equal => self.reasons.with(next.reasons),
+                Ordering::Greater => self.reasons,
+            },
+        );
+        for (field, ..) in FIELDS {
+            for (number, next) in self.numbers[field.range()].iter_mut().zip(next.of(field)) {
+                *number = match field {
+                    Field::Opening
+                    | Field::Phase
+                    | Field::Inside
+                    | Field::Waiting
+                    | Field::Listening
+                    | Field::Workers => *next,
+                    Field::Level | Field::Cadence | Field::Lean | Field::House => (*number).max(*next),
+                    Field::Cpu => busy,
+                    _ => number.saturating_add(*next),
+                };
+            }
+        }
+        self.seconds = until.saturating_sub(self.from);
     }
 }
 
@@ -383,7 +418,10 @@ pub struct Reader {
     space: Option<Scope>,
     key: Option<[u8; 32]>,
     /// When the last minute that was read ended.
-    until: u64,
+    until: Option<u64>,
+    /// The number of the first.
+    first: Option<u64>,
+    untold: u64,
 }
 
 /// What is wrong with a line.
@@ -399,7 +437,7 @@ pub enum Fault {
     Foreign,
     /// Its number is not the next.
     Number,
-    /// It begins before the one before has ended.
+    /// It begins before the one before has ended, and no house began in it: the clock of another may have been ahead.
     Early,
     /// It has not the fields of the version by which its file began.
     Version,
@@ -416,6 +454,16 @@ impl Reader {
     /// Whose it is, once it was read.
     pub fn space(&self) -> Option<&Scope> {
         self.space.as_ref()
+    }
+
+    /// The number of the first minute: how many came before it, and are not here.
+    pub fn first(&self) -> Option<u64> {
+        self.first
+    }
+
+    /// Of how many seconds between the first minute and the last none of them tells.
+    pub fn untold(&self) -> u64 {
+        self.untold
     }
 
     /// The next line, without its end of line; and what is wrong with it. What follows is judged by it all the same.
@@ -456,10 +504,13 @@ impl Reader {
         let mut next = number;
         if let Line::Minute(_, minute) = &line {
             next = number.saturating_add(1);
-            if minute.from < self.until {
+            let until = self.until.unwrap_or(minute.from);
+            if minute.from < until && minute.sum(Field::House) == 0 {
                 faults.push(Fault::Early);
             }
-            self.until = minute.from.saturating_add(minute.seconds);
+            self.first = self.first.or(Some(number));
+            self.untold = self.untold.saturating_add(minute.from.saturating_sub(until));
+            self.until = Some(minute.from.saturating_add(minute.seconds));
         }
         self.at = Some(At { prev: hash(bytes), next, version });
         (Some(line), faults)

@@ -78,6 +78,11 @@ pub enum Worth {
     Rank(u64),
 }
 
+impl Worth {
+    /// Of whoever has no turn: all tickets are given out, or their network has had more than are counted. They come again as others do, and nothing is kept for them.
+    pub const NO_TURN: Self = Self::Rank(u64::MAX);
+}
+
 /// A place in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {

@@ -22,7 +22,7 @@ use hiwar_admission::door::standing::Standing;
 use hiwar_delivery::http::DoorMap;
 use hiwar_segment_log::LogId;
 
-use super::diary::Book;
+use super::diary::{self, Book};
 use super::kept;
 
 /// In a space's folder: what is public of its draws.
@@ -35,6 +35,8 @@ const KEPT: usize = 16;
 const LISTS_WAIT: Duration = Duration::from_secs(30);
 /// How often is looked whether lists are whole.
 const LOOK: Duration = Duration::from_secs(1);
+/// Draws that a full disk did not take, of all doors, until it does.
+const UNDRAWN_MAX: usize = 64;
 /// What waits to be done, of all doors; beyond, whoever speaks for the doors goes on, and says it again.
 const NEWS_MAX: usize = 1_024;
 /// A list is as long as what is listed, and a mark for each batch; in bytes.
@@ -107,16 +109,33 @@ struct Shelf {
     key: SealKey,
     /// Records whose lists are not all there, and until when they are waited for.
     pending: BTreeMap<(LogId, u16), Instant>,
+    /// Draws of which there is no record yet, for it could not be written.
+    undrawn: BTreeMap<(LogId, u16), Drawn>,
+    /// Crowds of which it could not be said that they come next.
+    unsaid: BTreeMap<LogId, u16>,
     /// What is committed to now.
     committed: BTreeMap<LogId, [u8; 32]>,
     books: BTreeMap<LogId, Book>,
+    /// Minutes that could not be written: a part of those that come next.
+    unwritten: BTreeMap<LogId, Minute>,
     is_not_kept: bool,
+    is_stuck: bool,
 }
 
 impl Shelf {
     fn new(spaces: PathBuf, key: SealKey) -> Self {
-        let (pending, committed, books) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { spaces, key, pending, committed, books, is_not_kept: false }
+        Self {
+            spaces,
+            key,
+            pending: BTreeMap::new(),
+            undrawn: BTreeMap::new(),
+            unsaid: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            books: BTreeMap::new(),
+            unwritten: BTreeMap::new(),
+            is_not_kept: false,
+            is_stuck: false,
+        }
     }
 
     fn keep(mut self, news: &Receiver<News>) {
@@ -133,9 +152,14 @@ impl Shelf {
                 Err(RecvTimeoutError::Timeout) => Ok(()),
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            if let Err(why) = told.and_then(|()| self.look(Instant::now())) {
-                tracing::warn!("what is public of a door: {why}");
+            let done = told.and(self.look(Instant::now()));
+            // Said once, for it is tried again and again.
+            if let Err(why) = &done
+                && !self.is_stuck
+            {
+                tracing::warn!("what is public of a door is not written, and is tried again: {why}");
             }
+            self.is_stuck = done.is_err();
         }
     }
 
@@ -156,6 +180,13 @@ impl Shelf {
 
     /// Commits to what is drawn next, before anybody comes.
     fn opening(&mut self, log: LogId, opening: u16) -> io::Result<()> {
+        self.unsaid.insert(log, opening);
+        self.say(log, opening)?;
+        self.unsaid.remove(&log);
+        Ok(())
+    }
+
+    fn say(&mut self, log: LogId, opening: u16) -> io::Result<()> {
         let folder = self.folder(log);
         let map = DoorMap::open_or_make(&folder.join(super::FILE))?;
         let openings = (0..AHEAD).map(|ahead| opening.wrapping_add(ahead));
@@ -167,7 +198,7 @@ impl Shelf {
             // An earlier house may have left a record without its lists, and lists of which nobody made one.
             if folder.join(FOLDER).join(of.to_string()).exists() {
                 self.pending.entry((log, of)).or_insert_with(Instant::now);
-            } else if of < opening {
+            } else if of < opening && !self.undrawn.contains_key(&(log, of)) {
                 std::fs::remove_file(path)?;
             }
         }
@@ -176,8 +207,21 @@ impl Shelf {
 
     /// Says what was drawn, and under which secret; by whom it is filled in as their lists come.
     fn drawn(&mut self, log: LogId, drawn: Drawn) -> io::Result<()> {
-        let Drawn { opening, workers, tally, table } = drawn;
-        let Some(space) = Scope::parse(log.as_str()) else { return Ok(()) };
+        let opening = drawn.opening;
+        if self.undrawn.len() >= UNDRAWN_MAX && self.undrawn.pop_first().is_some() {
+            tracing::error!("more draws than are kept wait for a disk: of one there will be no record");
+        }
+        self.undrawn.insert((log, opening), drawn);
+        let recorded = self.record(log, opening);
+        recorded.and(self.opening(log, opening.wrapping_add(1)))
+    }
+
+    /// The record of a draw that was made. While it cannot be written, the draw waits.
+    fn record(&mut self, log: LogId, opening: u16) -> io::Result<()> {
+        let (Some(drawn), Some(space)) = (self.undrawn.get(&(log, opening)), Scope::parse(log.as_str())) else {
+            return Ok(());
+        };
+        let Drawn { workers, tally, table, .. } = drawn.clone();
         let folder = self.folder(log);
         let secret = DoorMap::open_or_make(&folder.join(super::FILE))?.secret(opening);
         let (commitment, secret) = (secret.commitment(), secret.reveal());
@@ -195,13 +239,43 @@ impl Shelf {
             let record = DrawRecord { space, opening, commitment, secret, workers, tally, table, counted, uncounted };
             self.put(log, &record)?;
         }
+        self.undrawn.remove(&(log, opening));
         self.pending.insert((log, opening), Instant::now() + LISTS_WAIT);
-        self.opening(log, opening.wrapping_add(1))
+        Ok(())
+    }
+
+    /// What could not be done before.
+    fn catch_up(&mut self) -> io::Result<()> {
+        let undrawn: Vec<_> = self.undrawn.keys().copied().collect();
+        let unsaid: Vec<_> = self.unsaid.iter().map(|(log, opening)| (*log, *opening)).collect();
+        let mut done = Ok(());
+        for (log, opening) in undrawn {
+            done = done.and(self.record(log, opening));
+        }
+        for (log, opening) in unsaid {
+            done = done.and(self.opening(log, opening));
+        }
+        done
     }
 
     fn minute(&mut self, log: LogId, mut minute: Minute) -> io::Result<()> {
         let Some(space) = Scope::parse(log.as_str()) else { return Ok(()) };
         minute.commitment = self.committed.get(&log).copied().unwrap_or_default();
+        let minute = match self.unwritten.remove(&log) {
+            Some(mut before) => {
+                before.go_on(&minute);
+                before
+            }
+            None => minute,
+        };
+        let written = self.write(log, space, minute.clone());
+        if written.is_err() {
+            self.unwritten.insert(log, minute);
+        }
+        written
+    }
+
+    fn write(&mut self, log: LogId, space: Scope, minute: Minute) -> io::Result<()> {
         let book = match self.books.entry(log) {
             Entry::Occupied(book) => book.into_mut(),
             Entry::Vacant(none) => none.insert(Book::open(&self.spaces.join(log.as_str()), space)?),
@@ -221,14 +295,19 @@ impl Shelf {
         Ok(())
     }
 
-    /// Completes the records whose lists are whole, or were waited for.
+    /// Does what could not be done, and completes the records whose lists are whole, or were waited for.
     fn look(&mut self, now: Instant) -> io::Result<()> {
-        let mut done = Ok(());
+        let mut done = self.catch_up();
         let pending: Vec<_> = self.pending.iter().map(|(which, until)| (*which, *until)).collect();
         for ((log, opening), until) in pending {
             let is_last = now >= until;
             match self.complete(log, opening, is_last) {
                 Ok(false) if !is_last => {}
+                // The disk may take it later; what is no record never will.
+                Err(why) if why.kind() != io::ErrorKind::InvalidData => {
+                    self.pending.insert((log, opening), until.max(now + LOOK));
+                    done = Err(why);
+                }
                 completed => {
                     self.pending.remove(&(log, opening));
                     done = completed.map(drop).and(done);
@@ -276,9 +355,16 @@ impl Shelf {
         for until in self.pending.iter_mut().filter(|((of, _), _)| *of == log).map(|(_, until)| until) {
             *until = Instant::now();
         }
+        if let (Some(minute), Some(space)) = (self.unwritten.remove(&log), Scope::parse(log.as_str())) {
+            let _ = self.write(log, space, minute);
+        }
+        let completed = self.look(Instant::now());
+        // Whatever the disk has not taken by now is lost with the door's secrets.
+        self.pending.retain(|(of, _), _| *of != log);
+        self.undrawn.retain(|(of, _), _| *of != log);
+        self.unsaid.remove(&log);
         self.committed.remove(&log);
         self.books.remove(&log);
-        let completed = self.look(Instant::now());
         let folder = self.folder(log);
         // Nobody comes by a ticket to what is over. Workers have it until they hear that it is.
         let destroyed = DoorMap::destroy(&folder.join(super::FILE));
@@ -395,6 +481,7 @@ pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
+    use hiwar_admission::door::diary::{Field, Line, Reader};
     use hiwar_admission::door::draw::Tally;
     use hiwar_admission::door::network::Turn;
     use hiwar_admission::door::record::{Entry, Item, list_name};
@@ -527,6 +614,77 @@ mod tests {
         world.shelf.look(Instant::now()).expect("a disk");
         assert_eq!(world.record(0).counted.len(), 400);
         assert!(lists(&world.space()).expect("a disk").is_empty());
+    }
+
+    #[test]
+    fn a_draw_that_the_disk_does_not_take_is_public_when_it_does() {
+        let mut world = World::new();
+        let log = world.log;
+        world.shelf.opening(log, 0).expect("a disk");
+        world.write(0, 1, 30, true);
+        world.write(0, 2, 10, true);
+        let (draws, aside) = (world.space().join(FOLDER), world.space().join("aside"));
+        std::fs::rename(&draws, &aside).expect("a disk");
+        std::fs::write(&draws, "no folder").expect("a disk");
+        world.shelf.drawn(log, world.drawn(0, [30, 10])).expect_err("no folder");
+        // The lists are not lost meanwhile, whatever comes next.
+        world.shelf.opening(log, 1).expect_err("no folder");
+        world.shelf.look(Instant::now() + LISTS_WAIT).expect_err("no folder");
+        assert_eq!(lists(&world.space()).expect("a disk").len(), 2);
+        std::fs::remove_file(&draws).expect("a disk");
+        std::fs::rename(&aside, &draws).expect("a disk");
+        world.shelf.look(Instant::now()).expect("a disk");
+        world.shelf.look(Instant::now()).expect("a disk");
+        assert!(world.record(0).is_whole() && world.record(0).counted.len() == 40);
+        assert_eq!(world.public().next[0].0, 1, "and what comes next");
+        assert!(lists(&world.space()).expect("a disk").is_empty() && world.shelf.undrawn.is_empty());
+    }
+
+    #[test]
+    fn a_record_that_the_disk_does_not_take_is_completed_when_it_does() {
+        let mut world = World::new();
+        let log = world.log;
+        world.shelf.drawn(log, world.drawn(0, [30, 10])).expect("a disk");
+        world.write(0, 1, 30, true);
+        world.write(0, 2, 10, true);
+        let aside = world.space().join(FOLDER).join("0.new");
+        std::fs::create_dir(&aside).expect("a disk");
+        (0..2).for_each(|_| drop(world.shelf.look(Instant::now() + LISTS_WAIT).expect_err("in the way")));
+        std::fs::remove_dir(&aside).expect("a disk");
+        world.shelf.look(Instant::now() + 2 * LISTS_WAIT).expect("a disk");
+        assert!(world.record(0).is_whole() && world.record(0).counted.len() == 40);
+    }
+
+    #[test]
+    fn a_minute_that_the_disk_does_not_take_is_a_part_of_the_next() {
+        let mut world = World::new();
+        let log = world.log;
+        let minute = |n: u64| {
+            let mut minute = Minute::new(60 * n, 60);
+            minute.set(Field::Asked, 1 + n);
+            minute
+        };
+        world.shelf.minute(log, minute(0)).expect("a disk");
+        let (file, aside) = (world.space().join(diary::FILE), world.space().join("aside"));
+        std::fs::rename(&file, &aside).expect("a disk");
+        std::fs::create_dir(&file).expect("a disk");
+        (1..3).for_each(|n| drop(world.shelf.minute(log, minute(n)).expect_err("a folder")));
+        std::fs::remove_dir(&file).expect("a disk");
+        std::fs::rename(&aside, &file).expect("a disk");
+        world.shelf.minute(log, minute(3)).expect("a disk");
+        let (mut reader, mut told) = (Reader::default(), Vec::new());
+        for line in diary::read(&world.space()).expect("a disk").split(|byte| *byte == b'\n') {
+            match reader.line(line) {
+                (Some(Line::Minute(_, minute)), faults) => {
+                    assert_eq!(faults, []);
+                    told.push((minute.from, minute.seconds, minute.sum(Field::Asked)));
+                }
+                (Some(Line::Head { .. }), faults) => assert_eq!(faults, []),
+                (None, _) => assert!(line.is_empty()),
+            }
+        }
+        assert_eq!((told, reader.untold()), (vec![(0, 60, 1), (60, 180, 2 + 3 + 4)], 0));
+        assert!(world.shelf.unwritten.is_empty());
     }
 
     #[test]

@@ -119,6 +119,11 @@ fn verified(language: Language, args: &DoorVerify) -> io::Result<bool> {
     if faulty > NAMED_MAX {
         println!("{}", language.say("diary-more", &[("faults", Word::Number(faulty - NAMED_MAX))]));
     }
+    let before = reader.first().filter(|first| *first > 0).map(|before| ("diary-before", "minutes", before));
+    let untold = Some(("diary-untold", "seconds", reader.untold())).filter(|_| reader.untold() > 0);
+    for (key, of, number) in before.into_iter().chain(untold) {
+        println!("{}", language.say(key, &[(of, Word::Number(usize::try_from(number).unwrap_or(usize::MAX)))]));
+    }
     let key = reader.key().map(|key| hex(&key));
     if let Some(key) = &key {
         println!("{}", language.say("diary-key", &[("key", Word::Text(key))]));

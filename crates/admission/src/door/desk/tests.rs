@@ -259,7 +259,7 @@ fn without_serials_no_ticket_is_used_up() {
     let looks = waits(desk.present(NOW, memory, ticket(Worth::Rank(90_000)), 0, Entry::Now));
     assert_eq!((looks.serial, looks.worth), (125, Worth::Rank(90_000)), "who looks needs none");
     let nothing = waits(desk.arrive(NOW, memory, &networks(), None, 0, Entry::Now));
-    assert_eq!((nothing.serial, nothing.worth, nothing.due), (NOBODY, MUCH_LATER, NOW + LOOK));
+    assert_eq!((nothing.serial, nothing.worth, nothing.due), (NOBODY, Worth::NO_TURN, NOW + LOOK));
     // However often they ask before that, and then they come as others do.
     assert_eq!(desk.present(NOW, memory, nothing, 0, Entry::Now), Some(Answer::Wait(nothing)));
     assert_eq!(desk.present(nothing.due, memory, nothing, 0, Entry::Now), None);

@@ -94,7 +94,7 @@ fn a_diary_is_whole_or_says_where_it_is_not() {
     let other = SealKey::from_bytes(&[6; 32]);
     foreign.push(at.minute(&other, &minute(900, &[1])));
     foreign.push(at.head(&other, &Scope::parse("talk").expect("a scope")));
-    foreign.push(at.minute(&key(), &minute(0, &[1])));
+    foreign.push(at.minute(&key(), &minute(0, &[0])));
     let found = faults(&foreign);
     assert_eq!(found[8], [Fault::Unsealed]);
     assert_eq!(found[9], [Fault::Foreign]);
@@ -174,4 +174,62 @@ fn what_workers_count_comes_into_the_minute_once() {
     assert_eq!([Field::Nth, Field::NthNear, Field::NthWide].map(ones), [Some(0), Some(2), Some(NTHS - 1)]);
     assert_eq!(Traffic::from_numbers(traffic.numbers()), Some(traffic));
     assert_eq!(Traffic::from_numbers(&[1]), None);
+}
+
+#[test]
+fn two_minutes_are_one_in_which_both_happened() {
+    let of = |from, seconds, level: u64, reason: Reason, busy| {
+        let mut minute = Minute::new(from, seconds);
+        minute.reasons = reason.into();
+        let numbers = [
+            (Field::Asked, 10 + from),
+            (Field::Inside, from),
+            (Field::Level, level),
+            (Field::Cadence, 2_000 - from),
+            (Field::House, u64::from(from == 0)),
+            (Field::Cpu, busy),
+        ];
+        numbers.into_iter().for_each(|(field, number)| minute.set(field, number));
+        minute.of_mut(Field::Troubles).copy_from_slice(&[1, 0, 0, 0, 0, 0, from]);
+        minute
+    };
+    let mut both = of(0, 60, 2, Reason::Crowd, 100);
+    let mut next = of(60, 120, 2, Reason::Operator, 400);
+    next.commitment = [7; 32];
+    both.go_on(&next);
+    assert_eq!((both.from, both.seconds, both.commitment), (0, 180, [7; 32]));
+    assert_eq!(both.reasons, Reasons::from(Reason::Crowd).with(Reason::Operator.into()));
+    let is = [
+        (Field::Asked, 80),
+        (Field::Inside, 60),
+        (Field::Level, 2),
+        (Field::Cadence, 2_000),
+        (Field::House, 1),
+        (Field::Cpu, 300),
+    ];
+    is.into_iter().for_each(|(field, number)| assert_eq!(both.sum(field), number, "{field:?}"));
+    assert_eq!(both.of(Field::Troubles), [2, 0, 0, 0, 0, 0, 60]);
+    // Why it was at a lower level is not why it was at the highest.
+    both.go_on(&of(180, 60, 1, Reason::Late, 0));
+    assert!(!both.reasons.has(Reason::Late) && both.seconds == 240);
+    both.go_on(&of(240, 60, 3, Reason::Line, 0));
+    assert_eq!(both.reasons, Reason::Line.into());
+}
+
+#[test]
+fn what_is_not_told_is_counted_and_a_clock_goes_back_only_where_a_house_began() {
+    let (mut at, space) = (At { next: 7, ..At::default() }, Scope::parse("talk").expect("a scope"));
+    let mut lines = vec![at.head(&key(), &space)];
+    let mut write = |from, house| {
+        let mut minute = Minute::new(from, 60);
+        minute.set(Field::House, house);
+        lines.push(at.minute(&key(), &minute));
+    };
+    [(600, 0), (660, 0), (750, 0), (300, 1), (360, 0), (390, 0)]
+        .into_iter()
+        .for_each(|(from, house)| write(from, house));
+    let mut reader = Reader::default();
+    let faults: Vec<_> = lines.iter().map(|line| reader.line(line.as_bytes()).1).collect();
+    assert_eq!(faults, [vec![], vec![], vec![], vec![], vec![], vec![], vec![Fault::Early]]);
+    assert_eq!((reader.first(), reader.untold()), (Some(7), 30));
 }
