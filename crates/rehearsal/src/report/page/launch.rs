@@ -10,7 +10,7 @@ use super::words::{Language, Outside, Unit, Words, decimal, whole, words};
 use super::write_shell;
 use crate::launch::moments::{Moment, Moments};
 use crate::launch::{Figures, Kind, Seen};
-use crate::report::Second;
+use crate::report::{Second, Verdict};
 
 /// The whole page.
 pub(in crate::report) fn page(seen: &Seen, moments: &Moments, target: &str) -> String {
@@ -40,7 +40,7 @@ pub(in crate::report) fn page(seen: &Seen, moments: &Moments, target: &str) -> S
 }
 
 /// What did not come to its bound, for people.
-const UNMET: [(&str, Words); 7] = [
+const UNMET: [(&str, Words); 10] = [
     ("cap_exceeded", words("دخل أكثر من عدد الأماكن.", "More were inside than there are places.")),
     (
         "promise_kept",
@@ -50,22 +50,75 @@ const UNMET: [(&str, Words); 7] = [
     ("retry_advantage", words("من ألحّ دخل قبل غيره.", "Whoever asked again and again was let in sooner.")),
     ("prefix_share_error", words("نالت شبكة واحدة غير حصتها.", "One network did not get its share.")),
     ("utilisation", words("بقيت أماكن خالية وهناك من ينتظر.", "Places stood empty while people waited.")),
+    ("carried_have", words("لم ينل من هم خلف عنوان واحد حصتهم.", "Those behind one address did not get their share.")),
+    ("failed", words("لم يُجَب كثيرون.", "Too many had no answer.")),
+    ("cut", words("انقطع الصوت عن بعضهم ولم يعودوا.", "Some were cut off and did not come back.")),
     ("untrue", words("قيل لبعضهم ما لا يمكن أن يصح.", "Some were told what cannot be true.")),
 ];
 
+/// What a launch says nothing of, and why, for people.
+const UNJUDGED: [(&str, Words); 6] = [
+    (
+        "crowd_late_ms_max",
+        words(
+            "تأخر الجمهور نفسه أكثر من ثانية، فما قيس هو جهازه لا الخادم.",
+            "The crowd itself was more than a second late: what was measured is its machine, and not the server.",
+        ),
+    ),
+    ("promise_kept", words("لم يحن بعدُ وقت قيل لأحد.", "No time that anybody was told has come yet.")),
+    (
+        "utilisation",
+        words(
+            "لم ينتظر أحد بعد القرعة، أو انتهت التجربة قبلها.",
+            "Nobody waited after the draw, or the rehearsal ended before it.",
+        ),
+    ),
+    (
+        "retry_advantage",
+        words(
+            "البرامج الملحّة أقل من أن يُعرف هل ينفعها الإلحاح.",
+            "Too few bad programs had to wait to tell whether asking often gains them anything.",
+        ),
+    ),
+    (
+        "prefix_share_error",
+        words(
+            "لم ينتظر من الشبكة الواحدة أحد، فلا تُعرف حصتها.",
+            "Nobody of the one network had to wait, so that its share is not known.",
+        ),
+    ),
+    (
+        "carried_have",
+        words(
+            "من خلف العنوان الواحد أقل من أن يُعرف هل ينالون حصتهم.",
+            "Too few behind one address had to wait to tell whether they get their share.",
+        ),
+    ),
+];
+
 fn write_verdict(out: &mut String, figures: &Figures, moments: &Moments, language: Language) -> fmt::Result {
-    let unmet = figures.unmet(moments);
-    let (class, sign, sentence) = if unmet.is_empty() {
-        ("holds", "✓", words("يفي الباب بوعده لهذا الجمهور.", "The door keeps its word to this crowd."))
-    } else {
-        ("fails", "✗", words("لا يفي الباب بوعده لهذا الجمهور.", "The door does not keep its word to this crowd."))
+    let (verdict, unmet, unjudged) = (figures.verdict(moments), figures.unmet(moments), figures.unjudged(moments));
+    let (sign, sentence) = match verdict {
+        Verdict::Holds => ("✓", words("يفي الباب بوعده لهذا الجمهور.", "The door keeps its word to this crowd.")),
+        Verdict::Fails => {
+            ("✗", words("لا يفي الباب بوعده لهذا الجمهور.", "The door does not keep its word to this crowd."))
+        }
+        Verdict::Doubtful => ("?", words("لا تصلح هذه التجربة دليلًا.", "This rehearsal is no proof.")),
     };
-    write!(out, "<div class=\"verdict {class}\"><p><span aria-hidden=\"true\">{sign}</span> ")?;
+    write!(out, "<div class=\"verdict {}\"><p><span aria-hidden=\"true\">{sign}</span> ", verdict.name())?;
     write!(out, "<strong>{}</strong></p><p>", sentence.of(language))?;
     for (name, why) in UNMET.iter().filter(|(name, _)| unmet.contains(name)) {
         write!(out, "<span id=\"{name}-{}\">{}</span> ", language.tag(), why.of(language))?;
     }
-    writeln!(out, "</p></div>")
+    writeln!(out, "</p></div>")?;
+    if unjudged.is_empty() {
+        return Ok(());
+    }
+    write!(out, "<p>{}</p><ul>", words("ما لم يُحكم عليه:", "What was not judged:").of(language))?;
+    for (name, why) in UNJUDGED.iter().filter(|(name, _)| unjudged.contains(name)) {
+        write!(out, "<li id=\"unjudged-{name}-{}\">{}</li>", language.tag(), why.of(language))?;
+    }
+    writeln!(out, "</ul>")
 }
 
 fn write_figures(out: &mut String, seen: &Seen, figures: &Figures, language: Language) -> fmt::Result {
@@ -324,9 +377,31 @@ mod tests {
         (figures.retry_advantage, figures.prefix_share_error, figures.prefix_share_chance) = (0.4, 1.0, 0.0);
         (figures.utilisation, figures.bots_waited) = (0.5, 200);
         let untrue = Moments::from([(0, Moment { untrue: 1, ..Moment::default() })]);
+        (figures.cut, figures.failed, figures.requests) = (1, 2, 100);
+        (figures.carried_have, figures.carried_share, figures.carried_share_chance) = (0, 20.0, 0.1);
         let unmet = figures.unmet(&untrue);
         assert_eq!(unmet.len(), UNMET.len());
         assert!(UNMET.iter().all(|(name, _)| unmet.contains(name)));
+        assert_eq!(figures.verdict(&untrue), Verdict::Fails);
+    }
+
+    #[test]
+    fn what_nobody_can_tell_is_not_said_to_hold() {
+        let (seen, moments) = seen();
+        let figures = seen.figures();
+        assert_eq!((figures.unmet(&moments), figures.verdict(&moments)), (vec![], Verdict::Holds));
+        // It ended before the draw; the crowd was late, whatever else was seen; too few of each came.
+        let short = Figures { promised: 0, utilisation_seconds: 0, ..figures };
+        let late = Moments::from([(0, Moment { late_ms: 1_001, untrue: 1, ..Moment::default() })]);
+        assert_eq!([short.verdict(&moments), figures.verdict(&late)], [Verdict::Doubtful; 2]);
+        assert_eq!(Figures { cut: 1, ..short }.verdict(&moments), Verdict::Fails, "what was seen was seen");
+        let few = Figures { bots_waited: 0, prefix_share: 0.0, carried_share: 0.0, ..short };
+        let unjudged = few.unjudged(&late);
+        assert_eq!(unjudged.len(), UNJUDGED.len());
+        let mut out = String::new();
+        write_verdict(&mut out, &few, &late, Language::English).expect("text");
+        assert!(out.contains("This rehearsal is no proof."), "{out}");
+        assert!(UNJUDGED.iter().all(|(name, _)| out.contains(&format!("unjudged-{name}-en"))), "{out}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use hiwar_admission::Origin;
 use hiwar_rehearsal::launch::moments::{Moments, csv};
 use hiwar_rehearsal::launch::{Addresses, Launch, Seen};
 use hiwar_rehearsal::live::door::crowd::{self, Target};
-use hiwar_rehearsal::report::launch_page;
+use hiwar_rehearsal::report::{Verdict, launch_page};
 use serde_json::{Value, json};
 
 use super::{Asked, SPARE};
@@ -19,7 +19,7 @@ const FEW: u32 = 300;
 /// How many of one thread listen: see `hiwar rehearse listen`.
 const THREAD_LISTENERS_MAX: u32 = 18_000;
 
-/// Has a crowd come to the door. The last line of standard output is the result, as JSON. Exit code 0: the door kept its word; 1: it did not; 2: there was no rehearsal.
+/// Has a crowd come to the door. The last line of standard output is the result, as JSON. Exit code 0: the door kept its word; 1: it did not, or nobody can tell; 2: there was no rehearsal.
 pub fn crowd(args: &cli::RehearseCrowd) -> ExitCode {
     match rehearse(args) {
         Ok((result, is_good)) => {
@@ -68,16 +68,24 @@ fn rehearse(args: &cli::RehearseCrowd) -> Result<(Value, bool), String> {
     let ran = crowd::run(&target.wearing(checked.badge()), launch.visits(), args.places, until, options);
     let (seen, moments) = ran.map_err(|why| why.to_string())?;
     let figures = seen.figures();
-    let unmet = figures.unmet(&moments);
+    let (verdict, unmet, unjudged) = (figures.verdict(&moments), figures.unmet(&moments), figures.unjudged(&moments));
     let mut result = serde_json::to_value(figures).map_err(|why| why.to_string())?;
     result["people"] = json!(args.people);
     result["places"] = json!(args.places);
+    result["verdict"] = json!(verdict.name());
     result["unmet"] = json!(unmet);
+    result["unjudged"] = json!(unjudged);
     result["crowd_late_ms_max"] = json!(moments.values().map(|moment| moment.late_ms).max());
-    if unmet.is_empty() {
-        eprintln!("  The door keeps its word to this crowd.");
-    } else {
-        eprintln!("  The door does not keep its word to this crowd: {}", unmet.join(", "));
+    match verdict {
+        Verdict::Holds => eprintln!("  The door keeps its word to this crowd."),
+        Verdict::Fails => eprintln!("  The door does not keep its word to this crowd: {}", unmet.join(", ")),
+        Verdict::Doubtful => eprintln!("  This rehearsal is no proof of whether the door keeps its word."),
+    }
+    if !unjudged.is_empty() {
+        eprintln!(
+            "  Not judged, for too few came, it was too short, or the crowd itself was late: {}",
+            unjudged.join(", ")
+        );
     }
     if let Some(folder) = &args.report {
         match keep(folder, &result, &seen, &moments, &args.url) {
@@ -86,7 +94,7 @@ fn rehearse(args: &cli::RehearseCrowd) -> Result<(Value, bool), String> {
             Err(why) => eprintln!("  the report cannot be kept: {why}"),
         }
     }
-    Ok((result, unmet.is_empty()))
+    Ok((result, verdict == Verdict::Holds))
 }
 
 fn keep(folder: &Path, result: &Value, seen: &Seen, moments: &Moments, url: &str) -> std::io::Result<()> {
