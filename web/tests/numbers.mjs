@@ -19,9 +19,15 @@ async function api(method, path, token, body) {
   return response.json();
 }
 
+/** How many came who had no ticket: nobody else arrives. */
+let came = 0;
+/** The ticket of whoever was told last to wait. */
+let waits = "";
+
 /** A player that comes when it is told to while the door is being opened, and takes what is sent for as long as it is left alone; `null` if it was not let in. */
 async function ear(id) {
   let ticket = "";
+  came += 1;
   for (;;) {
     const leaves = new AbortController();
     const response = await fetch(`${origin}/listen/${id}.mp4?t=${ticket}`, { signal: leaves.signal });
@@ -32,15 +38,20 @@ async function ear(id) {
       return { leave: () => (leaves.abort(), hears) };
     }
     const told = await response.json();
+    ticket = waits = told.ticket;
     if (told.stage !== "soon") return null;
-    ticket = told.ticket;
     await new Promise((resolve) => setTimeout(resolve, told.wait_ms));
   }
 }
 
+/** So often one who waits asks again: more often than anybody comes here. */
+const AGAIN = 12;
 const LATIN = (text) => Number(text.replace(/[٠-٩]/g, (digit) => "٠١٢٣٤٥٦٧٨٩".indexOf(digit)));
 const number = async (page, key) => LATIN(await page.textContent(`#watch-${key}`));
 const is = (page, key, value) => until(`${key} is ${value}`, async () => (await number(page, key)) === value, 20_000);
+
+/** Counts of a class, in the order of their columns: who waits, was let in, at their time, later. */
+const ofClass = async (page, name) => (await page.locator(`#watch-class-${name} td`).allTextContents()).map(LATIN);
 
 /** How many dots of a plot are drawn on. */
 const ink = (page) => page.locator(".plot canvas").first().evaluate((canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.filter((v, i) => i % 4 === 3 && v > 0).length);
@@ -81,15 +92,24 @@ try {
     if (n === 1) await is(host.page, "admitted", 1);
   }
   await is(host.page, "inside", 2);
-  await is(host.page, "class-anybody", 2);
+  assert.deepEqual((await ofClass(host.page, "anybody")).slice(1), [2, 0, 0], "and nobody had been told a time");
   await is(host.page, "joined", 2);
   assert.ok((await number(host.page, "admitted")) >= 1, "and of the last minute the last one");
   await until("a line is drawn", async () => (await ink(host.page)) > 500);
   assert.ok((await number(host.page, "asked")) >= 2);
+  await is(host.page, "arrived-ever", came);
   assert.deepEqual(await host.page.evaluate(() => said), [], "it is said when a level changes, and not when a number does");
 
-  // One more finds no place: a draw, a level, and the change of it.
+  // One more finds no place: a draw, a level, and the change of it. However often they ask again, one has come.
   assert.equal(await ear(id), null);
+  await until("they came", async () => (await number(host.page, "arrived")) >= 1);
+  for (let n = 0; n < AGAIN; n++) assert.equal((await fetch(`${origin}/listen/${id}.mp4?t=${waits}`)).status, 503);
+  await until("they ask again", async () => (await number(host.page, "asked")) >= came + AGAIN);
+  await is(host.page, "arrived-ever", came);
+  // Of the last minute a point is made every second: what is told too much is there by then.
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  const arrived = await number(host.page, "arrived");
+  assert.ok(arrived <= came, `${arrived} came in a minute, and ${came} in all`);
   await until("it is drawn", async () => /drawn/.test(await host.page.textContent("#door-is")));
   await until("the level is said", async () => /Level .?1.? of 5\..*more people came than there are places/s.test(await host.page.textContent("#level")));
   await until("it is among the changes", async () => /from level .?0.? to .?1/.test(await host.page.locator(".changes").textContent().catch(() => "")), 40_000);
@@ -114,9 +134,9 @@ try {
 
   // By keyboard a wide table is reached and scrolled.
   await host.page.setViewportSize({ width: 390, height: 844 });
-  await host.page.focus(".wide");
+  await host.page.focus("[aria-labelledby=minutes]");
   await host.page.keyboard.press("ArrowRight");
-  await until("it scrolls", () => host.page.evaluate(() => document.querySelector(".wide").scrollLeft > 0));
+  await until("it scrolls", () => host.page.evaluate(() => document.querySelector("[aria-labelledby=minutes]").scrollLeft !== 0));
 
   // Whoever leaves is gone from it.
   await Promise.all(inside.map(({ leave }) => leave()));
@@ -128,6 +148,16 @@ try {
   await operator.page.goto(`${origin}/?lang=ar${link.slice(link.indexOf("#"))}`);
   await operator.page.waitForSelector("#workers");
   assert.ok((await number(operator.page, "asked")) >= 3 && !operator.page.url().includes("token"));
+  await is(operator.page, "arrived-ever", came);
+  // What happened at the workers is what happened at the doors: listening, came, let in, turned away, told to come again, on time, late.
+  const atWorkers = async () => {
+    const rows = await operator.page.locator("[aria-labelledby=at-workers] tbody tr").all();
+    const counts = await Promise.all(rows.map(async (row) => (await row.locator("td").allTextContents()).map(LATIN)));
+    return counts.reduce((sum, row) => sum.map((each, n) => each + row[n]));
+  };
+  assert.equal(await operator.page.locator("[aria-labelledby=at-workers] thead th[scope=col]").count(), 8);
+  const [, reached, entered, , , ...promises] = await atWorkers();
+  assert.deepEqual([reached, entered, promises], [came, 2, [0, 0]]);
   // And whoever listens reads how crowded it is, while it is.
   const quiet = await api("POST", "/spaces", create, { title: "Crowded · ازدحام", host_name: "Layla", audience: "public" });
   await api("POST", `/spaces/${quiet.space.id}/start`, quiet.host_pass);
@@ -138,7 +168,7 @@ try {
   assert.ok(!(await listener.page.isVisible("#crowd")));
   admin("pin", "3");
   await until("the pin is seen", async () => /المستوى .?[3٣]/.test(await operator.page.textContent("#level")));
-  await until("at a worker", async () => (await operator.page.locator("table.grid").first().textContent()).includes("أُمر بذلك يدويًّا"));
+  await until("at a worker", async () => (await operator.page.locator("[aria-labelledby=workers]").textContent()).includes("أُمر بذلك يدويًّا"));
   await fine(operator.page, "ar", "operator");
   await operator.page.click("header button");
   await until("in English", async () => /Level .?3.? of 5/.test(await operator.page.textContent("#level")));

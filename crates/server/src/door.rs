@@ -65,8 +65,6 @@ const _: () = assert!(SAID_BYTES_MAX <= DOOR_BYTES_MAX && TOLD_BYTES_MAX <= DOOR
 pub struct Figures {
     /// People who have a place, and places kept for those who had one a moment ago.
     pub inside: AtomicU64,
-    /// People who wait, by class.
-    pub waiting: Mutex<[u64; Class::ALL.len()]>,
     /// Conversations at whose door there is no room.
     pub crowds: AtomicU64,
     /// What happened at all of them, those that are closed among them.
@@ -85,12 +83,14 @@ impl Figures {
     /// All doors, as if they were one: what happened at those that are closed is in it.
     pub fn together(&self) -> AtDoor {
         let passed = *self.passed.lock().unwrap_or_else(PoisonError::into_inner);
-        let none = AtDoor { places: 0, inside: 0, waiting: 0, without_time: 0, is: Is::Open, passed };
+        let waiting_by_class = [0; _];
+        let none = AtDoor { places: 0, inside: 0, waiting: 0, waiting_by_class, without_time: 0, is: Is::Open, passed };
         let each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
         each.values().fold(none, |sum, door| AtDoor {
             places: sum.places.saturating_add(door.places),
             inside: sum.inside.saturating_add(door.inside),
             waiting: sum.waiting.saturating_add(door.waiting),
+            waiting_by_class: together(sum.waiting_by_class, door.waiting_by_class),
             without_time: sum.without_time.saturating_add(door.without_time),
             is: if sum.is == Is::Open { door.is } else { sum.is },
             passed,
@@ -107,6 +107,8 @@ pub struct AtDoor {
     pub inside: u32,
     /// People who wait, as far as they are counted.
     pub waiting: u64,
+    /// The same by class. Whoever returns does not wait.
+    pub waiting_by_class: [u64; Class::ALL.len()],
     /// Of these, those who cannot be told a time.
     pub without_time: u64,
     /// What whoever comes finds.
@@ -120,22 +122,33 @@ pub struct AtDoor {
 pub struct Passed {
     /// Requests to listen or to wait.
     pub asked: u64,
+    /// Of these, with a ticket of ours: whoever shows one was here before.
+    pub returns: u64,
     /// People let in, by class.
     pub entered: [u64; Class::ALL.len()],
     /// Of these, at the time that they had been told or soon after it: promises that were kept.
     pub kept: [u64; Class::ALL.len()],
     /// And of those who had been told one, later than that: they came late, or found no place.
     pub late: [u64; Class::ALL.len()],
+    /// Requests that were told to come again, and promised nothing.
+    pub away: u64,
 }
 
 impl Passed {
+    /// Those who came, and had not been here: who waits asks again and again, and comes once.
+    pub fn arrived(&self) -> u64 {
+        self.asked.saturating_sub(self.returns)
+    }
+
     /// Both together.
     fn with(self, other: Self) -> Self {
         Self {
             asked: self.asked.saturating_add(other.asked),
+            returns: self.returns.saturating_add(other.returns),
             entered: together(self.entered, other.entered),
             kept: together(self.kept, other.kept),
             late: together(self.late, other.late),
+            away: self.away.saturating_add(other.away),
         }
     }
 }
@@ -550,9 +563,7 @@ impl Doors {
     fn count(&self, now: SystemTime) {
         let allocators = || self.doors.values().map(|door| &door.allocator);
         let crowds = allocators().filter(|allocator| allocator.waiting(now).is_some()).count();
-        let waiting = allocators().map(|allocator| allocator.waiting_by_class(now)).reduce(together);
         self.figures.inside.store(allocators().map(|allocator| u64::from(allocator.inside())).sum(), Relaxed);
-        *self.figures.waiting.lock().unwrap_or_else(PoisonError::into_inner) = waiting.unwrap_or_default();
         self.figures.crowds.store(crowds as u64, Relaxed);
         let passed = self.doors.values().map(Door::passed).fold(self.past, Passed::with);
         *self.figures.passed.lock().unwrap_or_else(PoisonError::into_inner) = passed;
@@ -680,6 +691,7 @@ impl Door {
             places: allocator.cap(),
             inside: allocator.inside(),
             waiting: waiting.unwrap_or_default(),
+            waiting_by_class: allocator.waiting_by_class(now),
             without_time: allocator.without_time(),
             is: match waiting {
                 None => Is::Open,

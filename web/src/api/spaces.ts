@@ -116,15 +116,22 @@ export interface Door {
   places: number;
   inside: number;
   waiting: number;
+  /** By class. Whoever returns does not wait. */
+  waiting_by_class: Record<string, number>;
   without_time: number;
   is: "open" | "gathering" | "queue";
+  /** Requests: whoever waits asks more than once. */
   asked: number;
+  /** Of these, those of whoever had not been here. */
+  arrived: number;
   /** People let in, by class. */
   entered: Record<string, number>;
-  /** People let in at the time that they had been told, or soon after. */
-  kept: number;
-  /** And of those who had been told one, later. */
-  late: number;
+  /** People let in at the time that they had been told, or soon after; by class. */
+  kept: Record<string, number>;
+  /** And of those who had been told one, later; by class. */
+  late: Record<string, number>;
+  /** Requests that were told to come again, and promised nothing. */
+  away: number;
 }
 
 export interface Created {

@@ -6,6 +6,11 @@ export interface Worker {
   level: number;
   reasons: string[];
   pressure: { busy: number; behind_ms: number; line: number; handshakes: number; memory: number; files: number };
+  listening: number;
+  /** Counts since it began, these and those of its doors. */
+  joined: number;
+  turned_away: number;
+  door: { asked: number; arrived: number; entered: number; kept: number; late: number; away: number } | null;
 }
 
 export interface Server {

@@ -19,10 +19,13 @@ export interface Point extends Reading {
 export const POINTS_MAX = 3_600;
 const MINUTE_S = 60;
 
-/** Who comes and who is let in is counted at a door; without one, everybody is who is not turned away. */
+/** All classes together. */
+export const sum = (byClass: Record<string, number>) => Object.values(byClass).reduce((all, each) => all + each, 0);
+
+/** Who comes and who is let in is counted at a door: who waits asks there again and again, and comes once. Without one, whoever is not turned away is let in. */
 export function reading(level: number | null, listening: number, joined: number, turnedAway: number, door: Door | null): Reading {
-  const admitted = door ? Object.values(door.entered).reduce((sum, each) => sum + each, 0) : joined;
-  return { level, listening, waiting: door?.waiting ?? 0, arrived: door?.asked ?? joined + turnedAway, admitted, away: turnedAway };
+  const admitted = door ? sum(door.entered) : joined;
+  return { level, listening, waiting: door?.waiting ?? 0, arrived: door?.arrived ?? joined + turnedAway, admitted, away: turnedAway };
 }
 
 export class History {
@@ -36,13 +39,13 @@ export class History {
     this.#seen.push({ ...now, at });
     while (this.#seen[0]!.at < at - MINUTE_S) this.#seen.shift();
     const grown = (of: "arrived" | "admitted" | "away") => {
-      let sum = 0;
+      let more = 0;
       // A count that is lower than before began anew.
       for (let n = 1; n < this.#seen.length; n++) {
         const [before, after] = [this.#seen[n - 1]![of], this.#seen[n]![of]];
-        sum += after < before ? after : after - before;
+        more += after < before ? after : after - before;
       }
-      return sum;
+      return more;
     };
     this.points.push({ ...now, at, arrived: grown("arrived"), admitted: grown("admitted"), away: grown("away") });
     if (this.points.length > POINTS_MAX) this.points.shift();

@@ -5,11 +5,12 @@
 use std::fmt::Write;
 
 use hiwar_admission::ladder::Bitrate;
-use hiwar_engine::live_bus::WorkerFigures;
+use hiwar_engine::live_bus::{Run, WorkerFigures};
 use hiwar_segment_log::LogId;
 
+use super::ladder;
 use crate::registry::Tally;
-use crate::studio::{Numbers, Totals};
+use crate::studio::{AtWorker, Numbers, Totals};
 
 /// Spaces that are named: the most heard. Prometheus keeps a line for each for weeks.
 pub(super) const SPACES_MAX: usize = 100;
@@ -74,6 +75,20 @@ pub(super) fn write_workers(text: &mut String, workers: &WorkerFigures) {
         text,
         "# HELP {name} The most sound that a worker sends at once.\n# TYPE {name} gauge\n{name} {seconds}"
     );
+}
+
+/// Each worker that is here. People who hear HLS are at none of them: who asked two of them is one person.
+pub(super) fn write_by_worker(text: &mut String, by_worker: &[(Run, AtWorker)]) {
+    let mut each = |name: &str, kind: &str, help: &str, value: fn(&AtWorker) -> u64| {
+        let name = format!("hiwar_worker_{name}");
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for (run, at) in by_worker {
+            let _ = writeln!(text, "{name}{{worker=\"{}\"}} {}", ladder::name(*run), value(at));
+        }
+    };
+    each("listeners_streams", "gauge", "Connections that hear, by worker.", |at| at.streams.into());
+    each("joined_total", "counter", "Connections that began to listen, by worker.", |at| at.totals.joined);
+    each("turned_away_total", "counter", "Requests for sound without room, by worker.", |at| at.totals.turned_away);
 }
 
 fn put(text: &mut String, name: &str, kind: &str, help: &str, value: u64) {

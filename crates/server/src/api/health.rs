@@ -88,7 +88,24 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
             without,
         );
         let passed = doors.together().passed;
-        put("door_asked_total", "counter", "Requests to listen or to wait at doors.", passed.asked);
+        put(
+            "door_asked_total",
+            "counter",
+            "Requests to listen or to wait at doors. Whoever waits asks more than once.",
+            passed.asked,
+        );
+        put(
+            "door_arrived_total",
+            "counter",
+            "Of these, without a ticket of that door: those who came, and had not been there.",
+            passed.arrived(),
+        );
+        put(
+            "door_away_total",
+            "counter",
+            "Requests at doors that were told to come again, and promised nothing.",
+            passed.away,
+        );
     }
     if let (_, Some(usage)) = api.disk.found() {
         put("disk_free_bytes", "gauge", "Bytes that may still be written to the file system of the data.", usage.free);
@@ -96,13 +113,15 @@ pub(super) async fn metrics(State(api): Shared) -> impl IntoResponse {
         let _ = writeln!(text, "# HELP {name} Used part of that file system.\n# TYPE {name} gauge\n{name} {ratio:.4}");
     }
     if let Some(doors) = &api.at_doors {
-        write_waiting(&mut text, *doors.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        write_passed(&mut text, &doors.together().passed);
+        let together = doors.together();
+        write_waiting(&mut text, together.waiting_by_class);
+        write_passed(&mut text, &together.passed);
         write_by_worker(&mut text, &doors.by_worker.lock().unwrap_or_else(PoisonError::into_inner));
     }
     crowd::write_crowd(&mut text, &tally, &api.studio.crowd_totals());
     crowd::write_spaces(&mut text, &api.registry.heard(crowd::SPACES_MAX));
     crowd::write_workers(&mut text, &api.studio.worker_figures());
+    crowd::write_by_worker(&mut text, &api.studio.heard_by_worker());
     ladder::write(&mut text, api.ladders.server(), &api.studio.each_worker());
     write_certificates(&mut text, &api.certificates.standings());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
@@ -141,6 +160,8 @@ fn write_passed(text: &mut String, Passed { entered, kept, late, .. }: &Passed) 
 fn write_by_worker(text: &mut String, by_worker: &BTreeMap<Run, Passed>) {
     let columns = [
         ("asked", "Requests to listen or to wait at doors, by worker."),
+        ("arrived", "Of these, without a ticket of that door: those who came, and had not been there."),
+        ("away", "Requests that were told to come again, and promised nothing."),
         ("entered", "People let in, by worker."),
         ("kept", "Of these, at the time that they had been told, or soon after."),
         ("late", "Of those who had been told a time, later."),
@@ -148,9 +169,12 @@ fn write_by_worker(text: &mut String, by_worker: &BTreeMap<Run, Passed>) {
     for (at, (name, help)) in columns.into_iter().enumerate() {
         let name = format!("hiwar_worker_door_{name}_total");
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} counter");
-        for (run, Passed { asked, entered, kept, late }) in by_worker {
-            let [entered, kept, late] = [entered, kept, late].map(|by_class| by_class.iter().sum::<u64>());
-            let _ = writeln!(text, "{name}{{worker=\"{}\"}} {}", ladder::name(*run), [*asked, entered, kept, late][at]);
+        for (run, passed) in by_worker {
+            let Passed { asked, away, .. } = *passed;
+            let [entered, kept, late] =
+                [passed.entered, passed.kept, passed.late].map(|by_class| by_class.iter().sum());
+            let of = [asked, passed.arrived(), away, entered, kept, late][at];
+            let _ = writeln!(text, "{name}{{worker=\"{}\"}} {of}", ladder::name(*run));
         }
     }
 }

@@ -20,9 +20,10 @@ use utoipa::ToSchema;
 use super::caller::{Caller, json};
 use super::problem::{Details, Kind, Problem};
 use super::{Api, Shared};
-use crate::door;
+use crate::door::{self, Passed};
 use crate::ladder::{Around, Given, Rung, What, Which, can_be, moment, ms};
 use crate::registry::{DoorView, LadderView, rfc3339};
+use crate::studio::AtWorker;
 
 /// As in the configuration: more than one server can send sound to.
 const PLACES_MAX: u32 = 10_000_000;
@@ -73,6 +74,39 @@ struct WorkerView {
     reasons: Vec<&'static str>,
     /// What it felt in the last second.
     pressure: PressureView,
+    /// Connections that hear from it now. People who hear HLS are at no worker.
+    listening: u32,
+    /// Connections that began to listen there, since it began.
+    joined: u64,
+    /// Requests for sound there that were refused because there was no room, since it began.
+    turned_away: u64,
+    /// What happened at its side of the doors since it began; `null` where there are none. Who waits is at no worker: a ticket is good at each.
+    door: Option<WorkerDoorView>,
+}
+
+/// What happened at a worker's side of all doors, of all classes.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WorkerDoor)]
+struct WorkerDoorView {
+    /// Requests to listen or to wait: whoever waits asks more than once.
+    asked: u64,
+    /// Of these, without a ticket of that door: those who came, and had not been there.
+    arrived: u64,
+    /// People let in.
+    entered: u64,
+    /// Promises kept: people let in within 15 s, or a tenth of the wait, of the time that they had been told.
+    kept: u64,
+    /// People let in who had been told a time, later than that.
+    late: u64,
+    /// Requests that were told to come again, and promised nothing.
+    away: u64,
+}
+
+impl From<Passed> for WorkerDoorView {
+    fn from(passed: Passed) -> Self {
+        let [entered, kept, late] = [passed.entered, passed.kept, passed.late].map(|by_class| by_class.iter().sum());
+        Self { asked: passed.asked, arrived: passed.arrived(), entered, kept, late, away: passed.away }
+    }
 }
 
 /// What a worker feels: parts from 0 to 1, and more if it is more than there is.
@@ -306,13 +340,20 @@ fn view(api: &Api) -> LaddersView {
         What::Level { .. } => None,
     });
     let [audience, _] = api.studio.crowd_totals();
+    let heard: BTreeMap<_, _> = api.studio.heard_by_worker().into_iter().collect();
+    let doors = api.at_doors.as_deref();
+    let passed = doors.map(|doors| doors.by_worker.lock().unwrap_or_else(PoisonError::into_inner).clone());
+    let worker = |(run, figures): (Run, WorkerFigures)| {
+        let at_door = passed.as_ref().map(|by_worker| by_worker.get(&run).copied().unwrap_or_default());
+        worker(run, &figures, heard.get(&run).copied().unwrap_or_default(), at_door)
+    };
     LaddersView {
         server: api.ladders.server().map(LadderView::of),
         listeners: api.registry.tally().listeners,
         joined: audience.joined,
         turned_away: audience.turned_away,
-        door: api.at_doors.as_deref().map(|doors| doors.together().into()),
-        workers: api.studio.each_worker().into_iter().map(|(run, figures)| worker(run, &figures)).collect(),
+        door: doors.map(|doors| doors.together().into()),
+        workers: api.studio.each_worker().into_iter().map(worker).collect(),
         pin: orders.pin.map(OrderView::from),
         cap: orders.cap.map(OrderView::from),
         panic: orders.panic.map(OrderView::from),
@@ -321,7 +362,7 @@ fn view(api: &Api) -> LaddersView {
     }
 }
 
-fn worker(run: Run, figures: &WorkerFigures) -> WorkerView {
+fn worker(run: Run, figures: &WorkerFigures, heard: AtWorker, at_door: Option<Passed>) -> WorkerView {
     let [busy, behind_ms, line, handshakes, memory, files] = figures.felt;
     let part = |thousandths: u32| f64::from(thousandths) / 1_000.0;
     WorkerView {
@@ -336,6 +377,10 @@ fn worker(run: Run, figures: &WorkerFigures) -> WorkerView {
             memory: part(memory),
             files: part(files),
         },
+        listening: heard.streams,
+        joined: heard.totals.joined,
+        turned_away: heard.totals.turned_away,
+        door: at_door.map(WorkerDoorView::from),
     }
 }
 

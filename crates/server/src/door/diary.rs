@@ -135,7 +135,8 @@ fn passed<'n>(of: impl Fn(Field) -> &'n [u64]) -> Passed {
         by_class.copy_from_slice(of(field));
         by_class
     });
-    Passed { asked: of(Field::Asked).iter().sum(), entered, kept, late }
+    let [asked, returns, away] = [Field::Asked, Field::Returns, Field::Away].map(|field| of(field).iter().sum());
+    Passed { asked, returns, entered, kept, late, away }
 }
 
 /// Whether the house has just begun.
@@ -386,6 +387,9 @@ mod tests {
         let traffic = |asked: u64| {
             let mut traffic = Traffic::default();
             (0..asked).for_each(|n| traffic.asked(n));
+            // Of ten that ask, seven show a ticket, and one is sent away without one.
+            (0..asked / 10 * 7).for_each(|_| traffic.add(Field::Returns, 0));
+            (0..asked / 10).for_each(|_| traffic.add(Field::Away, 0));
             traffic
         };
         let count = |bytes_total| Count {
@@ -400,7 +404,9 @@ mod tests {
         diary.hear(Run(1), traffic(500), Known::Before);
         diary.hear(Run(1), traffic(507), Known::Before);
         diary.hear(Run(2), traffic(40), Known::No);
-        assert_eq!(diary.ever(), Passed { asked: 47, ..Passed::default() });
+        let ever = diary.ever();
+        assert_eq!(ever, Passed { asked: 47, returns: 28, away: 4, ..Passed::default() });
+        assert_eq!(ever.arrived(), 19, "who shows a ticket was here before");
         [900, 1_000].into_iter().for_each(|bytes| diary.count(Run(1), &count(bytes)));
         [(800, 7), (2_000, 9), (1_000, 9)]
             .into_iter()

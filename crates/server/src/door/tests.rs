@@ -156,9 +156,10 @@ fn a_house_that_begins_gives_nothing_before_every_worker_has_told() {
     world.connect(2);
     world.go_on(4 * SECONDS);
     assert_eq!(world.inside(), 98, "all but what is kept for those who come back");
-    let Figures { inside, waiting, crowds, .. } = &*world.doors.figures;
+    let Figures { inside, crowds, .. } = &*world.doors.figures;
     assert_eq!([inside, crowds].map(|figure| figure.load(Relaxed)), [98, 0]);
-    assert_eq!(*waiting.lock().unwrap(), [0; 4]);
+    let together = world.doors.figures.together();
+    assert_eq!((together.waiting, together.waiting_by_class), (0, [0; 4]));
 }
 
 #[test]

@@ -10,7 +10,8 @@ fn worker(level: u8, reasons: Reasons) -> (Run, WorkerFigures) {
 }
 
 fn door(is: Is, without_time: u64) -> AtDoor {
-    AtDoor { places: 10, inside: 10, waiting: without_time, without_time, is, passed: Passed::default() }
+    let (waiting, waiting_by_class) = (without_time, [0, 0, 0, without_time]);
+    AtDoor { places: 10, inside: 10, waiting, waiting_by_class, without_time, is, passed: Passed::default() }
 }
 
 struct House {

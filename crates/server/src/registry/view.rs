@@ -126,32 +126,43 @@ pub struct DoorView {
     pub inside: u32,
     /// How many wait, as far as they are counted: not in the minute of a draw.
     pub waiting: u64,
+    /// The same by class: `follower`, `earlier` and `anybody`. Whoever returns does not wait.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    pub waiting_by_class: BTreeMap<&'static str, u64>,
     /// Of these, those who have no time within half an hour, and cannot expect one.
     pub without_time: u64,
     /// What whoever comes finds: `open`, a place; `gathering`, a draw; `queue`, a queue.
     pub is: &'static str,
-    /// Requests to listen or to wait, since this house opened it.
+    /// Requests to listen or to wait, since this house opened it: whoever waits asks more than once.
     pub asked: u64,
+    /// Of these, without a ticket of this door: those who came, and had not been here.
+    pub arrived: u64,
     /// People let in since then, by class: `returning`, `follower`, `earlier` and `anybody`.
     #[schema(value_type = BTreeMap<String, u64>)]
     pub entered: BTreeMap<&'static str, u64>,
-    /// Promises kept since then: people let in within 15 s, or a tenth of the wait, of the time that they had been told.
-    pub kept: u64,
-    /// People let in since then who had been told a time, later than that: they came late, or found no place.
-    pub late: u64,
+    /// Promises kept since then, by class: people let in within 15 s, or a tenth of the wait, of the time that they had been told.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    pub kept: BTreeMap<&'static str, u64>,
+    /// People let in since then who had been told a time, later than that, by class: they came late, or found no place.
+    #[schema(value_type = BTreeMap<String, u64>)]
+    pub late: BTreeMap<&'static str, u64>,
+    /// Requests since then that were told to come again and promised nothing: no worker knew yet whether there is room, or their network has had thousands of tickets.
+    pub away: u64,
 }
 
 impl From<AtDoor> for DoorView {
-    fn from(AtDoor { places, inside, waiting, without_time, is, passed }: AtDoor) -> Self {
+    fn from(AtDoor { places, inside, waiting, waiting_by_class, without_time, is, passed }: AtDoor) -> Self {
         let is = match is {
             Is::Open => "open",
             Is::Gathering => "gathering",
             Is::Queue => "queue",
         };
-        let Passed { asked, entered, kept, late } = passed;
-        let entered = Class::ALL.into_iter().map(class_name).zip(entered).collect();
-        let [kept, late] = [kept, late].map(|by_class| by_class.iter().sum());
-        Self { places, inside, waiting, without_time, is, asked, entered, kept, late }
+        let Passed { asked, entered, kept, late, away, .. } = passed;
+        let [mut waiting_by_class, entered, kept, late] = [waiting_by_class, entered, kept, late]
+            .map(|by_class| Class::ALL.into_iter().map(class_name).zip(by_class).collect::<BTreeMap<_, _>>());
+        waiting_by_class.remove(class_name(Class::Returning));
+        let arrived = passed.arrived();
+        Self { places, inside, waiting, waiting_by_class, without_time, is, asked, arrived, entered, kept, late, away }
     }
 }
 

@@ -4,7 +4,7 @@
 //! who hear it by pieces (HLS) now. Totals are kept by *run*, one life of one worker, for a worker whose connection broke says them again, and one that died does not.
 //! All of it is in memory: a house that begins anew is told what its workers have, and what only dead ones had is gone.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use hiwar_delivery::audience::{Register, SLOT, Sketch};
@@ -97,6 +97,15 @@ impl Totals {
     }
 }
 
+/// Who hears at one worker, whatever they hear. Rehearsals and people who hear by pieces are not in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AtWorker {
+    /// Connections that hear now.
+    pub streams: u32,
+    /// The audience since the worker began.
+    pub totals: Totals,
+}
+
 /// Every space's audience.
 #[derive(Default)]
 pub(super) struct Audiences {
@@ -144,6 +153,8 @@ struct Workers {
     /// Also of those whose connection broke: it may be the same worker that comes back.
     runs: Vec<(Run, WorkerFigures)>,
     finished: WorkerFigures,
+    /// Who hears there, of the same.
+    heard: BTreeMap<Run, AtWorker>,
 }
 
 impl Audiences {
@@ -157,13 +168,18 @@ impl Audiences {
         now: Instant,
     ) -> Vec<(LogId, Numbers)> {
         self.workers.here.insert(worker, run);
+        let mut at = self.workers.heard.get(&run).copied().unwrap_or_default();
+        at.streams = counts.iter().fold(0, |sum, count| count.audience.listening.saturating_add(sum));
         for count in counts {
             let totals = [Totals::of(&count.audience), Totals::of(&count.rehearsal)];
             let here = &self.workers.here;
             let is_here = |run: &Run| here.values().any(|here| here == run);
             let more = entry(&mut self.spaces, count.log.stem(), now).ledger.put(run, count.log, totals, is_here);
             self.all.iter_mut().zip(more).for_each(|(sum, more)| sum.add(more));
+            let [audience, _] = more;
+            at.totals.add(audience);
         }
+        self.workers.hear(run, at);
         self.hear(changed, now);
         let mut spaces: Vec<LogId> = counts.iter().map(|count| count.log.stem()).collect();
         spaces.extend(changed.iter().map(|(space, ..)| *space));
@@ -235,6 +251,12 @@ impl Audiences {
     /// What each worker that is here counted of itself.
     pub(super) fn each_worker(&self) -> Vec<(Run, WorkerFigures)> {
         self.workers.each()
+    }
+
+    /// Who hears at each worker that is here.
+    pub(super) fn heard_by_worker(&self) -> Vec<(Run, AtWorker)> {
+        let workers = &self.workers;
+        workers.heard.iter().filter(|(run, _)| workers.is_here(run)).map(|(run, at)| (*run, *at)).collect()
     }
 
     /// The space is off the air: of what was counted only the totals are kept, until no worker tells of it any more.
@@ -355,17 +377,29 @@ impl Workers {
         self.runs.retain(|(known, _)| *known != run);
         self.runs.push((run, figures));
         if self.runs.len() > RUNS_MAX
-            && let Some(dead) = self.runs.iter().position(|(run, _)| !self.here.values().any(|here| here == run))
+            && let Some(dead) = self.runs.iter().position(|(run, _)| !self.is_here(run))
         {
             let (_, last) = self.runs.remove(dead);
             add(&mut self.finished, &gone(&last));
         }
     }
 
+    fn hear(&mut self, run: Run, at: AtWorker) {
+        self.heard.insert(run, at);
+        if self.heard.len() > RUNS_MAX
+            && let Some(dead) = self.heard.keys().find(|run| !self.is_here(run)).copied()
+        {
+            self.heard.remove(&dead);
+        }
+    }
+
+    fn is_here(&self, run: &Run) -> bool {
+        self.here.values().any(|here| here == run)
+    }
+
     /// Those that are here, in the order of their names.
     fn each(&self) -> Vec<(Run, WorkerFigures)> {
-        let is_here = |run: &Run| self.here.values().any(|here| here == run);
-        let mut each: Vec<_> = self.runs.iter().filter(|(run, _)| is_here(run)).copied().collect();
+        let mut each: Vec<_> = self.runs.iter().filter(|(run, _)| self.is_here(run)).copied().collect();
         each.sort_by_key(|(run, _)| *run);
         each
     }
@@ -373,8 +407,7 @@ impl Workers {
     fn sum(&self) -> WorkerFigures {
         let mut sum = self.finished;
         for (run, figures) in &self.runs {
-            let is_here = self.here.values().any(|here| here == run);
-            add(&mut sum, &if is_here { *figures } else { gone(figures) });
+            add(&mut sum, &if self.is_here(run) { *figures } else { gone(figures) });
         }
         sum
     }

@@ -48,7 +48,7 @@ use hiwar_segment_log::retention::Retention;
 use hiwar_segment_log::{LogId, Record};
 use tokio::sync::{mpsc, oneshot};
 
-pub use audience::{Numbers, Totals};
+pub use audience::{AtWorker, Numbers, Totals};
 pub use beat::SHARDS_MAX;
 use control::{Control, Origin};
 pub use radio::Caption;
@@ -662,6 +662,12 @@ impl Studio {
     #[must_use]
     pub fn each_worker(&self) -> Vec<(Run, WorkerFigures)> {
         self.inner.audiences().each_worker()
+    }
+
+    /// Who hears at each of them.
+    #[must_use]
+    pub fn heard_by_worker(&self) -> Vec<(Run, AtWorker)> {
+        self.inner.audiences().heard_by_worker()
     }
 
     /// Stops for the end of the house: speakers are told, so that their clients come back to the next one, nothing is aired any more, and all that was is on the

@@ -9,6 +9,33 @@ use crate::server::{Server, until};
 
 const DASHBOARD: &str = include_str!("../../../../docs/operate/grafana/hiwar.json");
 
+/// What the dashboard has to show, and by which labels it has to be told apart: without one, the sum.
+const SHOWN: [(&str, &[&str]); 22] = [
+    // Arrivals, not requests: who waits asks again and again.
+    ("hiwar_door_arrived_total", &[]),
+    ("hiwar_worker_door_arrived_total", &["worker"]),
+    ("hiwar_worker_joined_total", &["worker"]),
+    ("hiwar_door_waiting", &[]),
+    ("hiwar_door_waiting", &["class"]),
+    ("hiwar_door_entered_total", &[]),
+    ("hiwar_door_entered_total", &["class"]),
+    ("hiwar_worker_door_entered_total", &["worker"]),
+    ("hiwar_listeners", &[]),
+    ("hiwar_worker_listeners_streams", &["worker"]),
+    ("hiwar_turned_away_total", &[]),
+    ("hiwar_worker_turned_away_total", &["worker"]),
+    ("hiwar_door_away_total", &[]),
+    ("hiwar_worker_door_away_total", &["worker"]),
+    ("hiwar_level", &[]),
+    ("hiwar_worker_level", &["worker"]),
+    ("hiwar_worker_level_reason", &["reason"]),
+    ("hiwar_worker_pressure", &["worker", "of"]),
+    ("hiwar_door_kept_total", &["class"]),
+    ("hiwar_door_late_total", &["class"]),
+    ("hiwar_worker_door_kept_total", &["worker"]),
+    ("hiwar_worker_door_late_total", &["worker"]),
+];
+
 /// Names of ours in a text, up to the first character that is in no name.
 fn names(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices("hiwar_").map(|(at, _)| {
@@ -31,6 +58,13 @@ fn expressions(value: &Value, found: &mut Vec<String>) {
         Value::Array(items) => items.iter().for_each(|item| expressions(item, found)),
         _ => {}
     }
+}
+
+/// All lines of its panels: what is asked for, and what the line is called.
+fn lines(dashboard: &Value) -> Vec<(&str, &str)> {
+    let panels = dashboard["panels"].as_array().into_iter().flatten();
+    let targets = panels.filter_map(|panel| panel["targets"].as_array()).flatten();
+    targets.filter_map(|target| Some((target["expr"].as_str()?, target["legendFormat"].as_str()?))).collect()
 }
 
 /// Values of a label in `metric{… label="value" …}`.
@@ -84,4 +118,22 @@ fn every_number_of_the_dashboard_is_in_metrics_of_the_kind_that_is_asked_for() {
         }
     }
     assert!(seen > 30, "{found:?}");
+    for (name, by) in SHOWN {
+        let mut of_it = metrics.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+        let has_labels = |line: &str| by.iter().all(|label| line.contains(&format!("{label}=\"")));
+        assert!(of_it.any(has_labels), "{name} by {by:?} is not in {metrics}");
+    }
+}
+
+#[test]
+fn the_dashboard_shows_all_that_an_operator_is_to_see_by_class_and_by_worker() {
+    let dashboard = serde_json::from_str(DASHBOARD).expect("JSON");
+    let lines = lines(&dashboard);
+    for (name, by) in SHOWN {
+        let is_shown = lines.iter().any(|(expression, legend)| {
+            let called: BTreeSet<_> = legend.split("{{").skip(1).filter_map(|label| label.split("}}").next()).collect();
+            names(expression).any(|found| found == name) && called == by.iter().copied().collect()
+        });
+        assert!(is_shown, "no line shows {name} by {by:?}: {lines:?}");
+    }
 }

@@ -235,3 +235,27 @@ fn what_a_worker_tells_of_a_space_that_is_over_is_not_counted_again() {
     house.audiences.tick(at, |_| false);
     assert!(house.audiences.spaces.is_empty());
 }
+
+#[test]
+fn who_hears_at_a_worker_is_of_all_spaces_and_only_of_workers_that_are_here() {
+    let mut house = House::new();
+    let turned_away = |name: &str, listening, turned_away_total| {
+        let mut count = count(name, 2, 0);
+        (count.audience.listening, count.audience.turned_away_total) = (listening, turned_away_total);
+        count
+    };
+    let heard = |house: &House| {
+        let of = |(run, at): (Run, AtWorker)| (run.0, at.streams, at.totals.joined, at.totals.turned_away);
+        house.audiences.heard_by_worker().into_iter().map(of).collect::<Vec<_>>()
+    };
+    house.counted(1, 11, &[turned_away("demo", 2, 1), turned_away("talk", 3, 4)]);
+    house.counted(2, 22, &[turned_away("demo", 1, 0)]);
+    assert_eq!(heard(&house), [(11, 5, 4, 5), (22, 1, 2, 0)]);
+    // What is heard no more, and has not changed, is not told of again.
+    house.counted(1, 11, &[turned_away("demo", 1, 2)]);
+    assert_eq!(heard(&house)[0], (11, 1, 4, 6));
+    house.audiences.left(WorkerId(1), &[], house.at());
+    assert_eq!(heard(&house), [(22, 1, 2, 0)]);
+    house.counted(3, 11, &[turned_away("demo", 1, 2), turned_away("talk", 0, 4)]);
+    assert_eq!(heard(&house)[0], (11, 1, 4, 6), "it came back, and what it had counted is not counted again");
+}
