@@ -24,7 +24,7 @@ const BITS_V6: [u32; LEVELS] = [64, 56, 48, 32];
 /// How many tickets of one network are drawn together with the first tickets of everybody else, before its next ones are placed behind them. A carrier puts
 /// hundreds of people behind one IPv4 address (RFC 6888), so an address begins with room for tens. An IPv6 /64 is one customer's, but thousands of telephones share a /48, and millions of people
 /// a provider's /32, which is as easily had by one alone.
-const ROOMS_V4: [u32; LEVELS] = [ROOM_V4, ROOM_V4_24, 1_024, u32::MAX];
+const ROOMS_V4: [u32; LEVELS] = [32, ROOM_V4_24, 1_024, u32::MAX];
 const ROOMS_V6: [u32; LEVELS] = [16, 32, 128, 32_768];
 
 /// From that level on a network is many people's that have nothing to do with each other: what is beyond its last round is placed in that, and never refused.
@@ -34,8 +34,6 @@ const LAST_ROUND: u32 = ROUNDS as u32 - 1;
 /// Tickets of one network are told apart up to this one.
 pub const NTH_MAX: u32 = 0xffff;
 
-/// How many tickets of one IPv4 address are drawn in a round: see above.
-pub const ROOM_V4: u32 = 32;
 /// Of a /24.
 pub const ROOM_V4_24: u32 = 128;
 

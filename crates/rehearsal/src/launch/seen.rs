@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::time::Duration;
 
-use hiwar_admission::door::network::ROOM_V4;
 use hiwar_admission::door::timetable::HORIZON;
 use serde::Serialize;
 
@@ -84,12 +83,6 @@ pub struct Figures {
     pub prefix_share: f64,
     /// How many of those behind one carrier's address were let in.
     pub carried_let_in: u32,
-    /// Of those of them who had to wait: how many have a place or a time for one, what the share of one address is, and how far chance alone takes it, as of the /24.
-    pub carried_have: u32,
-    /// See above.
-    pub carried_share: f64,
-    /// See above.
-    pub carried_share_chance: f64,
     /// How many bots had to wait: with few the advantage is uncertain.
     pub bots_waited: u32,
     /// Of the places that are not kept for those who come back, the part that was used while anybody waited.
@@ -147,14 +140,8 @@ impl Figures {
             ("utilisation", self.utilisation_seconds == 0),
             ("retry_advantage", self.bots_waited < BOTS_MIN),
             ("prefix_share_error", self.prefix_share == 0.0),
-            ("carried_have", self.carried_least() <= 0.0),
         ];
         unjudged.into_iter().filter(|(_, is_unjudged)| *is_unjudged).map(|(name, _)| name).collect()
-    }
-
-    /// How many of those behind one address are to have a place or a time, at the least; not above nought: too few came for chance not to leave all of them outside.
-    fn carried_least(&self) -> f64 {
-        self.carried_share * (1.0 - SHARE_ERROR_MAX.max(2.0 * self.carried_share_chance))
     }
 
     /// The names of those that are not as good as they are to be.
@@ -171,7 +158,6 @@ impl Figures {
                     && self.prefix_share_error > SHARE_ERROR_MAX.max(2.0 * self.prefix_share_chance),
             ),
             ("utilisation", self.utilisation_seconds > 0 && self.utilisation < UTILISATION_MIN),
-            ("carried_have", f64::from(self.carried_have) < self.carried_least()),
             ("failed", self.failed as f64 > FAILED_PART_MAX * self.requests as f64),
             ("cut", self.cut > 0),
             ("untrue", moments.values().any(|moment| moment.untrue > 0)),
@@ -184,8 +170,7 @@ impl Seen {
     /// The figures.
     pub fn figures(&self) -> Figures {
         let (promised, promise_kept) = self.promises_kept();
-        let (prefix_let_in, prefix_share, prefix_share_chance) = self.share(Kind::Neighbour, self.room);
-        let (carried_have, carried_share, carried_share_chance) = self.share(Kind::Carried, ROOM_V4);
+        let (prefix_let_in, prefix_share, prefix_share_chance) = self.prefix();
         let (utilisation, utilisation_seconds) = self.used(self.drawn_by.as_secs()..self.until.as_secs());
         let people = self.people();
         let lived = &self.lived;
@@ -205,9 +190,6 @@ impl Seen {
             prefix_share,
             carried_let_in: people.iter().filter(|one| one.kind == Kind::Carried && one.entered.is_some()).count()
                 as u32,
-            carried_have,
-            carried_share,
-            carried_share_chance,
             bots_waited: self.fairness(Kind::Bot).0,
             utilisation,
             utilisation_seconds,
@@ -298,13 +280,13 @@ impl Seen {
         bots.iter().map(beaten).sum::<f64>() / (bots.len() * others.len()) as f64 - 0.5
     }
 
-    /// How many of one network who had to wait have a place, or a time for one, within half an hour of the draw; their share: as many as it has `room` for in a round, as often as others; and a standard deviation of
+    /// How many of the /24 who had to wait have a place, or a time for one, within half an hour of the draw; their share: as many as a network of that size has room for in a round, as often as others; and a standard deviation of
     /// that by chance, as a part of it.
-    fn share(&self, kind: Kind, room: u32) -> (u32, f64, f64) {
+    fn prefix(&self) -> (u32, f64, f64) {
         let (others, others_have) = self.fairness(Kind::Alone);
-        let (theirs, theirs_have) = self.fairness(kind);
+        let (theirs, theirs_have) = self.fairness(Kind::Neighbour);
         let often = f64::from(others_have) / f64::from(others.max(1));
-        let share = f64::from(room.min(theirs)) * often;
+        let share = f64::from(self.room.min(theirs)) * often;
         let chance = if share > 0.0 { ((1.0 - often) / share).sqrt() } else { 0.0 };
         (theirs_have, share, chance)
     }

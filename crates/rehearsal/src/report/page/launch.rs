@@ -40,7 +40,7 @@ pub(in crate::report) fn page(seen: &Seen, moments: &Moments, target: &str) -> S
 }
 
 /// What did not come to its bound, for people.
-const UNMET: [(&str, Words); 10] = [
+const UNMET: [(&str, Words); 9] = [
     ("cap_exceeded", words("دخل أكثر من عدد الأماكن.", "More were inside than there are places.")),
     (
         "promise_kept",
@@ -50,21 +50,6 @@ const UNMET: [(&str, Words); 10] = [
     ("retry_advantage", words("من ألحّ دخل قبل غيره.", "Whoever asked again and again was let in sooner.")),
     ("prefix_share_error", words("نالت شبكة واحدة غير حصتها.", "One network did not get its share.")),
     ("utilisation", words("بقيت أماكن خالية وهناك من ينتظر.", "Places stood empty while people waited.")),
-    ("carried_have", words("لم ينل من هم خلف عنوان واحد حصتهم.", "Those behind one address did not get their share.")),
-    ("failed", words("لم يُجَب كثيرون.", "Too many had no answer.")),
-    ("cut", words("انقطع الصوت عن بعضهم ولم يعودوا.", "Some were cut off and did not come back.")),
-    ("untrue", words("قيل لبعضهم ما لا يمكن أن يصح.", "Some were told what cannot be true.")),
-];
-
-/// What a launch says nothing of, and why, for people.
-const UNJUDGED: [(&str, Words); 6] = [
-    (
-        "crowd_late_ms_max",
-        words(
-            "تأخر الجمهور نفسه أكثر من ثانية، فما قيس هو جهازه لا الخادم.",
-            "The crowd itself was more than a second late: what was measured is its machine, and not the server.",
-        ),
-    ),
     ("promise_kept", words("لم يحن بعدُ وقت قيل لأحد.", "No time that anybody was told has come yet.")),
     (
         "utilisation",
@@ -85,13 +70,6 @@ const UNJUDGED: [(&str, Words); 6] = [
         words(
             "لم ينتظر من الشبكة الواحدة أحد، فلا تُعرف حصتها.",
             "Nobody of the one network had to wait, so that its share is not known.",
-        ),
-    ),
-    (
-        "carried_have",
-        words(
-            "من خلف العنوان الواحد أقل من أن يُعرف هل ينالون حصتهم.",
-            "Too few behind one address had to wait to tell whether they get their share.",
         ),
     ),
 ];
@@ -378,7 +356,6 @@ mod tests {
         (figures.utilisation, figures.bots_waited) = (0.5, 200);
         let untrue = Moments::from([(0, Moment { untrue: 1, ..Moment::default() })]);
         (figures.cut, figures.failed, figures.requests) = (1, 2, 100);
-        (figures.carried_have, figures.carried_share, figures.carried_share_chance) = (0, 20.0, 0.1);
         let unmet = figures.unmet(&untrue);
         assert_eq!(unmet.len(), UNMET.len());
         assert!(UNMET.iter().all(|(name, _)| unmet.contains(name)));
@@ -395,7 +372,7 @@ mod tests {
         let late = Moments::from([(0, Moment { late_ms: 1_001, untrue: 1, ..Moment::default() })]);
         assert_eq!([short.verdict(&moments), figures.verdict(&late)], [Verdict::Doubtful; 2]);
         assert_eq!(Figures { cut: 1, ..short }.verdict(&moments), Verdict::Fails, "what was seen was seen");
-        let few = Figures { bots_waited: 0, prefix_share: 0.0, carried_share: 0.0, ..short };
+        let few = Figures { bots_waited: 0, prefix_share: 0.0, ..short };
         let unjudged = few.unjudged(&late);
         assert_eq!(unjudged.len(), UNJUDGED.len());
         let mut out = String::new();
