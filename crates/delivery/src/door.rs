@@ -17,6 +17,8 @@ pub(crate) const PLAYERS: &str = "ticket";
 const HOP: &str = "hop";
 /// So often at the most: a new connection meets any worker, of two nearly always the one that has a place.
 const HOPS_MAX: u32 = 8;
+/// With which our page says that its browser plays the delayed stream.
+pub(crate) const PLAYS_HLS: &str = "hls";
 /// And in which either shows for whom the house vouches.
 pub(crate) const VOUCHER: &str = "voucher";
 

@@ -166,6 +166,11 @@ impl<'b> Request<'b> {
             .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
     }
 
+    /// Whether a parameter is there, with whatever value or none.
+    pub fn has(&self, name: &str) -> bool {
+        self.query.is_some_and(|query| query.split('&').any(|pair| pair.split('=').next() == Some(name)))
+    }
+
     /// The pass shown: a bearer token (RFC 6750 §2.1), or `pass` in the query for players that cannot send fields.
     pub fn pass(&self) -> Option<&'b str> {
         let bearer = self.field("authorization").and_then(|value| {

@@ -28,6 +28,8 @@ let answers: (() => Response)[] = [];
 let asked: number[] = [];
 let waits: [string, number][] = [];
 let shown: string[] = [];
+/** And whether it said with it that the browser plays the delayed stream. */
+let says: boolean[] = [];
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 0 });
@@ -36,7 +38,7 @@ beforeEach(() => {
   vi.stubGlobal("removeEventListener", () => {});
   vi.spyOn(URL, "createObjectURL").mockReturnValue("blob:sound");
   asked = [];
-  [waits, shown] = [[], []];
+  [waits, shown, says] = [[], [], []];
   // Some have locks, which would outlive a player here, as they do a page's only.
   vi.stubGlobal("navigator", {});
   vi.stubGlobal("document", Object.assign(new EventTarget(), { hidden: false }));
@@ -48,7 +50,8 @@ beforeEach(() => {
   vi.stubGlobal("fetch", (address: string, init?: RequestInit) => {
     if (init?.signal?.aborted) return Promise.reject(new DOMException("", "AbortError"));
     asked.push(Date.now());
-    shown.push(address.split("?t=")[1]!);
+    shown.push(address.split("?t=")[1]?.replace("&hls", "")!);
+    says.push(address.includes("&hls"));
     const answer = answers.shift();
     return answer ? Promise.resolve(answer()) : new Promise(() => {});
   });
@@ -112,6 +115,18 @@ it("plays the delayed stream by the browser itself where whoever comes now is se
   await vi.advanceTimersByTimeAsync(60_000);
   expect(asked).toEqual([0]);
   one.stop();
+});
+
+it("says whether the browser plays the delayed stream, where it may be sent", async () => {
+  vi.stubGlobal("MediaSource", Source);
+  for (const can of ["", "maybe"]) {
+    const { player: one, audio } = player();
+    audio.canPlayType = () => can;
+    one.listen();
+    await vi.advanceTimersByTimeAsync(1_000);
+    one.stop();
+  }
+  expect(says).toEqual([false, true]);
 });
 
 it("tries another way where the browser fetches the sound and the server cannot say", async () => {

@@ -188,6 +188,7 @@ class Source extends EventTarget {
 
 /** Plays, and keeps account. */
 class Element extends EventTarget {
+  canPlayType = () => "";
   src = "";
   paused = true;
   ended = false;

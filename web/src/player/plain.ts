@@ -5,8 +5,11 @@
  */
 import { Backoff, pause } from "./backoff";
 
+/** What iOS and Safari play by themselves, and many others do not. */
+export const HLS = "application/vnd.apple.mpegurl";
+
 const WAYS: [type: string, path: (space: string, hls: string) => string][] = [
-  ["application/vnd.apple.mpegurl", (_, hls) => `${hls}live.m3u8`],
+  [HLS, (_, hls) => `${hls}live.m3u8`],
   ['audio/ogg; codecs="opus"', (space) => `/listen/${space}.ogg`],
   ["audio/mpeg", (space) => `/listen/${space}.mp3`],
 ];

@@ -11,7 +11,7 @@ import { Agenda, eventsOf, type Cadence, type SpaceEvent } from "./event";
 import { Feed, support } from "./feed";
 import { boxesOf } from "./line";
 import { Past, Stretch, type Piece, type Place } from "./past";
-import { look, plain, ways } from "./plain";
+import { HLS, look, plain, ways } from "./plain";
 import { lastWords, Ticket } from "./ticket";
 
 export type { Config, State };
@@ -315,8 +315,9 @@ export class Player {
     while (!signal.aborted && !this.#ended) {
       let wait: number | null = null;
       try {
-        const { space, pass, voucher } = this.config;
-        const response = await fetch(`/listen/${space}.mp4?t=${await this.#ticket.turn(signal)}${voucher ? `&voucher=${encodeURIComponent(voucher)}` : ""}`, {
+        const { audio, space, pass, voucher } = this.config;
+        const query = (await this.#ticket.turn(signal)) + (audio.canPlayType(HLS) && "&hls") + (voucher ? `&voucher=${encodeURIComponent(voucher)}` : "");
+        const response = await fetch(`/listen/${space}.mp4?t=${query}`, {
           signal,
           cache: "no-store",
           headers: pass ? { Authorization: `Bearer ${pass}` } : {},

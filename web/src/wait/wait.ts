@@ -3,6 +3,7 @@
  * to wait.
  */
 import { pause } from "../player/backoff";
+import { HLS } from "../player/plain";
 import type { Told } from "../player/ticket";
 
 /** A sentence of the catalogue. */
@@ -39,7 +40,7 @@ function span(ms: number, tag: string): string {
 
 /** Whether a browser plays the delayed stream itself. Where it does not, the address may lead to a player that can. */
 export function playsDelayed(audio: HTMLAudioElement): boolean {
-  return audio.canPlayType("application/vnd.apple.mpegurl") !== "";
+  return audio.canPlayType(HLS) !== "";
 }
 
 /** Waits until it is time, and tells from time to time how long that is. Says nothing to the server. */

@@ -46,16 +46,18 @@ fn whoever_comes_anew_is_sent_to_the_delayed_stream_and_whoever_listens_stays() 
         assert_eq!(player.status, 307, "{player:?}");
         assert!(player.has("Location: https://cdn.example/hls/demo/live.m3u8?pass=P"), "{player:?}");
     }
-    let page = ask(&rig, "/listen/demo.mp4?t=", "Sec-Fetch-Dest: empty\r\n");
+    let page = ask(&rig, "/listen/demo.mp4?t=&hls", "Sec-Fetch-Dest: empty\r\n");
     assert_eq!((page.status, page.has("Cache-Control: no-store")), (307, true), "{page:?}");
     assert!(page.has("Access-Control-Allow-Origin: *"), "{page:?}");
-    // A browser that cannot play it hears the longest pieces.
+    // A browser that cannot play it hears the longest pieces, by our page's player or by its own.
+    let mut here = listener(&rig, "/listen/demo.mp4?t=");
     let mut other = rig.client();
     other.say("GET /listen/demo.ogg HTTP/1.1\r\nHost: a\r\nSec-Fetch-Dest: audio\r\n\r\n");
     other.hear_until("o19;");
-    rig.until("two", |rig| rig.listening("demo") == 2);
+    rig.until("three", |rig| rig.listening("demo") == 3);
     rig.chunks("demo", 20..21);
     ear.hear_until("m20;");
+    here.hear_until("m20;");
     let stats = rig.handle.stats();
     assert_eq!((stats.stance.cadence, stats.stance.for_joiners()), (Cadence::Ms200, Cadence::S4));
     assert_eq!(stats.stance.reasons, Reason::Operator.into());
@@ -63,7 +65,7 @@ fn whoever_comes_anew_is_sent_to_the_delayed_stream_and_whoever_listens_stays() 
     rig.chunks("demo", 21..22);
     ear.hear_until("m21;");
     let _third = listener(&rig, "/listen/demo.ogg");
-    assert_eq!((rig.handle.stats().cut_total, rig.listening("demo")), (0, 3));
+    assert_eq!((rig.handle.stats().cut_total, rig.listening("demo")), (0, 4));
 }
 
 #[test]
@@ -87,6 +89,7 @@ fn the_panic_switch_tells_whoever_comes_anew_that_there_is_no_place_and_is_undon
         let told = ask(&rig, target, "");
         assert_eq!((told.status, told.has("Retry-After: 300")), (503, true), "{told:?}");
         assert!(told.body.contains("\"stage\":\"rank\"") && told.body.contains("recording"), "{told:?}");
+        assert!(told.body.contains("\"kept\":false"), "{told:?}");
     }
     let page = ask(&rig, "/s/demo/wait", "Accept-Language: ar\r\n");
     assert!(
@@ -129,8 +132,11 @@ fn at_a_door_whoever_has_a_ticket_or_a_place_is_no_newcomer() {
     let told = ask(&rig, &format!("/listen/talk.mp4?t={ticket}"), "");
     assert!(told.body.contains("/problems/wait"), "{told:?}");
     for shown in ["", "nonsense"] {
-        let told = ask(&rig, &format!("/listen/talk.mp4?t={shown}"), "");
+        let told = ask(&rig, &format!("/listen/talk.mp4?t={shown}&hls"), "");
         assert_eq!(told.status, 307, "{told:?}");
+        // A browser that cannot play where it would be sent waits for a place as others do.
+        let told = ask(&rig, &format!("/listen/talk.mp4?t={shown}"), "");
+        assert!(told.status == 503 && told.body.contains("\"stage\":"), "{told:?}");
     }
 }
 

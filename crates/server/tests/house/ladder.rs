@@ -144,6 +144,7 @@ fn the_panic_switch_is_rehearsed_and_undone() {
     let told = ask(server.public, "GET", &path, &[("Accept-Language", "ar")], &[]);
     assert_eq!((told.status, told.problem()), (503, "wait".into()), "{told:?}");
     assert!(told.json()["stage"] == "rank" && told.text().contains("التسجيل"), "{told:?}");
+    assert_eq!(told.json()["kept"], false, "nobody has a turn where there is no door: {told:?}");
     let (_, said) = admin(server.data(), &["panic", "off"]);
     assert!(!said.contains("panic 5"), "{said}");
     until_level(&server, 0, None);

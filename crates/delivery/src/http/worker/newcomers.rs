@@ -47,8 +47,11 @@ impl<'a> Newcomer<'a> {
             _ => return None,
         };
         let space = space.as_str();
-        // Our page reads where it is sent, and plays that if the browser can. What a browser's own player asks for is what the page, or whoever has no JavaScript, found that it plays.
-        let can_go = request.parameter("t").is_some() || request.field("sec-fetch-dest").is_none();
+        // Our page says whether its browser can play that. What a browser's own player asks for is what the page, or whoever has no JavaScript, found that it plays.
+        let can_go = match request.parameter("t") {
+            Some(_) => request.has(door::PLAYS_HLS),
+            None => request.field("sec-fetch-dest").is_none(),
+        };
         if let Some(origin) = self.offers.elsewhere.filter(|_| can_go) {
             let answer = match listens {
                 true => door::send_elsewhere(request, space, origin, wall),
@@ -57,7 +60,7 @@ impl<'a> Newcomer<'a> {
             return Some(answer);
         }
         if self.stance.is_shut && !self.has_door {
-            let (ticket, worth, offers) = (NO_TICKET, Worth::Rank(0), self.offers);
+            let (ticket, worth, offers) = (NO_TICKET, Worth::NO_TURN, self.offers);
             let waiting = Waiting { space, ticket, wait: LOOK_AGAIN, worth, expected: None, offers };
             return Some(if listens { door::wait(request, waiting, wall) } else { door::page(request, waiting, wall) });
         }

@@ -50,6 +50,20 @@ const UNMET: [(&str, Words); 9] = [
     ("retry_advantage", words("من ألحّ دخل قبل غيره.", "Whoever asked again and again was let in sooner.")),
     ("prefix_share_error", words("نالت شبكة واحدة غير حصتها.", "One network did not get its share.")),
     ("utilisation", words("بقيت أماكن خالية وهناك من ينتظر.", "Places stood empty while people waited.")),
+    ("failed", words("لم يُجَب كثيرون.", "Too many had no answer.")),
+    ("cut", words("انقطع الصوت عن بعضهم ولم يعودوا.", "Some were cut off and did not come back.")),
+    ("untrue", words("قيل لبعضهم ما لا يمكن أن يصح.", "Some were told what cannot be true.")),
+];
+
+/// What a launch says nothing of, and why, for people.
+const UNJUDGED: [(&str, Words); 5] = [
+    (
+        "crowd_late_ms_max",
+        words(
+            "تأخر الجمهور نفسه أكثر من ثانية، فما قيس هو جهازه لا الخادم.",
+            "The crowd itself was more than a second late: what was measured is its machine, and not the server.",
+        ),
+    ),
     ("promise_kept", words("لم يحن بعدُ وقت قيل لأحد.", "No time that anybody was told has come yet.")),
     (
         "utilisation",
