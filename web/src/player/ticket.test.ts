@@ -42,6 +42,7 @@ class Locks {
 
 class Element extends EventTarget {
   currentTime = 0;
+  canPlayType = () => "";
   play = () => new Promise<void>(() => {});
   pause = () => {};
   load = () => {};

@@ -22,7 +22,7 @@ use hiwar_admission::door::standing::Standing;
 use hiwar_delivery::http::DoorMap;
 use hiwar_segment_log::LogId;
 
-use super::diary::{self, Book};
+use super::diary::Book;
 use super::kept;
 
 /// In a space's folder: what is public of its draws.
@@ -488,6 +488,7 @@ mod tests {
     use hiwar_admission::door::ticket::Class;
     use hiwar_admission::door::timetable::{Outlook, Stays};
 
+    use super::super::diary;
     use super::*;
 
     struct World {
