@@ -3,8 +3,8 @@
     bench/crowd [--only sim|sim500k|real] [--minutes N] [--scale N] [--stay MINUTES] [--keep DIR] [--break WHAT]
 
 One script (crates/rehearsal/src/launch.rs) says who comes when and from where, how long they wait, and how long they stay. `door simulate` plays it without a clock by the code that workers and house
-run; `door crowd` at a running server, each person from an address of loopback. The same launch is then simulated with the same draw, by the random bytes of the real door's file: what two hundred bots gain, and what a /24 has beyond its share, is uncertain by a fiftieth and
-a twenty-fifth from draw to draw, which is more than the two worlds may differ by. With `--only sim` it is simulated nine times, with another draw each, and the medians are told; and half a million forty-nine times, for of the /24 a dozen are let in then, and only of many draws together can be told what its share is. `--scale 5` is a fifth of everybody and of the places. `--stay` is how long half of them stay longer than, which the
+run; `door crowd` at a running server, each person from an address of loopback. The same launch is then simulated nine times with the same draw, by the random bytes of the real door's file: what two hundred bots gain, and what a /24 has beyond its share, is uncertain by a fiftieth and
+a twenty-fifth from draw to draw, which is more than the two worlds may differ by; who finds what others leave is chance with the same draw, too, so the medians are told. With `--only sim` each of the nine has another draw; and half a million is simulated forty-nine times, for of the /24 a dozen are let in then, and only of many draws together can be told what its share is. `--scale 5` is a fifth of everybody and of the places. `--stay` is how long half of them stay longer than, which the
 house is told as well. Less than what is asked for is said in the result. docs/measured/door.md says what each figure means. `--keep` keeps raw samples: a line for each visit, and of the real run one
 for each second. The last line is one JSON object.
 """
@@ -64,10 +64,9 @@ def main():
             result |= suffixed(together(_draws(DRAWS_500K, door, options, keep, "sim500k", 1, "--anywhere", people=PEOPLE_SIM)), "_sim500k")
         if options.only in (None, "real"):
             result |= _real(folder, door, options, keep)
-        if options.only is None:
-            result |= suffixed(_simulated(door, options, keep, "sim", options.scale, "--draw-as", folder / DRAW), "_sim")
-        if options.only == "sim":
-            result |= suffixed(medians(_draws(DRAWS, door, options, keep, "sim", options.scale)), "_sim")
+        if options.only in (None, "sim"):
+            draw = () if options.only else ("--draw-as", folder / DRAW)
+            result |= suffixed(medians(_draws(DRAWS, door, options, keep, "sim", options.scale, *draw)), "_sim")
     result |= {"people": PEOPLE // options.scale, "places": CAP // options.scale, "scale": options.scale, "stay_minutes": options.stay, "played_minutes": options.minutes}
     print(json.dumps(result | {"unwanted": unwanted(result), "broken": options.broken}), flush=True)
 
