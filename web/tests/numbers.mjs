@@ -139,7 +139,7 @@ try {
   await host.page.setViewportSize({ width: 390, height: 844 });
   await host.page.focus("[aria-labelledby=minutes]");
   await host.page.keyboard.press("ArrowRight");
-  await until("it scrolls", () => host.page.evaluate(() => document.querySelector("[aria-labelledby=minutes]").scrollLeft !== 0));
+  await until("it scrolls", () => host.page.evaluate(() => document.querySelector("[aria-labelledby=minutes]").scrollLeft > 0));
 
   // Whoever leaves is gone from it.
   await Promise.all(inside.map(({ leave }) => leave()));

@@ -203,20 +203,15 @@ impl Minute {
 
     /// Makes one of this and the next, where this could not be written down: from its beginning to the end of the other, with what happened in both.
     pub fn go_on(&mut self, next: &Self) {
-        let until = next.from.saturating_add(next.seconds);
-        let mean = |of: u64, other: u64| {
-            let parts = u128::from(of) * u128::from(self.seconds) + u128::from(other) * u128::from(next.seconds);
-            (parts / (u128::from(self.seconds) + u128::from(next.seconds)).max(1)) as u64
+        let part = |minute: &Self| u128::from(minute.sum(Field::Cpu)) * u128::from(minute.seconds);
+        let seconds = (u128::from(self.seconds) + u128::from(next.seconds)).max(1);
+        let busy = ((part(self) + part(next)) / seconds) as u64;
+        self.reasons = match self.sum(Field::Level).cmp(&next.sum(Field::Level)) {
+            Ordering::Less => next.reasons,
+            Ordering::Equal => self.reasons.with(next.reasons),
+            Ordering::Greater => self.reasons,
         };
-        let busy = mean(self.sum(Field::Cpu), next.sum(Field::Cpu));
-        (self.commitment, self.reasons) = (
-            next.commitment,
-            match self.sum(Field::Level).cmp(&next.sum(Field::Level)) {
-                Ordering::Less => next.reasons,
-                Ordering::Equal => self.reasons.with(next.reasons),
-                Ordering::Greater => self.reasons,
-            },
-        );
+        self.commitment = next.commitment;
         for (field, ..) in FIELDS {
             for (number, next) in self.numbers[field.range()].iter_mut().zip(next.of(field)) {
                 *number = match field {
@@ -232,7 +227,7 @@ impl Minute {
                 };
             }
         }
-        self.seconds = until.saturating_sub(self.from);
+        self.seconds = next.from.saturating_add(next.seconds).saturating_sub(self.from);
     }
 }
 
