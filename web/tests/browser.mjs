@@ -197,11 +197,11 @@ export function loudest(page, ms) {
 }
 
 /**
- * How loud each of several pitches is in what the page's audio element plays, in dB, the loudest of `ms`. From a fetched stream, or from one of
- * WebRTC.
+ * How loud each of several pitches is in what the page's audio element plays, in dB: of all looks within `ms` the one that so large a part of
+ * them is no louder than; the loudest, if nothing is said. From a fetched stream, or from one of WebRTC.
  */
-export function pitches(page, all, ms) {
-  return page.evaluate(async ({ all, ms }) => {
+export function pitches(page, all, ms, part = 1) {
+  return page.evaluate(async ({ all, ms, part }) => {
     const audio = document.querySelector("audio");
     // One of each for a page: elements and browsers do not bear many.
     const context = (globalThis.pitchContext ??= new AudioContext());
@@ -215,7 +215,7 @@ export function pitches(page, all, ms) {
     const sources = new Map();
     const bins = new Float32Array(analyser.frequencyBinCount);
     const step = context.sampleRate / analyser.fftSize;
-    const most = all.map(() => -150);
+    const looks = all.map(() => []);
     for (const end = performance.now() + ms; performance.now() < end; ) {
       for (const track of stream.getAudioTracks()) {
         if (sources.has(track)) continue;
@@ -226,12 +226,12 @@ export function pitches(page, all, ms) {
       analyser.getFloatFrequencyData(bins);
       all.forEach((pitch, i) => {
         const near = bins.subarray(Math.floor((pitch * 0.98) / step), Math.ceil((pitch * 1.02) / step) + 1);
-        most[i] = Math.max(most[i], ...near);
+        looks[i].push(Math.max(-150, ...near));
       });
     }
     for (const source of sources.values()) source.disconnect();
-    return most.map((level) => Math.round(Number.isFinite(level) ? level : -150));
-  }, { all, ms });
+    return looks.map((levels) => Math.round(levels.sort((a, b) => a - b)[Math.ceil(part * levels.length) - 1] ?? -150));
+  }, { all, ms, part });
 }
 
 /** What axe finds against WCAG 2.2 A and AA, one line each. */

@@ -11,6 +11,7 @@ pub mod counts;
 pub mod desk;
 pub mod diary;
 pub mod draw;
+mod gate;
 pub mod look;
 pub mod network;
 pub mod places;

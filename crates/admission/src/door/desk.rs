@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use super::counts::Counts;
 use super::diary::{Field, Traffic};
 use super::draw::{DrawSecret, ROUNDS, Tally, VOUCHED};
+use super::gate::Gate;
 use super::look::{self, LOOK, LOOK_MAX, Looks, share_of};
 use super::network::{LEVELS, Networks, Turn};
 use super::places::{Grant, Report, Share};
@@ -56,6 +57,12 @@ pub const AFTER_SILENCE_MAX: Duration = Duration::from_secs(SILENT_MAX.as_secs()
 const MOMENT_MAX: Duration = Duration::from_secs(15);
 /// Whoever comes back to no place asks twice as late each time, up to this.
 const SOON_MAX: Duration = Duration::from_secs(60);
+/// Or up to this while they are few: at a small door a place would lie idle for as long.
+const FEW_SOON_MAX: Duration = Duration::from_secs(12);
+/// That is, so many in a second at each worker.
+const FEW: u32 = 4;
+/// And for so long: by then those places have fallen free that were kept for whoever left.
+const FEW_FOR: Duration = Duration::from_secs(2 * 60);
 
 /// What the house says to its workers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -213,8 +220,10 @@ pub struct Desk {
     entered: u64,
     came: u64,
     promised: Promised,
-    /// How many of this second's may still be let in, and when it ends.
-    gate: (u32, Option<SystemTime>),
+    /// Who is let in, while the door is open.
+    gate: Gate,
+    /// Who comes back sooner than they otherwise would.
+    few: Gate,
     /// Of what was spare when the house spoke.
     spare: u32,
     /// How many have found no room here since then, although there was some elsewhere.
@@ -240,7 +249,8 @@ impl Desk {
             entered: 0,
             came: 0,
             promised: Promised::default(),
-            gate: (0, None),
+            gate: Gate::default(),
+            few: Gate::default(),
             spare: 0,
             found_none: 0,
             nth: None,
@@ -337,7 +347,7 @@ impl Desk {
 
     /// The house's clock is another, behind what this was told: what is to end by it ends now.
     pub fn forget_times(&mut self) {
-        self.gate = (0, None);
+        (self.gate, self.few) = (Gate::default(), Gate::default());
         self.share.expire();
     }
 
@@ -462,8 +472,10 @@ impl Desk {
         }
         let overdue = now.duration_since(ticket.due).unwrap_or_default();
         let comes = self.share.is_good(now).then(|| {
-            // Twice as late each time: what falls free is theirs, but they are many.
-            let pause = overdue.clamp(SOON, SOON_MAX);
+            // Twice as late each time: what falls free is theirs, but they may be many.
+            let would = FEW_SOON_MAX < overdue && overdue < FEW_FOR && !self.share.has_room(now);
+            let most = if would && self.few.lets(now, FEW) { FEW_SOON_MAX } else { SOON_MAX };
+            let pause = overdue.clamp(SOON, most);
             now + pause + share_of(pause / 4, chance)
         });
         let comes = comes.unwrap_or_else(|| {
@@ -755,13 +767,7 @@ impl Desk {
     }
 
     fn may_pass(&mut self, now: SystemTime) -> bool {
-        let (left, until) = &mut self.gate;
-        if until.is_none_or(|until| now >= until) {
-            (*left, *until) = (self.word.as_ref().map_or(0, |word| word.pace), Some(now + Duration::from_secs(1)));
-        }
-        let may = *left > 0;
-        *left = left.saturating_sub(1);
-        may
+        self.gate.lets(now, self.word.as_ref().map_or(0, |word| word.pace))
     }
 }
 

@@ -426,6 +426,34 @@ fn whoever_comes_in_time_and_finds_no_place_is_not_late_however_long_that_goes_o
     }
 }
 
+#[test]
+fn a_few_who_found_no_place_look_again_before_a_place_has_been_idle_for_long_and_many_do_not() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(0);
+    desk.hear(word(3, queue()));
+    let place = ticket(Worth::Place { promised: SOON });
+    let pauses = |desk: &mut Desk, overdue: u64, room| {
+        let now = NOW + Duration::from_secs(overdue);
+        if let Some(number) = room {
+            good(desk, now, number, 0);
+        }
+        [0, u32::MAX, 0, 0, 0].map(|chance| match desk.present(now, memory, place, chance, Entry::Now) {
+            Some(Answer::Again(_, comes)) => comes.duration_since(now).expect("later").as_secs_f64().round(),
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(pauses(&mut desk, 7, Some(2)), [7.0, 9.0, 7.0, 7.0, 7.0]);
+    assert_eq!(pauses(&mut desk, 20, Some(3)), [12.0, 15.0, 12.0, 12.0, 20.0], "there are more than a few");
+    assert_eq!(pauses(&mut desk, 20, Some(4)), [20.0, 25.0, 20.0, 20.0, 20.0], "in the same second");
+    assert_eq!(pauses(&mut desk, 21, Some(5)), [12.0, 15.0, 12.0, 12.0, 21.0], "in the next");
+    assert_eq!(pauses(&mut desk, 119, Some(6)), [12.0, 15.0, 12.0, 12.0, 60.0]);
+    assert_eq!(pauses(&mut desk, 120, Some(7)), [60.0, 75.0, 60.0, 60.0, 60.0], "what was kept for others is free");
+    // Nor while the house says nothing.
+    let silent = pauses(&mut desk, 120 + 2 * GRANT.as_secs(), None);
+    assert!(silent.iter().all(|pause| *pause >= 12.0), "{silent:?}");
+}
+
 /// The machine's clock was an hour ahead, and is set right by a restart.
 #[test]
 fn whoever_was_inside_by_a_clock_that_was_ahead_does_not_wait_for_it() {
@@ -545,7 +573,7 @@ fn whoever_came_before_the_house_spoke_is_drawn_with_the_others_if_there_is_no_r
 }
 
 #[test]
-fn when_there_is_no_place_those_whose_time_has_come_ask_less_and_less_and_keep_their_ticket() {
+fn when_there_is_no_place_many_whose_time_has_come_ask_less_and_less_and_keep_their_ticket() {
     let shared = Shared::new();
     let memory = shared.memory();
     let mut desk = Shared::desk(0);
@@ -554,6 +582,9 @@ fn when_there_is_no_place_those_whose_time_has_come_ask_less_and_less_and_keep_t
     for (number, seconds) in (2..).zip([3, 6, 12, 24, 48, 60]) {
         desk.take(now, Grant { number, ..Grant::default() });
         let comes = now + Duration::from_secs(seconds);
+        for _ in 0..FEW {
+            assert!(matches!(desk.present(now, memory, place, 0, Entry::Now), Some(Answer::Again(..))));
+        }
         assert_eq!(desk.present(now, memory, place, 0, Entry::Now), Some(Answer::Again(place, comes)));
         now = comes;
     }
