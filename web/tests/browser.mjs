@@ -197,11 +197,11 @@ export function loudest(page, ms) {
 }
 
 /**
- * How loud each of several pitches is in what the page's audio element plays, in dB: of all looks within `ms` the one that so large a part of
- * them is no louder than; the loudest, if nothing is said. From a fetched stream, or from one of WebRTC.
+ * How loud each of several pitches is in what the page's audio element plays, in dB: how loud they are no louder than in so large a part
+ * of all looks within `ms`, for each of those parts; the loudest, if none is named. From a fetched stream, or from one of WebRTC.
  */
-export function pitches(page, all, ms, part = 1) {
-  return page.evaluate(async ({ all, ms, part }) => {
+export async function pitches(page, all, ms, parts) {
+  const looks = await page.evaluate(async ({ all, ms }) => {
     const audio = document.querySelector("audio");
     // One of each for a page: elements and browsers do not bear many.
     const context = (globalThis.pitchContext ??= new AudioContext());
@@ -230,8 +230,10 @@ export function pitches(page, all, ms, part = 1) {
       });
     }
     for (const source of sources.values()) source.disconnect();
-    return looks.map((levels) => Math.round(levels.sort((a, b) => a - b)[Math.ceil(part * levels.length) - 1] ?? -150));
-  }, { all, ms, part });
+    return looks.map((levels) => levels.sort((a, b) => a - b));
+  }, { all, ms });
+  const of = (levels, part) => Math.round(levels[Math.ceil(part * levels.length) - 1] ?? -150);
+  return looks.map((levels) => (parts ? parts.map((part) => of(levels, part)) : of(levels, 1)));
 }
 
 /** What axe finds against WCAG 2.2 A and AA, one line each. */

@@ -294,6 +294,26 @@ fn a_house_of_some_hundred_places_keeps_its_promises_too() {
     assert!(promised > 2_000 && kept / promised as f64 >= 0.95, "{kept} of {promised}");
 }
 
+/// Of twenty places one falls free in a minute, and whoever comes in time and finds none has the next: the sooner they look, the less late they are.
+#[test]
+fn whoever_finds_no_place_in_a_house_of_twenty_is_not_late_by_minutes() {
+    let plays = |seed| {
+        let launch =
+            Launch { people: 60, carried: 0, bots: 0, addresses: Addresses::Anywhere, seed, ..Launch::default() };
+        play(launch.visits(), House { cap: 20, ..House::default() }, Duration::from_secs(2_400), seed).seen
+    };
+    let late = |(_, lived): (&Visit, &Lived)| {
+        let (when, wait) = lived.promised?;
+        Some(lived.entered?.saturating_sub(when + wait).as_secs_f64())
+    };
+    let all: Vec<f64> = (1..=24).flat_map(|seed| plays(seed).all().filter_map(late).collect::<Vec<_>>()).collect();
+    let late: Vec<f64> = all.iter().copied().filter(|late| *late > 15.0).collect();
+    let mean = late.iter().sum::<f64>() / late.len() as f64;
+    println!("{} of {} were late, by {mean:.0} s", late.len(), all.len());
+    // 184 s if all of them ask twice as late each time.
+    assert!(late.len() > 50 && mean < 155.0, "{late:?}");
+}
+
 /// Most of them ask for more than their network's share, and many for more than it is given any ticket for; when all others are in, the door is open, and the house is full.
 #[test]
 fn nobody_asks_again_and_again_where_more_people_come_than_places_fall_free() {

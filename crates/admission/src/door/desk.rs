@@ -57,12 +57,12 @@ pub const AFTER_SILENCE_MAX: Duration = Duration::from_secs(SILENT_MAX.as_secs()
 const MOMENT_MAX: Duration = Duration::from_secs(15);
 /// Whoever comes back to no place asks twice as late each time, up to this.
 const SOON_MAX: Duration = Duration::from_secs(60);
-/// Or up to this while they are few: at a small door a place would lie idle for as long.
-const FEW_SOON_MAX: Duration = Duration::from_secs(12);
-/// That is, so many in a second at each worker.
+/// Or this, or [so large a part](FEW_PART) of what they are late, if they are few: at a small door a place would lie idle for as long.
+const FEW_SOON: Duration = Duration::from_secs(12);
+/// See [`FEW_SOON`]. Who waits for minutes is to look not much more seldom than whoever has just come, for a place is whose who looks.
+const FEW_PART: u32 = 8;
+/// So many in a second are few, at each worker.
 const FEW: u32 = 4;
-/// And for so long: by then those places have fallen free that were kept for whoever left.
-const FEW_FOR: Duration = Duration::from_secs(2 * 60);
 
 /// What the house says to its workers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -473,9 +473,7 @@ impl Desk {
         let overdue = now.duration_since(ticket.due).unwrap_or_default();
         let comes = self.share.is_good(now).then(|| {
             // Twice as late each time: what falls free is theirs, but they may be many.
-            let would = FEW_SOON_MAX < overdue && overdue < FEW_FOR && !self.share.has_room(now);
-            let most = if would && self.few.lets(now, FEW) { FEW_SOON_MAX } else { SOON_MAX };
-            let pause = overdue.clamp(SOON, most);
+            let pause = overdue.clamp(SOON, SOON_MAX);
             now + pause + share_of(pause / 4, chance)
         });
         let comes = comes.unwrap_or_else(|| {
@@ -504,7 +502,7 @@ impl Desk {
                 let time = table.time(rank);
                 self.exchange(now, memory, ticket, (rank, time), entry)
             }
-            (Worth::Place { .. }, _) if !is_late => self.claim(now, memory, ticket, comes, entry),
+            (Worth::Place { .. }, _) if !is_late => self.claim(now, memory, ticket, (comes, chance), entry),
             (Worth::Rank(rank), Some(Phase::Queue { drawn, table, late, .. })) if is_of_this => {
                 // A place that was left over is anybody's who looks; not for what somebody has beyond their network's share, before the turn of everybody who has not had theirs.
                 let first_round = drawn.first_round();
@@ -514,7 +512,7 @@ impl Desk {
                 let (time, is_next) = (table.time(rank), is_first || table.rank(now + LOOK) >= first_round);
                 if time.is_none() && memory.redemption.is_promised(ticket.serial) {
                     // It was left over for them, and they did not get the answer.
-                    return self.claim(now, memory, left_over(now, ticket), comes, entry);
+                    return self.claim(now, memory, left_over(now, ticket), (comes, chance), entry);
                 }
                 let looks = memory.redemption.look(ticket.serial, look::period(now + EARLY, ticket.network)).ok()?;
                 if looks && is_next && self.spare > 0 && self.share.has_room(now) {
@@ -541,6 +539,15 @@ impl Desk {
             }
             _ => Answer::Again(ticket, comes),
         }
+    }
+
+    /// When one of few comes again who was told a time and found no place.
+    fn few_come(&mut self, now: SystemTime, ticket: &Ticket, chance: u32) -> Option<SystemTime> {
+        let overdue = now.duration_since(ticket.due).unwrap_or_default();
+        let was_told = matches!(ticket.worth, Worth::Place { promised } if !promised.is_zero());
+        let is_few = was_told && overdue > FEW_SOON && self.share.is_good(now) && self.few.lets(now, FEW);
+        let pause = FEW_SOON.max(overdue / FEW_PART);
+        is_few.then(|| now + pause + share_of(pause / 4, chance))
     }
 
     /// What rank and time are worth to whoever has a ticket for them: by the same serial, and as often as they ask, so whoever did not get the answer loses nothing, and has nothing twice.
@@ -574,10 +581,11 @@ impl Desk {
         now: SystemTime,
         memory: Memory<'_>,
         ticket: Ticket,
-        comes: SystemTime,
+        (comes, chance): (SystemTime, u32),
         entry: Entry,
     ) -> Option<Answer> {
         if !self.share.has_room(now) {
+            let comes = self.few_come(now, &ticket, chance).filter(|few| *few < comes).unwrap_or(comes);
             return Some(self.again(now, ticket, comes));
         }
         if entry == Entry::Later {

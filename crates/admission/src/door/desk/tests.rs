@@ -447,10 +447,20 @@ fn a_few_who_found_no_place_look_again_before_a_place_has_been_idle_for_long_and
     assert_eq!(pauses(&mut desk, 20, Some(3)), [12.0, 15.0, 12.0, 12.0, 20.0], "there are more than a few");
     assert_eq!(pauses(&mut desk, 20, Some(4)), [20.0, 25.0, 20.0, 20.0, 20.0], "in the same second");
     assert_eq!(pauses(&mut desk, 21, Some(5)), [12.0, 15.0, 12.0, 12.0, 21.0], "in the next");
-    assert_eq!(pauses(&mut desk, 119, Some(6)), [12.0, 15.0, 12.0, 12.0, 60.0]);
-    assert_eq!(pauses(&mut desk, 120, Some(7)), [60.0, 75.0, 60.0, 60.0, 60.0], "what was kept for others is free");
+    assert_eq!(pauses(&mut desk, 248, Some(6)), [31.0, 39.0, 31.0, 31.0, 60.0], "who waits for long is not put off");
+    // What is no promise takes none of those: another time, who was let in, and one that was given anew for it was not kept.
+    let now = NOW + Duration::from_secs(260);
+    good(&mut desk, now, 7, 0);
+    let rank = Ticket { worth: Worth::Rank(90_000), ..place };
+    let anew = Ticket { worth: Worth::Place { promised: Duration::ZERO }, due: now - SOON_MAX, ..place };
+    let used = Ticket { serial: 126, ..place };
+    memory.redemption.redeem(used.serial).expect("it has not been");
+    for shown in [rank, anew, used].repeat(FEW as usize) {
+        assert!(!matches!(desk.present(now, memory, shown, 0, Entry::Now), Some(Answer::Enter) | None));
+    }
+    assert_eq!(pauses(&mut desk, 260, None)[0], 33.0);
     // Nor while the house says nothing.
-    let silent = pauses(&mut desk, 120 + 2 * GRANT.as_secs(), None);
+    let silent = pauses(&mut desk, 260 + 2 * GRANT.as_secs(), None);
     assert!(silent.iter().all(|pause| *pause >= 12.0), "{silent:?}");
 }
 
