@@ -640,7 +640,8 @@ impl Desk {
             // What it had is void, and nobody knows how many there may be: that is no crowd.
             Some(Phase::Open) if !self.share.is_good(now) => self.ask_again(now, visitor),
             Some(Phase::Open) => {
-                let has_room = self.share.has_room(now);
+                // Until the house says so to all others, too: who comes after the first who is drawn is drawn.
+                let has_room = self.pressed.is_none() && self.share.has_room(now);
                 if has_room && visitor.entry == Entry::Later {
                     return self.nothing(now, visitor, MOMENT);
                 }

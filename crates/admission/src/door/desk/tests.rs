@@ -122,6 +122,26 @@ fn the_first_who_cannot_come_in_at_once_opens_the_window() {
     assert_eq!((desk.told().pressed, desk.tally().total()), (Some(NOW), 1));
 }
 
+#[test]
+fn whoever_comes_after_the_first_who_is_drawn_is_drawn_before_the_house_has_said_so() {
+    let shared = Shared::new();
+    let memory = shared.memory();
+    let mut desk = Shared::desk(30);
+    desk.hear(word(0, Phase::Open));
+    let arrives = |desk: &mut Desk, now, entry| desk.arrive(now, memory, &networks(), None, 0, entry);
+    for _ in 0..10 {
+        assert_eq!(arrives(&mut desk, NOW, Entry::Now), Answer::Enter);
+    }
+    let first = waits(arrives(&mut desk, NOW, Entry::Now));
+    assert!(matches!(first.worth, Worth::Draw(_)), "more than are let in in a second");
+    let next_second = NOW + Duration::from_millis(1_100);
+    for entry in [Entry::Now, Entry::Later] {
+        let ticket = waits(arrives(&mut desk, next_second, entry));
+        assert!(matches!(ticket.worth, Worth::Draw(_)), "{ticket:?}");
+    }
+    assert_eq!((desk.told().pressed, desk.tally().total()), (Some(NOW), 3));
+}
+
 /// A home's /56, from each of whose lines somebody asks a thousand times.
 #[test]
 fn one_network_sets_back_who_comes_after_the_draw_by_no_more_than_its_rounds() {
