@@ -4,7 +4,7 @@
 
 One script (crates/rehearsal/src/launch.rs) says who comes when and from where, how long they wait, and how long they stay. `door simulate` plays it without a clock by the code that workers and house
 run; `door crowd` at a running server, each person from an address of loopback. The same launch is then simulated nine times with the same draw, by the random bytes of the real door's file: what two hundred bots gain, and what a /24 has beyond its share, is uncertain by a fiftieth and
-a twenty-fifth from draw to draw, which is more than the two worlds may differ by; who finds what others leave is chance with the same draw, too, so the medians are told. With `--only sim` each of the nine has another draw; and half a million is simulated forty-nine times, for of the /24 a dozen are let in then, and only of many draws together can be told what its share is. `--scale 5` is a fifth of everybody and of the places. `--stay` is how long half of them stay longer than, which the
+a twenty-fifth from draw to draw, which is more than the two worlds may differ by; it begins at the same moment by the clock, since each network looks for what others leave at moments of its own; and what is chance beside that is told as medians. With `--only sim` each of the nine has another draw; and half a million is simulated forty-nine times, for of the /24 a dozen are let in then, and only of many draws together can be told what its share is. `--scale 5` is a fifth of everybody and of the places. `--stay` is how long half of them stay longer than, which the
 house is told as well. Less than what is asked for is said in the result. docs/measured/door.md says what each figure means. `--keep` keeps raw samples: a line for each visit, and of the real run one
 for each second. The last line is one JSON object.
 """
@@ -65,7 +65,7 @@ def main():
         if options.only in (None, "real"):
             result |= _real(folder, door, options, keep)
         if options.only in (None, "sim"):
-            draw = () if options.only else ("--draw-as", folder / DRAW)
+            draw = () if options.only else ("--draw-as", folder / DRAW, "--opens-unix-ms", str(result["opens_unix_ms"]))
             result |= suffixed(medians(_draws(DRAWS, door, options, keep, "sim", options.scale, *draw)), "_sim")
     result |= {"people": PEOPLE // options.scale, "places": CAP // options.scale, "scale": options.scale, "stay_minutes": options.stay, "played_minutes": options.minutes}
     print(json.dumps(result | {"unwanted": unwanted(result), "broken": options.broken}), flush=True)

@@ -19,7 +19,6 @@ use hiwar_admission::{Scope, VoucherKey};
 
 use crate::launch::{Backoff, Chance, Lived, Seen, Visit};
 
-const BEGINS: SystemTime = UNIX_EPOCH;
 /// The first comes when the house has been there for so long.
 const OPENS: Duration = Duration::from_secs(10);
 /// What a worker has of serials, before it is given more.
@@ -56,6 +55,8 @@ pub struct House {
     pub collectors: Option<(Duration, u32)>,
     /// By which random bytes it draws, and hashes networks, as a real door did: those at 8 and at 40 of its file (docs/formats/door.md). None: by chance.
     pub draws_by: Option<[[u8; 32]; 2]>,
+    /// When the first could come, by the clock. Whoever has no time looks at moments of the clock, each network at others: at another begin other ones find what is left over.
+    pub opens: SystemTime,
     /// So long after the first could come it is cancelled: those inside are told at once, and whoever waits when they come again.
     pub is_cancelled: Option<Duration>,
 }
@@ -73,6 +74,7 @@ impl Default for House {
             stands_still: None,
             collectors: None,
             draws_by: None,
+            opens: UNIX_EPOCH + OPENS,
             is_cancelled: None,
         }
     }
@@ -133,9 +135,9 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
     let (vouchers, space) = (VoucherKey::from_bytes([7; 32]), Scope::parse("launch").expect("a name"));
     let mut desks: Vec<Desk> = (0..house.workers).map(|_| Desk::new(root)).collect();
     let places = house.told.unwrap_or(house.cap);
-    let mut allocator = Allocator::new(BEGINS, places, house.pace, house.believed, 0..u64::from(house.workers));
-    let mut events = BinaryHeap::from([Reverse((BEGINS, Happens::Quarter)), Reverse((BEGINS, Happens::Second))]);
-    let begun = BEGINS + OPENS;
+    let (begun, begins) = (house.opens, house.opens - OPENS);
+    let mut allocator = Allocator::new(begins, places, house.pace, house.believed, 0..u64::from(house.workers));
+    let mut events = BinaryHeap::from([Reverse((begins, Happens::Quarter)), Reverse((begins, Happens::Second))]);
     if let Some(dies) = house.dies {
         events.push(Reverse((begun + dies, Happens::HouseDies)));
     }
@@ -320,8 +322,18 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
     }
     let drawn_by = WINDOW + TALLY + SPREAD + SETTLED;
     let (cap, room) = (house.cap, hiwar_admission::door::network::ROOM_V4_24);
-    let seen =
-        Seen { visits, lived, cap, reserve: reserve(cap), window: WINDOW, drawn_by, until, room, steps: Vec::new() };
+    let seen = Seen {
+        visits,
+        lived,
+        cap,
+        reserve: reserve(cap),
+        window: WINDOW,
+        drawn_by,
+        opens: begun,
+        until,
+        room,
+        steps: Vec::new(),
+    };
     Played { seen, bound_max, asked }
 }
 

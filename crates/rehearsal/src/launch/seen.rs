@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hiwar_admission::door::timetable::HORIZON;
 use serde::Serialize;
@@ -52,6 +52,8 @@ pub struct Seen {
     pub window: Duration,
     /// From when on there is a queue: everybody has been drawn, and those who are first have come for their places.
     pub drawn_by: Duration,
+    /// When the first could come, by the clock.
+    pub opens: SystemTime,
     /// Until when it was played.
     pub until: Duration,
     /// How many tickets of a /24 are drawn with everybody else's first ones.

@@ -1,7 +1,8 @@
 //! A launch as it is asked for, in either world.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use clap::ValueEnum;
 use hiwar_admission::door::timetable::Stays;
@@ -10,6 +11,9 @@ use hiwar_rehearsal::launch::{Addresses, Launch, Seen, Wrong};
 use hiwar_rehearsal::live::door::crowd::{self, Target};
 use hiwar_rehearsal::world::{House, Played, play};
 use serde_json::{Value, json};
+
+/// Times of a clock: the house has been there before, and what is promised ends.
+const OPENS_MS: Range<u64> = 60_000..1 << 48;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -46,6 +50,9 @@ pub(crate) struct Options {
     /// A real door's file: the draw is that of its first crowd, and by chance no other (simulated)
     #[arg(long, value_name = "FILE")]
     draw_as: Option<PathBuf>,
+    /// When the first comes, in milliseconds since 1970: who finds what is left over depends on it (simulated)
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(OPENS_MS))]
+    opens_unix_ms: Option<u64>,
     /// How many are let in a second, at the most (simulated)
     #[arg(long, default_value_t = 2_000)]
     pace: u32,
@@ -140,6 +147,7 @@ pub(crate) fn simulate(options: &Options) -> Result<Value, String> {
         workers: options.workers,
         told: options.told,
         draws_by: options.draw_as.as_deref().map(draws_by).transpose()?,
+        opens: options.opens_unix_ms.map_or(House::default().opens, |ms| UNIX_EPOCH + Duration::from_millis(ms)),
         ..House::default()
     };
     let luck = options.luck.unwrap_or(options.seed);
@@ -160,6 +168,7 @@ pub(crate) fn crowd(at: &AtServer) -> Result<Value, String> {
         std::fs::write(file, csv(&moments)).map_err(|why| format!("{}: {why}", file.display()))?;
     }
     let mut figures = at.options.told(&seen)?;
+    figures["opens_unix_ms"] = json!(seen.opens.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64);
     figures["inside_max"] = json!(seen.inside_max());
     figures["untrue"] = json!(moments.values().map(|moment| moment.untrue).sum::<u64>());
     figures["crowd_late_ms_max"] = json!(moments.values().map(|moment| moment.late_ms).max());

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use hiwar_admission::door::desk::{SPREAD, TALLY, WINDOW};
 use hiwar_admission::door::network::ROOM_V4_24;
@@ -116,7 +116,7 @@ pub fn run(
     let threads = options.threads.max(1);
     // Besides those who listen, those who ask; and whom the kernel deals out is not dealt out evenly.
     room_for(u64::from(cap) / threads as u64 + 1_000)?;
-    let (visits, began) = (Arc::new(visits), Instant::now() + READY);
+    let (visits, began, opens) = (Arc::new(visits), Instant::now() + READY, SystemTime::now() + READY);
     let (tell, told) = channel();
     let mut playing = Vec::new();
     for thread in 0..threads {
@@ -148,8 +148,18 @@ pub fn run(
     }
     let visits = Arc::try_unwrap(visits).unwrap_or_else(|shared| (*shared).clone());
     let drawn_by = WINDOW + TALLY + SPREAD + SETTLED;
-    let seen =
-        Seen { visits, lived, cap, reserve: reserve(cap), window: WINDOW, drawn_by, until, room: ROOM_V4_24, steps };
+    let seen = Seen {
+        visits,
+        lived,
+        cap,
+        reserve: reserve(cap),
+        window: WINDOW,
+        drawn_by,
+        opens,
+        until,
+        room: ROOM_V4_24,
+        steps,
+    };
     Ok((seen, moments))
 }
 
