@@ -294,25 +294,6 @@ fn a_house_of_some_hundred_places_keeps_its_promises_too() {
     assert!(promised > 2_000 && kept / promised as f64 >= 0.95, "{kept} of {promised}");
 }
 
-/// As a real launch is to be compared with: at which moments of the clock each network looks is part of it.
-#[test]
-fn the_same_draw_at_the_same_moment_lets_in_the_same_people_and_at_another_others() {
-    let launch = Launch { people: 6_000, bots: 0, addresses: Addresses::Anywhere, ..Launch::default() };
-    let opens = House::default().opens;
-    let plays = |seconds, seed| {
-        let opens = opens + Duration::from_secs(seconds);
-        let house = House { cap: 1_900, draws_by: Some([[5; 32], [6; 32]]), opens, ..House::default() };
-        let seen = play(launch.visits(), house, Duration::from_secs(960), seed).seen;
-        assert_eq!(seen.opens, opens);
-        seen.all().map(|(_, lived)| lived.entered.is_some()).collect::<Vec<_>>()
-    };
-    let first = plays(0, 1);
-    let [same, other] = [plays(0, 2), plays(300, 1)]
-        .map(|entered| entered.iter().zip(&first).filter(|(one, other)| one != other).count());
-    println!("{same} others at the same moment, {other} at another");
-    assert!(3 * same < other, "{same}, {other}");
-}
-
 /// Of twenty places one falls free in a minute, and whoever comes in time and finds none has the next: the sooner they look, the less late they are.
 #[test]
 fn whoever_finds_no_place_in_a_house_of_twenty_is_not_late_by_minutes() {
