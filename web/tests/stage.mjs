@@ -10,8 +10,13 @@ const PITCH = { host: 290, cohost: 410, guest: 530, asker: 670 };
 const ALL = Object.keys(PITCH);
 /** A voice that is heard is far above the first, one that is not is far below the second: what codecs add to others is there. In dB. */
 const [HEARD_DB, SILENT_DB] = [-45, -57];
-/** In so large a part of all looks it is no louder: a voice with its pauses is there in a quarter at the least; what codecs add to three others is above -57 in a few of a hundred. */
-const [HEARD_IN, SILENT_IN] = [0.75, 0.9];
+/**
+ * In so large a part of all looks it is no louder: a voice with its pauses is there in a quarter at the least. What codecs add to three others is above -57 in a few of a hundred, and
+ * in none as loud as a voice that is heard.
+ */
+const PARTS = [0.75, 0.9, 1];
+const isHeard = ([most]) => most > HEARD_DB;
+const isSilent = ([, most, loudest]) => most < SILENT_DB && loudest < HEARD_DB;
 /** Longer than the pauses of a voice, and than what is in hand of the sound of a moment ago. */
 const LISTEN_MS = 2_500;
 /** Everybody gathers before the start, however long that takes on a busy machine; then it is moved to so soon. */
@@ -37,9 +42,9 @@ async function ears(what, wanted) {
   const listen = async ([who, page, voices]) => {
     let last;
     for (const end = Date.now() + 30_000; Date.now() < end; ) {
-      const levels = await pitches(page, ALL.map((name) => PITCH[name]), LISTEN_MS, [HEARD_IN, SILENT_IN]);
-      last = Object.fromEntries(ALL.map((name, i) => [name, levels[i][voices.includes(name) ? 0 : 1]]));
-      if (ALL.every((name) => (voices.includes(name) ? last[name] > HEARD_DB : last[name] < SILENT_DB))) return [who, last];
+      const levels = await pitches(page, ALL.map((name) => PITCH[name]), LISTEN_MS, PARTS);
+      last = Object.fromEntries(ALL.map((name, i) => [name, levels[i]]));
+      if (ALL.every((name) => (voices.includes(name) ? isHeard : isSilent)(last[name]))) return [who, last];
     }
     const element = await page.evaluate(() => {
       const { paused, currentTime, readyState, muted, srcObject } = document.querySelector("audio");

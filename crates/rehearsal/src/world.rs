@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hiwar_admission::door::allocator::Allocator;
 use hiwar_admission::door::counts::{CELLS, Counts};
-use hiwar_admission::door::desk::{Answer, Desk, Entry, Memory, SPREAD, TALLY, Vouched, WINDOW};
+use hiwar_admission::door::desk::{Answer, Desk, Entry, Memory, Vouched};
 use hiwar_admission::door::network::NetworkKey;
-use hiwar_admission::door::places::{KEPT, reserve};
+use hiwar_admission::door::places::KEPT;
 use hiwar_admission::door::redemption::Redemption;
 use hiwar_admission::door::standing::Standing;
 use hiwar_admission::door::ticket::{Ticket, Worth};
@@ -27,8 +27,6 @@ const SECOND: Duration = Duration::from_secs(1);
 const QUARTER: Duration = Duration::from_millis(250);
 /// A server that is restarted answers nobody for so long.
 const DOWN: Duration = Duration::from_secs(1);
-/// After the draw and its spread, those who come last and find no place look again.
-const SETTLED: Duration = Duration::from_secs(25);
 /// Room for the serials of ten million tickets.
 const BITS: usize = 10_000_000 / 32 + 1;
 
@@ -320,20 +318,7 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
     for (one, lived) in somebody.iter().zip(&mut lived) {
         lived.cut = one.away_since.is_some() && lived.left.is_none();
     }
-    let drawn_by = WINDOW + TALLY + SPREAD + SETTLED;
-    let (cap, room) = (house.cap, hiwar_admission::door::network::ROOM_V4_24);
-    let seen = Seen {
-        visits,
-        lived,
-        cap,
-        reserve: reserve(cap),
-        window: WINDOW,
-        drawn_by,
-        opens: begun,
-        until,
-        room,
-        steps: Vec::new(),
-    };
+    let seen = Seen::of(visits, lived, house.cap, begun..begun + until, Vec::new());
     Played { seen, bound_max, asked }
 }
 

@@ -4,12 +4,18 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
+use hiwar_admission::door::desk::{SPREAD, TALLY, WINDOW};
+use hiwar_admission::door::network::ROOM_V4_24;
+use hiwar_admission::door::places::reserve;
 use hiwar_admission::door::timetable::HORIZON;
 use serde::Serialize;
 
 use super::moments::{self, Moments};
 use super::{Kind, Visit};
 use crate::report::Verdict;
+
+/// After the draw and its spread, those who come last and find no place look again.
+const SETTLED: Duration = Duration::from_secs(25);
 
 /// What came of a visit. Times are since the first could come.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -169,6 +175,28 @@ impl Figures {
 }
 
 impl Seen {
+    /// Of a launch to so many places, from when the first could come until it was played no longer, by the clock.
+    pub fn of(
+        visits: Vec<Visit>,
+        lived: Vec<Lived>,
+        cap: u32,
+        played: Range<SystemTime>,
+        steps: Vec<(Duration, bool)>,
+    ) -> Self {
+        Self {
+            visits,
+            lived,
+            cap,
+            reserve: reserve(cap),
+            window: WINDOW,
+            drawn_by: WINDOW + TALLY + SPREAD + SETTLED,
+            opens: played.start,
+            until: played.end.duration_since(played.start).unwrap_or_default(),
+            room: ROOM_V4_24,
+            steps,
+        }
+    }
+
     /// The figures.
     pub fn figures(&self) -> Figures {
         let (promised, promise_kept) = self.promises_kept();

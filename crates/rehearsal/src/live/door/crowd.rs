@@ -9,9 +9,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant, SystemTime};
 
-use hiwar_admission::door::desk::{SPREAD, TALLY, WINDOW};
-use hiwar_admission::door::network::ROOM_V4_24;
-use hiwar_admission::door::places::reserve;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
@@ -35,8 +32,6 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 const JITTER: Duration = Duration::from_millis(300);
 /// All threads are ready by then.
 const READY: Duration = Duration::from_secs(1);
-/// As in the simulated world: those who came last have looked again.
-const SETTLED: Duration = Duration::from_secs(25);
 const READ_BYTES: usize = 64 * 1024;
 /// Whoever is let in hears something within so long, if it is true that they are.
 const HEARS_WITHIN: Duration = Duration::from_secs(10);
@@ -147,19 +142,7 @@ pub fn run(
         }
     }
     let visits = Arc::try_unwrap(visits).unwrap_or_else(|shared| (*shared).clone());
-    let drawn_by = WINDOW + TALLY + SPREAD + SETTLED;
-    let seen = Seen {
-        visits,
-        lived,
-        cap,
-        reserve: reserve(cap),
-        window: WINDOW,
-        drawn_by,
-        opens,
-        until,
-        room: ROOM_V4_24,
-        steps,
-    };
+    let seen = Seen::of(visits, lived, cap, opens..opens + until, steps);
     Ok((seen, moments))
 }
 
