@@ -10,6 +10,7 @@ use super::counts::Counts;
 use super::diary::{Field, Traffic};
 use super::draw::{DrawSecret, ROUNDS, Tally, VOUCHED};
 use super::gate::Gate;
+use super::left::LeftOver;
 use super::look::{self, LOOK, LOOK_MAX, Looks, share_of};
 use super::network::{LEVELS, Networks, Turn};
 use super::places::{Grant, Report, Share};
@@ -224,8 +225,7 @@ pub struct Desk {
     gate: Gate,
     /// Who comes back sooner than they otherwise would.
     few: Gate,
-    /// Of what was spare when the house spoke.
-    spare: u32,
+    left_over: LeftOver,
     /// How many have found no room here since then, although there was some elsewhere.
     found_none: u32,
     /// What the last ticket was counted as, until somebody takes note.
@@ -251,7 +251,7 @@ impl Desk {
             promised: Promised::default(),
             gate: Gate::default(),
             few: Gate::default(),
-            spare: 0,
+            left_over: LeftOver::default(),
             found_none: 0,
             nth: None,
         }
@@ -265,7 +265,7 @@ impl Desk {
     /// Takes the house's word.
     pub fn hear(&mut self, word: Word) {
         if let Phase::Queue { spare, .. } = word.phase {
-            self.spare = spare;
+            self.left_over.hear(spare);
         }
         self.found_none = 0;
         if self.opening() != word.opening {
@@ -514,9 +514,10 @@ impl Desk {
                     // It was left over for them, and they did not get the answer.
                     return self.claim(now, memory, left_over(now, ticket), (comes, chance), entry);
                 }
-                let looks = memory.redemption.look(ticket.serial, look::period(now + EARLY, ticket.network)).ok()?;
-                if looks && is_next && self.spare > 0 && self.share.has_room(now) {
-                    self.spare -= 1;
+                let period = look::period(now + EARLY, ticket.network);
+                let looks = memory.redemption.look(ticket.serial, period).ok()?;
+                let luck = self.secret.luck(ticket.network, period);
+                if looks && is_next && self.left_over.takes(now, luck, self.share.has_room(now)) {
                     return self.leave_over(now, memory, ticket, entry);
                 }
                 self.exchange(now, memory, ticket, (rank, time), entry)
