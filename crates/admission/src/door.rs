@@ -12,7 +12,7 @@ pub mod desk;
 pub mod diary;
 pub mod draw;
 mod gate;
-mod left;
+mod leftovers;
 pub mod look;
 pub mod network;
 pub mod places;

@@ -251,9 +251,9 @@ impl Allocator {
                     .chain(self.promises.values())
                     .for_each(|theirs| promises.merge(now, theirs));
                 let spare = self.table(now, table.rank(now)).spare(&promises);
-                let spare = u32::try_from(spare).unwrap_or(u32::MAX) / workers;
+                let spare = u32::try_from(spare).unwrap_or(u32::MAX);
                 let per_minute = late.saturating_sub(self.lates.front().copied().unwrap_or(late));
-                Phase::Queue { drawn: drawn.clone(), table: table.clone(), late, per_minute, spare: spare.min(pace) }
+                Phase::Queue { drawn: drawn.clone(), table: table.clone(), late, per_minute, spare }
             }
         };
         // Two seconds of joins: what is asked for is there when it is needed, and little of it lies idle at a worker to whom nobody comes.

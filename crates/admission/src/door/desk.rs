@@ -10,7 +10,7 @@ use super::counts::Counts;
 use super::diary::{Field, Traffic};
 use super::draw::{DrawSecret, ROUNDS, Tally, VOUCHED};
 use super::gate::Gate;
-use super::left::LeftOver;
+use super::leftovers::Leftovers;
 use super::look::{self, LOOK, LOOK_MAX, Looks, share_of};
 use super::network::{LEVELS, Networks, Turn};
 use super::places::{Grant, Report, Share};
@@ -86,7 +86,7 @@ pub enum Phase {
         late: u64,
         /// How many come in a minute now: so far back is placed who has had their network's share.
         per_minute: u64,
-        /// How many may be let in, by this worker, to whom nothing was promised.
+        /// How many may be let in, by all workers, to whom nothing was promised.
         spare: u32,
     },
 }
@@ -225,7 +225,7 @@ pub struct Desk {
     gate: Gate,
     /// Who comes back sooner than they otherwise would.
     few: Gate,
-    left_over: LeftOver,
+    leftovers: Leftovers,
     /// How many have found no room here since then, although there was some elsewhere.
     found_none: u32,
     /// What the last ticket was counted as, until somebody takes note.
@@ -251,7 +251,7 @@ impl Desk {
             promised: Promised::default(),
             gate: Gate::default(),
             few: Gate::default(),
-            left_over: LeftOver::default(),
+            leftovers: Leftovers::of(&root, 0),
             found_none: 0,
             nth: None,
         }
@@ -264,14 +264,15 @@ impl Desk {
 
     /// Takes the house's word.
     pub fn hear(&mut self, word: Word) {
-        if let Phase::Queue { spare, .. } = word.phase {
-            self.left_over.hear(spare);
-        }
         self.found_none = 0;
         if self.opening() != word.opening {
             // Another crowd, which is drawn anew.
             (self.pressed, self.tally) = (None, Tally::default());
-            self.secret = DrawSecret::of(&self.root, word.opening);
+            let (root, opening) = (&self.root, word.opening);
+            (self.secret, self.leftovers) = (DrawSecret::of(root, opening), Leftovers::of(root, opening));
+        }
+        if let Phase::Queue { spare, .. } = word.phase {
+            self.leftovers.hear(spare, word.yours, word.pace);
         }
         self.word = Some(word);
     }
@@ -504,7 +505,7 @@ impl Desk {
             }
             (Worth::Place { .. }, _) if !is_late => self.claim(now, memory, ticket, (comes, chance), entry),
             (Worth::Rank(rank), Some(Phase::Queue { drawn, table, late, .. })) if is_of_this => {
-                // A place that was left over is anybody's who looks; not for what somebody has beyond their network's share, before the turn of everybody who has not had theirs.
+                // A place that was left over is for anybody who looks; not for what somebody has beyond their network's share, before the turn of everybody who has not had theirs.
                 let first_round = drawn.first_round();
                 let is_first =
                     rank < first_round || (drawn.total()..drawn.total().saturating_add(*late)).contains(&rank);
@@ -514,10 +515,9 @@ impl Desk {
                     // It was left over for them, and they did not get the answer.
                     return self.claim(now, memory, left_over(now, ticket), (comes, chance), entry);
                 }
-                let period = look::period(now + EARLY, ticket.network);
+                let (period, has_room) = (look::period(now + EARLY, ticket.network), self.share.has_room(now));
                 let looks = memory.redemption.look(ticket.serial, period).ok()?;
-                let luck = self.secret.luck(ticket.network, period);
-                if looks && is_next && self.left_over.takes(now, luck, self.share.has_room(now)) {
+                if looks && is_next && self.leftovers.takes(now, ticket.network, period, has_room) {
                     return self.leave_over(now, memory, ticket, entry);
                 }
                 self.exchange(now, memory, ticket, (rank, time), entry)

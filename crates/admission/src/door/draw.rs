@@ -90,13 +90,6 @@ impl DrawSecret {
         let begin = self.order.hash(network, u64::from(turn.round), 2) as u32;
         Lot { round: turn.round, fraction: begin.saturating_add(u32::from(turn.within).saturating_mul(BEHIND)) }
     }
-
-    /// Of 2³², the luck (the less, the better) of all tickets of a network that look in that [period](super::look::period) for what others leave: whoever holds thirty has that of one, and nobody
-    /// has a better one who asks sooner.
-    pub fn luck(&self, network: u64, period: u64) -> u32 {
-        // No lot's: those are of two bytes.
-        self.order.hash(network, period, 7) as u32
-    }
 }
 
 impl fmt::Debug for DrawSecret {
@@ -313,31 +306,6 @@ mod tests {
 
     fn secret(byte: u8) -> DrawSecret {
         DrawSecret::from_bytes([byte; 32])
-    }
-
-    #[test]
-    fn each_network_has_another_luck_whenever_it_looks_and_no_other_for_asking_more() {
-        let (one, other) = (secret(1), secret(2));
-        let lucks = |secret: &DrawSecret| -> Vec<u32> {
-            (0..100)
-                .flat_map(|network| (6_000_000..6_000_100).map(move |period| (network, period)))
-                .map(|(network, period)| secret.luck(network, period))
-                .collect()
-        };
-        let (mine, theirs) = (lucks(&one), lucks(&other));
-        assert_eq!(mine, lucks(&one));
-        assert!(mine.iter().zip(&theirs).all(|(mine, theirs)| mine != theirs), "nobody foresees it without the secret");
-        // One in ten is among the luckiest tenth, of any network and in any period.
-        let tenth = |lucks: &mut dyn Iterator<Item = &u32>| lucks.filter(|luck| **luck < u32::MAX / 10).count();
-        assert!((900..1_100).contains(&tenth(&mut mine.iter())));
-        for at in 0..100 {
-            let (network, period) =
-                (tenth(&mut mine[at * 100..][..100].iter()), tenth(&mut mine.iter().skip(at).step_by(100)));
-            assert!(network < 25 && period < 25, "{network} and {period} of a hundred");
-        }
-        assert!(
-            (0..100).all(|network| one.luck(network, 1) != one.lot(network, Turn { round: 1, within: 0 }).fraction)
-        );
     }
 
     /// Some of each class, by the part in which they are drawn.

@@ -1,0 +1,129 @@
+use super::*;
+
+const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+const ALONE: Yours = Yours { wanted: 0, late: 0, index: 0, workers: 1 };
+
+fn leftovers(spare: u32) -> Leftovers {
+    let mut leftovers = Leftovers::of(&[4; 32], 3);
+    leftovers.hear(spare, ALONE, u32::MAX);
+    leftovers
+}
+
+/// So many seconds from `begin` on in which `per_second` look, each of a network of their own, and `falls` places fall free: who took one, by second and by place among those who look in it.
+fn play(left: &mut Leftovers, begin: u64, seconds: u64, (per_second, falls): (u64, u32)) -> Vec<(u64, u64)> {
+    let (mut free, mut taken) = (0, Vec::new());
+    for second in 0..seconds {
+        free += falls;
+        left.hear(free, ALONE, u32::MAX);
+        for nth in 0..per_second {
+            let within = Duration::from_secs(1).mul_f64(nth as f64 / per_second as f64);
+            let now = NOW + Duration::from_secs(begin + second) + within;
+            if left.takes(now, second * per_second + nth, 6_000_001, true) {
+                free -= 1;
+                taken.push((second, nth));
+            }
+        }
+    }
+    taken
+}
+
+#[test]
+fn whoever_looks_first_in_a_second_gains_nothing_by_it() {
+    let taken = play(&mut leftovers(0), 0, 1_200, (200, 8));
+    let quarter = |quarter| taken.iter().filter(|(_, nth)| nth / 50 == quarter).count() as f64 / taken.len() as f64;
+    let quarters = [0, 1, 2, 3].map(quarter);
+    assert!(quarters.iter().all(|part| (0.22..0.28).contains(part)), "{quarters:?}");
+}
+
+#[test]
+fn what_falls_free_is_taken_within_seconds_by_those_who_are_lucky() {
+    for (per_second, falls) in [(200, 8), (40, 8), (1_000, 3)] {
+        let taken = play(&mut leftovers(0), 0, 300, (per_second, falls));
+        let idle = 300 * u64::from(falls) - taken.len() as u64;
+        // None is, if whoever asks first has it.
+        let falls = u64::from(falls);
+        assert!((2 * falls..8 * falls).contains(&idle), "{idle} of those {falls} that fall free in each second");
+    }
+}
+
+/// In the first second too, in which nobody knows how many look; and when others did long before, and when the crowd before looked.
+#[test]
+fn it_is_no_race_when_they_begin_to_look() {
+    for begin in [0, 60, 1_800] {
+        let mut left = leftovers(0);
+        if begin > 0 {
+            play(&mut left, 0, 1, (1, 1));
+        }
+        if begin == 1_800 {
+            left = Leftovers::of(&[4; 32], 4);
+        }
+        let taken = play(&mut left, begin, 1, (1_000, 300));
+        let late = taken.iter().filter(|(_, nth)| *nth >= 500).count();
+        assert!(begin == 60 || (50..200).contains(&taken.len()) && late >= 10, "{late} of {}", taken.len());
+    }
+}
+
+#[test]
+fn where_few_look_whoever_does_has_what_is_there_if_there_is_room() {
+    let mut left = leftovers(1);
+    for minute in 0..60 {
+        let now = NOW + Duration::from_secs(120 * minute);
+        left.hear(1, ALONE, u32::MAX);
+        assert!(!left.takes(now, 7, minute, false), "there is no room");
+        let now = now + Duration::from_secs(60);
+        assert!(left.takes(now, 8, minute, true));
+        assert!(!(9..12).any(|network| left.takes(now, network, minute, true)), "nothing is left");
+    }
+}
+
+#[test]
+fn a_clock_that_goes_back_is_as_one_that_stands() {
+    let at = |seconds| NOW + Duration::from_secs(seconds);
+    let play = |clock: &dyn Fn(u64) -> u64| -> Vec<bool> {
+        let mut left = leftovers(0);
+        let mut takes = |n| {
+            left.hear(100, ALONE, u32::MAX);
+            left.takes(at(clock(n)), n, 1, true)
+        };
+        (0..2_000).map(&mut takes).collect()
+    };
+    let stands = play(&|n| 1_000_000 + n.min(999) / 100);
+    assert!(play(&|n| if n < 1_000 { 1_000_000 + n / 100 } else { 5 }) == stands);
+    assert!(play(&|n| 1_000_000 + n / 100) != stands, "one that goes on");
+}
+
+#[test]
+fn each_network_has_another_luck_in_each_period_and_in_each_opening_and_one_for_all_of_its_tickets() {
+    // About every tenth takes one.
+    let lucky = |opening, network, period| {
+        let mut left = Leftovers::of(&[4; 32], opening);
+        left.hear(500, ALONE, u32::MAX);
+        (left.looks, left.since) = (1_000.0, 1e9);
+        left.takes(NOW, network, period, true)
+    };
+    let tenth = |one: &dyn Fn(u64) -> bool| (0..1_000).filter(|n| one(*n)).count();
+    for (what, count) in [
+        ("networks", tenth(&|n| lucky(3, n, 7))),
+        ("periods", tenth(&|n| lucky(3, 7, n))),
+        ("openings", tenth(&|n| lucky(n as u16, 7, 7))),
+    ] {
+        assert!((60..150).contains(&count), "{count} of a thousand {what}");
+    }
+    assert!((0..1_000).all(|n| lucky(3, n, 7) == lucky(3, n, 7)));
+}
+
+#[test]
+fn what_cannot_be_shared_is_some_workers_and_nobody_lets_in_more_than_may_come_in_a_second() {
+    let parts = |spare: u32, pace| {
+        [0, 1, 2].map(|index| {
+            let mut left = leftovers(0);
+            left.hear(spare, Yours { index, workers: 3, ..ALONE }, pace);
+            (left.told, left.left)
+        })
+    };
+    assert_eq!(parts(1, 9), [(1, 1), (0, 0), (0, 0)]);
+    assert_eq!(parts(29, 9), [(10, 9), (10, 9), (9, 9)]);
+    let mut left = leftovers(0);
+    left.hear(5, Yours::default(), 9);
+    assert_eq!((left.told, left.left), (5, 5), "a worker that the house does not know yet");
+}
