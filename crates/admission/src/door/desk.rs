@@ -98,7 +98,7 @@ pub struct Word {
     pub opening: u16,
     /// What is done now.
     pub phase: Phase,
-    /// How many this worker lets in each second while it is open.
+    /// How many this worker lets in each second while it is open; and, at the most, of those to whom nothing was promised.
     pub pace: u32,
     /// How many places all workers have for whoever comes, or may get.
     pub free: u32,
@@ -226,7 +226,7 @@ pub struct Desk {
     /// Who comes back sooner than they otherwise would.
     few: Gate,
     leftovers: Leftovers,
-    /// How many have found no room here since then, although there was some elsewhere.
+    /// How many have found no room here since the house spoke, although there was some elsewhere.
     found_none: u32,
     /// What the last ticket was counted as, until somebody takes note.
     nth: Option<[u32; LEVELS]>,

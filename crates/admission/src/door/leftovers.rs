@@ -9,27 +9,31 @@ use super::desk::Yours;
 use super::sip::SipKey;
 use super::timetable::STEP;
 
-/// In so many seconds what is left over is taken, in the mean. In fewer the last of a second would find nothing, and it were a race again. In more it would lie idle for longer; and while people come in as fast as they may there is
-/// no more of it at any time than what is left of the first step of the table.
+/// Seconds in which what is left over is taken, in the mean. In fewer the last of a second would find nothing, and it were a race again; in more it would lie idle for longer. A [`STEP`], for there is never more of it than may come
+/// in during the first one of the table: so as many are let in as may be.
 const WITHIN: f64 = STEP.as_secs() as f64;
-/// Over so long how many look is measured, in the mean.
-const MEMORY: f64 = 30.0;
-/// Nobody can tell from two who look at one moment how many do in a second: those so many seconds are taken to be theirs.
-const MOMENT: f64 = 0.25;
+/// Seconds over which it is measured how many look, in the mean.
+const LONG: f64 = 30.0;
+/// And seconds over which, if many more do now than before: when they begin to.
+const SHORT: f64 = 0.25;
+/// So many times as many are many more,
+const MORE: f64 = 3.0;
+/// and so many others within [`SHORT`]: of a few, as of one household, each may find something.
+const MANY: f64 = 4.0;
 
 const CONTEXT_LUCK: &str = "hiwar 2026-11 luck of whoever looks at a door, version 1";
 
 /// At one worker, of one crowd.
 pub(super) struct Leftovers {
     luck: SipKey,
-    /// How many there were when the house spoke, for this worker.
-    told: u32,
-    /// Of these, how many nobody has taken.
+    /// How many there were when the house spoke, for this worker: so many by right.
+    told: f64,
+    /// Whole ones that nobody has taken, and may be, since then.
     left: u32,
-    /// How many look in a second, each counted the less the longer it is ago, and when that was; since how many seconds.
-    looks: f64,
+    /// How many look in a second, in the mean over [`LONG`] and over [`SHORT`].
+    looks: [f64; 2],
+    /// When somebody looked last.
     at: Option<SystemTime>,
-    since: f64,
 }
 
 impl Leftovers {
@@ -39,30 +43,30 @@ impl Leftovers {
         bytes[..32].copy_from_slice(root);
         bytes[32..].copy_from_slice(&opening.to_le_bytes());
         let luck = SipKey::of(&blake3::derive_key(CONTEXT_LUCK, &bytes));
-        Self { luck, told: 0, left: 0, looks: 0.0, at: None, since: 0.0 }
+        Self { luck, told: 0.0, left: 0, looks: [0.0; 2], at: None }
     }
 
-    /// So many are left over now at all workers together, each of which lets in so many in a second at the most.
+    /// So many are left over now at all workers together, each of which lets in `pace` in a second at the most.
     pub(super) fn hear(&mut self, spare: u32, yours: Yours, pace: u32) {
-        let workers = yours.workers.max(1);
-        // One that cannot be shared is some worker's.
-        self.told = spare / workers + u32::from(yours.index < spare % workers);
-        self.left = self.told.min(pace);
+        // The house does not know of this one yet: it is none of those who share it.
+        let workers = f64::from(yours.workers);
+        self.told = if yours.workers > 0 { f64::from(spare) / workers } else { 0.0 };
+        // One that cannot be shared is theirs who are lucky, at whichever worker: rarely at two.
+        self.left = (self.told.ceil() as u32).min(pace);
     }
 
-    /// Somebody of that network looks, in that period, for whom it may be. Whether one is theirs, if there is room for them.
+    /// Somebody of that network looks, in that [period](super::look::period), for whom it may be. Whether one is theirs, if there is room for them.
     pub(super) fn takes(&mut self, now: SystemTime, network: u64, period: u64, has_room: bool) -> bool {
         // A clock that goes back is one that stands.
         let pause = self.at.replace(now).and_then(|at| now.duration_since(at).ok()).unwrap_or(Duration::ZERO);
-        self.since += pause.as_secs_f64();
-        let others = self.looks * (-pause.as_secs_f64() / MEMORY).exp();
-        self.looks = others + 1.0 / MEMORY;
-        // In the first seconds little could be counted yet.
-        let per_second = others / (1.0 - (-self.since.max(MOMENT) / MEMORY).exp());
-        // Whoever looks where nobody else has for long has what is there.
+        let others = |looks: f64, over: f64| looks * (-pause.as_secs_f64() / over).exp();
+        let (long, short) = (others(self.looks[0], LONG), others(self.looks[1], SHORT));
+        self.looks = [long + 1.0 / LONG, short + 1.0 / SHORT];
+        let per_second = if short > MORE * long + MANY / SHORT { short } else { long };
         let luck = self.luck.hash(network, period, 7) as u32;
-        let takes =
-            has_room && self.left > 0 && f64::from(luck) * per_second < 2f64.powi(32) * f64::from(self.told) / WITHIN;
+        // Of all that look as many as are to take something: whoever looks where no others do has what is there.
+        let is_lucky = f64::from(luck) * per_second < 2f64.powi(32) * self.told / WITHIN;
+        let takes = has_room && self.left > 0 && is_lucky;
         self.left -= u32::from(takes);
         takes
     }

@@ -590,7 +590,7 @@ fn take(rest: &mut Bytes, len: usize) -> Result<Bytes, Malformed> {
 pub const PREFACE: [u8; 8] = [b'h', b'i', b'w', b'a', b'r', b'b', 0, VERSION];
 
 /// Goes up with every change of a frame.
-const VERSION: u8 = 14;
+const VERSION: u8 = 15;
 
 /// Whether the other end speaks as we do; `None` until it has said enough.
 #[must_use]

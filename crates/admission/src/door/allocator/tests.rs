@@ -57,6 +57,30 @@ fn crowd(now: SystemTime, opening: u16, is_drawn: bool) -> Allocator {
     house
 }
 
+/// Each takes its part of it.
+#[test]
+fn what_is_left_over_is_told_whole_to_however_many_workers() {
+    let spare = |workers: &[WorkerId]| {
+        let (begun, drawn) = (start(), start() + WINDOW + TALLY + SECOND);
+        let mut house = begin(begun, 100, workers);
+        for worker in workers {
+            house.hear(begun, *worker, Told { pressed: Some(begun), ..told(0, 0) });
+        }
+        house.tick(begun);
+        let mut tally = Tally::default();
+        tally.add(Class::Anybody, DrawSecret::of(&[4; 32], 0).lot(7, Turn::FIRST));
+        workers.iter().for_each(|worker| house.hear_tally(*worker, 0, tally.clone()));
+        let words = house.tick(drawn);
+        assert!(words.iter().all(|(_, word)| word.yours.workers as usize == workers.len()));
+        match words[0].1.phase {
+            Phase::Queue { spare, .. } => spare,
+            ref phase => panic!("{phase:?}"),
+        }
+    };
+    let [one, three] = [spare(&[1]), spare(&[1, 2, 3])];
+    assert!(one > 50 && one == three, "{one} and {three}");
+}
+
 /// Whoever is at the other of two workers then would else be drawn, which takes a minute, and the place is free.
 #[test]
 fn a_place_that_is_on_its_way_to_a_worker_is_free_for_those_at_others() {

@@ -301,10 +301,14 @@ fn left_over_desk(spare: u32) -> Desk {
 }
 
 fn leave_over(desk: &mut Desk, spare: u32) {
+    leave_over_in(desk, 3, spare);
+}
+
+fn leave_over_in(desk: &mut Desk, opening: u16, spare: u32) {
     let Phase::Queue { drawn, .. } = queue() else { unreachable!() };
     let outlook = Outlook { now: NOW, first: 0, places: 0, inside: &[], pace: 0, stays: Stays::default() };
     let table = Timetable::of(&outlook);
-    let word = word(3, Phase::Queue { drawn, table, late: 0, per_minute: 0, spare });
+    let word = word(opening, Phase::Queue { drawn, table, late: 0, per_minute: 0, spare });
     desk.hear(Word { pace: 1_000, ..word });
 }
 
@@ -346,41 +350,41 @@ fn whoever_looked_has_one_place_whatever_they_kept() {
 }
 
 /// Four hundred look in two seconds, where two hundred did in each second before: who finds one of forty places.
-fn find_something(networks: impl Iterator<Item = u64>, root: u8, at: u64) -> Vec<u64> {
+fn find_something(networks: impl Iterator<Item = u64>, (root, opening): (u8, u16), at: u64) -> Vec<u64> {
     let (mut shared, mut desk) = (Shared::new(), Desk::new([root; 32]));
     shared.bits.resize_with(32, AtomicU64::default);
     let begin = NOW + Duration::from_secs(at);
-    leave_over(&mut desk, 0);
+    leave_over_in(&mut desk, opening, 0);
     good(&mut desk, begin, 1, 0);
     good(&mut desk, begin, 2, 100);
     let looks = |desk: &mut Desk, nth: u64, network: u64| {
         let now = begin + Duration::from_millis(5 * nth);
         // When it is their time to look.
         assert_eq!(look::period(now + EARLY, network << 32) % 2, 1);
-        let rank = Ticket { serial: 1 + nth, network: network << 32, due: now, ..ticket(Worth::Rank(0)) };
+        let rank = Ticket { serial: 1 + nth, opening, network: network << 32, due: now, ..ticket(Worth::Rank(0)) };
         desk.present(now, shared.memory(), rank, 0, Entry::Now) == Some(Answer::Enter)
     };
     assert!(!(0..400).any(|nth| looks(&mut desk, nth, nth)), "nothing is left over yet");
     good(&mut desk, begin + Duration::from_secs(2), 3, 0);
-    leave_over(&mut desk, 40);
+    leave_over_in(&mut desk, opening, 40);
     let found = (400..).zip(networks).filter(|(nth, network)| looks(&mut desk, *nth, *network));
     found.map(|(_, network)| network).collect()
 }
 
 #[test]
 fn what_is_left_over_is_for_whoever_is_lucky_in_whatever_order_they_ask() {
-    let usual = find_something(0..400, 4, 400);
+    let usual = find_something(0..400, (4, 3), 400);
     let too = |others: &[u64]| usual.iter().filter(|network| others.contains(network)).count();
     assert!((8..30).contains(&usual.len()), "{usual:?}");
-    let backwards = find_something((0..400).rev(), 4, 400);
+    let backwards = find_something((0..400).rev(), (4, 3), 400);
     assert!(too(&backwards) * 10 >= usual.len() * 8, "{usual:?} and {backwards:?}");
-    // Others are when they look again, and of another space.
-    for (root, at) in [(4, 400 + 600), (5, 400)] {
-        let others = find_something(0..400, root, at);
+    // Others are when they look again, of another space, and in the next crowd.
+    for (of, at) in [((4, 3), 400 + 600), ((5, 3), 400), ((4, 4), 400)] {
+        let others = find_something(0..400, of, at);
         assert!(others.len() > 8 && too(&others) < 5, "{usual:?} and {others:?}");
     }
     // Eight tickets of each of fifty networks are all lucky, or none is: but for the one with which luck is about to turn.
-    let of_networks = find_something((0..400).map(|n| n / 8), 4, 400);
+    let of_networks = find_something((0..400).map(|n| n / 8), (4, 3), 400);
     let counts = (0..50).map(|network| of_networks.iter().filter(|other| **other == network).count());
     let (all, some) = counts.fold((0, 0), |(all, some), count| match count {
         8 => (all + 1, some),
