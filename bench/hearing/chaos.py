@@ -278,7 +278,7 @@ def read(status, head, body, url):
     """The same, of an answer."""
     found = {"status": status, "true": True}
     if "/wait" not in url:
-        return found | {"true": status == 200 and "<" in body}
+        return found | {"true": status == 200 and is_said_of(body) == (url.rstrip("/").rsplit("/", 1)[-1], "live")}
     head = {name.lower(): value for name, value in head.items()}
     refresh = re.fullmatch(r"(\d+); url=(.+)", head.get("refresh", ""))
     if refresh:
@@ -286,6 +286,16 @@ def read(status, head, body, url):
         return found | {"seconds": int(refresh[1]), "next": refresh[2], "true": status == 200 and 1 <= int(refresh[1]) <= LONGEST_S}
     # No page that waits: where they are let in, or a refusal that says why.
     return found | {"true": status == 200 and "<audio" in body or status >= 400 and "problem" in head.get("content-type", "")}
+
+
+def is_said_of(page):
+    """Of which conversation a page is, and what it says that is in; `None`: of none."""
+    island = re.search(r'<script type="application/json" id="space">([^<]*)</script>', page)
+    try:
+        space = json.loads(island[1]) if island else {}
+    except ValueError:
+        space = {}
+    return (space["id"], space["state"]) if "id" in space and "state" in space else None
 
 
 def judged(figures, moments, visits, usual, marks, looks, places, seconds):

@@ -109,8 +109,13 @@ def test_a_waiting_page_says_when_and_no_time_that_is_over():
     assert not chaos.read(200, {}, "<p>", WAIT)["true"]
     assert chaos.read(503, {"Content-Type": "application/problem+json"}, "{}", WAIT)["true"]
     assert not chaos.read(500, {"Content-Type": "text/html"}, "", WAIT)["true"]
-    assert chaos.read(200, {}, "<!doctype html>", "http://127.0.0.1:1/s/x")["true"]
-    assert not chaos.read(502, {}, "<!doctype html>", "http://127.0.0.1:1/s/x")["true"]
+    page = '<!doctype html><script type="application/json" id="space">{}</script>'.format
+    own = lambda island, status=200: chaos.read(status, {}, page(island), "http://127.0.0.1:1/s/x")["true"]
+    assert own('{"id":"x","state":"live"}')
+    # Of another conversation, of one that is over, of none, and no page at all.
+    for island in ['{"id":"y","state":"live"}', '{"id":"x","state":"ended"}', "{}", "", "[", '{"id":"x"}']:
+        assert not own(island)
+    assert not own('{"id":"x","state":"live"}', 502)
 
 
 def test_rows_are_numbers_where_there_are_some(tmp_path):

@@ -1,5 +1,6 @@
 // What all browser tests need: a browser with the default autoplay policy and a voice, an ear that measures, and a reader for axe.
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -298,4 +299,15 @@ export async function until(what, ask, ms = 10_000) {
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   throw new Error(`${what}: not within ${ms} ms (last: ${JSON.stringify(last)})`);
+}
+
+/** A page of somebody else, with what they put there. */
+export async function elsewhere(body) {
+  const server = createServer((_, answer) => {
+    answer.setHeader("Content-Type", "text/html; charset=utf-8");
+    answer.end(`<!doctype html><html lang="en" dir="ltr"><title>A blog</title><main><h1>A blog</h1>${body}</main></html>`);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  // Another host, not only another port.
+  return { address: `http://localhost:${server.address().port}/`, close: () => server.close() };
 }

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { fine, launch, page as open, position, until } from "./browser.mjs";
+import { embedded } from "./door/embedded.mjs";
 import { cancelled, over } from "./door/gone.mjs";
 import { late, PLACES } from "./door/late.mjs";
 import { admitted, ADMITTED_MS, enters, fill, heard, hushes, isTold, LANGUAGES, person, placeOf, PRESSED_MS, presses, says, scriptless, serial, SPACE, space, stage, ticketOf, watch, WORDS } from "./door/people.mjs";
@@ -186,7 +187,7 @@ try {
   let begun;
   await new Promise((wait, fails) => (begun = late(browser, busy, measured, wait)).catch(fails));
   const there = [capped(recorded, "ar", "dark"), capped(recorded, "en", "light"), cancelled(browser, full), over(browser, full)];
-  await Promise.all([begun, waiting(), without(), ...there]);
+  await Promise.all([begun, waiting(), without(), embedded(browser, server), ...there]);
 } catch (failed) {
   console.error(heard());
   throw failed;

@@ -1,8 +1,7 @@
 // Listening afterwards: turns of speakers, speed, a link to a moment, a clip that plays; and the same conversation on a page of another origin, by the element and
 // by the frame that oEmbed gives, replayed and live.
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
-import { agree, CREATE, fine, hostUntilStage, launch, ORIGIN, page as open, position, pressAndHear, until } from "./browser.mjs";
+import { agree, CREATE, elsewhere, fine, hostUntilStage, launch, ORIGIN, page as open, position, pressAndHear, until } from "./browser.mjs";
 
 const WORDS = {
   ar: { title: "حديث بفصول", host: "ليلى", guest: "Omar", play: "استمع", pause: "إيقاف مؤقت", live: "مباشر", replay: "تسجيل" },
@@ -167,17 +166,6 @@ async function ours(lang, id) {
   assert.deepEqual([refused.status, (await refused.json()).lang], [400, lang]);
   assert.deepEqual(errors, []);
   await close();
-}
-
-/** A page of somebody else, with what they put there. */
-async function elsewhere(body) {
-  const server = createServer((_, answer) => {
-    answer.setHeader("Content-Type", "text/html; charset=utf-8");
-    answer.end(`<!doctype html><html lang="en" dir="ltr"><title>A blog</title><main><h1>A blog</h1>${body}</main></html>`);
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  // Another host, not only another port.
-  return { address: `http://localhost:${server.address().port}/`, close: () => server.close() };
 }
 
 /** What plays in the element, and how far. */

@@ -4,11 +4,13 @@
  * Attributes: `space`; `lang` (`ar` or `en`: what the page around it says, or else the reader's own); `start`, in seconds, of a replay. What stands inside the element is shown where
  * there are no scripts. It asks workers alone: the space's page says what it is, and the browser plays the sound by itself.
  */
+import { queue } from "./door";
 import { look, type Known } from "./space";
 import { plain, ways } from "../player/plain";
 import { choose, clock, parts, spoken, type Language } from "../text/language";
 import { moment } from "../ear/times";
 import { numbers, say, speak } from "../page/text";
+import { span } from "../wait/wait";
 import styles from "./embed.css?inline";
 
 /** Where this script is from: there the spaces are. Known while the script is being run only. */
@@ -38,6 +40,8 @@ class HiwarPlayer extends HTMLElement {
   /** Of the live stream. */
   #live: AbortController | null = null;
   #trouble = false;
+  /** What is said to whoever waits at the door. */
+  #waits: (() => string) | null = null;
   #language: Language = "ar";
 
   constructor() {
@@ -124,31 +128,56 @@ class HiwarPlayer extends HTMLElement {
     const audio = this.#audio;
     if (this.#live || !audio.paused) return this.#known.is === "replay" ? audio.pause() : this.#stop();
     this.#fail(false);
-    if (this.#known.is === "live" || this.#known.is === "scheduled") this.#listen();
-    else if (this.#known.is === "replay" && audio.error) audio.load();
+    if (this.#known.is === "live" || this.#known.is === "scheduled") return void this.#listen();
+    if (this.#known.is === "replay" && audio.error) audio.load();
     else if (this.#known.is === "unknown") return void this.#show();
-    audio.play().catch((why: DOMException) => why.name !== "AbortError" && !this.#live && this.#fail(true));
+    this.#play();
   }
 
-  #listen(): void {
+  async #listen(): Promise<void> {
     const live = (this.#live = new AbortController());
     const addresses = ways(this.#audio, this.#known.id!, this.#known.hls!, {}).map((path) => new URL(path, ORIGIN).href);
+    this.#audio.addEventListener("playing", () => this.#fail(false), { signal: live.signal });
+    this.#render();
+    await this.#queue(addresses, live.signal);
+    if (live.signal.aborted) return;
     plain(this.#audio, addresses, live.signal, async () => {
       // The line broke, or the conversation ended: its page knows.
       this.#fail(true);
       const known = await look(ORIGIN, this.#known.id!, live.signal);
       if (live.signal.aborted) return "stop";
-      if (known.is === "live" || known.is === "scheduled" || known.is === "unknown") return "again";
+      if (known.is === "live" || known.is === "scheduled" || known.is === "unknown") {
+        await this.#queue(addresses, live.signal);
+        return "again";
+      }
       void this.#show();
       return "stop";
     });
-    this.#audio.addEventListener("playing", () => this.#fail(false), { signal: live.signal });
+    this.#play();
+  }
+
+  /** Waits at the door if there is one in the way, and has in `addresses` the place that they get. The delayed stream has no door. */
+  async #queue(addresses: string[], signal: AbortSignal): Promise<void> {
+    if (!addresses.length || !addresses.every((address) => address.includes("/listen/"))) return;
+    const place = await queue(new URL(addresses[0]!), signal, (told, left) => {
+      this.#trouble = false;
+      this.#waits = () => say(told.stage === "place" ? "embed-wait-place" : "embed-wait", { left: span(left, numbers()) });
+      this.#render();
+    });
+    if (signal.aborted) return;
+    this.#waits = null;
+    this.#render();
+    if (place) addresses.splice(0, addresses.length, place);
+  }
+
+  #play(): void {
+    this.#audio.play().catch((why: DOMException) => why.name !== "AbortError" && !this.#live && this.#fail(true));
   }
 
   /** A live stream is not held: whoever goes on hears what is said then. */
   #stop(): void {
     this.#live?.abort();
-    this.#live = null;
+    this.#live = this.#waits = null;
     this.#audio.pause();
     this.#audio.removeAttribute("src");
     this.#audio.load();
@@ -180,7 +209,7 @@ class HiwarPlayer extends HTMLElement {
     link.hidden = is === "missing" || is === "unknown";
     const notices: Partial<Record<Known["is"], string>> = { over: "embed-over", invited: "embed-invited", missing: "embed-missing" };
     const notice = this.#trouble ? "embed-trouble" : notices[is];
-    this.#put("notice", notice ? say(notice) : "");
+    this.#put("notice", this.#waits ? this.#waits() : notice ? say(notice) : "");
     this.#by("seek").hidden = is !== "replay";
     if (this.hasAttribute("framed") && title) document.title = `${parts(title, this.#language)[0]} · Hiwar`;
     this.#tick();

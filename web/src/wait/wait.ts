@@ -32,7 +32,7 @@ export function words({ stage, wait_ms, expected_ms, kept }: Told, left_ms: numb
 }
 
 /** So long, in words. */
-function span(ms: number, tag: string): string {
+export function span(ms: number, tag: string): string {
   const seconds = Math.max(1, Math.ceil(ms / 1000));
   const [unit, count] = seconds <= SECONDS_MAX ? ["second", Math.ceil(seconds / 5) * 5] : ["minute", Math.ceil(seconds / 60)];
   return new Intl.NumberFormat(tag, { style: "unit", unit, unitDisplay: "long" }).format(count);

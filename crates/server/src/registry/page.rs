@@ -21,7 +21,10 @@ const SPACE: &str = "<!--hiwar:space-->";
 const NOSCRIPT: &str = "<!--hiwar:noscript-->";
 const TITLE: &str = "<!--hiwar:title-->";
 
-/// The page as the workers serve it. It is asked for again at each visit, since it changes with the space.
+/// Of the page of a space. A browser asks for it again at each visit, since it changes with the space; a cache in front of this server asks once in a second for all who come in it (RFC 9111 §5.2.2.10).
+const CACHE: &str = "max-age=0, must-revalidate, s-maxage=1";
+
+/// The page as the workers serve it.
 pub(super) fn document(settings: &Settings, view: &SpaceView) -> Document {
     let view = if view.audience == "invited" { &stripped(view) } else { view };
     page((settings.template, settings.policy.as_deref()), Effort::Little, |marker| match marker {
@@ -49,7 +52,7 @@ fn page((template, policy): (&str, Option<&str>), effort: Effort, text_of: impl 
     Document {
         mime: "text/html; charset=utf-8".into(),
         etag: format!("\"{:016x}\"", hasher.finish()),
-        cache: "no-cache".into(),
+        cache: CACHE.into(),
         policy: policy.map(Into::into),
         brotli: brotli(body.as_bytes(), effort),
         body: body.into(),

@@ -51,6 +51,8 @@ fn weighs_little(server: &Server, space: &Space, says: &str) {
     let Seen { small, plain, head, again, part } =
         until("the page is as small as can be, and nothing happens for a moment", || look(server, space, says));
     assert_eq!(small.header("vary"), Some("Accept-Encoding"));
+    // Who has it asks whether it still is; whoever has it for thousands asks once in a second.
+    assert_eq!(small.header("cache-control"), Some("max-age=0, must-revalidate, s-maxage=1"));
     assert_eq!((plain.header("content-encoding"), plain.header("vary")), (None, Some("Accept-Encoding")));
     assert!(read(&small.body) == plain.body, "the same page: {says}");
     assert_ne!(small.header("etag"), plain.header("etag"), "two representations");
