@@ -295,7 +295,10 @@ pub(crate) fn page(request: &Request<'_>, waiting: Waiting<'_>, now: SystemTime)
     for name in ["pass", VOUCHER] {
         token(request, name).into_iter().for_each(|token| _ = write!(address, "&{name}={token}"));
     }
-    let head = Head::new(200, now).field("Refresh", format_args!("{}; url={address}", waiting.seconds()));
+    let head = Head::new(200, now)
+        .field("Refresh", format_args!("{}; url={address}", waiting.seconds()))
+        // A player on another page waits by it, too (web/src/embed/door.ts).
+        .field("Access-Control-Expose-Headers", "Refresh");
     html(request, Keep::Close, head, title, &body)
 }
 

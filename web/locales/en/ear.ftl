@@ -35,5 +35,4 @@ embed-invited = This conversation is by invitation.
 embed-missing = There is no such conversation.
 embed-trouble = It cannot be heard just now. Press to try again.
 embed-wait = More people came than can listen at once. Leave this page open: a place is asked for again by itself in about { $left }.
-embed-wait-place = You have a place, in about { $left }. Leave this page open until then.
 embed-page = Open the conversation’s page

@@ -1,35 +1,33 @@
-/** A place at the door, for whoever listens on another page: nothing is stored there, so it is this element's and kept as long as that page is open. */
-import { until } from "../wait/wait";
-import type { Told } from "../player/ticket";
-
 /**
- * Whoever finds the door full waits until it is their turn, and is told so. Returns the address at which they hear then; `null`: there is no door in their way, or nobody answers.
- *
- * `sound`: what they would hear. A browser says of what it cannot play only that it cannot, so it is asked for here first, as our page asks, with the place that they had, if they had one.
+ * A place at the door, for whoever listens on another page. What the element cannot do, which only plays, the page that waits without scripts does for it: that says when to come again, and where the sound is then, at whichever
+ * worker. Nothing is stored on other people's pages, so the place is this element's, and kept as long as that page is open.
  */
-export async function queue(sound: URL, signal: AbortSignal, tell: (told: Told, left_ms: number) => void): Promise<string | null> {
+import { until } from "../wait/wait";
+
+/** Where somebody asks who has no ticket yet. */
+export function door(origin: string, space: string): URL {
+  return new URL(`/s/${space}/wait?t=`, origin);
+}
+
+/** Waits until it is their turn, and says how long that is; `at`: where to ask, which has their ticket in it afterwards. Returns where they hear then, at once if there is room; `null`: nobody answers. Never throws. */
+export async function queue(at: URL, signal: AbortSignal, tell: (left_ms: number) => void): Promise<string | null> {
   for (;;) {
-    const { told, place } = await ask(sound, signal);
-    const ticket = told?.ticket ?? place;
-    if (!ticket || signal.aborted) return null;
-    sound.searchParams.set("t", ticket);
-    if (!told) return sound.href;
-    await until(told, signal, (left) => tell(told, left));
+    const answer = await ask(at, signal);
+    if (signal.aborted || !answer) return null;
+    if ("sound" in answer) return answer.sound;
+    at.href = new URL(answer.next, at).href;
+    await until(answer, signal, tell);
   }
 }
 
-/** What the door answers: a time to wait for; or a place, which is kept for half a minute for whoever has had it. Never throws. */
-async function ask(sound: URL, signal: AbortSignal): Promise<{ told?: Told; place?: string | null }> {
-  const asked = new URL(sound);
-  if (!asked.searchParams.has("t")) asked.searchParams.set("t", "");
-  const heard = new AbortController();
+async function ask(at: URL, signal: AbortSignal): Promise<{ sound: string } | { wait_ms: number; next: string } | null> {
   try {
-    const answer = await fetch(asked, { signal: AbortSignal.any([signal, heard.signal]), cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer" });
-    if (answer.status === 503) return { told: (await answer.json()) as Told };
-    return { place: answer.ok ? answer.headers.get("Hiwar-Place") : null };
+    const answer = await fetch(at, { signal, cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer" });
+    const again = /^(\d+); url=(.+)$/.exec(answer.headers.get("Refresh") ?? "");
+    if (again) return { wait_ms: Number(again[1]) * 1000, next: again[2]! };
+    const sound = /<audio[^>]* src="([^"]+)"/.exec(await answer.text())?.[1];
+    return answer.ok && sound ? { sound: new URL(sound.replaceAll("&amp;", "&"), at).href } : null;
   } catch {
-    return {};
-  } finally {
-    heard.abort();
+    return null;
   }
 }

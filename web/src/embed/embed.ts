@@ -4,7 +4,7 @@
  * Attributes: `space`; `lang` (`ar` or `en`: what the page around it says, or else the reader's own); `start`, in seconds, of a replay. What stands inside the element is shown where
  * there are no scripts. It asks workers alone: the space's page says what it is, and the browser plays the sound by itself.
  */
-import { queue } from "./door";
+import { door, queue } from "./door";
 import { look, type Known } from "./space";
 import { plain, ways } from "../player/plain";
 import { choose, clock, parts, spoken, type Language } from "../text/language";
@@ -139,7 +139,8 @@ class HiwarPlayer extends HTMLElement {
     const addresses = ways(this.#audio, this.#known.id!, this.#known.hls!, {}).map((path) => new URL(path, ORIGIN).href);
     this.#audio.addEventListener("playing", () => this.#fail(false), { signal: live.signal });
     this.#render();
-    await this.#queue(addresses, live.signal);
+    const at = door(ORIGIN, this.#known.id!);
+    await this.#queue(at, addresses, live.signal);
     if (live.signal.aborted) return;
     plain(this.#audio, addresses, live.signal, async () => {
       // The line broke, or the conversation ended: its page knows.
@@ -147,7 +148,7 @@ class HiwarPlayer extends HTMLElement {
       const known = await look(ORIGIN, this.#known.id!, live.signal);
       if (live.signal.aborted) return "stop";
       if (known.is === "live" || known.is === "scheduled" || known.is === "unknown") {
-        await this.#queue(addresses, live.signal);
+        await this.#queue(at, addresses, live.signal);
         return "again";
       }
       void this.#show();
@@ -156,18 +157,18 @@ class HiwarPlayer extends HTMLElement {
     this.#play();
   }
 
-  /** Waits at the door if there is one in the way, and has in `addresses` the place that they get. The delayed stream has no door. */
-  async #queue(addresses: string[], signal: AbortSignal): Promise<void> {
+  /** Waits at the door if it is in the way, and has in `addresses` where they are let in. The delayed stream has no door. */
+  async #queue(at: URL, addresses: string[], signal: AbortSignal): Promise<void> {
     if (!addresses.length || !addresses.every((address) => address.includes("/listen/"))) return;
-    const place = await queue(new URL(addresses[0]!), signal, (told, left) => {
+    const sound = await queue(at, signal, (left) => {
       this.#trouble = false;
-      this.#waits = () => say(told.stage === "place" ? "embed-wait-place" : "embed-wait", { left: span(left, numbers()) });
+      this.#waits = () => say("embed-wait", { left: span(left, numbers()) });
       this.#render();
     });
     if (signal.aborted) return;
     this.#waits = null;
     this.#render();
-    if (place) addresses.splice(0, addresses.length, place);
+    if (sound) addresses.splice(0, addresses.length, sound);
   }
 
   #play(): void {

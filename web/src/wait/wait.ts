@@ -44,7 +44,7 @@ export function playsDelayed(audio: HTMLAudioElement): boolean {
 }
 
 /** Waits until it is time, and tells from time to time how long that is. Says nothing to the server. */
-export async function until(told: Told, signal: AbortSignal, tell: (left_ms: number) => void): Promise<void> {
+export async function until(told: Pick<Told, "wait_ms">, signal: AbortSignal, tell: (left_ms: number) => void): Promise<void> {
   const wait = told.wait_ms + Math.random() * JITTER_MS;
   const [steady, wall] = [performance.now() + wait, Date.now() + wait];
   // By whichever says sooner: one stands still while a device sleeps, the other may be set.
