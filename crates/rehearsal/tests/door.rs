@@ -408,9 +408,10 @@ fn who_asks_fifty_times_is_let_in_no_sooner() {
     assert!((often - once).abs() < 0.1);
 }
 
-/// Whatever is left over is nobody's for having asked some milliseconds before others: programs would always be first.
+/// Whatever is left over is nobody's for having asked some milliseconds before others: programs would always be first. But at which moments of the clock each network looks is part of a launch, so a real one is compared with one that
+/// begins at the same.
 #[test]
-fn half_a_second_sooner_or_later_by_the_clock_a_launch_lets_in_the_same_people() {
+fn half_a_second_sooner_or_later_by_the_clock_a_launch_lets_in_the_same_people_and_minutes_later_others() {
     let house = House { draws_by: Some([[7; 32], [8; 32]]), ..House::default() };
     let let_in = |later, luck| {
         let house = House { opens: house.opens + Duration::from_millis(later), ..house };
@@ -418,13 +419,13 @@ fn half_a_second_sooner_or_later_by_the_clock_a_launch_lets_in_the_same_people()
         seen.all().map(|(_, lived)| lived.entered.is_some()).collect::<Vec<_>>()
     };
     let usual = let_in(0, 1);
-    for (later, luck) in [(0, 2), (300, 3), (500, 4)] {
+    for (later, luck) in [(0, 2), (300, 3), (500, 4), (150_000, 2)] {
         let other = let_in(later, luck);
         let (all, others) =
             (usual.iter().filter(|is| **is), usual.iter().zip(&other).filter(|(is, too)| **is && !**too));
         let (all, others) = (all.count(), others.count());
         println!("{later} ms later: {others} of {all} are not let in");
-        assert!(others * 100 < all, "{later} ms later");
+        assert_eq!(others * 100 < all, later <= 500, "{later} ms later");
     }
 }
 

@@ -9,7 +9,7 @@ export function door(origin: string, space: string): URL {
   return new URL(`/s/${space}/wait?t=`, origin);
 }
 
-/** Waits until it is their turn, and says how long that is; `at`: where to ask, which has their ticket in it afterwards. Returns where they hear then, at once if there is room; `null`: nobody answers. Never throws. */
+/** Waits until it is their turn, and says how long that is; `at`: where to ask, which has their ticket in it afterwards. Returns where they hear then, at once if there is room; `null`: there is no door, for which nobody needs a ticket, or nobody answers. Never throws. */
 export async function queue(at: URL, signal: AbortSignal, tell: (left_ms: number) => void): Promise<string | null> {
   for (;;) {
     const answer = await ask(at, signal);
@@ -25,8 +25,9 @@ async function ask(at: URL, signal: AbortSignal): Promise<{ sound: string } | { 
     const answer = await fetch(at, { signal, cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer" });
     const again = /^(\d+); url=(.+)$/.exec(answer.headers.get("Refresh") ?? "");
     if (again) return { wait_ms: Number(again[1]) * 1000, next: again[2]! };
-    const sound = /<audio[^>]* src="([^"]+)"/.exec(await answer.text())?.[1];
-    return answer.ok && sound ? { sound: new URL(sound.replaceAll("&amp;", "&"), at).href } : null;
+    const found = /<audio[^>]* src="([^"]+)"/.exec(await answer.text())?.[1];
+    const sound = answer.ok && found ? new URL(found.replaceAll("&amp;", "&"), at) : null;
+    return sound?.searchParams.has("t") ? { sound: sound.href } : null;
   } catch {
     return null;
   }
