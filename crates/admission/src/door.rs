@@ -24,3 +24,11 @@ pub mod standing;
 pub mod ticket;
 pub mod timetable;
 pub mod wire;
+
+/// What is secret of one of a space's openings, for what `context` says, of the 32 random bytes from which all of them are made (BLAKE3, `derive_key`): one says nothing of another.
+fn of_opening(context: &str, root: &[u8; 32], opening: u16) -> [u8; 32] {
+    let mut bytes = [0; 34];
+    bytes[..32].copy_from_slice(root);
+    bytes[32..].copy_from_slice(&opening.to_le_bytes());
+    blake3::derive_key(context, &bytes)
+}

@@ -11,6 +11,7 @@
 use std::fmt;
 
 use super::network::Turn;
+use super::of_opening;
 use super::sip::SipKey;
 use super::ticket::Class;
 
@@ -65,10 +66,7 @@ impl DrawSecret {
 
     /// That of one of a space's openings, of the 32 random bytes from which all of them are made. Publishing one says nothing of another.
     pub fn of(root: &[u8; 32], opening: u16) -> Self {
-        let mut bytes = [0; 34];
-        bytes[..32].copy_from_slice(root);
-        bytes[32..].copy_from_slice(&opening.to_le_bytes());
-        Self::from_bytes(blake3::derive_key(CONTEXT_OPENING, &bytes))
+        Self::from_bytes(of_opening(CONTEXT_OPENING, root, opening))
     }
 
     /// What is published before: it says nothing of the secret, and fits no other.

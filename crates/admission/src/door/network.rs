@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::draw::ROUNDS;
+use super::of_opening;
 
 /// How many networks around one address are looked at, at the most.
 pub const LEVELS: usize = 4;
@@ -58,10 +59,7 @@ pub struct Networks {
 impl NetworkKey {
     /// That of one of a space's openings, of the 32 random bytes from which all of them are made.
     pub fn of(root: &[u8; 32], opening: u16) -> Self {
-        let mut bytes = [0; 34];
-        bytes[..32].copy_from_slice(root);
-        bytes[32..].copy_from_slice(&opening.to_le_bytes());
-        Self::from_bytes(blake3::derive_key(CONTEXT_OPENING, &bytes))
+        Self::from_bytes(of_opening(CONTEXT_OPENING, root, opening))
     }
 
     /// From 32 random bytes.

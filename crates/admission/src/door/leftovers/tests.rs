@@ -64,6 +64,32 @@ fn it_is_no_race_when_they_begin_to_look() {
     }
 }
 
+/// Else the last of a carrier's customers wait on while there is room for all of them.
+#[test]
+fn all_behind_one_address_who_look_at_once_have_what_is_there_while_others_look_too() {
+    let mut left = leftovers(0);
+    let mut now = NOW;
+    let mut step = |seconds| {
+        now += Duration::from_secs_f64(seconds);
+        now
+    };
+    for address in 0..20 {
+        for other in 0..10 {
+            left.hear(100, ALONE, u32::MAX);
+            left.takes(step(30.0), 1_000 + 10 * address + other, 1, true);
+        }
+        left.hear(100, ALONE, u32::MAX);
+        // Between them somebody else asks, now and then.
+        let taken = (0..60).filter(|n| {
+            if n % 30 == 9 {
+                left.takes(step(0.001), 2_000 + 60 * address + n, 1, true);
+            }
+            left.takes(step(0.002), address, 1, true)
+        });
+        assert_eq!(taken.count(), 60, "behind address {address}");
+    }
+}
+
 #[test]
 fn where_few_look_whoever_does_has_what_is_there_if_there_is_room() {
     let mut left = leftovers(1);
