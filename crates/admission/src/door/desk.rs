@@ -11,7 +11,7 @@ use super::diary::{Field, Traffic};
 use super::draw::{DrawSecret, ROUNDS, Tally, VOUCHED};
 use super::gate::Gate;
 use super::leftovers::Leftovers;
-use super::look::{self, LOOK, LOOK_MAX, Looks, share_of};
+use super::look::{self, FIRST_WITHIN, LOOK, LOOK_MAX, Looks, share_of};
 use super::network::{LEVELS, Networks, Turn};
 use super::places::{Grant, Report, Share};
 use super::redemption::Redemption;
@@ -515,9 +515,10 @@ impl Desk {
                     // It was left over for them, and they did not get the answer.
                     return self.claim(now, memory, left_over(now, ticket), (comes, chance), entry);
                 }
-                let (period, has_room) = (look::period(now + EARLY, ticket.network), self.share.has_room(now));
-                let looks = memory.redemption.look(ticket.serial, period).ok()?;
-                if looks && is_next && self.leftovers.takes(now, ticket.network, period, has_room) {
+                // Not by an older ticket: whoever keeps all of theirs would look in each period, for all that they are told.
+                let [told, period] = [ticket.due, now].map(|at| look::period(at + EARLY, ticket.network));
+                let looks = told == period && memory.redemption.look(ticket.serial, period).ok()?;
+                if looks && is_next && self.leftovers.takes(now, ticket.network, period, self.share.has_room(now)) {
                     return self.leave_over(now, memory, ticket, entry);
                 }
                 self.exchange(now, memory, ticket, (rank, time), entry)
@@ -560,10 +561,9 @@ impl Desk {
         (rank, time): (u64, Option<SystemTime>),
         entry: Entry,
     ) -> Option<Answer> {
-        let looks = match ticket.worth {
-            Worth::Rank(_) => Looks::Again { odd: memory.redemption.looks_odd(ticket.serial) },
-            _ => Looks::First { odd: memory.redemption.looks_odd(ticket.serial) },
-        };
+        let odd = memory.redemption.looks_odd(ticket.serial);
+        let is_first = matches!(ticket.worth, Worth::Draw(_)) && odd && now < ticket.due + FIRST_WITHIN;
+        let looks = if is_first { Looks::First } else { Looks::Again { odd } };
         let (due, worth) = self.worth(now, ticket.network, (rank, time), looks);
         if matches!(worth, Worth::Place { .. }) {
             if entry == Entry::Now && due <= now + EARLY && self.share.has_room(now) {
@@ -733,7 +733,7 @@ impl Desk {
 
     /// A place at that time; or, if nobody knows when, the rank.
     fn place(&mut self, now: SystemTime, visitor: Visitor, rank: u64, time: Option<SystemTime>) -> Answer {
-        let (due, worth) = self.worth(now, visitor.network, (rank, time), Looks::First { odd: true });
+        let (due, worth) = self.worth(now, visitor.network, (rank, time), Looks::First);
         if matches!(worth, Worth::Place { .. }) {
             if due <= now + EARLY
                 && visitor.entry == Entry::Now

@@ -12,10 +12,13 @@ pub const LOOK_MAX: Duration = Duration::from_secs(60 * 60);
 /// The first time they look when it is known who of those who were drawn has not come, or later, up to when they look again: places that are left over soon after a draw find somebody.
 pub(super) const FIRST_LOOK: Duration = Duration::from_secs(40);
 
-/// Whether whoever was promised nothing has looked before; they look next in an odd period, or in an even one.
+/// So long after a ticket was due whoever has never looked may be told a [first](Looks::First) time: who keeps it looks no sooner by it than by what they were told since.
+pub(super) const FIRST_WITHIN: Duration = Duration::from_secs(3 * LOOK.as_secs());
+
+/// Whether whoever was promised nothing has looked before; they look next in an odd period, or in an even one. The first time it is an odd one.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Looks {
-    First { odd: bool },
+    First,
     Again { odd: bool },
 }
 
@@ -36,7 +39,7 @@ pub(super) fn reaches(now: SystemTime, drawn: &Tally, table: &Timetable, rank: u
 /// When they look next, of that network. `reaches`: see [`reaches`], if they have looked before.
 pub(super) fn next(now: SystemTime, network: u64, looks: Looks, reaches: impl FnOnce() -> Duration) -> SystemTime {
     let (after, odd) = match looks {
-        Looks::First { odd } => (FIRST_LOOK, odd),
+        Looks::First => (FIRST_LOOK, true),
         Looks::Again { odd } => {
             // In steps, so that all tickets of one network look together then, too; and before it is their turn, a quarter of an hour after a time can be told, even if that comes somewhat sooner.
             let steps = 1 << (reaches().clamp(LOOK, LOOK_MAX).as_secs() / LOOK.as_secs()).ilog2();

@@ -6,6 +6,8 @@ use crate::door::network::NetworkKey;
 use crate::door::places::GRANT;
 use crate::door::timetable::{Outlook, Stays};
 
+mod looks;
+
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
 struct Shared {
@@ -402,10 +404,10 @@ fn what_is_left_over_is_for_whoever_asked_beyond_a_share_when_all_others_have_kn
     (0..4_300).for_each(|network| drawn.add(Class::Anybody, secret.lot(network, Turn { round: 1, within: 0 })));
     let outlook = Outlook { now: NOW, first: 0, places: 9_000, inside: &[], pace: 1, stays: Stays::default() };
     let table = Timetable::of(&outlook);
-    let behind = Ticket { network: 0, ..ticket(Worth::Rank(4_900)) };
     for (seconds, is_theirs) in [(390, false), (410, true)] {
         let shared = Shared::new();
         let now = NOW + Duration::from_secs(seconds);
+        let behind = Ticket { network: 0, due: now, ..ticket(Worth::Rank(4_900)) };
         let mut desk = Shared::desk(9);
         good(&mut desk, now, 2, 9);
         desk.hear(word(
