@@ -12,7 +12,7 @@ pub const LOOK_MAX: Duration = Duration::from_secs(60 * 60);
 /// The first time they look when it is known who of those who were drawn has not come, or later, up to when they look again: places that are left over soon after a draw find somebody.
 pub(super) const FIRST_LOOK: Duration = Duration::from_secs(40);
 
-/// So long after a ticket was due whoever has never looked may be told a [first](Looks::First) time: who keeps it looks no sooner by it than by what they were told since.
+/// So long after a ticket was due whoever has not looked, or looked last in an even period, may be told a [first](Looks::First) time by it: later they are told as whoever looks again, or the ticket of the draw would be worth a look every ten minutes.
 pub(super) const FIRST_WITHIN: Duration = Duration::from_secs(3 * LOOK.as_secs());
 
 /// Whether whoever was promised nothing has looked before; they look next in an odd period, or in an even one. The first time it is an odd one.
