@@ -11,7 +11,7 @@ use hiwar_admission::door::counts::{CELLS, Counts};
 use hiwar_admission::door::desk::{Answer, Desk, Entry, Memory, Vouched};
 use hiwar_admission::door::network::NetworkKey;
 use hiwar_admission::door::places::KEPT;
-use hiwar_admission::door::redemption::Redemption;
+use hiwar_admission::door::redemption::{IN_WORD, Redemption};
 use hiwar_admission::door::standing::Standing;
 use hiwar_admission::door::ticket::{Ticket, Worth};
 use hiwar_admission::door::timetable::Stays;
@@ -28,7 +28,7 @@ const QUARTER: Duration = Duration::from_millis(250);
 /// A server that is restarted answers nobody for so long.
 const DOWN: Duration = Duration::from_secs(1);
 /// Room for the serials of ten million tickets.
-const BITS: usize = 10_000_000 / 32 + 1;
+const BITS: usize = 10_000_000 / IN_WORD as usize;
 
 /// A house and its workers.
 #[derive(Clone, Copy, Debug)]

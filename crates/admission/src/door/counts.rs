@@ -15,7 +15,7 @@ use super::network::{LEVELS, NTH_MAX, Networks};
 /// Entries in a line of 64 bytes.
 const LINE: usize = 16;
 /// Lines of each level, narrowest first: there are more addresses than providers.
-const LINES: [usize; LEVELS] = [1 << 17, 1 << 15, 1 << 13, 1 << 11];
+const LINES: [usize; LEVELS] = [1 << 17, 1 << 15, 1 << 13, 1 << 10];
 /// The low half of an entry is how many tickets.
 const MOST: u32 = NTH_MAX;
 /// Then for which crowd, modulo 16: what is eight crowds old has long been swept.

@@ -11,7 +11,7 @@ use super::diary::{Field, Traffic};
 use super::draw::{DrawSecret, ROUNDS, Tally, VOUCHED};
 use super::gate::Gate;
 use super::leftovers::Leftovers;
-use super::look::{self, FIRST_WITHIN, LOOK, LOOK_MAX, Looks, share_of};
+use super::look::{self, LOOK, LOOK_MAX, share_of};
 use super::network::{LEVELS, Networks, Turn};
 use super::places::{Grant, Report, Share};
 use super::redemption::Redemption;
@@ -515,9 +515,9 @@ impl Desk {
                     // It was left over for them, and they did not get the answer.
                     return self.claim(now, memory, left_over(now, ticket), (comes, chance), entry);
                 }
-                // Not by an older ticket: whoever keeps all of theirs would look in each period, for all that they are told.
-                let [told, period] = [ticket.due, now].map(|at| look::period(at + EARLY, ticket.network));
-                let looks = told == period && memory.redemption.look(ticket.serial, period).ok()?;
+                let period = look::period(now + EARLY, ticket.network);
+                let again = period + look::again(look::reaches(now, drawn, table, rank));
+                let looks = memory.redemption.look(ticket.serial, period, again).ok()?;
                 if looks && is_next && self.leftovers.takes(now, ticket.network, period, self.share.has_room(now)) {
                     return self.leave_over(now, memory, ticket, entry);
                 }
@@ -561,10 +561,8 @@ impl Desk {
         (rank, time): (u64, Option<SystemTime>),
         entry: Entry,
     ) -> Option<Answer> {
-        let odd = memory.redemption.looks_odd(ticket.serial);
-        let is_first = matches!(ticket.worth, Worth::Draw(_)) && odd && now < ticket.due + FIRST_WITHIN;
-        let looks = if is_first { Looks::First } else { Looks::Again { odd } };
-        let (due, worth) = self.worth(now, ticket.network, (rank, time), looks);
+        let looks = memory.redemption.looks_in(ticket.serial, look::period(now + EARLY, ticket.network));
+        let (due, worth) = worth(now, ticket.network, (rank, time), looks);
         if matches!(worth, Worth::Place { .. }) {
             if entry == Entry::Now && due <= now + EARLY && self.share.has_room(now) {
                 return self.redeem_and_enter(now, memory, &ticket);
@@ -733,7 +731,7 @@ impl Desk {
 
     /// A place at that time; or, if nobody knows when, the rank.
     fn place(&mut self, now: SystemTime, visitor: Visitor, rank: u64, time: Option<SystemTime>) -> Answer {
-        let (due, worth) = self.worth(now, visitor.network, (rank, time), Looks::First);
+        let (due, worth) = worth(now, visitor.network, (rank, time), None);
         if matches!(worth, Worth::Place { .. }) {
             if due <= now + EARLY
                 && visitor.entry == Entry::Now
@@ -744,25 +742,6 @@ impl Desk {
             self.promises.add(now, due);
         }
         self.ticket(visitor, due, worth)
-    }
-
-    /// What that rank is worth, and when they come next.
-    fn worth(
-        &self,
-        now: SystemTime,
-        network: u64,
-        (rank, time): (u64, Option<SystemTime>),
-        looks: Looks,
-    ) -> (SystemTime, Worth) {
-        if let Some(due) = time {
-            let due = due.max(now + EARLY);
-            return (due, Worth::Place { promised: due.duration_since(now).unwrap_or_default() });
-        }
-        let reaches = || match self.word.as_ref().map(|word| &word.phase) {
-            Some(Phase::Queue { drawn, table, .. }) => look::reaches(now, drawn, table, rank),
-            _ => LOOK,
-        };
-        (look::next(now, network, looks, reaches), Worth::Rank(rank))
     }
 
     /// Whether a ticket of that turn is not given: serials are for everybody, and the fewer are left the more are kept for those whose network has had few.
@@ -784,6 +763,21 @@ impl Desk {
 /// Whoever asks a house that has been silent for so long comes back so much later at the most.
 pub(super) fn comes_after_silence(silent: Duration) -> Duration {
     (1 + OVER) * pause_after(silent, SILENT_MAX)
+}
+
+/// What that rank is worth, and when they come next. `looks`: in which period they look, if that was told them before.
+fn worth(
+    now: SystemTime,
+    network: u64,
+    (rank, time): (u64, Option<SystemTime>),
+    looks: Option<u64>,
+) -> (SystemTime, Worth) {
+    if let Some(due) = time {
+        let due = due.max(now + EARLY);
+        return (due, Worth::Place { promised: due.duration_since(now).unwrap_or_default() });
+    }
+    let due = looks.map_or_else(|| look::first(now, network), |period| look::begins(period, network));
+    (due, Worth::Rank(rank))
 }
 
 /// A place that nobody came for, for whoever looked for one: due now. They were told no time, so that none can be kept.

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::draw::Tally;
+use super::redemption::AHEAD_MAX;
 use super::timetable::Timetable;
 
 /// How long until they look again, at the least, and at the most.
@@ -11,16 +12,6 @@ pub const LOOK: Duration = Duration::from_secs(5 * 60);
 pub const LOOK_MAX: Duration = Duration::from_secs(60 * 60);
 /// The first time they look when it is known who of those who were drawn has not come, or later, up to when they look again: places that are left over soon after a draw find somebody.
 pub(super) const FIRST_LOOK: Duration = Duration::from_secs(40);
-
-/// So long after a ticket was due whoever has not looked, or looked last in an even period, may be told a [first](Looks::First) time by it: later they are told as whoever looks again, or the ticket of the draw would be worth a look every ten minutes.
-pub(super) const FIRST_WITHIN: Duration = Duration::from_secs(3 * LOOK.as_secs());
-
-/// Whether whoever was promised nothing has looked before; they look next in an odd period, or in an even one. The first time it is an odd one.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Looks {
-    First,
-    Again { odd: bool },
-}
 
 /// Of those who asked for more than their share one in so many looks for what is left over by the time when a place could be promised to them: many more wait than find one.
 const BEYOND: u32 = 4;
@@ -36,19 +27,18 @@ pub(super) fn reaches(now: SystemTime, drawn: &Tally, table: &Timetable, rank: u
     reaches.min(others).max(reaches / BEYOND)
 }
 
-/// When they look next, of that network. `reaches`: see [`reaches`], if they have looked before.
-pub(super) fn next(now: SystemTime, network: u64, looks: Looks, reaches: impl FnOnce() -> Duration) -> SystemTime {
-    let (after, odd) = match looks {
-        Looks::First => (FIRST_LOOK, true),
-        Looks::Again { odd } => {
-            // In steps, so that all tickets of one network look together then, too; and before it is their turn, a quarter of an hour after a time can be told, even if that comes somewhat sooner.
-            let steps = 1 << (reaches().clamp(LOOK, LOOK_MAX).as_secs() / LOOK.as_secs()).ilog2();
-            (LOOK * (steps - 1), odd)
-        }
-    };
-    let next = period(now + after, network) + 1;
-    begins(next + u64::from(odd != (next % 2 == 1)), network)
+/// When they look for the first time, of that network: in an odd period, which are spread over [twice as long](phase).
+pub(super) fn first(now: SystemTime, network: u64) -> SystemTime {
+    let next = period(now + FIRST_LOOK, network) + 1;
+    begins(next + u64::from(next.is_multiple_of(2)), network)
 }
+
+/// In how many periods whoever looked looks again. In steps, so that of the tickets of one network many look together then, too; and before it is their turn, a quarter of an hour after a time can be told, even if that comes somewhat sooner.
+pub(super) fn again(reaches: Duration) -> u64 {
+    1 << (reaches.clamp(LOOK, LOOK_MAX).as_secs() / LOOK.as_secs()).ilog2()
+}
+
+const _: () = assert!(1 << (LOOK_MAX.as_secs() / LOOK.as_secs()).ilog2() <= AHEAD_MAX);
 
 /// In which period, of [`LOOK`], of that network. All tickets of one look at the same time: whoever has thirty would else look thirty times as often for what is left over.
 pub(super) fn period(now: SystemTime, network: u64) -> u64 {
@@ -56,8 +46,8 @@ pub(super) fn period(now: SystemTime, network: u64) -> u64 {
     since.saturating_sub(phase(network)).as_secs() / LOOK.as_secs()
 }
 
-/// When it begins.
-fn begins(period: u64, network: u64) -> SystemTime {
+/// When that period begins, of that network.
+pub(super) fn begins(period: u64, network: u64) -> SystemTime {
     let since = phase(network) + Duration::from_secs(LOOK.as_secs() * period);
     SystemTime::UNIX_EPOCH + since.saturating_sub(2 * LOOK)
 }
@@ -105,8 +95,7 @@ mod tests {
         for network in (0..=u64::from(u32::MAX)).step_by(u32::MAX as usize / 60) {
             for minutes in 0..60 {
                 let reaches = Duration::from_secs(60 * minutes);
-                let odd = period(now, network).is_multiple_of(2);
-                let next = next(now, network, Looks::Again { odd }, || reaches).duration_since(now).expect("later");
+                let next = begins(period(now, network) + again(reaches), network).duration_since(now).expect("later");
                 assert!(next <= reaches.mul_f64(0.75) + Duration::from_secs(15 * 60), "{next:?} of {reaches:?}");
                 assert!(next <= LOOK_MAX && (minutes < 40 || next > reaches / 2), "{next:?} of {reaches:?}");
             }

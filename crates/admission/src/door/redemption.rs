@@ -1,15 +1,25 @@
-//! What became of tickets: two bits for each serial, in memory that all workers share. Exact, and never locked.
+//! What became of tickets: four bits for each serial, in memory that all workers share. Exact, and never locked.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
-/// The bits, in somebody's memory: 10 million tickets are 2.5 MB. A serial's say one of four: 0 or 1, nothing is promised to it, and it looked last in an even or an odd period (0 if it never did); 2, a place is
-/// promised to it; 3, its place was taken.
+/// The bits, in somebody's memory: 10 million tickets are 5 MB. A serial's say one of sixteen: 0, nothing is promised to it, and it has never looked; 1 to 13, nothing is promised to it, and it looks next in a period that is that less
+/// one, modulo 13; 14, a place is promised to it; 15, its place was taken.
 #[derive(Clone, Copy, Debug)]
 pub struct Redemption<'m>(&'m [AtomicU64]);
 
-const PROMISED: u64 = 2;
-const USED: u64 = 3;
+/// Bits of a serial.
+const WIDTH: u64 = 4;
+/// Serials of a word.
+pub const IN_WORD: u64 = u64::BITS as u64 / WIDTH;
+const NEVER: u64 = 0;
+/// So many periods are told apart.
+const AROUND: u64 = PROMISED - 1;
+const PROMISED: u64 = 14;
+const USED: u64 = 15;
+
+/// So many periods ahead the next look is at the most. Whoever comes later than that by up to four looks at once.
+pub const AHEAD_MAX: u64 = 8;
 
 /// Why a ticket is not good any more, or never was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +31,7 @@ pub enum Unredeemable {
 }
 
 impl<'m> Redemption<'m> {
-    /// For half as many serials as there are bits, all zero at first.
+    /// For [`IN_WORD`] serials in each word, all zero at first.
     pub fn new(bits: &'m [AtomicU64]) -> Self {
         Self(bits)
     }
@@ -36,7 +46,7 @@ impl<'m> Redemption<'m> {
 
     /// Whether its place was taken.
     pub fn is_used(&self, serial: u64) -> bool {
-        self.find(serial).is_ok_and(|(word, at)| word.load(Acquire) >> at & 3 == USED)
+        self.find(serial).is_ok_and(|(word, at)| word.load(Acquire) >> at & 15 == USED)
     }
 
     /// Promises a place. Whether it is the first time: whoever did not get the answer asks again.
@@ -48,34 +58,35 @@ impl<'m> Redemption<'m> {
         Ok(before < PROMISED)
     }
 
-    /// Looks in that period for what may be left over. Whether it is the first time in that period: nobody looks more often by asking more often.
+    /// Looks in that period for what may be left over, and the next time in that one, up to [`AHEAD_MAX`] later. Whether they may: nobody looks more often by asking more often, or by what they were told before.
     ///
     /// # Errors
     /// [`Unredeemable`].
-    pub fn look(&self, serial: u64, period: u64) -> Result<bool, Unredeemable> {
-        let may = |state| state < PROMISED && state != period & 1;
-        let before = self.turn(serial, |state| may(state).then_some(period & 1))?;
+    pub fn look(&self, serial: u64, period: u64, next: u64) -> Result<bool, Unredeemable> {
+        let may = |state| state < PROMISED && ahead(state, period).is_none();
+        let before = self.turn(serial, |state| may(state).then_some(1 + next % AROUND))?;
         Ok(may(before))
     }
 
     /// Whether a place is promised to it that it has not taken.
     pub fn is_promised(&self, serial: u64) -> bool {
-        self.find(serial).is_ok_and(|(word, at)| word.load(Acquire) >> at & 3 == PROMISED)
+        self.find(serial).is_ok_and(|(word, at)| word.load(Acquire) >> at & 15 == PROMISED)
     }
 
-    /// Whether it looks next in an odd period.
-    pub fn looks_odd(&self, serial: u64) -> bool {
-        self.find(serial).is_ok_and(|(word, at)| word.load(Acquire) >> at & 3 == 0)
+    /// In which period after that one it looks next, if it does not now.
+    pub fn looks_in(&self, serial: u64, period: u64) -> Option<u64> {
+        let (word, at) = self.find(serial).ok()?;
+        ahead(word.load(Acquire) >> at & 15, period).map(|ahead| period + ahead)
     }
 
     /// Sets what is to be set, of what was there, which is returned.
     fn turn(&self, serial: u64, next: impl Fn(u64) -> Option<u64>) -> Result<u64, Unredeemable> {
         let (word, at) = self.find(serial)?;
-        let turned = word.fetch_update(AcqRel, Acquire, |bits| match bits >> at & 3 {
+        let turned = word.fetch_update(AcqRel, Acquire, |bits| match bits >> at & 15 {
             USED => None,
-            state => Some(bits & !(3 << at) | next(state)? << at),
+            state => Some(bits & !(15 << at) | next(state)? << at),
         });
-        match turned.unwrap_or_else(|bits| bits) >> at & 3 {
+        match turned.unwrap_or_else(|bits| bits) >> at & 15 {
             USED => Err(Unredeemable::Used),
             before => Ok(before),
         }
@@ -83,18 +94,26 @@ impl<'m> Redemption<'m> {
 
     /// The word, and from which of its bits on.
     fn find(&self, serial: u64) -> Result<(&'m AtomicU64, u64), Unredeemable> {
-        let word = usize::try_from(serial / 32).ok().and_then(|word| self.0.get(word));
-        Ok((word.ok_or(Unredeemable::NoSuchSerial)?, serial % 32 * 2))
+        let word = usize::try_from(serial / IN_WORD).ok().and_then(|word| self.0.get(word));
+        Ok((word.ok_or(Unredeemable::NoSuchSerial)?, serial % IN_WORD * WIDTH))
     }
+}
+
+/// How many periods from that one on who is in that state looks next, if they do not now.
+fn ahead(state: u64, period: u64) -> Option<u64> {
+    let ahead = (state + AROUND - 1).wrapping_sub(period % AROUND) % AROUND;
+    (NEVER + 1..PROMISED).contains(&state).then_some(ahead).filter(|ahead| (1..=AHEAD_MAX).contains(ahead))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering::Release;
+
     use super::*;
 
     #[test]
     fn each_serial_is_redeemed_once() {
-        let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(4).collect();
+        let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(8).collect();
         let redemption = Redemption::new(&bits);
         for serial in 0..128 {
             assert!(!redemption.is_used(serial));
@@ -107,7 +126,7 @@ mod tests {
         for serial in [128, u64::MAX] {
             assert_eq!(redemption.redeem(serial), Err(Unredeemable::NoSuchSerial));
             assert_eq!(redemption.promise(serial), Err(Unredeemable::NoSuchSerial));
-            assert_eq!(redemption.look(serial, 1), Err(Unredeemable::NoSuchSerial));
+            assert_eq!(redemption.look(serial, 1, 2), Err(Unredeemable::NoSuchSerial));
         }
     }
 
@@ -115,7 +134,8 @@ mod tests {
     #[test]
     fn of_all_who_show_a_serial_at_the_same_moment_one_is_let_in() {
         const SERIALS: u64 = 100_000;
-        let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(SERIALS as usize / 32).collect();
+        let bits: Vec<AtomicU64> =
+            std::iter::repeat_with(AtomicU64::default).take((SERIALS / IN_WORD) as usize).collect();
         let (redemption, together) = (Redemption::new(&bits), std::sync::Barrier::new(4));
         let shows = |from: u64| {
             together.wait();
@@ -136,30 +156,52 @@ mod tests {
 
     #[test]
     fn a_place_is_promised_once_and_until_it_is_taken() {
-        let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(4).collect();
+        let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(8).collect();
         let redemption = Redemption::new(&bits);
         for serial in 0..128 {
-            assert_eq!(redemption.look(serial, u64::from(serial % 3 == 0)), Ok(serial % 3 == 0));
+            assert_eq!(redemption.look(serial, 5, 6 + serial % 8), Ok(true));
             assert_eq!((redemption.promise(serial), redemption.promise(serial)), (Ok(true), Ok(false)));
             assert!(!redemption.is_used(serial));
         }
         for serial in 0..128 {
-            assert_eq!(redemption.look(serial, 2), Ok(false), "whoever has a time has nothing to look for");
+            assert_eq!(redemption.look(serial, 20, 21), Ok(false), "whoever has a time has nothing to look for");
             assert_eq!(redemption.redeem(serial), Ok(()));
             assert_eq!(redemption.promise(serial), Err(Unredeemable::Used));
-            assert_eq!(redemption.look(serial, 2), Err(Unredeemable::Used));
+            assert_eq!(redemption.look(serial, 20, 21), Err(Unredeemable::Used));
         }
     }
 
     #[test]
-    fn one_looks_once_in_each_period_however_often_they_ask() {
-        let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(4).collect();
+    fn one_looks_when_they_were_told_to_and_once_however_often_they_ask() {
+        let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(8).collect();
         let redemption = Redemption::new(&bits);
-        // The first time in an odd one.
-        assert!(redemption.looks_odd(7));
-        let looks = [0, 1, 1, 1, 2, 2, 5, 5, 6].map(|period| redemption.look(7, period).expect("nobody took it"));
-        assert_eq!(looks, [false, true, false, false, true, false, true, false, true]);
-        assert!(redemption.looks_odd(7));
-        assert!((0..128).filter(|serial| *serial != 7).all(|serial| redemption.look(serial, 1) == Ok(true)));
+        for (serial, begin) in (0..128).zip(5_986_600..) {
+            let look = |period, next| redemption.look(serial, period, next).expect("nobody took it");
+            for ahead in 1..=AHEAD_MAX {
+                let (begin, next) = (begin + 100 * ahead, begin + 100 * ahead + ahead);
+                // The first time in any.
+                redemption.0.iter().for_each(|word| word.store(0, Release));
+                assert_eq!((redemption.looks_in(serial, begin), look(begin, next)), (None, true));
+                for period in begin..next {
+                    assert_eq!((redemption.looks_in(serial, period), look(period, period + 1)), (Some(next), false));
+                }
+                // Whoever comes a little later is not told to come later still.
+                let late = next + begin % 5;
+                assert_eq!((redemption.looks_in(serial, late), look(late, late + 8)), (None, true));
+                assert_eq!((redemption.looks_in(serial, late), look(late, late + 1)), (Some(late + 8), false));
+            }
+        }
+    }
+
+    /// Nor in any other serial of its word.
+    #[test]
+    fn what_one_serial_is_told_changes_nothing_of_another() {
+        let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(8).collect();
+        let redemption = Redemption::new(&bits);
+        assert_eq!((redemption.look(7, 3, 4), redemption.look(9, 3, 11)), (Ok(true), Ok(true)));
+        assert!(
+            (0..128).filter(|serial| ![7, 9].contains(serial)).all(|serial| redemption.look(serial, 3, 5) == Ok(true))
+        );
+        assert_eq!([7, 8, 9].map(|serial| redemption.looks_in(serial, 3)), [Some(4), Some(5), Some(11)]);
     }
 }

@@ -1,7 +1,7 @@
 //! What all workers share of a door: how many tickets each network has had, which tickets were used, which serials are given out. A file that each maps, so that it outlives
 //! workers and house; nobody locks it.
 //!
-//! Layout: a page with the magic, two secrets and three numbers; then [`CELLS`] counts of four bytes; then two bits for each serial.
+//! Layout: a page with the magic, two secrets and three numbers; then [`CELLS`] counts of four bytes; then four bits for each serial.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -14,16 +14,16 @@ use hiwar_admission::door::counts::{CELLS, Counts, PARTS};
 use hiwar_admission::door::desk::{Memory, SERIALS};
 use hiwar_admission::door::draw::DrawSecret;
 use hiwar_admission::door::network::NetworkKey;
-use hiwar_admission::door::redemption::Redemption;
+use hiwar_admission::door::redemption::{IN_WORD, Redemption};
 use rustix::fs::{CWD, FallocateFlags, FlockOperation, RenameFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 
 /// Given to a worker at once.
 const BLOCK: u64 = 4_096;
 
-const MAGIC: [u8; 8] = *b"HIWARDR3";
+const MAGIC: [u8; 8] = *b"HIWARDR4";
 /// Of what was made before, which nobody reads any more.
-const MAGICS_BEFORE: [[u8; 8]; 2] = [*b"HIWARDR1", *b"HIWARDR2"];
+const MAGICS_BEFORE: [[u8; 8]; 3] = [*b"HIWARDR1", *b"HIWARDR2", *b"HIWARDR3"];
 const HEADER: usize = 4_096;
 /// Where in the header they stand.
 const ROOT_AT: usize = 8;
@@ -34,7 +34,8 @@ const CROWD_AT: usize = 80;
 /// How many parts have been swept for that crowd (2 bytes), and which it is.
 const SWEPT_AT: usize = 88;
 const BITS_AT: usize = HEADER + 4 * CELLS;
-const BYTES: usize = BITS_AT + 2 * SERIALS as usize / 8;
+const WORDS: usize = (SERIALS / IN_WORD) as usize;
+const BYTES: usize = BITS_AT + 8 * WORDS;
 
 /// One space's. Dropping it unmaps it.
 pub struct DoorMap {
@@ -207,7 +208,7 @@ impl DoorMap {
     #[allow(unsafe_code)]
     fn bits(&self) -> &[AtomicU64] {
         // SAFETY: as above; `BITS_AT` is a multiple of eight.
-        unsafe { std::slice::from_raw_parts(self.at.add(BITS_AT).cast(), 2 * SERIALS as usize / 64) }
+        unsafe { std::slice::from_raw_parts(self.at.add(BITS_AT).cast(), WORDS) }
     }
 }
 

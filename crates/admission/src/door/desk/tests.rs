@@ -18,7 +18,7 @@ struct Shared {
 impl Shared {
     fn new() -> Self {
         let cells = std::iter::repeat_with(AtomicU32::default).take(CELLS).collect();
-        Self { cells, bits: std::iter::repeat_with(AtomicU64::default).take(4).collect() }
+        Self { cells, bits: std::iter::repeat_with(AtomicU64::default).take(8).collect() }
     }
 
     fn memory(&self) -> Memory<'_> {
@@ -354,7 +354,7 @@ fn whoever_looked_has_one_place_whatever_they_kept() {
 /// Four hundred look in two seconds, where two hundred did in each second before: who finds one of forty places.
 fn find_something(networks: impl Iterator<Item = u64>, (root, opening): (u8, u16), at: u64) -> Vec<u64> {
     let (mut shared, mut desk) = (Shared::new(), Desk::new([root; 32]));
-    shared.bits.resize_with(32, AtomicU64::default);
+    shared.bits.resize_with(64, AtomicU64::default);
     let begin = NOW + Duration::from_secs(at);
     leave_over_in(&mut desk, opening, 0);
     good(&mut desk, begin, 1, 0);

@@ -133,7 +133,7 @@ impl Options {
 /// The random bytes of a door's file.
 fn draws_by(file: &Path) -> Result<[[u8; 32]; 2], String> {
     let bytes = std::fs::read(file).map_err(|why| format!("{}: {why}", file.display()))?;
-    let rest = bytes.strip_prefix(b"HIWARDR3").and_then(|rest| rest.split_first_chunk());
+    let rest = bytes.strip_prefix(b"HIWARDR4").and_then(|rest| rest.split_first_chunk());
     let both = rest.and_then(|(root, rest)| Some([*root, *rest.first_chunk()?]));
     both.ok_or_else(|| format!("{} is no door's file", file.display()))
 }

@@ -13,7 +13,7 @@ use hiwar_admission::door::desk::{Answer, Desk, Entry, Memory, Phase, SERIALS, W
 use hiwar_admission::door::draw::{DrawSecret, Tally};
 use hiwar_admission::door::network::{NetworkKey, Turn};
 use hiwar_admission::door::places::Grant;
-use hiwar_admission::door::redemption::Redemption;
+use hiwar_admission::door::redemption::{IN_WORD, Redemption};
 use hiwar_admission::door::ticket::{Class, Text, Ticket, TicketKey, Worth};
 use hiwar_admission::door::timetable::{Outlook, Stays, Timetable};
 use hiwar_rehearsal::launch::Chance;
@@ -71,7 +71,7 @@ impl Worker {
         desk.take_serials(1..tickets + 1);
         Self {
             cells: Cells::new(),
-            bits: std::iter::repeat_with(AtomicU64::default).take((SERIALS / 32) as usize).collect(),
+            bits: std::iter::repeat_with(AtomicU64::default).take((SERIALS / IN_WORD) as usize).collect(),
             desk,
             key: TicketKey::from_bytes([1; 32]),
             networks: NetworkKey::from_bytes([3; 32]),
