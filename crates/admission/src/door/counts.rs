@@ -14,8 +14,8 @@ use super::network::{LEVELS, NTH_MAX, Networks};
 
 /// Entries in a line of 64 bytes.
 const LINE: usize = 16;
-/// Lines of each level, narrowest first: there are more addresses than providers.
-const LINES: [usize; LEVELS] = [1 << 17, 1 << 15, 1 << 13, 1 << 10];
+/// Lines of each level, narrowest first: there are more addresses than providers. A thousand less of the narrowest than 2¹⁷: with the bits of ten million [tickets](super::redemption) they are just below 16 MB.
+const LINES: [usize; LEVELS] = [127 << 10, 1 << 15, 1 << 13, 1 << 11];
 /// The low half of an entry is how many tickets.
 const MOST: u32 = NTH_MAX;
 /// Then for which crowd, modulo 16: what is eight crowds old has long been swept.
@@ -85,10 +85,10 @@ impl<'m> Counts<'m> {
         self.count_in(self.line(0, holder), holder, true)
     }
 
-    /// The list of a network of that level: the low bits choose it.
+    /// The list of a network of that level: the low half chooses it.
     fn line(&self, level: usize, hash: u64) -> &'m [AtomicU32] {
         let first = LINES[..level].iter().sum::<usize>();
-        let line = LINE * (first + (hash as usize & (LINES[level] - 1)));
+        let line = LINE * (first + hash as u32 as usize % LINES[level]);
         &self.cells[line..line + LINE]
     }
 
