@@ -7,6 +7,7 @@ pub mod seen;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use hiwar_admission::door::look::LOOK;
 use hiwar_admission::door::ticket::Known;
 
 pub use self::seen::{Figures, Lived, Seen};
@@ -49,6 +50,39 @@ pub enum Kind {
     Bot,
 }
 
+/// What somebody does with their tickets to whom the door promises nothing yet, but that they may look for what others leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// They look when they are told to.
+    #[default]
+    AsTold,
+    /// They keep the ticket by which they looked first, and show it again in each period, as if they had been told nothing since.
+    KeepsFirst,
+    /// Each ticket of theirs looks first in another period, so that one of them does in each.
+    Spreads,
+}
+
+impl Strategy {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::AsTold, Self::KeepsFirst, Self::Spreads];
+    /// As many periods as there are until a ticket looks again, at the most.
+    const SPREAD_OVER: u32 = 8;
+
+    /// When whoever was told to look at `due` does, `now`, as the `nth` ticket of somebody. `is_first`: they have not looked yet.
+    pub fn looks(self, now: Duration, due: Duration, nth: u32, is_first: bool) -> Duration {
+        match self {
+            Self::KeepsFirst if !is_first => due.min(now + LOOK + Duration::from_secs(1)),
+            Self::Spreads if is_first => due + LOOK * (nth % Self::SPREAD_OVER),
+            Self::AsTold | Self::KeepsFirst | Self::Spreads => due,
+        }
+    }
+
+    /// Whether they show what they have been told since they looked first, and not that.
+    pub fn takes(self, is_first: bool) -> bool {
+        is_first || self != Self::KeepsFirst
+    }
+}
+
 /// Somebody who comes to the door, once. Whoever takes many tickets comes as many times, under one number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Visit {
@@ -66,6 +100,10 @@ pub struct Visit {
     pub stay: Duration,
     /// They come back so often, whatever they were told.
     pub polls: Option<Duration>,
+    /// What they do with their tickets.
+    pub strategy: Strategy,
+    /// Which of their tickets this one is, from 0.
+    pub nth: u32,
     /// What a test issuer vouches for, of which account, in the simulated world.
     pub vouched: Option<(Known, u32)>,
 }
@@ -109,6 +147,8 @@ pub struct Launch {
     pub bots: u32,
     /// See [`Launch::bots`].
     pub tries: u32,
+    /// What those do with their tickets. None: one after the other each of all that there is.
+    pub strategy: Option<Strategy>,
     /// One in so many has little patience. 0: nobody.
     pub impatient: u32,
     /// How long they stay: half of them stay longer.
@@ -132,6 +172,7 @@ impl Default for Launch {
             carried: 200,
             bots: 200,
             tries: 100,
+            strategy: None,
             impatient: 20,
             median: Duration::from_secs(20 * 60),
             sigma: 1.0,
@@ -175,14 +216,17 @@ impl Launch {
             let address = self.address(kind, &mut chance);
             let stay = self.median.mul_f64(self.lingers() * (self.sigma * chance.normal()).exp());
             let polls = (self.wrong == Some(Wrong::Poll)).then_some(POLL);
-            let visit = Visit { who, address, kind, comes, patience, stay, polls, vouched: None };
-            let tries = if kind == Kind::Bot { self.tries } else { 1 };
+            let (tries, strategy) = match kind {
+                Kind::Bot => (self.tries, self.strategy.unwrap_or(Strategy::ALL[who as usize % Strategy::ALL.len()])),
+                _ => (1, Strategy::AsTold),
+            };
+            let visit = Visit { who, address, kind, comes, patience, stay, polls, strategy, nth: 0, vouched: None };
             for again in 0..tries {
                 // All within the window, or they would be later than others for that alone.
                 let comes = (visit.comes + TRIES_EVERY * again).min(self.within.mul_f64(0.999));
                 let moves = self.wrong == Some(Wrong::Addresses) && again > 0;
                 let address = if moves { self.address(Kind::Alone, &mut chance) } else { visit.address };
-                visits.push(Visit { comes, address, ..visit.clone() });
+                visits.push(Visit { comes, address, nth: again, ..visit.clone() });
             }
         }
         visits
@@ -274,6 +318,33 @@ mod tests {
         assert!((19.0..21.0).contains(&median), "{median} minutes");
         assert_eq!(visits, launch.visits());
         assert_ne!(visits, Launch { seed: 2, ..launch }.visits());
+    }
+
+    #[test]
+    fn a_third_of_all_bots_do_as_they_are_told_and_each_other_third_something_else_with_their_tickets() {
+        let launch = Launch::default();
+        let bots = |launch: Launch, strategy| {
+            launch.visits().iter().filter(|visit| (visit.kind, visit.strategy) == (Kind::Bot, strategy)).count()
+        };
+        for strategy in Strategy::ALL {
+            assert!((6_600..=6_700).contains(&bots(launch, strategy)));
+            assert_eq!(bots(Launch { strategy: Some(strategy), ..launch }, strategy), 20_000);
+        }
+        assert!(launch.visits().iter().all(|visit| visit.kind == Kind::Bot || visit.strategy == Strategy::AsTold));
+        let [now, due] = [1_000, 2_800].map(Duration::from_secs);
+        let looks = |strategy: Strategy, nth, is_first| strategy.looks(now, due, nth, is_first).as_secs();
+        for is_first in [true, false] {
+            assert_eq!(looks(Strategy::AsTold, 3, is_first), 2_800);
+        }
+        assert_eq!([true, false].map(|is_first| looks(Strategy::KeepsFirst, 3, is_first)), [2_800, 1_301]);
+        assert_eq!(
+            [(3, true), (9, true), (3, false)].map(|(nth, is)| looks(Strategy::Spreads, nth, is)),
+            [3_700, 3_100, 2_800]
+        );
+        assert_eq!(
+            Strategy::ALL.map(|strategy| [true, false].map(|is| strategy.takes(is))),
+            [[true; 2], [true, false], [true; 2]]
+        );
     }
 
     #[test]

@@ -244,8 +244,16 @@ pub fn play(visits: Vec<Visit>, house: House, until: Duration, seed: u64) -> Pla
                         {
                             lived.promised = Some((since(now), promised));
                         }
-                        one.ticket = Some(ticket);
-                        let due = script.polls.map_or(ticket.due, |polls| ticket.due.min(now + polls));
+                        let is_rank = |ticket: &Ticket| matches!(ticket.worth, Worth::Rank(_));
+                        let is_first = !one.ticket.as_ref().is_some_and(is_rank);
+                        let mut due = ticket.due;
+                        if is_rank(&ticket) {
+                            due = begun + script.strategy.looks(since(now), since(due), script.nth, is_first);
+                        }
+                        if !is_rank(&ticket) || script.strategy.takes(is_first) {
+                            one.ticket = Some(ticket);
+                        }
+                        let due = script.polls.map_or(due, |polls| due.min(now + polls));
                         events.push(Reverse((due, Happens::Comes(visit))));
                     }
                     Answer::Again(ticket, comes) => {

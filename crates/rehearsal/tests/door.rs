@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hiwar_admission::door::ticket::Known;
 use hiwar_admission::door::timetable::Stays;
-use hiwar_rehearsal::launch::{Addresses, Chance, Kind, Launch, Lived, Seen, Visit, Wrong};
+use hiwar_rehearsal::launch::{Addresses, Chance, Kind, Launch, Lived, Seen, Strategy, Visit, Wrong};
 use hiwar_rehearsal::world::{House, Played, play};
 
 /// So many who come within a minute, most of them at its beginning, from addresses anywhere, and have all the patience in the world.
@@ -406,6 +406,18 @@ fn who_asks_fifty_times_is_let_in_no_sooner() {
     let (once, often) = (part(0..800), part(800..1_200));
     println!("let in: {once:.3} of those who asked once, {often:.3} of those who asked fifty times");
     assert!((often - once).abs() < 0.1);
+}
+
+/// Programs with a hundred tickets each, over an hour, in which nine in ten people look for what others leave again and again.
+#[test]
+fn bots_gain_nothing_by_what_they_do_with_their_tickets() {
+    for strategy in [Strategy::KeepsFirst, Strategy::Spreads] {
+        let launch = Launch { people: 300_000, bots: 1_000, strategy: Some(strategy), ..Launch::default() };
+        let seen = played(launch.visits(), House::default(), 3_600);
+        let figures = seen.figures();
+        println!("{strategy:?}: {:.4}", figures.retry_advantage);
+        assert!(figures.bots_waited > 900 && figures.retry_advantage < 0.04, "{strategy:?}: {figures:?}");
+    }
 }
 
 /// Whatever is left over is nobody's for having asked some milliseconds before others: programs would always be first. But at which moments of the clock each network looks is part of a launch, so a real one is compared with one that

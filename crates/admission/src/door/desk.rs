@@ -500,8 +500,8 @@ impl Desk {
             (Worth::Draw(_), Some(Phase::Gathering { .. })) if is_of_this => Some(Answer::Again(ticket, comes)),
             (Worth::Draw(turn), Some(Phase::Queue { drawn, table, .. })) if is_of_this => {
                 let rank = drawn.rank(ticket.class, self.secret.lot(ticket.network, turn));
-                let time = table.time(rank);
-                self.exchange(now, memory, ticket, (rank, time), entry)
+                let (time, again) = (table.time(rank), look::again(look::reaches(now, drawn, table, rank)));
+                self.exchange(now, memory, ticket, (rank, time, again), entry)
             }
             (Worth::Place { .. }, _) if !is_late => self.claim(now, memory, ticket, (comes, chance), entry),
             (Worth::Rank(rank), Some(Phase::Queue { drawn, table, late, .. })) if is_of_this => {
@@ -516,12 +516,15 @@ impl Desk {
                     return self.claim(now, memory, left_over(now, ticket), (comes, chance), entry);
                 }
                 let period = look::period(now + EARLY, ticket.network);
-                let again = period + look::again(look::reaches(now, drawn, table, rank));
-                let looks = memory.redemption.look(ticket.serial, period, again).ok()?;
+                let again = look::again(look::reaches(now, drawn, table, rank));
+                // Or the one that they were told, when it seemed that it were their turn sooner.
+                let is_theirs =
+                    look::is_of(period, again) || look::period(ticket.due + EARLY, ticket.network) == period;
+                let looks = is_theirs && memory.redemption.look(ticket.serial, period, period + again).ok()?;
                 if looks && is_next && self.leftovers.takes(now, ticket.network, period, self.share.has_room(now)) {
                     return self.leave_over(now, memory, ticket, entry);
                 }
-                self.exchange(now, memory, ticket, (rank, time), entry)
+                self.exchange(now, memory, ticket, (rank, time, again), entry)
             }
             // Of a crowd that is over, or for a place that was kept for long enough.
             _ => None,
@@ -552,17 +555,20 @@ impl Desk {
         is_few.then(|| now + pause + share_of(pause / 4, chance))
     }
 
-    /// What rank and time are worth to whoever has a ticket for them: by the same serial, and as often as they ask, so whoever did not get the answer loses nothing, and has nothing twice.
+    /// What rank and time are worth to whoever has a ticket for them, or looks again in so many periods: by the same serial, and as often as they ask, so whoever did not get the answer loses nothing, and has nothing twice.
     fn exchange(
         &mut self,
         now: SystemTime,
         memory: Memory<'_>,
         ticket: Ticket,
-        (rank, time): (u64, Option<SystemTime>),
+        (rank, time, again): (u64, Option<SystemTime>, u64),
         entry: Entry,
     ) -> Option<Answer> {
-        let looks = memory.redemption.looks_in(ticket.serial, look::period(now + EARLY, ticket.network));
-        let (due, worth) = worth(now, ticket.network, (rank, time), looks);
+        let period = look::period(now + EARLY, ticket.network);
+        let may = |period| memory.redemption.looks_in(ticket.serial, period).is_none();
+        let from = if may(period) { look::first(now, ticket.network) } else { period + 1 };
+        let looks = look::next(from, again, ticket.network, may);
+        let (due, worth) = worth(now, (rank, time), looks);
         if matches!(worth, Worth::Place { .. }) {
             if entry == Entry::Now && due <= now + EARLY && self.share.has_room(now) {
                 return self.redeem_and_enter(now, memory, &ticket);
@@ -670,9 +676,9 @@ impl Desk {
                 }
                 let behind = u64::from(turn.round).saturating_mul(*per_minute);
                 let rank = drawn.total().saturating_add(before).saturating_add(behind);
-                let time = table.time(rank);
+                let (time, again) = (table.time(rank), look::again(look::reaches(now, drawn, table, rank)));
                 self.late += 1;
-                self.place(now, visitor, rank, time)
+                self.place(now, visitor, (rank, time, again))
             }
         }
     }
@@ -729,9 +735,15 @@ impl Desk {
         self.ticket(visitor, due, Worth::Draw(turn))
     }
 
-    /// A place at that time; or, if nobody knows when, the rank.
-    fn place(&mut self, now: SystemTime, visitor: Visitor, rank: u64, time: Option<SystemTime>) -> Answer {
-        let (due, worth) = worth(now, visitor.network, (rank, time), None);
+    /// A place at that time; or, if nobody knows when, the rank, by which they look each so many periods.
+    fn place(
+        &mut self,
+        now: SystemTime,
+        visitor: Visitor,
+        (rank, time, again): (u64, Option<SystemTime>, u64),
+    ) -> Answer {
+        let looks = look::next(look::first(now, visitor.network), again, visitor.network, |_| true);
+        let (due, worth) = worth(now, (rank, time), looks);
         if matches!(worth, Worth::Place { .. }) {
             if due <= now + EARLY
                 && visitor.entry == Entry::Now
@@ -765,19 +777,10 @@ pub(super) fn comes_after_silence(silent: Duration) -> Duration {
     (1 + OVER) * pause_after(silent, SILENT_MAX)
 }
 
-/// What that rank is worth, and when they come next. `looks`: in which period they look, if that was told them before.
-fn worth(
-    now: SystemTime,
-    network: u64,
-    (rank, time): (u64, Option<SystemTime>),
-    looks: Option<u64>,
-) -> (SystemTime, Worth) {
-    if let Some(due) = time {
-        let due = due.max(now + EARLY);
-        return (due, Worth::Place { promised: due.duration_since(now).unwrap_or_default() });
-    }
-    let due = looks.map_or_else(|| look::first(now, network), |period| look::begins(period, network));
-    (due, Worth::Rank(rank))
+/// What that rank is worth, and when they come next: `looks`, if there is no time for it.
+fn worth(now: SystemTime, (rank, time): (u64, Option<SystemTime>), looks: SystemTime) -> (SystemTime, Worth) {
+    let Some(due) = time.map(|due| due.max(now + EARLY)) else { return (looks, Worth::Rank(rank)) };
+    (due, Worth::Place { promised: due.duration_since(now).unwrap_or_default() })
 }
 
 /// A place that nobody came for, for whoever looked for one: due now. They were told no time, so that none can be kept.

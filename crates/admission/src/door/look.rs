@@ -1,9 +1,12 @@
 //! When somebody to whom nothing can be promised looks for what others leave: in periods of [`LOOK`], which begin at another moment for each network.
+//!
+//! Who looks in each eighth one does so in those that are [multiples](is_of) of eight, whenever they came and whatever they were told: all tickets of one network look together. Spread over the periods, each would find others' leavings another
+//! time, and whoever has eight tickets had a chance eight times as often.
 
 use std::time::{Duration, SystemTime};
 
 use super::draw::Tally;
-use super::redemption::AHEAD_MAX;
+use super::redemption::{self, AHEAD_MAX};
 use super::timetable::Timetable;
 
 /// How long until they look again, at the least, and at the most.
@@ -27,10 +30,20 @@ pub(super) fn reaches(now: SystemTime, drawn: &Tally, table: &Timetable, rank: u
     reaches.min(others).max(reaches / BEYOND)
 }
 
-/// When they look for the first time, of that network: in an odd period, which are spread over [twice as long](phase).
-pub(super) fn first(now: SystemTime, network: u64) -> SystemTime {
-    let next = period(now + FIRST_LOOK, network) + 1;
-    begins(next + u64::from(next.is_multiple_of(2)), network)
+/// From which period of that network on they look who have not yet.
+pub(super) fn first(now: SystemTime, network: u64) -> u64 {
+    period(now + FIRST_LOOK, network) + 1
+}
+
+/// When they look, from that period on, if they do so [each so many](again), in one in which they `may`. [`AROUND`](super::redemption::AROUND) of those tell all apart.
+pub(super) fn next(from: u64, again: u64, network: u64, may: impl Fn(u64) -> bool) -> SystemTime {
+    let mut all = (from.next_multiple_of(again)..).step_by(again as usize).take(redemption::AROUND as usize);
+    begins(all.find(|next| may(*next)).unwrap_or(from), network)
+}
+
+/// Whether whoever looks [each so many](again) does in that one.
+pub(super) fn is_of(period: u64, again: u64) -> bool {
+    period.is_multiple_of(again)
 }
 
 /// In how many periods whoever looked looks again. In steps, so that of the tickets of one network many look together then, too; and before it is their turn, a quarter of an hour after a time can be told, even if that comes somewhat sooner.
@@ -38,23 +51,26 @@ pub(super) fn again(reaches: Duration) -> u64 {
     1 << (reaches.clamp(LOOK, LOOK_MAX).as_secs() / LOOK.as_secs()).ilog2()
 }
 
+/// See [`phase`].
+const AROUND: Duration = Duration::from_secs(LOOK.as_secs() * AHEAD_MAX);
+
 const _: () = assert!(1 << (LOOK_MAX.as_secs() / LOOK.as_secs()).ilog2() <= AHEAD_MAX);
 
 /// In which period, of [`LOOK`], of that network. All tickets of one look at the same time: whoever has thirty would else look thirty times as often for what is left over.
 pub(super) fn period(now: SystemTime, network: u64) -> u64 {
-    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + 2 * LOOK;
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + AROUND;
     since.saturating_sub(phase(network)).as_secs() / LOOK.as_secs()
 }
 
 /// When that period begins, of that network.
 pub(super) fn begins(period: u64, network: u64) -> SystemTime {
     let since = phase(network) + Duration::from_secs(LOOK.as_secs() * period);
-    SystemTime::UNIX_EPOCH + since.saturating_sub(2 * LOOK)
+    SystemTime::UNIX_EPOCH + since.saturating_sub(AROUND)
 }
 
-/// How much later than others its periods begin: over two of them, so that odd ones are spread as well.
+/// How much later than others its periods begin: over as many as there are until anybody looks again at the most, so that at any time as many do.
 fn phase(network: u64) -> Duration {
-    share_of(2 * LOOK, network as u32)
+    share_of(AROUND, network as u32)
 }
 
 /// So much of a time as `chance` is of 2³².
@@ -86,6 +102,21 @@ mod tests {
             assert!(reaches.abs_diff(seconds) <= 30 + seconds / 100, "{reaches} s for {rank}");
         }
         assert!(table.turn(now, 80_000) > 40 * HORIZON);
+    }
+
+    /// At any time as many look as at any other, however seldom; and in each period of a network those who do so seldom look when those do who look often.
+    #[test]
+    fn looks_are_spread_over_networks_and_together_in_each() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        for again in [1, 2, 4, 8] {
+            let first = |n: u64| period(next(first(now, n << 20), again, n << 20, |_| true), n << 20);
+            let waits = (0..4_096).map(|n| begins(first(n), n << 20).duration_since(now + FIRST_LOOK).expect("later"));
+            let mut by_minute = vec![0; 5 * again as usize];
+            waits.for_each(|wait| by_minute[wait.as_secs() as usize / 60] += 1);
+            let (least, most) = (by_minute.iter().min().expect("some"), by_minute.iter().max().expect("some"));
+            assert!(most - least <= 2 + most / 50, "{by_minute:?}");
+            assert!((0..4_096).all(|n| [1, 2, 4, 8].iter().all(|less| *less > again || is_of(first(n), *less))));
+        }
     }
 
     /// If the table grows by a third faster than it seemed, too.

@@ -14,11 +14,11 @@ const WIDTH: u64 = 4;
 pub const IN_WORD: u64 = u64::BITS as u64 / WIDTH;
 const NEVER: u64 = 0;
 /// So many periods are told apart.
-const AROUND: u64 = PROMISED - 1;
+pub const AROUND: u64 = PROMISED - 1;
 const PROMISED: u64 = 14;
 const USED: u64 = 15;
 
-/// So many periods ahead the next look is at the most. Whoever comes later than that by up to four looks at once.
+/// So many periods ahead the next look is at the most. The others of [`AROUND`] are those of whoever comes late: who does by five or more may be taken for somebody who comes too soon.
 pub const AHEAD_MAX: u64 = 8;
 
 /// Why a ticket is not good any more, or never was.

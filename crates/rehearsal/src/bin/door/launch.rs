@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use clap::ValueEnum;
 use hiwar_admission::door::timetable::Stays;
 use hiwar_rehearsal::launch::moments::csv;
-use hiwar_rehearsal::launch::{Addresses, Launch, Seen, Wrong};
+use hiwar_rehearsal::launch::{Addresses, Launch, Seen, Strategy, Wrong};
 use hiwar_rehearsal::live::door::crowd::{self, Target};
 use hiwar_rehearsal::world::{House, Played, play};
 use serde_json::{Value, json};
@@ -35,6 +35,9 @@ pub(crate) struct Options {
     /// How many badly written programs
     #[arg(long, default_value_t = 200)]
     bots: u32,
+    /// What those do with their tickets [default: one after the other each of these]
+    #[arg(long, value_enum)]
+    strategy: Option<Tickets>,
     /// How many come from behind one carrier's address
     #[arg(long, default_value_t = 200)]
     carried: u32,
@@ -74,6 +77,16 @@ pub(crate) struct Options {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum Tickets {
+    /// They look for what others leave when they are told to
+    AsTold,
+    /// They show the first again and again
+    KeepsFirst,
+    /// One of them looks in each period
+    Spreads,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum AsAsked {
     Linger,
     Vanish,
@@ -108,11 +121,17 @@ impl Options {
             AsAsked::Addresses => Wrong::Addresses,
             AsAsked::Scatter => Wrong::Scatter,
         });
+        let strategy = self.strategy.map(|strategy| match strategy {
+            Tickets::AsTold => Strategy::AsTold,
+            Tickets::KeepsFirst => Strategy::KeepsFirst,
+            Tickets::Spreads => Strategy::Spreads,
+        });
         let addresses = if self.anywhere { Addresses::Anywhere } else { Addresses::Loopback };
         Launch {
             people: self.people,
             within: Duration::from_secs(self.within),
             bots: self.bots,
+            strategy,
             carried: self.carried,
             median: Duration::from_secs(self.median),
             addresses,

@@ -224,6 +224,8 @@ struct Somebody {
     doing: Doing,
     /// Or the place that they had.
     ticket: Option<Box<str>>,
+    /// They were told when to look for what others leave.
+    has_looked: bool,
     /// When they were let in last, while they have heard nothing.
     heard_nothing_since: Option<Duration>,
     /// The second at which they are to come, as they were told last.
@@ -508,8 +510,15 @@ impl<'s> Part<'s> {
             }
             *self.told.entry(then).or_default() += 1;
         }
-        one.ticket = Some(wait.ticket.as_str().into());
-        let told = now + wait.time() + JITTER.mul_f64(self.chance.part());
+        let mut told = now + wait.time() + JITTER.mul_f64(self.chance.part());
+        let (is_rank, is_first) = (wait.stage() == Some(Stage::Rank), !one.has_looked);
+        if is_rank {
+            told = script.strategy.looks(now, told, script.nth, is_first);
+            one.has_looked = true;
+        }
+        if !is_rank || script.strategy.takes(is_first) {
+            one.ticket = Some(wait.ticket.as_str().into());
+        }
         self.later(place, script.polls.map_or(told, |polls| told.min(now + polls)));
     }
 
