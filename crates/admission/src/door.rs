@@ -1,7 +1,7 @@
 //! The door: who comes in, and when, if they cannot all come in at once.
 //!
 //! Nobody asks twice. A worker gives whoever comes a [`ticket`]: a place in time, signed, which they carry themselves; they come back when it is due. What is kept of ten million
-//! tickets is one bit of each ([`redemption`]) and a table of counts by network ([`counts`]), in memory that all workers share and nobody locks. Who came while everybody
+//! tickets is four bits of each ([`redemption`]) and a table of counts by network ([`counts`]), in memory that all workers share and nobody locks. Who came while everybody
 //! came at once is [drawn](draw); [`network`] says what fair is. How many may be inside is dealt out in advance ([`places`]), so that an arrival waits for nobody.
 //!
 //! Times are *door time*: the wall's when the house began, and steady from then on. Whoever sets the clock while a door is open moves nobody's place.

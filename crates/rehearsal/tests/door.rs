@@ -411,13 +411,16 @@ fn who_asks_fifty_times_is_let_in_no_sooner() {
 /// Programs with a hundred tickets each, over an hour, in which nine in ten people look for what others leave again and again.
 #[test]
 fn bots_gain_nothing_by_what_they_do_with_their_tickets() {
-    for strategy in [Strategy::KeepsFirst, Strategy::Spreads] {
+    let advantage = |strategy| {
         let launch = Launch { people: 300_000, bots: 1_000, strategy: Some(strategy), ..Launch::default() };
-        let seen = played(launch.visits(), House::default(), 3_600);
-        let figures = seen.figures();
-        println!("{strategy:?}: {:.4}", figures.retry_advantage);
-        assert!(figures.bots_waited > 900 && figures.retry_advantage < 0.04, "{strategy:?}: {figures:?}");
-    }
+        let figures = played(launch.visits(), House::default(), 3_600).figures();
+        assert!(figures.bots_waited > 900);
+        figures.retry_advantage
+    };
+    let all @ [as_told, others @ ..] = Strategy::ALL.map(advantage);
+    println!("{all:?}");
+    // Chance alone makes 0.01 of it; where a ticket looks in any period it is 0.05.
+    assert!(as_told < 0.04 && others.iter().all(|other| other - as_told < 0.03), "{all:?}");
 }
 
 /// Whatever is left over is nobody's for having asked some milliseconds before others: programs would always be first. But at which moments of the clock each network looks is part of a launch, so a real one is compared with one that

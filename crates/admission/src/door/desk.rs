@@ -517,11 +517,11 @@ impl Desk {
                 }
                 let period = look::period(now + EARLY, ticket.network);
                 let again = look::again(look::reaches(now, drawn, table, rank));
-                // Or the one that they were told, when it seemed that it were their turn sooner.
-                let is_theirs =
-                    look::is_of(period, again) || look::period(ticket.due + EARLY, ticket.network) == period;
-                let looks = is_theirs && memory.redemption.look(ticket.serial, period, period + again).ok()?;
-                if looks && is_next && self.leftovers.takes(now, ticket.network, period, self.share.has_room(now)) {
+                let is_theirs = look::is_theirs(period, again, look::period(ticket.due + EARLY, ticket.network));
+                // Whoever comes late, and does not look now, is told when they do.
+                let may = memory.redemption.look(ticket.serial, period, (period + 1).next_multiple_of(again)).ok()?;
+                let (looks, has_room) = (may && is_theirs && is_next, self.share.has_room(now));
+                if looks && self.leftovers.takes(now, ticket.network, period, has_room) {
                     return self.leave_over(now, memory, ticket, entry);
                 }
                 self.exchange(now, memory, ticket, (rank, time, again), entry)

@@ -85,6 +85,11 @@ impl Leftovers {
         self.left -= u32::from(takes);
         takes
     }
+
+    #[cfg(test)]
+    pub(super) fn looked_at(&self) -> Option<SystemTime> {
+        self.at
+    }
 }
 
 #[cfg(test)]

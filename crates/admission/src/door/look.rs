@@ -1,6 +1,6 @@
 //! When somebody to whom nothing can be promised looks for what others leave: in periods of [`LOOK`], which begin at another moment for each network.
 //!
-//! Who looks in each eighth one does so in those that are [multiples](is_of) of eight, whenever they came and whatever they were told: all tickets of one network look together. Spread over the periods, each would find others' leavings another
+//! Who looks in each eighth one does so in those that are multiples of eight, whenever they came and whatever they were told: all tickets of one network look together. Spread over the periods, each would find others' leavings another
 //! time, and whoever has eight tickets had a chance eight times as often.
 
 use std::time::{Duration, SystemTime};
@@ -41,9 +41,9 @@ pub(super) fn next(from: u64, again: u64, network: u64, may: impl Fn(u64) -> boo
     begins(all.find(|next| may(*next)).unwrap_or(from), network)
 }
 
-/// Whether whoever looks [each so many](again) does in that one.
-pub(super) fn is_of(period: u64, again: u64) -> bool {
-    period.is_multiple_of(again)
+/// Whether whoever looks [each so many](again) does in that one; or they were told that one, when it seemed to be their turn sooner.
+pub(super) fn is_theirs(period: u64, again: u64, told: u64) -> bool {
+    period.is_multiple_of(again) || told == period
 }
 
 /// In how many periods whoever looked looks again. In steps, so that of the tickets of one network many look together then, too; and before it is their turn, a quarter of an hour after a time can be told, even if that comes somewhat sooner.
@@ -115,7 +115,9 @@ mod tests {
             waits.for_each(|wait| by_minute[wait.as_secs() as usize / 60] += 1);
             let (least, most) = (by_minute.iter().min().expect("some"), by_minute.iter().max().expect("some"));
             assert!(most - least <= 2 + most / 50, "{by_minute:?}");
-            assert!((0..4_096).all(|n| [1, 2, 4, 8].iter().all(|less| *less > again || is_of(first(n), *less))));
+            assert!(
+                (0..4_096).all(|n| [1, 2, 4, 8].iter().all(|less| *less > again || first(n).is_multiple_of(*less)))
+            );
         }
     }
 

@@ -18,7 +18,7 @@ pub const AROUND: u64 = PROMISED - 1;
 const PROMISED: u64 = 14;
 const USED: u64 = 15;
 
-/// So many periods ahead the next look is at the most. The others of [`AROUND`] are those of whoever comes late: who does by five or more may be taken for somebody who comes too soon.
+/// So many periods ahead the next look is at the most.
 pub const AHEAD_MAX: u64 = 8;
 
 /// Why a ticket is not good any more, or never was.
@@ -58,7 +58,7 @@ impl<'m> Redemption<'m> {
         Ok(before < PROMISED)
     }
 
-    /// Looks in that period for what may be left over, and the next time in that one, up to [`AHEAD_MAX`] later. Whether they may: nobody looks more often by asking more often, or by what they were told before.
+    /// Looks in that period for what may be left over, and the next time in that one, up to [`AHEAD_MAX`] later, which is a multiple of that many. Whether they may: nobody looks more often by asking more often, or by what they were told before.
     ///
     /// # Errors
     /// [`Unredeemable`].
@@ -99,10 +99,12 @@ impl<'m> Redemption<'m> {
     }
 }
 
-/// How many periods from that one on who is in that state looks next, if they do not now.
+/// How many periods from that one on who is in that state looks next, if they do not now. Who is late by five or more would seem to be too soon; but only those are told to look in so many
+/// who do so in [multiples](super::look::is_theirs) of as many.
 fn ahead(state: u64, period: u64) -> Option<u64> {
     let ahead = (state + AROUND - 1).wrapping_sub(period % AROUND) % AROUND;
-    (NEVER + 1..PROMISED).contains(&state).then_some(ahead).filter(|ahead| (1..=AHEAD_MAX).contains(ahead))
+    let is_told = (1..=AHEAD_MAX).contains(&ahead) && (period + ahead).is_multiple_of(ahead.next_power_of_two());
+    ((NEVER + 1..PROMISED).contains(&state) && is_told).then_some(ahead)
 }
 
 #[cfg(test)]
@@ -159,7 +161,7 @@ mod tests {
         let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(8).collect();
         let redemption = Redemption::new(&bits);
         for serial in 0..128 {
-            assert_eq!(redemption.look(serial, 5, 6 + serial % 8), Ok(true));
+            assert_eq!(redemption.look(serial, 15, 16 + 8 * (serial % 2)), Ok(true));
             assert_eq!((redemption.promise(serial), redemption.promise(serial)), (Ok(true), Ok(false)));
             assert!(!redemption.is_used(serial));
         }
@@ -178,7 +180,8 @@ mod tests {
         for (serial, begin) in (0..128).zip(5_986_600..) {
             let look = |period, next| redemption.look(serial, period, next).expect("nobody took it");
             for ahead in 1..=AHEAD_MAX {
-                let (begin, next) = (begin + 100 * ahead, begin + 100 * ahead + ahead);
+                let next = (begin + 100 * ahead).next_multiple_of(ahead.next_power_of_two());
+                let begin = next - ahead;
                 // The first time in any.
                 redemption.0.iter().for_each(|word| word.store(0, Release));
                 assert_eq!((redemption.looks_in(serial, begin), look(begin, next)), (None, true));
@@ -186,10 +189,29 @@ mod tests {
                     assert_eq!((redemption.looks_in(serial, period), look(period, period + 1)), (Some(next), false));
                 }
                 // Whoever comes a little later is not told to come later still.
-                let late = next + begin % 5;
-                assert_eq!((redemption.looks_in(serial, late), look(late, late + 8)), (None, true));
-                assert_eq!((redemption.looks_in(serial, late), look(late, late + 1)), (Some(late + 8), false));
+                let (late, later) = (next + begin % 5, (next + begin % 5 + 1).next_multiple_of(8));
+                assert_eq!((redemption.looks_in(serial, late), look(late, later)), (None, true));
+                assert_eq!((redemption.looks_in(serial, late), look(late, later + 8)), (Some(later), false));
             }
+        }
+    }
+
+    /// But whoever is so by an hour exactly; and one in five of those who look in each period.
+    #[test]
+    fn whoever_comes_late_by_up_to_an_hour_is_not_taken_for_somebody_who_comes_too_soon() {
+        let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(8).collect();
+        let redemption = Redemption::new(&bits);
+        for each in [1, 2, 4, 8] {
+            let looks = |nth: u64, late: u64| {
+                let next = 5_986_600 + each * nth;
+                redemption.0.iter().for_each(|word| word.store(0, Release));
+                assert_eq!(redemption.look(3, next - each, next), Ok(true));
+                redemption.look(3, next + late, (next + late + 1).next_multiple_of(each)) == Ok(true)
+            };
+            let not = |late: &u64| (0..80).filter(|nth| !looks(*nth, *late)).count();
+            let all: Vec<_> = (0..AROUND).map(|late| not(&late)).collect();
+            let few = [0, 0, 0, 0, 0, 10, 10, 10, 10, 20, 20, 40, 80];
+            assert_eq!(all, if each == 1 { few } else { [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 80] });
         }
     }
 
@@ -198,10 +220,10 @@ mod tests {
     fn what_one_serial_is_told_changes_nothing_of_another() {
         let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(8).collect();
         let redemption = Redemption::new(&bits);
-        assert_eq!((redemption.look(7, 3, 4), redemption.look(9, 3, 11)), (Ok(true), Ok(true)));
+        assert_eq!((redemption.look(7, 8, 9), redemption.look(9, 8, 16)), (Ok(true), Ok(true)));
         assert!(
-            (0..128).filter(|serial| ![7, 9].contains(serial)).all(|serial| redemption.look(serial, 3, 5) == Ok(true))
+            (0..128).filter(|serial| ![7, 9].contains(serial)).all(|serial| redemption.look(serial, 8, 10) == Ok(true))
         );
-        assert_eq!([7, 8, 9].map(|serial| redemption.looks_in(serial, 3)), [Some(4), Some(5), Some(11)]);
+        assert_eq!([7, 8, 9].map(|serial| redemption.looks_in(serial, 8)), [Some(9), Some(10), Some(16)]);
     }
 }

@@ -1,4 +1,4 @@
-//! The ticket: a place in time, which whoever waits carries themselves. The house keeps one bit of it.
+//! The ticket: a place in time, which whoever waits carries themselves. The house keeps four bits of it.
 //!
 //! It is read by nobody but workers, is worth nothing at another space, and says nothing of an address: what it carries of that is a hash under a key of that crowd alone, which is destroyed with the door.
 //! The bytes are described in `docs/formats/ticket.md`.

@@ -415,7 +415,7 @@ fn what_is_left_over_is_for_whoever_asked_beyond_a_share_when_all_others_have_kn
             3,
             Phase::Queue { drawn: drawn.clone(), table: table.clone(), late: 0, per_minute: 0, spare: 1 },
         ));
-        assert!(look::is_of(look::period(now, behind.network), AHEAD_MAX) && table.time(4_900).is_none());
+        assert!(look::period(now, behind.network).is_multiple_of(AHEAD_MAX) && table.time(4_900).is_none());
         match desk.present(now, shared.memory(), behind, 0, Entry::Now) {
             Some(Answer::Enter) => assert!(is_theirs),
             answer => {
@@ -790,7 +790,7 @@ fn whoever_was_told_no_time_is_no_promise_kept_and_who_finds_no_place_is_late_on
     assert_eq!(promised(&desk), [0, 1], "by the draw, and told nothing");
     // A place that is left over goes to who looks, by a page without JavaScript too.
     let rank = Ticket { serial: 22, network: 1 << 31, ..ticket(Worth::Rank(0)) };
-    assert!(look::is_of(look::period(later, rank.network), 4), "when it is its time to look");
+    assert!(look::period(later, rank.network).is_multiple_of(4), "when it is its time to look");
     let theirs = waits(desk.present(later, memory, rank, 0, Entry::Later));
     assert_eq!(desk.present(later, memory, theirs, 0, Entry::Now), Some(Answer::Enter));
     assert_eq!((promised(&desk), desk.told().entered), ([0, 1], 3));

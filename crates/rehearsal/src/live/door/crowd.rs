@@ -514,8 +514,8 @@ impl<'s> Part<'s> {
         let (is_rank, is_first) = (wait.stage() == Some(Stage::Rank), !one.has_looked);
         if is_rank {
             told = script.strategy.looks(now, told, script.nth, is_first);
-            one.has_looked = true;
         }
+        one.has_looked = is_rank;
         if !is_rank || script.strategy.takes(is_first) {
             one.ticket = Some(wait.ticket.as_str().into());
         }
