@@ -11,11 +11,13 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::network::{LEVELS, NTH_MAX, Networks};
+use super::redemption::IN_WORD;
 
 /// Entries in a line of 64 bytes.
 const LINE: usize = 16;
-/// Lines of each level, narrowest first: there are more addresses than providers. A thousand less of the narrowest than 2¹⁷: with the bits of ten million [tickets](super::redemption) they are just below 16 MB.
-const LINES: [usize; LEVELS] = [127 << 10, 1 << 15, 1 << 13, 1 << 11];
+/// Lines of each level, narrowest first: there are more addresses than providers. Two thousand less of the narrowest than 2¹⁷, so that ten million tickets with their [bits](super::redemption) are less than 16 MB.
+const LINES: [usize; LEVELS] = [126 << 10, 1 << 15, 1 << 13, 1 << 10];
+const _: () = assert!(CELLS * size_of::<AtomicU32>() + 10_000_000 / IN_WORD as usize * size_of::<u64>() <= 16_000_000);
 /// The low half of an entry is how many tickets.
 const MOST: u32 = NTH_MAX;
 /// Then for which crowd, modulo 16: what is eight crowds old has long been swept.

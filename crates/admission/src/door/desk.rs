@@ -519,7 +519,7 @@ impl Desk {
                 let again = look::again(look::reaches(now, drawn, table, rank));
                 let is_theirs = look::is_theirs(period, again, look::period(ticket.due + EARLY, ticket.network));
                 // Whoever comes late, and does not look now, is told when they do.
-                let may = memory.redemption.look(ticket.serial, period, (period + 1).next_multiple_of(again)).ok()?;
+                let may = memory.redemption.look(ticket.serial, period, again).ok()?;
                 let (looks, has_room) = (may && is_theirs && is_next, self.share.has_room(now));
                 if looks && self.leftovers.takes(now, ticket.network, period, has_room) {
                     return self.leave_over(now, memory, ticket, entry);

@@ -129,7 +129,9 @@ mod tests {
             for minutes in 0..60 {
                 let reaches = Duration::from_secs(60 * minutes);
                 let next = begins(period(now, network) + again(reaches), network).duration_since(now).expect("later");
-                assert!(next <= reaches.mul_f64(0.75) + Duration::from_secs(15 * 60), "{next:?} of {reaches:?}");
+                let latest = reaches.mul_f64(0.75) + Duration::from_secs(15 * 60);
+                let told = super::next(first(now, network), again(reaches), network, |_| true);
+                assert!(next <= latest && told <= now + latest, "{next:?} and {told:?} of {reaches:?}");
                 assert!(next <= LOOK_MAX && (minutes < 40 || next > reaches / 2), "{next:?} of {reaches:?}");
             }
         }

@@ -58,13 +58,16 @@ impl<'m> Redemption<'m> {
         Ok(before < PROMISED)
     }
 
-    /// Looks in that period for what may be left over, and the next time in that one, up to [`AHEAD_MAX`] later, which is a multiple of that many. Whether they may: nobody looks more often by asking more often, or by what they were told before.
+    /// Looks in that period for what may be left over, and the next time in the next that is a multiple of `again`, a power of two up to [`AHEAD_MAX`]. Whether they may: nobody looks more often by asking more often, or by what they were told
+    /// before. If it has become less often meanwhile they look later than they were told, as if they had looked now.
     ///
     /// # Errors
     /// [`Unredeemable`].
-    pub fn look(&self, serial: u64, period: u64, next: u64) -> Result<bool, Unredeemable> {
+    pub fn look(&self, serial: u64, period: u64, again: u64) -> Result<bool, Unredeemable> {
+        let next = 1 + (period + 1).next_multiple_of(again) % AROUND;
         let may = |state| state < PROMISED && ahead(state, period).is_none();
-        let before = self.turn(serial, |state| may(state).then_some(1 + next % AROUND))?;
+        let is_later = |state| ahead(state, period).is_some_and(|ahead| !(period + ahead).is_multiple_of(again));
+        let before = self.turn(serial, |state| (may(state) || is_later(state)).then_some(next))?;
         Ok(may(before))
     }
 
@@ -128,7 +131,7 @@ mod tests {
         for serial in [128, u64::MAX] {
             assert_eq!(redemption.redeem(serial), Err(Unredeemable::NoSuchSerial));
             assert_eq!(redemption.promise(serial), Err(Unredeemable::NoSuchSerial));
-            assert_eq!(redemption.look(serial, 1, 2), Err(Unredeemable::NoSuchSerial));
+            assert_eq!(redemption.look(serial, 1, 1), Err(Unredeemable::NoSuchSerial));
         }
     }
 
@@ -161,15 +164,15 @@ mod tests {
         let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(8).collect();
         let redemption = Redemption::new(&bits);
         for serial in 0..128 {
-            assert_eq!(redemption.look(serial, 15, 16 + 8 * (serial % 2)), Ok(true));
+            assert_eq!(redemption.look(serial, 15, 1 << (serial % 4)), Ok(true));
             assert_eq!((redemption.promise(serial), redemption.promise(serial)), (Ok(true), Ok(false)));
             assert!(!redemption.is_used(serial));
         }
         for serial in 0..128 {
-            assert_eq!(redemption.look(serial, 20, 21), Ok(false), "whoever has a time has nothing to look for");
+            assert_eq!(redemption.look(serial, 20, 1), Ok(false), "whoever has a time has nothing to look for");
             assert_eq!(redemption.redeem(serial), Ok(()));
             assert_eq!(redemption.promise(serial), Err(Unredeemable::Used));
-            assert_eq!(redemption.look(serial, 20, 21), Err(Unredeemable::Used));
+            assert_eq!(redemption.look(serial, 20, 1), Err(Unredeemable::Used));
         }
     }
 
@@ -178,21 +181,36 @@ mod tests {
         let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(8).collect();
         let redemption = Redemption::new(&bits);
         for (serial, begin) in (0..128).zip(5_986_600..) {
-            let look = |period, next| redemption.look(serial, period, next).expect("nobody took it");
+            let look = |period, again| redemption.look(serial, period, again).expect("nobody took it");
             for ahead in 1..=AHEAD_MAX {
-                let next = (begin + 100 * ahead).next_multiple_of(ahead.next_power_of_two());
+                let again = ahead.next_power_of_two();
+                let next = (begin + 100 * ahead).next_multiple_of(again);
                 let begin = next - ahead;
                 // The first time in any.
                 redemption.0.iter().for_each(|word| word.store(0, Release));
-                assert_eq!((redemption.looks_in(serial, begin), look(begin, next)), (None, true));
+                assert_eq!((redemption.looks_in(serial, begin), look(begin, again)), (None, true));
                 for period in begin..next {
-                    assert_eq!((redemption.looks_in(serial, period), look(period, period + 1)), (Some(next), false));
+                    // Nor if they are to look more often meanwhile.
+                    assert!((0..=again.ilog2()).all(|less| !look(period, 1 << less)));
+                    assert_eq!(redemption.looks_in(serial, period), Some(next));
                 }
                 // Whoever comes a little later is not told to come later still.
                 let (late, later) = (next + begin % 5, (next + begin % 5 + 1).next_multiple_of(8));
-                assert_eq!((redemption.looks_in(serial, late), look(late, later)), (None, true));
-                assert_eq!((redemption.looks_in(serial, late), look(late, later + 8)), (Some(later), false));
+                assert_eq!((redemption.looks_in(serial, late), look(late, 8)), (None, true));
+                assert_eq!((redemption.looks_in(serial, late), look(late, 8)), (Some(later), false));
             }
+        }
+    }
+
+    #[test]
+    fn who_is_to_look_more_seldom_than_they_were_told_does_so_from_then_on() {
+        let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(8).collect();
+        let redemption = Redemption::new(&bits);
+        for (serial, period) in (0..128).zip(5_986_600..) {
+            assert_eq!(redemption.look(serial, period, 1), Ok(true));
+            assert_eq!(redemption.look(serial, period, 8), Ok(false));
+            let next = (period + 1).next_multiple_of(8);
+            assert!((period..next).all(|period| redemption.looks_in(serial, period) == Some(next)));
         }
     }
 
@@ -205,8 +223,8 @@ mod tests {
             let looks = |nth: u64, late: u64| {
                 let next = 5_986_600 + each * nth;
                 redemption.0.iter().for_each(|word| word.store(0, Release));
-                assert_eq!(redemption.look(3, next - each, next), Ok(true));
-                redemption.look(3, next + late, (next + late + 1).next_multiple_of(each)) == Ok(true)
+                assert_eq!(redemption.look(3, next - each, each), Ok(true));
+                redemption.look(3, next + late, each) == Ok(true)
             };
             let not = |late: &u64| (0..80).filter(|nth| !looks(*nth, *late)).count();
             let all: Vec<_> = (0..AROUND).map(|late| not(&late)).collect();
@@ -220,9 +238,9 @@ mod tests {
     fn what_one_serial_is_told_changes_nothing_of_another() {
         let bits: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(8).collect();
         let redemption = Redemption::new(&bits);
-        assert_eq!((redemption.look(7, 8, 9), redemption.look(9, 8, 16)), (Ok(true), Ok(true)));
+        assert_eq!((redemption.look(7, 8, 1), redemption.look(9, 8, 8)), (Ok(true), Ok(true)));
         assert!(
-            (0..128).filter(|serial| ![7, 9].contains(serial)).all(|serial| redemption.look(serial, 8, 10) == Ok(true))
+            (0..128).filter(|serial| ![7, 9].contains(serial)).all(|serial| redemption.look(serial, 8, 2) == Ok(true))
         );
         assert_eq!([7, 8, 9].map(|serial| redemption.looks_in(serial, 8)), [Some(9), Some(10), Some(16)]);
     }

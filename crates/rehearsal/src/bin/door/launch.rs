@@ -84,6 +84,8 @@ enum Tickets {
     KeepsFirst,
     /// One of them looks in each period
     Spreads,
+    /// They keep them back until it is nearly their turn
+    HoldsBack,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -125,6 +127,7 @@ impl Options {
             Tickets::AsTold => Strategy::AsTold,
             Tickets::KeepsFirst => Strategy::KeepsFirst,
             Tickets::Spreads => Strategy::Spreads,
+            Tickets::HoldsBack => Strategy::HoldsBack,
         });
         let addresses = if self.anywhere { Addresses::Anywhere } else { Addresses::Loopback };
         Launch {
